@@ -1,0 +1,1 @@
+"""A distributed workflow engine: jobs in YAML, every step in a container, on Celery."""

@@ -1,0 +1,25 @@
+"""Amounts of CPU and memory as Docker writes them: cpus "0.5", memory "500m"."""
+
+import re
+from decimal import Decimal
+
+_CPUS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,9})?", re.ASCII)
+_MEMORY = re.compile(r"([0-9]{1,15})(\.[0-9]{1,9})? ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
+_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
+_LEAST_MEMORY = 6 * 2**20  # the engine refuses less
+
+
+def nano_cpus(text: str) -> int:
+    """Billionths of a CPU, as the engine takes them. Raises ValueError."""
+    if not _CPUS.fullmatch(text) or not (amount := int(Decimal(text) * 1_000_000_000)):
+        raise ValueError(f"{text[:40]!r} is not a number of CPUs; write it like 0.5 or 2")
+    return amount
+
+
+def memory_bytes(text: str) -> int:
+    """Bytes; the units are powers of 1024, as in Docker. Raises ValueError."""
+    match = _MEMORY.fullmatch(text)
+    amount = int(Decimal(match[1] + (match[2] or "")) * _UNITS[match[3].lower()]) if match else 0
+    if amount < _LEAST_MEMORY or amount >= 2**63:
+        raise ValueError(f"{text[:40]!r} is not an amount of memory; write it like 500m or 2g, 6m at least")
+    return amount

@@ -1,0 +1,97 @@
+"""What a runtime promises. `tests/runtime/contract.py` holds every implementation to it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from tork_celery.domain.model import Limits, Mount, StepDefinition, StepRef
+
+MAX_RESULT_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRun:
+    """All that a runtime needs to know to run one step. Mounts of type volume are shared by the steps of a
+    task delivery and are made with the first step that names them."""
+
+    ref: StepRef
+    job_id: str
+    definition: StepDefinition
+    env: Mapping[str, str] = field(default_factory=dict)
+    workdir: str | None = None
+    mounts: tuple[Mount, ...] = ()
+    limits: Limits | None = None
+
+
+class Stream(Enum):
+    STDOUT = 1
+    STDERR = 2
+    NOTE = 3  # said by the system itself: a pull's progress, say
+
+
+class Sink(Protocol):
+    """Takes what a step prints, from the one thread that reads it. It may block for a moment, no longer:
+    a reader that stalls stalls the container."""
+
+    def __call__(self, stream: Stream, data: bytes, /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepExit:
+    """How a step ended. `output` is what it wrote to TORK_OUTPUT, the first MAX_RESULT_BYTES and one byte
+    more where there was more; None or empty when it wrote nothing. `note` says more about the end than the
+    code does: that the memory limit was exceeded, say."""
+
+    code: int
+    output: bytes | None = None
+    note: str | None = None
+
+
+class Left(Exception):
+    """The runtime was told to leave its steps running (`Runtime.leave`)."""
+
+
+class Runtime(Protocol):
+    """Runs steps. Safe to use from many threads; every method may be called again after a crash."""
+
+    adopts: bool
+    """Whether a step outlives the process that started it, and can be followed again."""
+
+    def run(self, run: StepRun, sink: Sink, *, started: Callable[[], None]) -> StepExit:
+        """Run the step to its end; what it prints goes to `sink`, in order, before this returns.
+
+        `started` is called once, when the step's container has started (not while its image is pulled).
+        What it used is kept until `discard`, so that a crash before its outcome is stored loses nothing.
+        Raises StepFailed (the step can never run as written), EngineUnavailable (the machinery's fault),
+        Left.
+        """
+
+    def follow(self, ref: StepRef, sink: Sink) -> StepExit | None:
+        """Like `run`, for a step that an earlier process started: its output from the very beginning,
+        then its exit. None when there is nothing to follow (never started, or gone), and nothing left of it.
+
+    def stop(self, ref: StepRef, *, grace_s: float = 0.0) -> None:
+        """End the step: TERM, then KILL after `grace_s`; at once with 0. `run` or `follow` then returns
+        in its own thread. No error when it is not there."""
+
+    def leave(self) -> None:
+        """Let what runs run on: every `run` and `follow` under way raises Left soon."""
+
+    def progress(self, ref: StepRef) -> float | None:
+        """The number 0..100 that the step last wrote to TORK_PROGRESS, if any."""
+
+    def discard(self, ref: StepRef) -> None:
+        """Remove what the run of one step left (its container, its exchange directory)."""
+
+    def release(self, task_id: str, delivery: int) -> None:
+        """Remove all that one delivery of a task left: steps, volumes, networks, directories."""
+
+    def deliveries(self) -> Iterable[tuple[str, int]]:
+        """The (task id, delivery) pairs of this node of which anything is left on this host."""
+
+    def check(self) -> None:
+        """Raises EngineUnavailable, saying what to do, when steps cannot be run now."""
+
+    def close(self) -> None:
+        """Finish pending removals and let go of all connections."""
