@@ -69,7 +69,9 @@ class Runtime(Protocol):
 
     def follow(self, ref: StepRef, sink: Sink) -> StepExit | None:
         """Like `run`, for a step that an earlier process started: its output from the very beginning,
-        then its exit. None when there is nothing to follow (never started, or gone), and nothing left of it.
+        then its exit. None when there is nothing to follow (never started, or gone), and nothing is
+        left of it then.
+        """
 
     def stop(self, ref: StepRef, *, grace_s: float = 0.0) -> None:
         """End the step: TERM, then KILL after `grace_s`; at once with 0. `run` or `follow` then returns
