@@ -102,12 +102,13 @@ class Task:
     """One attempt at one task of a job.
 
     `delivery` is a fencing token: whoever acts for an older one is turned away. `step` is the index of
-    the step that runs or is next; `step_running` says which. `outcome` is set when the steps have ended,
-    and `state` follows it once the job has moved on.
+    the step that runs or is next; `step_running` says which. `sent_at` is when a message for what is next was
+    last published. `outcome` is set when the steps have ended; `state` follows once the job has moved on.
     """
 
     id: str
     job_id: str
+    job_name: str
     position: int
     definition: TaskDefinition
     state: TaskState
@@ -121,6 +122,7 @@ class Task:
     node: str | None = None
     lease_until: float | None = None
     deadline_at: float | None = None
+    sent_at: float | None = None
     scheduled_at: float | None = None
     started_at: float | None = None
     ended_at: float | None = None
@@ -132,10 +134,16 @@ class Task:
     def queue(self) -> str:
         return self.definition.queue or DEFAULT_QUEUE
 
+    @property
+    def ref(self) -> StepRef:
+        """The step that runs or is next, in the current delivery."""
+        return StepRef(task_id=self.id, delivery=self.delivery, step=self.step)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job and where it stands. `position` is that of its current task, from 1."""
+    """A job and where it stands. `position` is that of its current task, from 1; `results` are those of its
+    tasks by `var`."""
 
     id: str
     definition: JobDefinition
@@ -147,7 +155,7 @@ class Job:
     result: str | None = None
     error: str | None = None
     progress: float = 0.0
-    context: Mapping[str, object] = field(default_factory=dict)
+    results: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def task_count(self) -> int:

@@ -52,6 +52,10 @@ class Left(Exception):
     """The runtime was told to leave its steps running (`Runtime.leave`)."""
 
 
+class AlreadyRun(Exception):
+    """An earlier `run` of this reference started the step, and it is still there: `follow` it."""
+
+
 class Runtime(Protocol):
     """Runs steps. Safe to use from many threads; every method may be called again after a crash."""
 
@@ -63,8 +67,10 @@ class Runtime(Protocol):
 
         `started` is called once, when the step's container has started (not while its image is pulled).
         What it used is kept until `discard`, so that a crash before its outcome is stored loses nothing.
-        Raises StepFailed (the step can never run as written), EngineUnavailable (the machinery's fault),
-        Left.
+        A step that was stopped before it started ends with the code 137, and `started` is not called.
+        Raises StepFailed (the step can never run as written), EngineUnavailable (the machinery's fault;
+        the step may be running all the same), Left, and AlreadyRun, never touching what is there, when the
+        step was started before. What an earlier `run` left of a step that never started is replaced.
         """
 
     def follow(self, ref: StepRef, sink: Sink) -> StepExit | None:
@@ -75,19 +81,25 @@ class Runtime(Protocol):
 
     def stop(self, ref: StepRef, *, grace_s: float = 0.0) -> None:
         """End the step: TERM, then KILL after `grace_s`; at once with 0. `run` or `follow` then returns
-        in its own thread. No error when it is not there."""
+        in its own thread; a `run` that has not started the step yet, or that comes later, never starts it.
+        No error when it is not there. Raises EngineUnavailable."""
 
     def leave(self) -> None:
-        """Let what runs run on: every `run` and `follow` under way raises Left soon."""
+        """Let what runs run on: every `run` and `follow`, under way or to come, raises Left soon. Where
+        steps cannot outlive this process (not `adopts`), they have ended by then."""
 
     def progress(self, ref: StepRef) -> float | None:
         """The number 0..100 that the step last wrote to TORK_PROGRESS, if any."""
 
     def discard(self, ref: StepRef) -> None:
-        """Remove what the run of one step left (its container, its exchange directory)."""
+        """Remove what the run of one step left (its container, its exchange directory), running or not.
+
+        Like `release`, it may return before that is done, and raises nothing for what cannot be removed: it
+        is logged, and shows in `deliveries` until a later `release` succeeds."""
 
     def release(self, task_id: str, delivery: int) -> None:
-        """Remove all that one delivery of a task left: steps, volumes, networks, directories."""
+        """Remove all that one delivery of a task left on this host: steps, volumes, networks, directories.
+        It comes after the discards of the same delivery that were asked for before."""
 
     def deliveries(self) -> Iterable[tuple[str, int]]:
         """The (task id, delivery) pairs of this node of which anything is left on this host."""

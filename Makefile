@@ -1,0 +1,60 @@
+# The two commands that matter on a new machine: `make demo` and `make test`. `make help` lists the rest.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+ENGINE := $(BIN)/python -m scripts.with_engine
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint bench format lock images engine clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: $(READY) ## make .venv with the pinned requirements and this package
+
+$(READY): setup.cfg pyproject.toml requirements.lock
+	@$(PYTHON) -m scripts.environment $(VENV)
+	@touch $@
+
+demo: setup ## run examples/hello.yaml in a container and print its result
+	@$(ENGINE) $(BIN)/python -m scripts.demo
+
+test: lint ## all checks and the whole test suite; ARGS goes to pytest
+	$(ENGINE) $(BIN)/python -m coverage run -m pytest $(ARGS)
+	-@$(BIN)/python -m coverage report --skip-covered --skip-empty
+
+check: test ## the same as test: what CI runs
+
+lint: setup ## the static checks alone: format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/mypy -p scripts
+	$(BIN)/lint-imports
+
+bench: setup ## measure throughput and latency against the bare engine; ARGS goes to the bench
+	$(ENGINE) $(BIN)/python bench/run.py $(ARGS)
+
+format: setup ## format the code and fix what ruff can fix
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: setup ## pin the newest allowed versions in requirements.lock
+	$(PYTHON) -m venv $(VENV)/lock
+	$(VENV)/lock/bin/pip install --quiet pip-tools
+	CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/lock/bin/pip-compile --quiet --upgrade --extra dev --all-build-deps \
+	    --allow-unsafe --strip-extras --annotation-style line --no-emit-index-url --no-emit-trusted-host \
+	    --no-emit-find-links --output-file requirements.lock setup.cfg
+
+images: setup ## make the local images (busybox:stable and ffmpeg) where they are missing
+	$(ENGINE) $(BIN)/python -m scripts.images $(ARGS)
+
+engine: setup ## make sure that a container engine answers, and leave it running
+	@$(BIN)/python -m scripts.engine
+
+clean: ## remove .venv and what the tools left
+	rm -rf $(VENV) build dist *.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

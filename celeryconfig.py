@@ -1,0 +1,58 @@
+"""How Celery is configured, each setting with its reason. Where things are comes from the environment."""
+
+from tork_celery import settings
+from tork_celery.dispatch.dispatcher import RECONCILE
+from tork_celery.dispatch.queues import MAX_PRIORITY, declare
+from tork_celery.domain.model import CONTROL_QUEUE, DEFAULT_QUEUE
+
+_settings = settings.load()
+
+broker_url = _settings.broker_url
+broker_connection_retry_on_startup = True  # a worker may start before its broker
+broker_channel_error_retry = True  # RabbitMQ closes a channel that waits too long; the worker is to live on
+broker_connection_timeout = 3  # seconds; a client that posts a job waits for this at the most
+
+# A step is acknowledged when it has ended, so that the message of one whose worker died comes back.
+task_acks_late = True
+task_reject_on_worker_lost = True
+worker_prefetch_multiplier = 1  # a worker takes no message that it has no slot for
+worker_cancel_long_running_tasks_on_connection_loss = (
+    False  # steps outlive a lost connection; claims guard them
+)
+
+# The datastore is the truth: there is no result backend, and messages hold ids only.
+task_ignore_result = True
+task_serializer = "json"
+accept_content = ["json"]
+
+worker_pool = "threads"  # steps wait for containers; with threads -c 3 means three steps at a time
+worker_enable_remote_control = True
+worker_send_task_events = True  # for Flower
+task_send_sent_event = True
+worker_hijack_root_logger = False  # logs are structlog's
+worker_redirect_stdouts = False
+
+task_default_queue = DEFAULT_QUEUE
+task_queues = (declare(DEFAULT_QUEUE),)  # what a worker without -Q takes
+task_queue_max_priority = MAX_PRIORITY
+task_publish_retry_policy = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2}
+
+beat_scheduler = "celery.beat:Scheduler"  # nothing of beat's is worth a file: the sweep may run at any time
+beat_schedule = {
+    "reconcile": {
+        "task": RECONCILE,
+        "schedule": 2.0,
+        "options": {"queue": CONTROL_QUEUE, "expires": 4.0},
+    },
+}
+
+if broker_url.startswith(("redis", "valkey")):
+    broker_transport_options = {
+        "visibility_timeout": _settings.broker_visibility_timeout_s,
+        "priority_steps": list(range(MAX_PRIORITY + 1)),
+        "queue_order_strategy": "priority",  # the node's own queue comes first, or begun tasks would starve
+        "socket_timeout": 3.0,  # a frozen server must not hang a publisher for good
+        "socket_connect_timeout": 3.0,
+    }
+else:
+    broker_transport_options = {"confirm_publish": True}

@@ -1,0 +1,408 @@
+import socket
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from runtime_contract import RuntimeContract
+from steps_at_work import PATIENCE_S, Recorder, Steps, start, until
+
+from tork_celery.domain.errors import EngineUnavailable, StepFailed
+from tork_celery.domain.model import Limits, Mount, StepRef
+from tork_celery.runtime.docker import DockerRuntime
+from tork_celery.runtime.protocol import AlreadyRun, Left, Stream
+
+pytestmark = pytest.mark.engine
+
+NODE = "default@here"
+Another = Callable[..., DockerRuntime]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> str:
+    return f"test-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def engine(cluster: str) -> Iterator[docker.APIClient]:
+    """The engine, seen past the runtime. When all is done, nothing of the tests may be left in it."""
+    with closing(docker.APIClient(version="auto")) as client:
+        yield client
+        ours = {"label": f"tork.cluster={cluster}"}
+        left = client.containers(all=True, filters=ours), client.volumes(filters=ours)["Volumes"] or []
+        for container in left[0]:
+            client.remove_container(container["Id"], v=True, force=True)
+        for volume in left[1]:
+            client.remove_volume(volume["Name"])
+        assert left == ([], [])
+
+
+@pytest.fixture
+def another(tmp_path: Path, cluster: str) -> Iterator[Another]:
+    """Makes runtimes of one node, as its process and those that come after it have them. In the end, what
+    is left of the node is removed, as a worker's sweep does."""
+    made: list[DockerRuntime] = []
+
+    def make(*, node: str = NODE, url: str | None = None, pull_timeout_s: float = 30) -> DockerRuntime:
+        runtime = DockerRuntime(
+            cluster=cluster,
+            node=node,
+            work_dir=tmp_path / "work",
+            url=url,
+            log_limit_bytes=50_000_000,
+            pull_timeout_s=pull_timeout_s,
+            pool_size=4,
+        )
+        made.append(runtime)
+        return runtime
+
+    yield make
+    sweep = make()
+    for delivery in sweep.deliveries():
+        sweep.release(*delivery)
+    for runtime in made:
+        runtime.close()
+    assert [path for path in (tmp_path / "work").glob("*/*")] == []
+
+
+@pytest.fixture
+def runtime(another: Another, engine: docker.APIClient) -> DockerRuntime:  # noqa: ARG001  it looks after us
+    return another()
+
+
+@pytest.fixture
+def steps(busybox: str) -> Steps:
+    return Steps(image=busybox)
+
+
+@pytest.fixture
+def elsewhere() -> str:
+    return "/else/where"
+
+
+class TestDockerRuntime(RuntimeContract):
+    """The contract that both runtimes keep."""
+
+
+def name_of(ref: StepRef) -> str:
+    return f"tork-{ref}"
+
+
+def inspect(engine: docker.APIClient, ref: StepRef) -> dict[str, Any]:
+    found: dict[str, Any] = engine.inspect_container(name_of(ref))
+    return found
+
+
+def is_there(engine: docker.APIClient, ref: StepRef) -> bool:
+    return bool(engine.containers(all=True, filters={"name": name_of(ref)}))
+
+
+def test_all_that_it_makes_says_whose_it_is(
+    runtime: DockerRuntime, steps: Steps, engine: docker.APIClient, cluster: str
+) -> None:
+    run = steps.step("true", mounts=(Mount(type="volume", target="/shared"),))
+    runtime.run(run, Recorder(), started=lambda: None)
+
+    delivery = {
+        "tork.cluster": cluster,
+        "tork.node": NODE,
+        "tork.host": socket.gethostname(),
+        "tork.job": "job-1",
+        "tork.task": run.ref.task_id,
+        "tork.delivery": "1",
+    }
+    assert inspect(engine, run.ref)["Config"]["Labels"] == {**delivery, "tork.step": "0"}
+    assert engine.inspect_volume(f"tork-{run.ref.task_id}-1-0")["Labels"] == delivery
+
+
+def test_an_entry_point_gets_the_path_of_the_script(runtime: DockerRuntime, steps: Steps) -> None:
+    recorder = Recorder()
+
+    runtime.run(steps.step("echo $0", entrypoint=("sh", "-c")), recorder, started=recorder.started)
+    runtime.run(steps.step("one\ntwo", entrypoint=("tac",)), recorder, started=recorder.started)
+
+    assert recorder.printed() == b"/tork/entrypoint\ntwo\none"
+
+
+def test_an_entry_point_without_a_script_gets_the_command(runtime: DockerRuntime, steps: Steps) -> None:
+    recorder = Recorder()
+
+    runtime.run(
+        steps.step(entrypoint=("echo", "a"), cmd=("b", "c")), recorder, started=recorder.started
+    )
+
+    assert recorder.printed() == b"a b c\n"
+
+
+def test_the_steps_of_a_delivery_share_its_volumes_and_nothing_stays(
+    runtime: DockerRuntime, steps: Steps, engine: docker.APIClient
+) -> None:
+    task_id, recorder = steps.task_id(), Recorder()
+    mounts = (Mount(type="volume", target="/one"), Mount(type="volume", target="/two"))
+    refs = [StepRef(task_id=task_id, delivery=1, step=number) for number in range(2)]
+
+    for ref, script in zip(refs, ["echo 1 > /one/x; echo 2 > /two/x", "cat /one/x /two/x"], strict=True):
+        runtime.run(steps.step(script, ref=ref, mounts=mounts), recorder, started=recorder.started)
+        runtime.discard(ref)
+    runtime.release(task_id, 1)
+
+    assert recorder.printed() == b"1\n2\n"
+    until(lambda: not engine.volumes(filters={"label": f"tork.task={task_id}"})["Volumes"])
+    assert not any(is_there(engine, ref) for ref in refs)
+
+
+def test_a_release_also_removes_what_an_earlier_process_left(
+    another: Another, steps: Steps, engine: docker.APIClient
+) -> None:
+    run, recorder = steps.step("echo ready; sleep 300", mounts=(Mount(type="volume", target="/x"),)), Recorder()
+    earlier, later = another(), another()
+    future = start(earlier, run, recorder)
+    recorder.wait_for(b"ready")
+    earlier.leave()
+    assert future.exception(PATIENCE_S) is not None
+
+    later.release(run.ref.task_id, 1)
+
+    until(lambda: not later.deliveries())
+    assert not is_there(engine, run.ref)
+
+
+def test_deliveries_are_those_of_the_node(another: Another, steps: Steps) -> None:
+    run = steps.step("true")
+    another().run(run, Recorder(), started=lambda: None)
+
+    assert list(another().deliveries()) == [(run.ref.task_id, 1)]
+    assert list(another(node="other@here").deliveries()) == []
+
+
+def test_a_step_that_was_left_is_followed_from_its_first_line(another: Another, steps: Steps) -> None:
+    run = steps.step("echo first; echo err >&2; while [ ! -e go ]; do sleep 0.05; done; echo last; exit 6")
+    earlier, before, after = another(), Recorder(), Recorder()
+    future = start(earlier, run, before)
+    before.wait_for(b"first")
+    earlier.leave()
+    with pytest.raises(Left):
+        future.result(PATIENCE_S)
+    earlier.close()
+
+    later = another()
+    following = threading.Thread(target=lambda: outcome.append(later.follow(run.ref, after)))
+    outcome: list[object] = []
+    following.start()
+    after.wait_for(b"first")
+    (later._exchange.path(run.ref) / "workdir" / "go").touch()
+    following.join(PATIENCE_S)
+
+    assert [ended.code for ended in outcome] == [6]  # type: ignore[attr-defined]
+    assert after.printed() == b"first\nlast\n"
+    assert after.printed(Stream.STDERR) == b"err\n"
+
+
+def test_a_step_that_ended_meanwhile_is_followed_too(
+    another: Another, steps: Steps, engine: docker.APIClient
+) -> None:
+    run = steps.step("seq 1 5000; echo result > $TORK_OUTPUT; sleep 0.5; exit 7")
+    earlier, before, after = another(), Recorder(), Recorder()
+    future = start(earlier, run, before)
+    before.wait_for(b"\n5000\n")
+    earlier.leave()
+    with pytest.raises(Left):
+        future.result(PATIENCE_S)
+    until(lambda: not inspect(engine, run.ref)["State"]["Running"])
+
+    ended = another().follow(run.ref, after)
+
+    assert ended is not None
+    assert (ended.code, ended.output) == (7, b"result\n")
+    assert after.printed() == b"".join(b"%d\n" % number for number in range(1, 5001))
+
+
+def test_a_step_that_is_followed_can_be_stopped_and_left(another: Another, steps: Steps) -> None:
+    run, recorder = steps.step("trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done"), Recorder()
+    first, second, third = another(), another(), another()
+    start(first, run, recorder)
+    recorder.wait_for(b"ready")
+    first.leave()
+
+    with ThreadPoolExecutor() as threads:
+        seen = Recorder()
+        followed = threads.submit(second.follow, run.ref, seen)
+        seen.wait_for(b"ready")
+        second.leave()
+        with pytest.raises(Left):
+            followed.result(PATIENCE_S)
+
+        seen = Recorder()
+        followed = threads.submit(third.follow, run.ref, seen)
+        seen.wait_for(b"ready")
+        third.stop(run.ref, grace_s=PATIENCE_S * 10)
+        ended = followed.result(PATIENCE_S)
+
+    assert ended is not None
+    assert ended.code == 9
+
+
+def test_a_step_that_no_thread_here_has_can_be_stopped(
+    another: Another, steps: Steps, engine: docker.APIClient
+) -> None:
+    run, recorder = steps.step("echo ready; sleep 300"), Recorder()
+    earlier = another()
+    start(earlier, run, recorder)
+    recorder.wait_for(b"ready")
+    earlier.leave()
+
+    another().stop(run.ref)
+
+    until(lambda: not inspect(engine, run.ref)["State"]["Running"])
+
+
+def test_a_step_that_was_started_before_is_not_run_again(another: Another, steps: Steps) -> None:
+    run, recorder = steps.step("echo result > $TORK_OUTPUT; echo ready; sleep 300"), Recorder()
+    earlier, later = another(), another()
+    start(earlier, run, recorder)
+    recorder.wait_for(b"ready")
+    earlier.leave()
+
+    with pytest.raises(AlreadyRun):
+        later.run(run, recorder, started=recorder.started)
+
+    later.stop(run.ref)
+    ended = later.follow(run.ref, recorder)
+    assert ended is not None
+    assert (ended.code, ended.output) == (137, b"result\n")
+
+
+def never_started(engine: docker.APIClient, runtime: DockerRuntime, ref: StepRef, image: str) -> None:
+    """As a process leaves it that dies between create and start."""
+    labels = {"tork.cluster": runtime._names.cluster, "tork.task": ref.task_id, "tork.delivery": "1"}
+    engine.create_container(image, ["echo", "old"], name=name_of(ref), labels=labels)
+
+
+def test_nothing_is_left_of_a_step_that_never_started(
+    runtime: DockerRuntime, steps: Steps, engine: docker.APIClient, busybox: str
+) -> None:
+    ref, recorder = steps.step().ref, Recorder()
+    never_started(engine, runtime, ref, busybox)
+
+    assert runtime.follow(ref, recorder) is None
+
+    assert not is_there(engine, ref)
+    assert recorder.printed() == b""
+
+
+def test_a_run_replaces_what_never_started(
+    runtime: DockerRuntime, steps: Steps, engine: docker.APIClient, busybox: str
+) -> None:
+    run, recorder = steps.step("echo new"), Recorder()
+    never_started(engine, runtime, run.ref, busybox)
+
+    assert runtime.run(run, recorder, started=recorder.started).code == 0
+    assert recorder.printed() == b"new\n"
+
+
+def test_exceeding_the_memory_limit_kills_and_says_so(runtime: DockerRuntime, steps: Steps) -> None:
+    script = "x=0123456789abcdef; while :; do x=$x$x; done"
+
+    ended = runtime.run(
+        steps.step(script, limits=Limits(memory="16m", cpus="0.5")), Recorder(), started=lambda: None
+    )
+
+    assert (ended.code, ended.note) == (137, "exceeded its memory limit of 16m")
+
+
+@pytest.mark.parametrize("limits", [Limits(memory="1k"), Limits(cpus="many"), Limits(cpus="5000")])
+def test_limits_that_cannot_be_fail_the_task(runtime: DockerRuntime, steps: Steps, limits: Limits) -> None:
+    with pytest.raises(StepFailed, match=r"CPU|memory"):
+        runtime.run(steps.step("true", limits=limits), Recorder(), started=lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("workdir", "env"), [("not/absolute", {}), ("/etc/passwd", {}), ("/", {"A": "x\0y"})]
+)
+def test_what_the_engine_refuses_fails_the_task_with_its_reason(
+    runtime: DockerRuntime, steps: Steps, workdir: str, env: dict[str, str]
+) -> None:
+    with pytest.raises(StepFailed, match="the container engine refuses to run this: .*(not|needs|null)"):
+        runtime.run(steps.step("true", workdir=workdir, env=env), Recorder(), started=lambda: None)
+
+
+def test_files_can_go_to_a_directory_of_the_image_and_leave_its_rights_alone(
+    runtime: DockerRuntime, steps: Steps
+) -> None:
+    run, recorder = steps.step("cat x; stat -c %a /tmp", workdir="/tmp", files={"x": "in tmp "}), Recorder()
+
+    runtime.run(run, recorder, started=recorder.started)
+
+    assert recorder.printed() == b"in tmp 1777\n"
+
+
+@pytest.fixture
+def as_nobody(engine: docker.APIClient, busybox: str) -> Iterator[str]:
+    """An image whose programs run as nobody."""
+    container = engine.create_container(busybox, ["true"])["Id"]
+    image = engine.commit(container, repository=f"tork-test/{uuid.uuid4().hex}", changes="USER nobody")["Id"]
+    engine.remove_container(container)
+    yield image
+    engine.remove_image(image, force=True)
+
+
+@pytest.mark.parametrize("private", [False, True], ids=["worker is root", "worker is not"])
+def test_any_user_can_write_where_the_step_starts(
+    runtime: DockerRuntime, steps: Steps, as_nobody: str, *, private: bool
+) -> None:
+    runtime._private_workdir = private
+    script = "id -un; cat d/a; echo b > b; echo c >> d/a; echo d > d/d; echo done > $TORK_OUTPUT"
+
+    recorder = Recorder()
+    run = steps.step(script, image=as_nobody, files={"d/a": "a\n"})
+    ended = runtime.run(run, recorder, started=recorder.started)
+
+    assert recorder.printed(Stream.STDERR) == b""
+    assert (ended.code, ended.output) == (0, b"done\n")
+    assert recorder.printed() == b"nobody\na\n"
+
+
+def test_an_image_that_does_not_exist_fails_the_task(runtime: DockerRuntime, steps: Steps) -> None:
+    run, recorder = steps.step("true", image="127.0.0.1:1/no/such:image"), Recorder()
+
+    with pytest.raises(StepFailed, match='image "127.0.0.1:1/no/such:image" could not be pulled: .*refused'):
+        runtime.run(run, recorder, started=recorder.started)
+
+    assert "pulling image" in recorder.notes
+    assert recorder.starts == 0
+
+
+def test_a_task_without_an_image_fails(runtime: DockerRuntime, steps: Steps) -> None:
+    with pytest.raises(StepFailed, match="needs an image"):
+        runtime.run(steps.step("true", image=None), Recorder(), started=lambda: None)
+
+
+def test_mounts_of_other_types_are_refused(runtime: DockerRuntime, steps: Steps) -> None:
+    mount = Mount(type="bind", source="/etc", target="/x")
+
+    with pytest.raises(StepFailed, match="type bind"):
+        runtime.run(steps.step("true", mounts=(mount,)), Recorder(), started=lambda: None)
+
+
+def test_an_engine_that_does_not_answer_is_not_the_tasks_fault(
+    another: Another, steps: Steps, tmp_path: Path
+) -> None:
+    runtime = another(url=f"unix://{tmp_path}/no.sock")
+
+    with pytest.raises(EngineUnavailable, match="No such file"):
+        runtime.run(steps.step("true"), Recorder(), started=lambda: None)
+    with pytest.raises(EngineUnavailable, match=r"no container engine answers at unix://.*start it"):
+        runtime.check()
+
+
+def test_an_engine_that_died_is_not_the_tasks_fault(another: Another, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(f"{tmp_path}/dead.sock")
+
+    with pytest.raises(EngineUnavailable, match="Connection refused"):
+        another(url=f"unix://{tmp_path}/dead.sock").check()

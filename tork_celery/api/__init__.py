@@ -1,0 +1,5 @@
+"""The REST API: a view parses, calls one service and returns a document."""
+
+from tork_celery.api.app import create_app
+
+__all__ = ["create_app"]

@@ -1,0 +1,16 @@
+"""The Flask app."""
+
+from flask import Flask
+
+from tork_celery.api import jobs, system
+from tork_celery.api.context import Api
+from tork_celery.api.errors import handle_errors
+
+
+def create_app(api: Api) -> Flask:
+    app = Flask("tork_celery.api", static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # a document reads in the order it is written in
+    handle_errors(app)
+    app.register_blueprint(jobs.routes(api))
+    app.register_blueprint(system.routes(api))
+    return app

@@ -1,0 +1,14 @@
+"""What the views work with."""
+
+from dataclasses import dataclass
+
+from tork_celery.services.coordinator import Coordinator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """`image_required` is off where the runtime is the shell."""
+
+    coordinator: Coordinator
+    body_limit_bytes: int
+    image_required: bool = True

@@ -1,0 +1,49 @@
+"""The one place that turns errors into HTTP."""
+
+from http import HTTPStatus
+
+import structlog
+from flask import Flask
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from tork_celery.domain.errors import (
+    BodyTooLarge,
+    InvalidInput,
+    NotFound,
+    TorkError,
+    Unavailable,
+    WrongState,
+)
+
+log = structlog.get_logger(__name__)
+
+_STATUS: dict[type[TorkError], HTTPStatus] = {
+    InvalidInput: HTTPStatus.BAD_REQUEST,
+    WrongState: HTTPStatus.BAD_REQUEST,
+    BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    NotFound: HTTPStatus.NOT_FOUND,
+    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+def handle_errors(app: Flask) -> None:
+    app.register_error_handler(TorkError, _tork_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _bug)
+
+
+def _tork_error(error: TorkError) -> ResponseReturnValue:
+    for known, status in _STATUS.items():
+        if isinstance(error, known):
+            return {"message": str(error)}, status
+    return _bug(error)
+
+
+def _http_error(error: HTTPException) -> ResponseReturnValue:
+    return {"message": error.description or error.name}, error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _bug(error: Exception) -> ResponseReturnValue:
+    log.error("request.failed", exc_info=error)
+    return {"message": "internal error; the server's log says more"}, HTTPStatus.INTERNAL_SERVER_ERROR

@@ -1,0 +1,39 @@
+"""What is asked for: the body and the page."""
+
+from flask import Request
+
+from tork_celery.domain.errors import BodyTooLarge, Fault, InvalidInput
+
+_DRAINED_BODIES = 8  # a body of up to so many times the limit is read to its end before it is refused
+_CHUNK_BYTES = 64 * 1024
+MOST_PER_PAGE = 20
+_LAST_PAGE = 10**9
+
+
+def body(request: Request, *, limit_bytes: int) -> bytes:
+    """The body. Raises BodyTooLarge, having read on for a while: most clients hear an answer only after they
+    have sent everything."""
+    data = request.stream.read(limit_bytes + 1)
+    if len(data) <= limit_bytes:
+        return data
+    for _ in range(_DRAINED_BODIES * limit_bytes // _CHUNK_BYTES):
+        if not request.stream.read(_CHUNK_BYTES):
+            break
+    raise BodyTooLarge(f"the body is larger than {limit_bytes} bytes")
+
+
+def page(request: Request, *, size: int = 10, most: int = MOST_PER_PAGE) -> tuple[int, int]:
+    """The number and the size of the page that is asked for. Raises InvalidInput."""
+    return (
+        _number(request, "page", default=1, most=_LAST_PAGE),
+        _number(request, "size", default=size, most=most),
+    )
+
+
+def _number(request: Request, name: str, *, default: int, most: int) -> int:
+    text = request.args.get(name, "")
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
+        raise InvalidInput(Fault(path=name, message=f"{text[:40]!r} is not a whole number from 1 to {most}"))
+    return int(text)

@@ -1,0 +1,92 @@
+"""The one place that wires settings to the datastore, the broker and a runtime."""
+
+import importlib.metadata
+import os
+import socket
+import uuid
+from collections.abc import Sequence
+
+from celery import Celery
+
+from tork_celery.dispatch.dispatcher import Dispatcher
+from tork_celery.domain.node import Node
+from tork_celery.runtime.docker import DockerRuntime
+from tork_celery.runtime.protocol import Runtime
+from tork_celery.runtime.shell import ShellRuntime
+from tork_celery.services.coordinator import Coordinator
+from tork_celery.settings import Settings
+from tork_celery.store import Database, nodes
+from tork_celery.worker.worker import Worker
+
+VERSION = importlib.metadata.version("tork_celery")
+
+_CONNECTIONS_BESIDE_STEPS = 6  # heartbeat, log shipper and their like
+
+
+def celery_app() -> Celery:
+    """The Celery app, configured by `celeryconfig`."""
+    return Celery(
+        "tork_celery",
+        amqp="tork_celery.dispatch.queues:TaskAMQP",
+        config_source="celeryconfig",
+        set_as_current=False,
+    )
+
+
+def database(settings: Settings, *, slots: int = 4) -> Database:
+    """The datastore, with connections for so many steps or requests at a time."""
+    return Database.connect(
+        settings.datastore_url,
+        pool_size=slots + _CONNECTIONS_BESIDE_STEPS,
+        full_sync=settings.datastore_full_sync,
+    )
+
+
+def coordinator(settings: Settings, app: Celery, store: Database) -> Coordinator:
+    return Coordinator(database=store, dispatcher=Dispatcher(app), lease_s=settings.lease_s)
+
+
+def worker(settings: Settings, app: Celery, store: Database, *, node: str, slots: int) -> Worker:
+    """A worker with a runtime that answers. Raises EngineUnavailable, ConfigurationError."""
+    with store.transaction() as tx:
+        cluster = nodes.cluster(tx)
+    chosen = runtime(settings, cluster=cluster, node=node, slots=slots)
+    chosen.check()
+    return Worker(
+        database=store,
+        dispatcher=Dispatcher(app),
+        runtime=chosen,
+        node=node,
+        lease_s=settings.lease_s,
+        log_limit_bytes=settings.log_limit_bytes,
+    )
+
+
+def runtime(settings: Settings, *, cluster: str, node: str, slots: int) -> Runtime:
+    work_dir = settings.data_dir / "work"
+    if settings.runtime == "shell":
+        return ShellRuntime(
+            work_dir=work_dir, node=node, environ=os.environ, allow_root=settings.shell_allow_root
+        )
+    return DockerRuntime(
+        cluster=cluster,
+        node=node,
+        work_dir=work_dir,
+        url=settings.docker_url or None,
+        log_limit_bytes=settings.log_limit_bytes,
+        pull_timeout_s=settings.pull_timeout_s,
+        pool_size=slots,
+    )
+
+
+def node(name: str, queues: Sequence[str], *, port: int = 0) -> Node:
+    """The node that this process is."""
+    return Node(
+        name=name,
+        instance=uuid.uuid4().hex,
+        hostname=socket.gethostname(),
+        pid=os.getpid(),
+        queues=tuple(queues),
+        version=VERSION,
+        port=port,
+    )

@@ -1,0 +1,87 @@
+"""`tork-celery api`: the REST API under gunicorn."""
+
+import ipaddress
+from typing import Any
+
+import click
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from tork_celery import bootstrap, journal, settings
+from tork_celery.api import create_app
+from tork_celery.api.context import Api
+from tork_celery.cli import offspring
+from tork_celery.domain.errors import ConfigurationError
+from tork_celery.store import schema
+
+DEFAULT_PORT = 3000
+
+
+class _Server(BaseApplication):
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+        super().__init__()
+
+    def load_config(self) -> None:
+        for key, value in self._options.items():
+            self.cfg.set(key, value)
+
+    def load(self) -> Flask:
+        """The app of one worker process: connections are not shared across a fork."""
+        config = settings.load()
+        journal.configure(config.log_level)
+        store = bootstrap.database(config, slots=self._options["threads"])
+        coordinator = bootstrap.coordinator(config, bootstrap.celery_app(), store)
+        return create_app(
+            Api(
+                coordinator=coordinator,
+                body_limit_bytes=config.body_limit_bytes,
+                image_required=config.runtime != "shell",
+            )
+        )
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=DEFAULT_PORT, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="Processes.")
+@click.option("--threads", default=8, show_default=True, type=click.IntRange(1), help="Threads of each.")
+@click.option("--insecure", is_flag=True, help="Listen beyond this machine without authentication.")
+def api(host: str, port: int, workers: int, threads: int, *, insecure: bool) -> None:
+    """Serve the REST API."""
+    refuse_to_expose(host, insecure=insecure)
+    store = bootstrap.database(settings.load())
+    schema.check(store)
+    store.close()
+    _Server(
+        {
+            "bind": f"{host}:{port}",
+            "workers": workers,
+            "threads": threads,
+            "worker_class": "gthread",
+            "timeout": 60,
+            "graceful_timeout": 5,
+            "keepalive": 30,
+            "accesslog": None,
+            "loglevel": "warning",
+            "post_fork": lambda _arbiter, _worker: offspring.die_with_parent(),
+        }
+    ).run()
+
+
+def refuse_to_expose(host: str, *, insecure: bool) -> None:
+    """Raises ConfigurationError for an address that other machines can reach."""
+    if not insecure and not _is_loopback(host):
+        raise ConfigurationError(
+            f"there is no authentication, so the API does not listen on {host}, where others can reach it: "
+            "use 127.0.0.1, or --insecure if something in front of it keeps strangers out"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

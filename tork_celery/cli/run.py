@@ -1,0 +1,125 @@
+"""`tork-celery run FILE`."""
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tork_celery import spec
+from tork_celery.cli.client import Client
+from tork_celery.domain.states import JobState
+
+_POLL_S = 0.1
+
+
+class Reporter(Protocol):
+    """Shows how a job goes on."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: object) -> None: ...
+    def show(self, job: dict[str, Any]) -> None: ...
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--url",
+    envvar="TORK_URL",
+    default="http://127.0.0.1:3000",
+    show_default=True,
+    help="Where the API listens.",
+)
+def run(file: Path, url: str) -> None:
+    """Submit a job or a task; show its progress and its result.
+
+    Exits with 0 when it completes, else with 1.
+    """
+    body = file.read_bytes()
+    media_type = "application/json" if file.suffix == ".json" else "text/yaml"
+    kind = spec.parse_file(body, media_type, image_required=False).kind
+    client = Client(url)
+    try:
+        answer = client.submit(kind, body, media_type)
+        job_id = answer["jobId"] if kind == "task" else answer["id"]
+        with _reporter() as reporter:
+            for job in _until_ended(client, job_id):
+                reporter.show(job)
+    finally:
+        client.close()
+    if job["state"] != JobState.COMPLETED:
+        click.echo(f"{job['state']}: {job.get('error', '')}", err=True)
+        sys.exit(1)
+    result = job["execution"][0].get("result") if kind == "task" else job.get("result")
+    if result:
+        click.echo(result, nl=not result.endswith("\n"))
+
+
+def _until_ended(client: Client, job_id: str) -> Iterator[dict[str, Any]]:
+    while True:
+        job = client.job(job_id)
+        yield job
+        if JobState(job["state"]).ended:
+            return
+        time.sleep(_POLL_S)  # the API has no call that waits
+
+
+def _reporter() -> Reporter:
+    return _Bar() if sys.stderr.isatty() else _Lines()
+
+
+class _Lines:
+    """One line a change, for logs."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def show(self, job: dict[str, Any]) -> None:
+        for task in job["execution"]:
+            self._say(task["id"], f"task {task.get('name', task['id'])}", task["state"])
+        self._say(job["id"], f"job {job['id']}", job["state"])
+
+    def _say(self, key: str, what: str, state: str) -> None:
+        if self._said.get(key) != state:
+            self._said[key] = state
+            click.echo(f"{what}: {state}", err=True)
+
+
+class _Bar:
+    """A progress bar, for a terminal."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[doing]}"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+        )
+        self._bar = self._progress.add_task("job", total=100, doing="")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, job: dict[str, Any]) -> None:
+        doing = [t.get("name", t["id"]) for t in job["execution"] if t["state"] in ("SCHEDULED", "RUNNING")]
+        self._progress.update(
+            self._bar,
+            description=job["name"],
+            completed=job.get("progress", 0),
+            doing=", ".join(doing) or job["state"],
+        )

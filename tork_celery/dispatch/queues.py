@@ -1,0 +1,54 @@
+"""Queues, declared alike by whoever publishes to them and whoever consumes.
+
+A broker refuses a queue that is declared twice with different arguments, so every declaration is made
+here: `TaskQueues` makes Celery use it for each queue that is named nowhere else.
+"""
+
+from celery.app.amqp import AMQP, Queues
+from kombu import Exchange, Queue
+
+from tork_celery.domain.model import CONTROL_QUEUE
+
+MAX_PRIORITY = 9
+NODE_PREFIX = "node."
+
+_CONSUMER_TIMEOUT_MS = (
+    7 * 24 * 3600 * 1000
+)  # RabbitMQ closes the channel of a message that a step holds longer
+_NODE_QUEUE_EXPIRES_S = 24 * 3600  # a node that was away for so long finds its tasks given to others
+
+
+def node_queue(node: str) -> str:
+    """The name of a node's own queue, for the further steps of what it has begun."""
+    return NODE_PREFIX + node
+
+
+def is_reserved(name: str) -> bool:
+    """Whether the system uses this queue for itself."""
+    return name == CONTROL_QUEUE or name.startswith(NODE_PREFIX)
+
+
+def declare(name: str) -> Queue:
+    """The one declaration of the queue of that name."""
+    return Queue(
+        name,
+        Exchange(name, "direct", durable=True),
+        routing_key=name,
+        durable=True,
+        max_priority=MAX_PRIORITY,
+        expires=_NODE_QUEUE_EXPIRES_S if name.startswith(NODE_PREFIX) else None,
+        queue_arguments={"x-consumer-timeout": _CONSUMER_TIMEOUT_MS},
+    )
+
+
+class TaskQueues(Queues):
+    """Celery's table of queues, with those that are not in it declared as above."""
+
+    def new_missing(self, name: str) -> Queue:
+        return declare(name)
+
+
+class TaskAMQP(AMQP):
+    """Celery's messaging, with our table of queues."""
+
+    queues_cls = TaskQueues

@@ -1,0 +1,63 @@
+"""One evaluation: where its names and loop variables are, and how much it may still do."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+
+from tork_celery.domain.expr import limits
+from tork_celery.domain.expr.errors import Fault
+
+Clock = Callable[[], datetime]
+# Promises an integer from zero up to, but without, its argument.
+Dice = Callable[[int], int]
+
+
+class Run:
+    """Passed to every part of an expression while it is evaluated; used once."""
+
+    __slots__ = ("_steps", "cells", "dice", "names", "now")
+
+    def __init__(self, names: Mapping[str, object], cells: int, now: Clock, dice: Dice) -> None:
+        self.names = names
+        self.cells: list[object] = [None] * cells
+        self.now = now
+        self.dice = dice
+        self._steps = limits.STEPS
+
+    def spend(self, steps: int) -> None:
+        """Count work about to be done; raises Fault when it is too much for one expression."""
+        self._steps -= steps
+        if self._steps < 0:
+            raise Fault("the expression takes too many steps")
+
+    def make_text(self, chars: int) -> None:
+        """Called before a text of that length is made."""
+        if chars > limits.TEXT_CHARS:
+            raise Fault(f"the text would be longer than {limits.TEXT_CHARS} characters")
+        self.spend(chars >> 4)
+
+
+def detached() -> Run:
+    """A run for work outside of an expression: the same limits, and no names, clock or random numbers."""
+    return Run({}, 0, _no_clock, _no_dice)
+
+
+def _no_clock() -> datetime:
+    raise Fault("there is no clock here")
+
+
+def _no_dice(_: int) -> int:
+    raise Fault("there is no random number here")
+
+
+Evaluate = Callable[[Run], object]
+
+
+def weight_of(values: Iterable[object]) -> int:
+    """The steps that looking at all of the values takes."""
+    weight = 1
+    for value in values:
+        if isinstance(value, str):
+            weight += len(value) >> 4
+        elif isinstance(value, list | tuple | dict):
+            weight += len(value)
+    return weight

@@ -1,0 +1,228 @@
+"""The calls to the engine that the runtime makes, with the engine's errors as ours.
+
+Those of the docker SDK's low-level client where it has them; its streams cannot be interrupted, and it
+inspects a container before it reads its log.
+"""
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import docker
+import docker.auth
+import docker.errors
+import docker.utils
+import requests
+import structlog
+
+from tork_celery.domain.errors import EngineUnavailable
+from tork_celery.runtime.docker import faults
+from tork_celery.runtime.docker.faults import translated
+from tork_celery.runtime.docker.streams import EngineStream
+
+log = structlog.get_logger()
+
+DEFAULT_URL = "unix:///var/run/docker.sock"
+_CALL_TIMEOUT_S = 60
+_PING_TIMEOUT_S = 5
+_EXIT_TIMEOUT_S = 30
+_CONFLICT = 409
+
+
+class ImageMissing(Exception):
+    """The engine does not have the image."""
+
+
+class NameTaken(Exception):
+    """There is a container of that name."""
+
+
+class PullFailed(Exception):
+    """The engine could not pull an image; its words say why."""
+
+
+class EngineApi:
+    """One engine. Safe to use from many threads; the first call connects."""
+
+    def __init__(self, url: str | None, *, connections: int) -> None:
+        self.url = url or DEFAULT_URL
+        self._connections = connections
+        self._lock = threading.Lock()
+        self._client: docker.APIClient | None = None
+
+    def ping(self) -> None:
+        """Raises EngineUnavailable, saying what to do."""
+        try:
+            with translated():
+                answer = self._connected().get(self._address("/_ping"), timeout=_PING_TIMEOUT_S)
+                answer.raise_for_status()
+        except EngineUnavailable as error:
+            raise EngineUnavailable(
+                f"no container engine answers at {self.url} ({error}): start it, or install one, and see "
+                "that this user may use it (be in the group docker)"
+            ) from error
+
+    def create(self, name: str, configuration: Mapping[str, Any]) -> None:
+        """Raises ImageMissing, NameTaken."""
+        client = self._connected()
+        with translated():
+            try:
+                client.create_container_from_config(configuration, name)  # type: ignore[no-untyped-call]
+            except docker.errors.ImageNotFound as error:
+                raise ImageMissing from error
+            except docker.errors.APIError as error:
+                if error.status_code == _CONFLICT:
+                    raise NameTaken from error
+                raise
+
+    def put(self, name: str, path: str, archive: bytes) -> None:
+        """Unpack a tar archive in the container, at `path`."""
+        with translated():
+            self._connected().put_archive(name, path, archive)
+
+    def attach(self, name: str) -> EngineStream:
+        """What the container prints from now on, as an upgraded stream."""
+        return self._stream(
+            "POST",
+            f"/containers/{name}/attach",
+            params={"stdout": 1, "stderr": 1, "stream": 1},
+            headers={"Connection": "Upgrade", "Upgrade": "tcp"},
+        )
+
+    def start(self, name: str) -> None:
+        with translated():
+            self._connected().start(name)
+
+    def logs(self, name: str) -> EngineStream:
+        """What the container has printed and prints until its end."""
+        return self._stream("GET", f"/containers/{name}/logs", params={"stdout": 1, "stderr": 1, "follow": 1})
+
+    def wait(self, name: str) -> EngineStream:
+        """The exit of a container whose output has ended, as JSON.
+
+        It comes at once. When it does not, the connection that brought the output broke and the container
+        runs on: that is EngineUnavailable, and the step can be followed again.
+        """
+        return self._stream("POST", f"/containers/{name}/wait", timeout_s=_EXIT_TIMEOUT_S)
+
+    def inspect(self, name: str) -> dict[str, Any] | None:
+        with translated():
+            try:
+                found: dict[str, Any] = self._connected().inspect_container(name)
+            except docker.errors.NotFound:
+                return None
+            return found
+
+    def kill(self, name: str, signal: str) -> bool:
+        """Whether it was there and running."""
+        with translated():
+            try:
+                self._connected().kill(name, signal)
+            except docker.errors.APIError as error:
+                if isinstance(error, docker.errors.NotFound) or error.status_code == _CONFLICT:
+                    return False
+                raise
+            return True
+
+    def remove_container(self, name: str) -> None:
+        """With its anonymous volumes, running or not. One that is gone, or going, is fine."""
+        with translated():
+            try:
+                self._connected().remove_container(name, v=True, force=True)
+            except docker.errors.NotFound:
+                return
+            except docker.errors.APIError as error:
+                if error.status_code != _CONFLICT:
+                    raise
+
+    def remove_volume(self, name: str) -> None:
+        with translated():
+            try:
+                self._connected().remove_volume(name, force=True)
+            except docker.errors.NotFound:
+                return
+
+    def containers(self, labels: list[str]) -> list[dict[str, Any]]:
+        with translated():
+            found: list[dict[str, Any]] = self._connected().containers(all=True, filters={"label": labels})
+            return found
+
+    def volumes(self, labels: list[str]) -> list[dict[str, Any]]:
+        with translated():
+            answer: dict[str, Any] = self._connected().volumes(filters={"label": labels})
+            return answer["Volumes"] or []
+
+    def pull(self, image: str, *, timeout_s: float) -> EngineStream:
+        """How the pull goes, as JSON, one object a line. Raises PullFailed."""
+        repository, tag = docker.utils.parse_repository_tag(image)
+        registry, _ = docker.auth.resolve_repository_name(repository)
+        credentials = docker.auth.get_config_header(self._connected(), registry)
+        with translated():
+            try:
+                response = self._open(
+                    "POST",
+                    "/images/create",
+                    params={"fromImage": repository, "tag": tag or "latest"},
+                    headers={"X-Registry-Auth": credentials} if credentials else {},
+                    timeout_s=timeout_s,
+                )
+            except docker.errors.APIError as error:
+                raise PullFailed(faults.reason(error)) from error
+        return EngineStream(response, timeout_s=None)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+
+    def _stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> EngineStream:
+        with translated():
+            response = self._open(method, path, params=params, headers=headers, timeout_s=_CALL_TIMEOUT_S)
+        return EngineStream(response, timeout_s=timeout_s)
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None,
+        headers: Mapping[str, str | bytes] | None,
+        timeout_s: float,
+    ) -> requests.Response:
+        response = self._connected().request(
+            method, self._address(path), params=params, headers=headers, stream=True, timeout=timeout_s
+        )
+        try:
+            response.raise_for_status()
+        except requests.HTTPError as error:
+            docker.errors.create_api_error_from_http_exception(error)
+        return response
+
+    def _address(self, path: str) -> str:
+        client = self._connected()
+        return f"{client.base_url}/v{client.api_version}{path}"
+
+    def _connected(self) -> docker.APIClient:
+        client = self._client
+        return client if client is not None else self._connect()
+
+    def _connect(self) -> docker.APIClient:
+        with self._lock:
+            if self._client is None:
+                try:
+                    self._client = docker.APIClient(
+                        self.url, version="auto", timeout=_CALL_TIMEOUT_S, max_pool_size=self._connections
+                    )
+                except docker.errors.DockerException as error:
+                    raise faults.unreachable(error) from error
+                # Proxies and .netrc do not concern the engine, and looking for them costs a third of a call.
+                self._client.trust_env = False
+            return self._client

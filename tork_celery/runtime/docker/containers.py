@@ -1,0 +1,136 @@
+"""How a step is written as the engine's container configuration."""
+
+import io
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tork_celery.domain.errors import StepFailed
+from tork_celery.domain.model import Limits, Mount
+from tork_celery.domain.quantities import memory_bytes, nano_cpus
+from tork_celery.runtime.docker.names import Names
+from tork_celery.runtime.exchange import ENTRYPOINT, OUTPUT, PROGRESS, WORKDIR, checked, encoded
+from tork_celery.runtime.protocol import StepRun
+
+EXCHANGE = "/tork"
+DEFAULT_WORKDIR = f"{EXCHANGE}/{WORKDIR}"
+_SHELL = ("sh",)
+_LOG_FILES = 2
+
+
+def configuration(
+    run: StepRun, *, names: Names, exchange: Path, log_limit_bytes: int, private_workdir: bool
+) -> dict[str, Any]:
+    """The body of the engine's create call. Raises StepFailed.
+
+    With `private_workdir` the work directory is a volume of the container, instead of a directory of this
+    machine, where a container's root would leave what only root can remove.
+    """
+    mounts = [_bind(exchange), *_volumes(run, names)]
+    if private_workdir:
+        mounts.append({"Type": "volume", "Target": DEFAULT_WORKDIR})
+    return {
+        "Image": run.definition.image,
+        **_command(run),
+        "Env": [f"{name}={value}" for name, value in environment(run).items()],
+        "WorkingDir": run.workdir or DEFAULT_WORKDIR,
+        "Labels": names.step_labels(run),
+        "HostConfig": {
+            "Init": True,
+            "Mounts": mounts,
+            "LogConfig": {
+                "Type": "json-file",
+                "Config": {"max-size": str(log_limit_bytes), "max-file": str(_LOG_FILES)},
+            },
+            **_limits(run.limits),
+        },
+    }
+
+
+def environment(run: StepRun) -> dict[str, str]:
+    return {
+        **run.env,
+        "TORK_OUTPUT": f"{EXCHANGE}/{OUTPUT}",
+        "TORK_PROGRESS": f"{EXCHANGE}/{PROGRESS}",
+        "TORK_TASK_ID": run.ref.task_id,
+        "TORK_JOB_ID": run.job_id,
+    }
+
+
+def archive(files: Mapping[str, str], *, directory: str | None = None) -> bytes:
+    """A tar archive of `files`, or of a directory that holds them, for everyone to read and write.
+
+    It names no other directory: the engine makes those that are missing, and one that is there keeps its
+    own rights. Raises StepFailed.
+    """
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        if directory is not None:
+            entry = tarfile.TarInfo(directory)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o777
+            tar.addfile(entry)
+        for name, text in files.items():
+            contents = encoded(text)
+            entry = tarfile.TarInfo(str(Path(directory or "") / checked(name)))
+            entry.size, entry.mode = len(contents), 0o666
+            tar.addfile(entry, io.BytesIO(contents))
+    return packed.getvalue()
+
+
+def memory_limit(inspected: Mapping[str, Any]) -> str:
+    """The memory limit of a container as a user would write it: 16m."""
+    size: int = inspected["HostConfig"]["Memory"]
+    for unit in ("", "k", "m", "g"):
+        if size % 1024 or unit == "g":
+            return f"{size}{unit}"
+        size //= 1024
+    raise AssertionError
+
+
+def _command(run: StepRun) -> dict[str, list[str]]:
+    definition = run.definition
+    if definition.run is not None:
+        return {
+            "Entrypoint": list(definition.entrypoint or _SHELL),
+            "Cmd": [f"{EXCHANGE}/{ENTRYPOINT}"],
+        }
+    command: dict[str, list[str]] = {}
+    if definition.entrypoint:
+        command["Entrypoint"] = list(definition.entrypoint)
+    if definition.cmd:
+        command["Cmd"] = list(definition.cmd)
+    return command
+
+
+def _bind(exchange: Path) -> dict[str, Any]:
+    return {"Type": "bind", "Source": str(exchange), "Target": EXCHANGE}
+
+
+def _volumes(run: StepRun, names: Names) -> list[dict[str, Any]]:
+    return [_volume(run, names, index, mount) for index, mount in enumerate(run.mounts)]
+
+
+def _volume(run: StepRun, names: Names, index: int, mount: Mount) -> dict[str, Any]:
+    """The engine makes a volume with the first container that names it."""
+    if mount.type != "volume" or not mount.target:
+        raise StepFailed(f"a mount of type {mount.type} is not possible here")
+    return {
+        "Type": "volume",
+        "Source": names.volume(run.ref.task_id, run.ref.delivery, index),
+        "Target": mount.target,
+        "VolumeOptions": {"Labels": names.delivery_labels(run)},
+    }
+
+
+def _limits(limits: Limits | None) -> dict[str, int]:
+    settings: dict[str, int] = {}
+    try:
+        if limits and limits.cpus:
+            settings["NanoCpus"] = nano_cpus(limits.cpus)
+        if limits and limits.memory:
+            # Swap counts too: without this a container may use as much again.
+            settings["Memory"] = settings["MemorySwap"] = memory_bytes(limits.memory)
+    except ValueError as error:
+        raise StepFailed(f"limits: {error}") from error
+    return settings

@@ -1,0 +1,148 @@
+"""Pulling images: each once at a time in this process, however many steps wait for it."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from queue import SimpleQueue
+
+from tork_celery.domain.errors import StepFailed, TorkError
+from tork_celery.runtime.docker import faults
+from tork_celery.runtime.docker.api import EngineApi, PullFailed
+from tork_celery.runtime.docker.streams import EngineStream
+from tork_celery.runtime.live import LiveStep
+from tork_celery.runtime.protocol import Sink, Stream
+
+_GOODBYE_S = 1.0
+
+
+class _Ended:
+    """The last word of a pull."""
+
+    def __init__(self, error: TorkError | None) -> None:
+        self.error = error
+
+
+_Inbox = SimpleQueue[str | _Ended | None]
+
+
+class Pulls:
+    """The pulls under way. A step that is stopped or left goes away; the pull goes on for the others, and
+    for the next step."""
+
+    def __init__(self, api: EngineApi, *, timeout_s: float) -> None:
+        self._api = api
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._pulls: dict[str, _Pull] = {}
+
+    def pull(self, image: str, step: LiveStep, sink: Sink) -> None:
+        """Return when the image is there or the step was stopped. How it goes is noted to `sink`.
+
+        Raises StepFailed, EngineUnavailable, Left.
+        """
+        inbox: _Inbox = SimpleQueue()
+        with step.blocking(lambda: inbox.put(None)):
+            self._listen(image, inbox)
+            while step.proceed():
+                news = inbox.get()
+                if isinstance(news, str):
+                    sink(Stream.NOTE, news.encode())
+                elif news is not None:
+                    if news.error is not None:
+                        raise news.error
+                    return
+
+    def close(self) -> None:
+        """End the pulls under way."""
+        with self._lock:
+            pulls = list(self._pulls.values())
+        for pull in pulls:
+            pull.end()
+
+    def _listen(self, image: str, inbox: _Inbox) -> None:
+        with self._lock:
+            pull = self._pulls.get(image)
+            if pull is None:
+                pull = self._pulls[image] = _Pull(self._api, image, self._timeout_s, ended=self._ended)
+                pull.start()
+            pull.listeners.append(inbox)
+        inbox.put(f"pulling image {image}\n")
+
+    def _ended(self, pull: "_Pull", error: TorkError | None) -> None:
+        with self._lock:
+            del self._pulls[pull.image]
+            for inbox in pull.listeners:
+                inbox.put(_Ended(error))
+
+
+class _Pull(threading.Thread):
+    def __init__(
+        self,
+        api: EngineApi,
+        image: str,
+        timeout_s: float,
+        *,
+        ended: Callable[["_Pull", TorkError | None], None],
+    ) -> None:
+        super().__init__(name=f"pull {image}", daemon=True)
+        self.image = image
+        self.listeners: list[_Inbox] = []
+        self._api = api
+        self._timeout_s = timeout_s
+        self._ended = ended
+        self._stream: EngineStream | None = None
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        clock = threading.Timer(self._timeout_s, self._break_off)
+        clock.daemon = True
+        clock.start()
+        try:
+            self._pull()
+        except PullFailed as error:
+            outcome: TorkError | None = faults.of_pull(self.image, str(error))
+        except TorkError as error:
+            outcome = error
+        else:
+            outcome = None
+        clock.cancel()
+        self._ended(self, self._too_late() if self._over.is_set() else outcome)
+
+    def end(self) -> None:
+        self._break_off()
+        self.join(_GOODBYE_S)
+
+    def say(self, note: str) -> None:
+        for inbox in list(self.listeners):
+            inbox.put(note)
+
+    def _pull(self) -> None:
+        # The engine sends no headers before the registry has answered: that counts as the pull, too.
+        with closing(self._api.pull(self.image, timeout_s=self._timeout_s + _GOODBYE_S)) as stream:
+            self._stream = stream
+            said: dict[str, str] = {}
+            for news in _objects(stream.chunks()):
+                if self._over.is_set():
+                    return
+                if "error" in news:
+                    raise PullFailed(str(news["error"]))
+                layer, state = str(news.get("id", "")), str(news.get("status", ""))
+                if said.get(layer) != state:
+                    said[layer] = state
+                    self.say(f"{layer}: {state}\n" if layer else f"{state}\n")
+
+    def _break_off(self) -> None:
+        self._over.set()
+        if self._stream is not None:
+            self._stream.interrupt()
+
+    def _too_late(self) -> TorkError:
+        return StepFailed(f'image "{self.image}" could not be pulled within {self._timeout_s:g} s')
+
+
+def _objects(chunks: Iterator[bytes]) -> Iterator[dict[str, object]]:
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from (json.loads(line) for line in lines if line.strip())

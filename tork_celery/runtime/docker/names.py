@@ -1,0 +1,46 @@
+"""The names and labels of what the runtime makes in the engine. Whoever finds a thing there can tell from
+them whose it is."""
+
+from dataclasses import dataclass
+
+from tork_celery.domain.model import StepRef
+from tork_celery.runtime.protocol import StepRun
+
+TASK = "tork.task"
+DELIVERY = "tork.delivery"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    cluster: str
+    node: str
+    host: str
+
+    @staticmethod
+    def container(ref: StepRef) -> str:
+        return f"tork-{ref}"
+
+    @staticmethod
+    def volume(task_id: str, delivery: int, index: int) -> str:
+        return f"tork-{task_id}-{delivery}-{index}"
+
+    def step_labels(self, run: StepRun) -> dict[str, str]:
+        return {**self.delivery_labels(run), "tork.step": str(run.ref.step)}
+
+    def delivery_labels(self, run: StepRun) -> dict[str, str]:
+        return {
+            "tork.cluster": self.cluster,
+            "tork.node": self.node,
+            "tork.host": self.host,
+            "tork.job": run.job_id,
+            TASK: run.ref.task_id,
+            DELIVERY: str(run.ref.delivery),
+        }
+
+    def of_delivery(self, task_id: str, delivery: int) -> list[str]:
+        """The labels by which all of one delivery is found, whichever node made it."""
+        return [f"tork.cluster={self.cluster}", f"{TASK}={task_id}", f"{DELIVERY}={delivery}"]
+
+    def of_node(self) -> list[str]:
+        """The labels by which all that this node made is found."""
+        return [f"tork.cluster={self.cluster}", f"tork.node={self.node}"]

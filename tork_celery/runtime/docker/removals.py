@@ -1,0 +1,46 @@
+"""Removing things behind the back of the steps, which do not wait for it."""
+
+import threading
+from collections.abc import Callable
+from queue import Queue
+
+import structlog
+
+from tork_celery.domain.errors import TorkError
+
+log = structlog.get_logger()
+
+_BACKLOG = 64
+_CLOSING_S = 10.0
+
+
+class Removals:
+    """A few threads. What concerns one delivery is done in the order in which it was asked for; who asks
+    faster than the engine removes waits."""
+
+    def __init__(self, *, threads: int) -> None:
+        self._queues: list[Queue[Callable[[], None] | None]] = [Queue(_BACKLOG) for _ in range(threads)]
+        self._threads = [
+            threading.Thread(target=_work, args=[queue], name=f"removals {number}", daemon=True)
+            for number, queue in enumerate(self._queues)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, delivery: tuple[str, int], removal: Callable[[], None]) -> None:
+        self._queues[hash(delivery) % len(self._queues)].put(removal)
+
+    def close(self) -> None:
+        """Finish what was asked for. What an engine that hangs does not let go stays for a later sweep."""
+        for queue in self._queues:
+            queue.put(None)
+        for thread in self._threads:
+            thread.join(_CLOSING_S)
+
+
+def _work(queue: Queue[Callable[[], None] | None]) -> None:
+    while (removal := queue.get()) is not None:
+        try:
+            removal()
+        except (TorkError, OSError) as error:
+            log.warning("runtime.removal_failed", error=str(error))

@@ -1,0 +1,168 @@
+"""The shell runtime: steps as processes of this machine, for where there are no containers."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
+
+import structlog
+
+from tork_celery.domain.errors import ConfigurationError, StepFailed
+from tork_celery.domain.model import StepRef
+from tork_celery.runtime.exchange import ENTRYPOINT, OUTPUT, PROGRESS, WORKDIR, Exchange, write_files
+from tork_celery.runtime.live import NEVER_STARTED, Graces, LiveSteps
+from tork_celery.runtime.protocol import Sink, StepExit, StepRun
+from tork_celery.runtime.shell.process import Process
+
+log = structlog.get_logger()
+
+# All that a script sees of the worker's environment: the rest may hold secrets, the broker's URL for one.
+_PASSED_ON = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LANGUAGE",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+)
+_FOR_THE_USER = 0o644
+
+
+class ShellRuntime:
+    """Runs each step as a process that dies with this one.
+
+    `environ` is the worker's environment, of which a few names are passed on. Raises ConfigurationError
+    for root, unless that is allowed.
+    """
+
+    adopts = False
+
+    def __init__(
+        self, *, node: str, work_dir: Path, environ: Mapping[str, str], allow_root: bool = False
+    ) -> None:
+        if os.geteuid() == 0 and not allow_root:
+            raise ConfigurationError(
+                "the shell runtime would run every task's script as root: start the worker as another user, "
+                "or set TORK_SHELL_ALLOW_ROOT"
+            )
+        self._environ = {name: environ[name] for name in _PASSED_ON if name in environ}
+        self._environ.setdefault("PATH", os.defpath)
+        self._exchange = Exchange(work_dir=work_dir, node=node)
+        self._live = LiveSteps()
+        self._graces = Graces()
+
+    def run(self, run: StepRun, sink: Sink, *, started: Callable[[], None]) -> StepExit:
+        _refuse_what_needs_a_container(run)
+        with self._live.enter(run.ref) as step:
+            command, cwd = self._prepare(run)
+            if not step.proceed():
+                return NEVER_STARTED
+            process = Process(command, cwd=cwd, env=self._environment(run))
+            with closing(process), step.blocking(process.kill):
+                step.began(lambda grace_s: self._end(run.ref, process, grace_s))
+                started()
+                for stream, data in process.output():
+                    sink(stream, data)
+                code = process.wait()
+                step.proceed()
+            return StepExit(code=code, output=self._exchange.output(run.ref))
+
+    def follow(self, ref: StepRef, sink: Sink) -> StepExit | None:  # noqa: ARG002
+        """Nothing to follow: its process died with the worker that started it."""
+        with self._live.enter(ref):
+            self._exchange.remove(ref)
+        return None
+
+    def stop(self, ref: StepRef, *, grace_s: float = 0.0) -> None:
+        self._live.stop(ref, grace_s)
+
+    def leave(self) -> None:
+        self._live.leave()
+
+    def progress(self, ref: StepRef) -> float | None:
+        return self._exchange.progress(ref)
+
+    def discard(self, ref: StepRef) -> None:
+        self._graces.cancel(ref)
+        self._live.forget(ref)
+        try:
+            self._exchange.remove(ref)
+        except OSError as error:
+            log.warning("runtime.removal_failed", step=str(ref), error=str(error))
+
+    def release(self, task_id: str, delivery: int) -> None:
+        try:
+            self._exchange.release(task_id, delivery)
+        except OSError as error:
+            log.warning("runtime.removal_failed", task_id=task_id, delivery=delivery, error=str(error))
+
+    def deliveries(self) -> Iterable[tuple[str, int]]:
+        return sorted(self._exchange.deliveries())
+
+    def check(self) -> None:
+        """A machine that runs this can run a process."""
+
+    def close(self) -> None:
+        self._graces.close()
+
+    def _prepare(self, run: StepRun) -> tuple[list[str], Path]:
+        """The command, and the directory that it starts in."""
+        if self._exchange.exists(run.ref):  # its process died with the worker that started it
+            self._exchange.remove(run.ref)
+        definition = run.definition
+        directory = self._exchange.create(run, files={} if run.workdir else definition.files)
+        cwd = directory / WORKDIR
+        if run.workdir:
+            cwd /= run.workdir
+            _write_elsewhere(cwd, definition.files)
+        if definition.run is not None:
+            return ["sh", str(directory / ENTRYPOINT)], cwd
+        if not definition.cmd:
+            raise StepFailed("a task needs run or cmd to run in a shell")
+        return list(definition.cmd), cwd
+
+    def _environment(self, run: StepRun) -> dict[str, str]:
+        directory = self._exchange.path(run.ref)
+        return {
+            **self._environ,
+            **run.env,
+            "TORK_OUTPUT": str(directory / OUTPUT),
+            "TORK_PROGRESS": str(directory / PROGRESS),
+            "TORK_TASK_ID": run.ref.task_id,
+            "TORK_JOB_ID": run.job_id,
+        }
+
+    def _end(self, ref: StepRef, process: Process, grace_s: float) -> None:
+        if grace_s <= 0:
+            process.kill()
+        else:
+            process.terminate()
+            self._graces.give(ref, grace_s, process.kill)
+
+
+def _write_elsewhere(directory: Path, files: Mapping[str, str]) -> None:
+    """Into a directory of this machine, as the task's author wants it; what is there is theirs."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        write_files(directory, files, mode=_FOR_THE_USER)
+    except OSError as error:
+        raise StepFailed(f"workdir {directory} cannot be used: {error.strerror}") from error
+
+
+def _refuse_what_needs_a_container(run: StepRun) -> None:
+    definition = run.definition
+    asked = {
+        "an image": definition.image,
+        "an entrypoint": definition.entrypoint,
+        "mounts": run.mounts,
+        "limits": run.limits,
+    }
+    if refused := [name for name, value in asked.items() if value]:
+        raise StepFailed(
+            f"the shell runtime cannot give a task {' or '.join(refused)}: that needs a container"
+        )

@@ -1,0 +1,46 @@
+"""What every service works with, and how a plan is carried out."""
+
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Connection
+
+from tork_celery.dispatch.dispatcher import Dispatcher
+from tork_celery.domain.errors import BrokerUnavailable
+from tork_celery.domain.flow import Plan
+from tork_celery.domain.model import Task
+from tork_celery.store import Database, jobs, tasks
+
+log = structlog.get_logger(__name__)
+
+
+def new_id() -> str:
+    """An id for a job or a task: 32 hexadecimal digits."""
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coordinator:
+    database: Database
+    dispatcher: Dispatcher
+    lease_s: float
+    new_id: Callable[[], str] = new_id
+
+
+def apply(tx: Connection, plan: Plan) -> None:
+    """Store a plan for a job that is stored already and whose row this transaction has locked."""
+    jobs.save(tx, plan.job)
+    tasks.save(tx, plan.changed)
+    tasks.add(tx, plan.added)
+
+
+def publish(coordinator: Coordinator, following: Iterable[Task]) -> None:
+    """Send what a committed plan says. A broker that is away is no error: the sweep publishes it later."""
+    for task in following:
+        try:
+            coordinator.dispatcher.send(task)
+        except BrokerUnavailable as error:
+            log.warning("task.not_published", task_id=task.id, reason=str(error))
+            return

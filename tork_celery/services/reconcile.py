@@ -1,0 +1,92 @@
+"""The sweep that finds what was left behind: by a worker that died, a message that was lost, a process that
+was killed between a commit and what should have followed. Any number of coordinators may run it at once.
+"""
+
+import time
+from collections.abc import Callable
+
+import structlog
+
+from tork_celery.dispatch.queues import node_queue
+from tork_celery.domain import flow
+from tork_celery.domain.errors import DatastoreUnavailable
+from tork_celery.services.advance import advance
+from tork_celery.services.coordinator import Coordinator, publish
+from tork_celery.store import nodes, tasks
+
+log = structlog.get_logger(__name__)
+
+_BATCH = 500
+_UNHEARD_S = 5.0  # a message that was published this long ago and is in no queue is lost
+_UNADVANCED_S = 2.0  # `advance` takes milliseconds: after this its message is lost
+_FORGET_NODES_S = 24 * 3600.0
+
+
+class Reconciler:
+    """Sweeps, and remembers for how long the datastore has answered without a gap.
+
+    Leases can only be judged after a whole lease of that: before, it may be the datastore that kept
+    the workers from renewing them.
+    """
+
+    def __init__(self, coordinator: Coordinator, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._coordinator = coordinator
+        self._clock = clock
+        self._answered_since: float | None = None
+        self._answered_at = 0.0
+
+    def sweep(self) -> None:
+        """Once over everything. Raises DatastoreUnavailable or BrokerUnavailable when it cannot now."""
+        try:
+            with self._coordinator.database.reading() as tx:
+                self._coordinator.database.now(tx)
+        except DatastoreUnavailable:
+            self._answered_since = None
+            raise
+        if self._leases_can_be_judged():
+            self._redeliver_lost()
+        self._advance_ended()
+        self._republish_waiting()
+        with self._coordinator.database.transaction() as tx:
+            nodes.forget(tx, after_s=_FORGET_NODES_S)
+
+    def _leases_can_be_judged(self) -> bool:
+        now, lease_s = self._clock(), self._coordinator.lease_s
+        if self._answered_since is None or now - self._answered_at > lease_s:
+            self._answered_since = now
+        self._answered_at = now
+        return now - self._answered_since >= lease_s
+
+    def _redeliver_lost(self) -> None:
+        with self._coordinator.database.transaction() as tx:
+            now = self._coordinator.database.now(tx)
+            lost = tasks.lost(tx, limit=_BATCH)
+            again = [flow.lose(task, now=now) for task in lost]
+            tasks.save(tx, again)
+        for task, before in zip(again, lost, strict=True):
+            log.warning("task.lost", task_id=task.id, node=before.node, losses=task.losses)
+        publish(self._coordinator, [task for task in again if task.outcome is None])
+
+    def _advance_ended(self) -> None:
+        with self._coordinator.database.reading() as tx:
+            ended = tasks.unadvanced(tx, after_s=_UNADVANCED_S, limit=_BATCH)
+        for task_id, delivery in ended:
+            advance(self._coordinator, task_id, delivery)
+
+    def _republish_waiting(self) -> None:
+        """For each queue, publish as many again as there are more tasks waiting than messages."""
+        with self._coordinator.database.reading() as tx:
+            waiting = tasks.waiting_queues(tx)
+        for (queue, node), number in waiting.items():
+            depth = self._coordinator.dispatcher.depth(node_queue(node) if node else queue)
+            missing = number - depth
+            if missing > 0:
+                self._republish(queue, node, limit=min(missing, _BATCH))
+
+    def _republish(self, queue: str, node: str | None, *, limit: int) -> None:
+        with self._coordinator.database.transaction() as tx:
+            unheard = tasks.waiting_longest(tx, queue=queue, node=node, after_s=_UNHEARD_S, limit=limit)
+            tasks.mark_sent(tx, [task.id for task in unheard])
+        if unheard:
+            log.info("tasks.republished", queue=queue, node=node, number=len(unheard))
+        publish(self._coordinator, unheard)

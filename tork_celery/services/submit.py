@@ -1,0 +1,20 @@
+"""Jobs come in."""
+
+from tork_celery.domain import flow
+from tork_celery.domain.model import Job, JobDefinition, Task
+from tork_celery.services.coordinator import Coordinator, publish
+from tork_celery.store import jobs, tasks
+
+
+def submit(coordinator: Coordinator, definition: JobDefinition) -> tuple[Job, Task]:
+    """Store a job with its first task, then send that. Once this returns, the job cannot be lost.
+
+    Raises DatastoreUnavailable, and then nothing is stored.
+    """
+    with coordinator.database.transaction() as tx:
+        now = coordinator.database.now(tx)
+        plan = flow.submit(definition, now=now, new_id=coordinator.new_id)
+        jobs.add(tx, plan.job)
+        tasks.add(tx, plan.added)
+    publish(coordinator, plan.send)
+    return plan.job, plan.added[0]

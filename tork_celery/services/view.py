@@ -1,0 +1,137 @@
+"""What can be seen: jobs, tasks, logs, nodes, queues, and whether the system is well."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from tork_celery.domain.errors import NotFound, Unavailable
+from tork_celery.domain.logs import LogPart
+from tork_celery.domain.model import DEFAULT_QUEUE, Job, Task
+from tork_celery.domain.node import Node, NodeStatus
+from tork_celery.services.coordinator import Coordinator
+from tork_celery.store import jobs, logs, nodes, tasks
+
+T = TypeVar("T")
+
+_SHOWN_FOR_LEASES = 30  # a node that is gone is shown as DOWN for so many leases
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """`number` counts from 1. A page past the last one is empty."""
+
+    items: Sequence[T]
+    number: int
+    size: int
+    total_items: int
+
+    @property
+    def total_pages(self) -> int:
+        return -(-self.total_items // self.size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueView:
+    """Counted in the datastore: tasks that wait, live nodes that serve the queue, tasks that run."""
+
+    name: str
+    size: int
+    subscribers: int
+    unacked: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    node: Node
+    status: NodeStatus
+    task_count: int
+
+
+def job(coordinator: Coordinator, job_id: str) -> tuple[Job, list[Task]]:
+    """A job and its task runs, in order. Raises NotFound."""
+    with coordinator.database.reading() as tx:
+        found = jobs.get(tx, job_id)
+        if found is None:
+            raise NotFound(f"there is no job {job_id!r}")
+        return found, tasks.of_job(tx, job_id)
+
+
+def task(coordinator: Coordinator, task_id: str) -> Task:
+    """Raises NotFound."""
+    with coordinator.database.reading() as tx:
+        found = tasks.get(tx, task_id)
+    if found is None:
+        raise NotFound(f"there is no task {task_id!r}")
+    return found
+
+
+def job_page(coordinator: Coordinator, *, number: int, size: int) -> Page[Job]:
+    """Newest first."""
+    with coordinator.database.reading() as tx:
+        items, total = jobs.page(tx, number=number, size=size)
+    return Page(items=items, number=number, size=size, total_items=total)
+
+
+def task_log(coordinator: Coordinator, task_id: str, *, number: int, size: int) -> Page[LogPart]:
+    """The log of a task, its newest part first. Raises NotFound."""
+    task(coordinator, task_id)
+    with coordinator.database.reading() as tx:
+        items, total = logs.page_of_task(tx, task_id, number=number, size=size)
+    return Page(items=items, number=number, size=size, total_items=total)
+
+
+def job_log(coordinator: Coordinator, job_id: str, *, number: int, size: int) -> Page[LogPart]:
+    """The log of all tasks of a job, its newest part first. Raises NotFound."""
+    with coordinator.database.reading() as tx:
+        if jobs.get(tx, job_id) is None:
+            raise NotFound(f"there is no job {job_id!r}")
+        items, total = logs.page_of_job(tx, job_id, number=number, size=size)
+    return Page(items=items, number=number, size=size, total_items=total)
+
+
+def active_nodes(coordinator: Coordinator) -> list[NodeView]:
+    with coordinator.database.reading() as tx:
+        now = coordinator.database.now(tx)
+        found = nodes.active(tx, within_s=coordinator.lease_s * _SHOWN_FOR_LEASES)
+        busy = tasks.count_by_node(tx)
+    return [
+        NodeView(
+            node=node,
+            status=node.status(now=now, lease_s=coordinator.lease_s),
+            task_count=busy.get(node.name, 0),
+        )
+        for node in found
+    ]
+
+
+def queues(coordinator: Coordinator) -> list[QueueView]:
+    """Every queue that has tasks or a live node, and the default one."""
+    with coordinator.database.reading() as tx:
+        counts = tasks.count_by_queue(tx)
+        live = nodes.active(tx, within_s=coordinator.lease_s)
+    served = [queue for node in live for queue in node.queues]
+    names = sorted({DEFAULT_QUEUE, *counts, *served})
+    return [
+        QueueView(
+            name=name,
+            size=counts.get(name, (0, 0))[0],
+            unacked=counts.get(name, (0, 0))[1],
+            subscribers=served.count(name),
+        )
+        for name in names
+    ]
+
+
+def faults(coordinator: Coordinator) -> dict[str, str]:
+    """The parts of the system that do not answer, each with what it said."""
+    found = {}
+    try:
+        with coordinator.database.reading() as tx:
+            coordinator.database.now(tx)
+    except Unavailable as error:
+        found["datastore"] = str(error)
+    try:
+        coordinator.dispatcher.ping()
+    except Unavailable as error:
+        found["broker"] = str(error)
+    return found

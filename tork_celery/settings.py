@@ -1,0 +1,110 @@
+"""All settings, read from the environment once. `docs/deployment.md` lists them; a test holds it to that."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from tork_celery.domain import durations, quantities
+from tork_celery.domain.errors import ConfigurationError
+
+PREFIX = "TORK_"
+
+
+def _default_data_dir() -> Path:
+    return Path.home() / ".local" / "share" / "tork-celery"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One field a setting; the field `lease_s` is TORK_LEASE in the environment, a Go duration."""
+
+    data_dir: Path
+    broker_url: str = "redis://127.0.0.1:6379/0"
+    datastore_url: str = ""
+    datastore_full_sync: bool = False
+    runtime: str = "docker"
+    docker_url: str = ""
+    shell_allow_root: bool = False
+    lease_s: float = 10.0
+    heartbeat_s: float = 2.0
+    pull_timeout_s: float = 900.0
+    log_limit_bytes: int = 256 * 1024 * 1024
+    body_limit_bytes: int = 4 * 1024 * 1024
+    broker_visibility_timeout_s: float = 3600.0
+    log_level: str = "INFO"
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str]) -> "Settings":
+        """Raises ConfigurationError naming the variable, its value, and what would be right."""
+        known = {variable(field.name): field for field in fields(cls)}
+        given = {}
+        for name, field in known.items():
+            if (text := environment.get(name, "")) != "":
+                given[field.name] = _read(name, text, _READERS[field.name])
+        data_dir = given.pop("data_dir", None) or _default_data_dir()
+        given.setdefault("datastore_url", f"sqlite:///{data_dir.resolve()}/tork.db")
+        return cls(data_dir=data_dir.resolve(), **given)
+
+
+def variable(field_name: str) -> str:
+    """The environment variable of a field: its name without the unit, which the value states."""
+    return PREFIX + field_name.removesuffix("_s").removesuffix("_bytes").upper()
+
+
+def load() -> Settings:
+    """The settings of this process."""
+    return Settings.load(os.environ)
+
+
+def _read(name: str, text: str, reader: Callable[[str], Any]) -> Any:
+    try:
+        return reader(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{name}: {error}") from error
+
+
+def _flag(text: str) -> bool:
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    if text.lower() in ("0", "false", "no", "off"):
+        return False
+    raise ValueError(f"{text!r} is neither true nor false")
+
+
+def _runtime(text: str) -> str:
+    if text not in ("docker", "shell"):
+        raise ValueError(f"{text!r} is no runtime; there are docker and shell")
+    return text
+
+
+def _positive_duration(text: str) -> float:
+    seconds = durations.seconds(text)
+    if seconds <= 0:
+        raise ValueError(f"{text!r} is not above zero")
+    return seconds
+
+
+def _level(text: str) -> str:
+    if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ValueError(f"{text!r} is no log level; there are DEBUG, INFO, WARNING and ERROR")
+    return text.upper()
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "data_dir": Path,
+    "broker_url": str,
+    "datastore_url": str,
+    "datastore_full_sync": _flag,
+    "runtime": _runtime,
+    "docker_url": str,
+    "shell_allow_root": _flag,
+    "lease_s": _positive_duration,
+    "heartbeat_s": _positive_duration,
+    "pull_timeout_s": _positive_duration,
+    "log_limit_bytes": quantities.memory_bytes,
+    "body_limit_bytes": quantities.memory_bytes,
+    "broker_visibility_timeout_s": _positive_duration,
+    "log_level": _level,
+}

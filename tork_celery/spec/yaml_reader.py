@@ -1,0 +1,44 @@
+"""A bounded YAML reader: one document, plain values and their places, in one pass.
+
+It builds on the parser's events, not on composed nodes: libyaml's composer recurses once a level, so that
+100,000 brackets would overflow the stack of C. It takes a quarter of the time, too.
+"""
+
+from typing import Any
+
+import yaml
+from yaml.reader import ReaderError
+
+from tork_celery.domain.errors import Fault, InvalidInput
+from tork_celery.spec.source import TOO_DEEP, Source, position
+from tork_celery.spec.yaml_builder import Builder
+
+# It looks ahead, so it may find out before the builder does.
+_TOO_DEEP_FOR_LIBYAML = "exceeded maximum nesting depth"
+
+
+def read(text: str) -> Source:
+    """The one document in `text`; raises `InvalidInput`."""
+    builder = Builder()
+    try:
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            builder.take(event)
+    except yaml.YAMLError as error:
+        fault = _syntax_fault(error, text)
+    else:
+        return builder.source()
+    raise InvalidInput(fault)
+
+
+def _syntax_fault(error: Any, text: str) -> Fault:
+    if isinstance(error, ReaderError):
+        before = text.encode()[: error.position].decode(errors="ignore")
+        place = position(before, len(before))
+        return Fault("", f"not valid YAML: the character U+{error.character:04X} is not allowed", *place)
+    mark = error.problem_mark or error.context_mark
+    is_deep = error.problem == _TOO_DEEP_FOR_LIBYAML
+    message = TOO_DEEP if is_deep else f"not valid YAML: {error.problem}"
+    if error.context and not is_deep:
+        message += f" ({error.context}"
+        message += f" that starts in line {error.context_mark.line + 1})" if error.context_mark else ")"
+    return Fault("", message, *((mark.line + 1, mark.column + 1) if mark else ()))

@@ -1,0 +1,120 @@
+"""A connection to the datastore, and its transactions."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import Double
+
+from tork_celery.domain.errors import DatastoreUnavailable
+
+_BUSY_TIMEOUT_MS = 5_000
+_CONNECT_TIMEOUT_S = 3
+
+
+class datastore_now(FunctionElement[float]):  # noqa: N801  named like the SQL function that it is
+    """The datastore's own clock, in seconds since the epoch: the one clock that leases are judged by."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(datastore_now, "sqlite")
+def _sqlite_now(_element: Any, _compiler: Any, **_: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(datastore_now, "postgresql")
+def _postgresql_now(_element: Any, _compiler: Any, **_: Any) -> str:
+    return "extract(epoch from clock_timestamp())::double precision"
+
+
+class Database:
+    """The datastore at one URL (SQLite or PostgreSQL). Safe to share between threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @classmethod
+    def connect(cls, url: str, *, pool_size: int = 8, full_sync: bool = False) -> "Database":
+        """`full_sync` makes SQLite survive a power cut, not only a killed process, for slower commits."""
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            return cls(_sqlite_engine(url, pool_size=pool_size, full_sync=full_sync))
+        if parsed.get_driver_name() == "psycopg2":  # the default driver of a bare postgresql:// URL
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        return cls(
+            create_engine(
+                parsed,
+                pool_size=pool_size,
+                max_overflow=pool_size,
+                pool_timeout=_CONNECT_TIMEOUT_S,
+                pool_pre_ping=True,
+                connect_args={"connect_timeout": _CONNECT_TIMEOUT_S},
+            )
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """All of it is committed at the end, or none. Raises DatastoreUnavailable."""
+        with _translated(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A consistent view to read from, which takes no write lock. Raises DatastoreUnavailable."""
+        with _translated(), self.engine.connect() as connection:
+            reading = connection.execution_options(tork_readonly=True)
+            with reading.begin():
+                yield reading
+
+    def now(self, tx: Connection) -> float:
+        """The datastore's clock, in seconds since the epoch."""
+        return float(tx.scalar(func.coalesce(datastore_now(), 0.0)) or 0.0)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise DatastoreUnavailable(f"the datastore does not answer: {error.orig}") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise DatastoreUnavailable(f"the connection to the datastore was lost: {error.orig}") from error
+        raise
+
+
+def _sqlite_engine(url: str, *, pool_size: int, full_sync: bool) -> Engine:
+    engine = create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        connect_args={"isolation_level": None, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if full_sync else 'NORMAL'}")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A deferred transaction that turns into a writer fails with "database is locked" whatever the
+        # timeout; one that takes the write lock at its start waits for it.
+        readonly = connection.get_execution_options().get("tork_readonly")
+        connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+
+    return engine

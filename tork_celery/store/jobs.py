@@ -1,0 +1,84 @@
+"""Jobs in the datastore."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from tork_celery.domain.document import decode, encode
+from tork_celery.domain.model import Job, JobDefinition
+from tork_celery.domain.states import JobState
+from tork_celery.store.database import datastore_now
+from tork_celery.store.tables import jobs, tasks
+
+
+def add(tx: Connection, job: Job) -> None:
+    tx.execute(insert(jobs), _values(job))
+
+
+def get(tx: Connection, job_id: str) -> Job | None:
+    row = tx.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+    return None if row is None else _job(row)
+
+
+def lock_of_task(tx: Connection, task_id: str) -> Job | None:
+    """The job of a task. Nobody else may change its row until this transaction ends."""
+    job_id = select(tasks.c.job_id).where(tasks.c.id == task_id).scalar_subquery()
+    row = tx.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
+    return None if row is None else _job(row)
+
+
+def save(tx: Connection, job: Job) -> None:
+    tx.execute(update(jobs).where(jobs.c.id == job.id), _values(job))
+
+
+def begin(tx: Connection, job_id: str) -> None:
+    """The job is RUNNING from now on, if it was only SCHEDULED."""
+    tx.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state == JobState.SCHEDULED)
+        .values(state=JobState.RUNNING, started_at=datastore_now())
+    )
+
+
+def page(tx: Connection, *, number: int, size: int) -> tuple[Sequence[Job], int]:
+    """One page, newest first, `number` from 1; and how many jobs there are in all."""
+    rows = tx.execute(select(jobs).order_by(jobs.c.seq.desc()).limit(size).offset((number - 1) * size)).all()
+    return [_job(row) for row in rows], tx.scalar(select(func.count()).select_from(jobs)) or 0
+
+
+def count(tx: Connection, state: JobState) -> int:
+    return tx.scalar(select(func.count()).select_from(jobs).where(jobs.c.state == state)) or 0
+
+
+def _values(job: Job) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "name": job.definition.name,
+        "state": job.state,
+        "definition": encode(job.definition),
+        "results": dict(job.results),
+        "position": job.position,
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "ended_at": job.ended_at,
+        "result": job.result,
+        "error": job.error,
+        "progress": job.progress,
+    }
+
+
+def _job(row: Row[Any]) -> Job:
+    return Job(
+        id=row.id,
+        definition=decode(JobDefinition, row.definition),
+        state=JobState(row.state),
+        created_at=row.created_at,
+        position=row.position,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        result=row.result,
+        error=row.error,
+        progress=row.progress,
+        results=row.results,
+    )

@@ -1,0 +1,80 @@
+"""What tasks printed, in parts."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from sqlalchemy import Connection, func, insert, select
+from sqlalchemy.sql.elements import ColumnElement
+
+from tork_celery.domain.logs import LogPart, LogPosition
+from tork_celery.domain.model import StepRef
+from tork_celery.store.database import datastore_now
+from tork_celery.store.tables import log_parts
+
+
+def add(tx: Connection, *, job_id: str, ref: StepRef, parts: Sequence[LogPart]) -> None:
+    """Append parts to the log of a task, numbered on from its last one."""
+    if not parts:
+        return
+    last = tx.scalar(
+        select(func.coalesce(func.max(log_parts.c.number), 0)).where(log_parts.c.task_id == ref.task_id)
+    )
+    now = tx.scalar(select(datastore_now()))
+    tx.execute(
+        insert(log_parts),
+        [
+            {
+                "job_id": job_id,
+                "task_id": ref.task_id,
+                "number": (last or 0) + offset,
+                "delivery": ref.delivery,
+                "step": ref.step,
+                "position": asdict(part.position),
+                "contents": part.contents,
+                "created_at": now,
+            }
+            for offset, part in enumerate(parts, start=1)
+        ],
+    )
+
+
+def position(tx: Connection, ref: StepRef) -> LogPosition:
+    """How much of the step's output is stored."""
+    query = (
+        select(log_parts.c.position)
+        .where(
+            log_parts.c.task_id == ref.task_id,
+            log_parts.c.delivery == ref.delivery,
+            log_parts.c.step == ref.step,
+        )
+        .order_by(log_parts.c.number.desc())
+        .limit(1)
+    )
+    stored = tx.scalar(query)
+    return LogPosition(**stored) if stored else LogPosition()
+
+
+def page_of_task(tx: Connection, task_id: str, *, number: int, size: int) -> tuple[list[LogPart], int]:
+    """One page of the log of a task, newest part first, `number` from 1; and how many parts there are."""
+    return _page(tx, log_parts.c.task_id == task_id, number=number, size=size)
+
+
+def page_of_job(tx: Connection, job_id: str, *, number: int, size: int) -> tuple[list[LogPart], int]:
+    """The same for all tasks of a job."""
+    return _page(tx, log_parts.c.job_id == job_id, number=number, size=size)
+
+
+def _page(tx: Connection, which: ColumnElement[bool], *, number: int, size: int) -> tuple[list[LogPart], int]:
+    query = select(log_parts).where(which).order_by(log_parts.c.seq.desc())
+    parts = [
+        LogPart(
+            task_id=row.task_id,
+            step=row.step,
+            contents=row.contents,
+            position=LogPosition(**row.position),
+            number=row.number,
+            created_at=row.created_at,
+        )
+        for row in tx.execute(query.limit(size).offset((number - 1) * size))
+    ]
+    return parts, tx.scalar(select(func.count()).select_from(log_parts).where(which)) or 0

@@ -1,0 +1,125 @@
+"""The tables. A column for what is queried or locked; the rest is JSON.
+
+Times are seconds since the epoch, by the datastore's clock where leases are concerned.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+# SQLite only numbers rows by itself in a column that is exactly INTEGER PRIMARY KEY
+_sequence = BigInteger().with_variant(Integer, "sqlite")
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("seq", _sequence, primary_key=True, autoincrement=True),  # newest first is a walk down this key
+    Column("id", String(32), nullable=False, unique=True),
+    Column("name", String(256), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("definition", JSON, nullable=False),
+    Column("results", JSON, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    Column("result", Text),
+    Column("error", Text),
+    Column("progress", Double, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("job_name", String(256), nullable=False),
+    Column("parent_id", String(32)),
+    Column("position", Integer, nullable=False),
+    Column("definition", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("queue", String(256), nullable=False),
+    Column("delivery", Integer, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("step_running", Boolean, nullable=False),
+    Column("losses", Integer, nullable=False),
+    Column("outcome", String(16)),
+    Column("node", String(256)),
+    Column("lease_until", Double),
+    Column("deadline_at", Double),
+    Column("sent_at", Double),  # when a message for what is next was last published
+    Column("created_at", Double, nullable=False),
+    Column("scheduled_at", Double),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    Column("result", Text),
+    Column("error", Text),
+    Column("progress", Double, nullable=False),
+    Index(None, "job_id", "position"),
+)
+Index(
+    "ix_tasks_active",  # every sweep and every count of a queue looks only at these, which are few
+    tasks.c.state,
+    tasks.c.queue,
+    sqlite_where=tasks.c.state.in_(("CREATED", "PENDING", "SCHEDULED", "RUNNING")),
+    postgresql_where=tasks.c.state.in_(("CREATED", "PENDING", "SCHEDULED", "RUNNING")),
+)
+
+log_parts = Table(
+    "log_parts",
+    metadata,
+    Column("seq", _sequence, primary_key=True, autoincrement=True),
+    Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("task_id", String(32), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("delivery", Integer, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("position", JSON, nullable=False),
+    Column("contents", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index(None, "task_id", "number", unique=True),
+    Index(None, "job_id", "seq"),
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("name", String(256), primary_key=True),
+    Column("instance", String(32), nullable=False),
+    Column("hostname", String(256), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("queues", JSON, nullable=False),
+    Column("version", String(32), nullable=False),
+    Column("cpu_percent", Double, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("heartbeat_at", Double, nullable=False),
+    Column("stopped_at", Double),
+)
+
+identity = Table(
+    "identity",
+    metadata,
+    Column("cluster", String(32), primary_key=True),  # tells this installation's containers from another's
+)

@@ -1,0 +1,273 @@
+"""Tasks in the datastore, and the claims on their steps.
+
+A claim and what becomes of it are compare-and-set statements: they name the delivery and the step that
+they are for, and change nothing when the row has moved on.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, case, func, insert, or_, select, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from tork_celery.domain.document import decode, encode
+from tork_celery.domain.model import StepRef, Task, TaskDefinition
+from tork_celery.domain.states import Outcome, TaskState
+from tork_celery.store.database import datastore_now
+from tork_celery.store.tables import tasks
+
+_PLAIN = tuple(f.name for f in fields(Task) if f.name not in ("definition", "state", "outcome"))
+
+
+def add(tx: Connection, new: Sequence[Task]) -> None:
+    if new:
+        tx.execute(insert(tasks), [_values(task) for task in new])
+
+
+def get(tx: Connection, task_id: str) -> Task | None:
+    row = tx.execute(select(tasks).where(tasks.c.id == task_id)).one_or_none()
+    return None if row is None else _task(row)
+
+
+def of_job(tx: Connection, job_id: str) -> list[Task]:
+    """The task runs of a job, in order."""
+    query = select(tasks).where(tasks.c.job_id == job_id).order_by(tasks.c.position, tasks.c.created_at)
+    return [_task(row) for row in tx.execute(query)]
+
+
+def save(tx: Connection, changed: Sequence[Task]) -> None:
+    for task in changed:
+        tx.execute(update(tasks).where(tasks.c.id == task.id), _values(task))
+
+
+def mark_sent(tx: Connection, task_ids: Sequence[str]) -> None:
+    """A message for what is next of these tasks was published now."""
+    tx.execute(update(tasks).where(tasks.c.id.in_(task_ids)).values(sent_at=datastore_now()))
+
+
+# ---------------------------------------------------------------- the claims of a worker
+
+
+def claim(tx: Connection, ref: StepRef, *, node: str, lease_s: float) -> Task | None:
+    """The task, if the step is now this node's to run; None when it is not to be had."""
+    now = datastore_now()
+    query = (
+        update(tasks)
+        .where(
+            *_at(ref),
+            tasks.c.step_running.is_(False),
+            tasks.c.outcome.is_(None),
+            or_(
+                tasks.c.state == TaskState.SCHEDULED,
+                and_(tasks.c.state == TaskState.RUNNING, tasks.c.node == node),
+            ),
+        )
+        .values(
+            state=TaskState.RUNNING,
+            node=node,
+            step_running=True,
+            lease_until=now + lease_s,
+            started_at=func.coalesce(tasks.c.started_at, now),
+        )
+        .returning(tasks)
+    )
+    row = tx.execute(query).one_or_none()
+    return None if row is None else _task(row)
+
+
+def finish_step(tx: Connection, ref: StepRef, *, node: str, result: str | None, last: bool) -> bool:
+    """The step has succeeded: the next one is due or, after the last, the task's outcome is set.
+
+    False when this delivery of the task is not this node's any more; then nothing has changed.
+    """
+    values: dict[str, Any] = {"step_running": False, "step": tasks.c.step + 1, "sent_at": datastore_now()}
+    if result is not None:
+        values["result"] = result
+    if last:
+        values |= {"outcome": Outcome.COMPLETED, "ended_at": datastore_now()}
+    return _set(tx, ref, node, values)
+
+
+def fail_step(tx: Connection, ref: StepRef, *, node: str, error: str) -> bool:
+    """The step has failed, and with it the task. False as in `finish_step`."""
+    values = {"step_running": False, "outcome": Outcome.FAILED, "error": error, "ended_at": datastore_now()}
+    return _set(tx, ref, node, values)
+
+
+def held(tx: Connection, ref: StepRef, *, node: str) -> Task | None:
+    """The task, locked, if its step is this node's and runs."""
+    row = tx.execute(select(tasks).where(*_held(ref, node)).with_for_update()).one_or_none()
+    return None if row is None else _task(row)
+
+
+def hold_step(tx: Connection, ref: StepRef, *, node: str) -> bool:
+    """The step could not be started, through no fault of its own: it is due again on the same node."""
+    return _set(tx, ref, node, {"step_running": False, "sent_at": datastore_now()})
+
+
+def current(tx: Connection, refs: Iterable[StepRef]) -> set[StepRef]:
+    """Those of the steps whose task has had no later delivery."""
+    wanted = set(refs)
+    query = select(tasks.c.id, tasks.c.delivery).where(tasks.c.id.in_({ref.task_id for ref in wanted}))
+    deliveries = {row.id: row.delivery for row in tx.execute(query)}
+    return {ref for ref in wanted if deliveries.get(ref.task_id) == ref.delivery}
+
+
+def set_deadline(tx: Connection, ref: StepRef, *, node: str, timeout_s: float) -> float | None:
+    """When the task must have ended, by the datastore's clock: fixed by its first container. The seconds left
+    until then; None as in `finish_step`."""
+    deadline = func.coalesce(tasks.c.deadline_at, datastore_now() + timeout_s)
+    query = (
+        update(tasks)
+        .where(*_held(ref, node))
+        .values(deadline_at=deadline)
+        .returning(tasks.c.deadline_at - datastore_now())
+    )
+    return tx.execute(query).scalar_one_or_none()
+
+
+def renew(
+    tx: Connection, *, node: str, running: Sequence[str], lease_s: float, progress: Mapping[str, float]
+) -> dict[str, int]:
+    """Renew the leases of this node's tasks: those whose step it is `running`, and those between two steps.
+
+    Returns the delivery of each: what the node is running and does not find here is not its own any more.
+    """
+    query = (
+        update(tasks)
+        .where(
+            tasks.c.node == node,
+            tasks.c.state == TaskState.RUNNING,
+            tasks.c.outcome.is_(None),
+            or_(tasks.c.step_running.is_(False), tasks.c.id.in_(running)),
+        )
+        .values(lease_until=datastore_now() + lease_s)
+        .returning(tasks.c.id, tasks.c.delivery)
+    )
+    if progress:
+        shown = case(progress, value=tasks.c.id, else_=tasks.c.progress)
+        query = query.values(progress=shown)
+    return {row.id: row.delivery for row in tx.execute(query)}
+
+
+def of_node(tx: Connection, node: str) -> list[Task]:
+    """What a node has claimed and not ended."""
+    query = select(tasks).where(*_running(), tasks.c.node == node)
+    return [_task(row) for row in tx.execute(query)]
+
+
+def extend_leases(tx: Connection, *, node: str, lease_s: float) -> None:
+    """Before a planned stop: keep what this node has for it until it is back."""
+    lease = datastore_now() + lease_s
+    tx.execute(update(tasks).where(*_running(), tasks.c.node == node).values(lease_until=lease))
+
+
+# ---------------------------------------------------------------- the sweeps of a coordinator
+
+
+def lost(tx: Connection, *, limit: int) -> list[Task]:
+    """Running tasks whose lease ran out, locked."""
+    query = (
+        select(tasks)
+        .where(*_running(), tasks.c.lease_until < datastore_now())
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [_task(row) for row in tx.execute(query)]
+
+
+def unadvanced(tx: Connection, *, after_s: float, limit: int) -> list[tuple[str, int]]:
+    """(id, delivery) of the tasks whose steps ended a while ago and whose jobs have not moved on."""
+    query = (
+        select(tasks.c.id, tasks.c.delivery)
+        .where(
+            tasks.c.state == TaskState.RUNNING,
+            tasks.c.outcome.is_not(None),
+            tasks.c.ended_at < datastore_now() - after_s,
+        )
+        .limit(limit)
+    )
+    return [(row.id, row.delivery) for row in tx.execute(query)]
+
+
+def waiting_queues(tx: Connection) -> dict[tuple[str, str | None], int]:
+    """How many tasks wait for a message to be taken, by (queue, node): the node is set where a task that it
+    has begun waits for its next step."""
+    node = case((tasks.c.state == TaskState.RUNNING, tasks.c.node), else_=None).label("node")
+    query = select(tasks.c.queue, node, func.count()).where(_waiting()).group_by(tasks.c.queue, node)
+    return {(queue, holder): number for queue, holder, number in tx.execute(query)}
+
+
+def waiting_longest(
+    tx: Connection, *, queue: str, node: str | None, after_s: float, limit: int
+) -> list[Task]:
+    """Those of the waiting tasks of a queue for which no message was published for `after_s`."""
+    held = tasks.c.node == node if node else tasks.c.state == TaskState.SCHEDULED
+    query = (
+        select(tasks)
+        .where(_waiting(), tasks.c.queue == queue, held)
+        .where(or_(tasks.c.sent_at.is_(None), tasks.c.sent_at < datastore_now() - after_s))
+        .order_by(tasks.c.sent_at.nulls_first())
+        .limit(limit)
+    )
+    return [_task(row) for row in tx.execute(query)]
+
+
+def count_by_queue(tx: Connection) -> dict[str, tuple[int, int]]:
+    """For each queue that has any: how many tasks wait, and how many run."""
+    running = func.sum(case((tasks.c.state == TaskState.RUNNING, 1), else_=0))
+    query = (
+        select(tasks.c.queue, func.count(), running)
+        .where(tasks.c.state.in_((TaskState.SCHEDULED, TaskState.RUNNING)))
+        .group_by(tasks.c.queue)
+    )
+    return {queue: (total - busy, busy) for queue, total, busy in tx.execute(query)}
+
+
+def count_by_node(tx: Connection) -> dict[str, int]:
+    query = select(tasks.c.node, func.count()).where(*_running()).group_by(tasks.c.node)
+    return dict(tx.execute(query).tuples().all())
+
+
+# ---------------------------------------------------------------- in common
+
+
+def _at(ref: StepRef) -> tuple[ColumnElement[bool], ...]:
+    return tasks.c.id == ref.task_id, tasks.c.delivery == ref.delivery, tasks.c.step == ref.step
+
+
+def _held(ref: StepRef, node: str) -> tuple[ColumnElement[bool], ...]:
+    return (*_at(ref), *_running(), tasks.c.node == node, tasks.c.step_running.is_(True))
+
+
+def _running() -> tuple[ColumnElement[bool], ...]:
+    return tasks.c.state == TaskState.RUNNING, tasks.c.outcome.is_(None)
+
+
+def _waiting() -> ColumnElement[bool]:
+    between = and_(*_running(), tasks.c.step_running.is_(False))
+    return or_(tasks.c.state == TaskState.SCHEDULED, between)
+
+
+def _set(tx: Connection, ref: StepRef, node: str, values: dict[str, Any]) -> bool:
+    return tx.execute(update(tasks).where(*_held(ref, node)).values(**values)).rowcount == 1
+
+
+def _values(task: Task) -> dict[str, Any]:
+    plain = {name: getattr(task, name) for name in _PLAIN}
+    return plain | {
+        "definition": encode(task.definition),
+        "queue": task.queue,
+        "state": task.state,
+        "outcome": task.outcome,
+    }
+
+
+def _task(row: Row[Any]) -> Task:
+    return Task(
+        **{name: getattr(row, name) for name in _PLAIN},
+        definition=decode(TaskDefinition, row.definition),
+        state=TaskState(row.state),
+        outcome=row.outcome and Outcome(row.outcome),
+    )

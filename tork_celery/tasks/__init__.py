@@ -1,0 +1,1 @@
+"""The Celery side: the app, its tasks (a few lines each) and its signals."""

@@ -1,0 +1,35 @@
+"""The Celery app, the one global of the system; and what its tasks work with in this process."""
+
+from dataclasses import dataclass
+
+from celery import Celery
+
+from tork_celery import bootstrap
+from tork_celery.services.coordinator import Coordinator
+from tork_celery.services.reconcile import Reconciler
+from tork_celery.worker.worker import Worker
+
+app: Celery = bootstrap.celery_app()
+app.conf.imports = ("tork_celery.tasks.steps", "tork_celery.tasks.control", "tork_celery.tasks.lifecycle")
+
+
+@dataclass(slots=True)
+class Process:
+    """What this process is: set when its Celery worker has been set up. `worker` is None in one that serves
+    the control queue alone."""
+
+    coordinator: Coordinator
+    reconciler: Reconciler
+    worker: Worker | None
+
+
+_process: list[Process] = []
+
+
+def become(process: Process) -> None:
+    """From now on the tasks of this process work with this."""
+    _process[:] = [process]
+
+
+def process() -> Process:
+    return _process[0]

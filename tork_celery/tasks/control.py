@@ -1,0 +1,17 @@
+"""The Celery tasks of the queue `control`."""
+
+from celery import Task
+
+from tork_celery.dispatch.dispatcher import ADVANCE, RECONCILE
+from tork_celery.services.advance import advance as advance_task
+from tork_celery.tasks.app import app, process
+
+
+@app.task(bind=True, name=ADVANCE)
+def advance(_self: Task, task_id: str, delivery: int) -> None:
+    advance_task(process().coordinator, task_id, delivery)
+
+
+@app.task(bind=True, name=RECONCILE)
+def reconcile(_self: Task) -> None:
+    process().reconciler.sweep()

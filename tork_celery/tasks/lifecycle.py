@@ -1,0 +1,113 @@
+"""What a Celery worker of ours does when it starts and when it stops."""
+
+import signal
+import sys
+import threading
+from typing import Any
+
+import structlog
+from celery import signals
+from celery.utils.nodenames import NODENAME_DEFAULT
+
+from tork_celery import bootstrap, journal, settings
+from tork_celery.dispatch.queues import declare, node_queue
+from tork_celery.domain.errors import TorkError
+from tork_celery.domain.model import CONTROL_QUEUE, DEFAULT_QUEUE
+from tork_celery.services.reconcile import Reconciler
+from tork_celery.store import schema, tasks
+from tork_celery.tasks.app import Process, app, become, process
+from tork_celery.worker import startup
+from tork_celery.worker.heartbeat import Heartbeat
+
+log = structlog.get_logger(__name__)
+
+_PLANNED_STOP_LEASE_S = 60.0  # how long a node that stops has to come back before its tasks go to others
+
+_heartbeats: list[Heartbeat] = []
+
+
+@signals.celeryd_init.connect
+def name_node(instance: Any, options: dict[str, Any], **_: Any) -> None:
+    """Two plain workers on one host would both be celery@host: the default name tells their queues."""
+    name, host = str(instance.hostname).split("@", 1)
+    served = options.get("queues") or DEFAULT_QUEUE
+    if name == NODENAME_DEFAULT:
+        instance.hostname = f"{_joined(served)}@{host}"
+
+
+def _joined(queues: str | list[str]) -> str:
+    return queues if isinstance(queues, str) else ",".join(queues)
+
+
+@signals.celeryd_after_setup.connect
+def begin(instance: Any, **_: Any) -> None:
+    """Register the node and take up what it left; a worker that cannot work says why and exits."""
+    try:
+        _begin(instance)
+    except TorkError as error:
+        log.error("node.not_started", node=instance.hostname, reason=str(error))  # noqa: TRY400  it is no bug
+        sys.exit(1)
+
+
+def _begin(instance: Any) -> None:
+    config = settings.load()
+    served = list(instance.app.amqp.queues.consume_from)
+    store = bootstrap.database(config, slots=instance.concurrency)
+    schema.check(store)
+    coordinator = bootstrap.coordinator(config, app, store)
+    node = bootstrap.node(instance.hostname, served)
+    startup.register(store, node, lease_s=config.lease_s)
+    worker = None
+    if served != [CONTROL_QUEUE]:
+        worker = bootstrap.worker(config, app, store, node=node.name, slots=instance.concurrency)
+        _serve_first(instance.app.amqp.queues, node_queue(node.name))
+        worker.start()
+        startup.take_up(worker)
+    heartbeat = Heartbeat(store, node, worker, interval_s=config.heartbeat_s, lease_s=config.lease_s)
+    become(Process(coordinator=coordinator, reconciler=Reconciler(coordinator), worker=worker))
+    heartbeat.start()
+    _heartbeats.append(heartbeat)
+
+
+def _serve_first(queues: Any, name: str) -> None:
+    """Consume from this queue too, before the others: the steps in it belong to tasks that have begun."""
+    served = dict(queues.consume_from)
+    queues.select([])
+    queues.add(declare(name))
+    queues.select([name, *served])
+
+
+@signals.worker_shutting_down.connect
+def let_go(sig: str, **_: Any) -> None:
+    """Celery calls this in a signal handler, so the work is a thread's. SIGINT gives the tasks back; SIGTERM
+    leaves their containers running, for this node's next process."""
+    worker = process().worker
+    if worker is None:
+        return
+    release = sig == signal.SIGINT.name
+
+    def stop() -> None:
+        if not release:
+            try:
+                with worker.database.transaction() as tx:
+                    tasks.extend_leases(tx, node=worker.node, lease_s=_PLANNED_STOP_LEASE_S)
+            except TorkError as error:
+                log.warning("node.leases_not_extended", reason=str(error))
+        worker.stop(release=release)
+
+    threading.Thread(target=stop, name="let-go").start()
+
+
+@signals.worker_shutdown.connect
+def end(**_: Any) -> None:
+    for heartbeat in _heartbeats:
+        heartbeat.stop()
+    worker = process().worker
+    if worker is not None:
+        worker.close()
+
+
+@signals.setup_logging.connect
+def configure_logging(**_: Any) -> None:
+    """Celery's own records go the way of ours."""
+    journal.configure(settings.load().log_level)

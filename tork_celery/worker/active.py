@@ -1,0 +1,74 @@
+"""The steps that this process runs, and why one of them is being ended before its time."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+
+from tork_celery.domain.model import StepRef
+from tork_celery.worker.output import StepOutput
+
+
+class Ended(Enum):
+    """Why a step was stopped by this worker."""
+
+    TIMED_OUT = "timed out"
+    SUPERSEDED = "the task is not this node's any more"
+    RELEASED = "the worker stops, and gives the task back"
+
+
+@dataclass(slots=True, kw_only=True)
+class ActiveStep:
+    ref: StepRef
+    job_id: str
+    output: StepOutput
+    ended: Ended | None = None
+    timeout: str | None = None
+    timers: list[threading.Timer] = field(default_factory=list)
+
+
+class ActiveSteps:
+    """Safe to use from many threads."""
+
+    def __init__(self, stop: Callable[[StepRef], None]) -> None:
+        self._stop = stop
+        self._lock = threading.Lock()
+        self._steps: dict[StepRef, ActiveStep] = {}
+
+    @contextmanager
+    def running(self, step: ActiveStep) -> Iterator[ActiveStep]:
+        """The step is active while the context lasts; its timers end with it."""
+        with self._lock:
+            self._steps[step.ref] = step
+        try:
+            yield step
+        finally:
+            with self._lock:
+                del self._steps[step.ref]
+            for timer in step.timers:
+                timer.cancel()
+
+    def all(self) -> list[ActiveStep]:
+        with self._lock:
+            return list(self._steps.values())
+
+    def end(self, step: ActiveStep, why: Ended) -> None:
+        """Stop a step. The first reason counts."""
+        with self._lock:
+            if step.ended is not None or step.ref not in self._steps:
+                return
+            step.ended = why
+        self._stop(step.ref)
+
+    def end_after(self, step: ActiveStep, seconds: float, timeout: str) -> None:
+        """Stop the step as timed out when it is still active then."""
+
+        def expire() -> None:
+            step.timeout = step.timeout or timeout
+            self.end(step, Ended.TIMED_OUT)
+
+        timer = threading.Timer(max(0.0, seconds), expire)
+        timer.daemon = True
+        step.timers.append(timer)
+        timer.start()

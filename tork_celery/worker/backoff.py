@@ -1,0 +1,21 @@
+"""Patience with a part of the system that does not answer."""
+
+import random
+import threading
+
+_FIRST_S = 0.2
+_LONGEST_S = 5.0
+
+
+class Backoff:
+    """Waits that grow, with jitter, from 0.2 s to 5 s each; setting `interrupt` ends them."""
+
+    def __init__(self, interrupt: threading.Event) -> None:
+        self._interrupt = interrupt
+        self._next_s = _FIRST_S
+
+    def wait(self) -> bool:
+        """Wait once more; False when interrupted."""
+        delay_s = self._next_s * random.uniform(0.75, 1.25)  # noqa: S311  not for secrecy
+        self._next_s = min(self._next_s * 2, _LONGEST_S)
+        return not self._interrupt.wait(delay_s)

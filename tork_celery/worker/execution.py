@@ -1,0 +1,96 @@
+"""One claimed step on the runtime: its environment, its timeouts, its output, until it exits."""
+
+from dataclasses import dataclass
+
+import structlog
+
+from tork_celery.domain import durations
+from tork_celery.domain.errors import EngineUnavailable
+from tork_celery.domain.logs import LogPosition
+from tork_celery.domain.model import StepRef, Task
+from tork_celery.runtime.protocol import AlreadyRun, Left, Runtime, StepExit, StepRun, Stream
+from tork_celery.store import Database, logs, tasks
+from tork_celery.worker.active import ActiveStep, ActiveSteps
+from tork_celery.worker.backoff import Backoff
+from tork_celery.worker.output import StepOutput
+from tork_celery.worker.shipper import LogShipper
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """How the steps of one worker are run."""
+
+    database: Database
+    runtime: Runtime
+    steps: ActiveSteps
+    shipper: LogShipper
+    node: str
+    log_limit_bytes: int
+
+    def new_step(self, task: Task, ref: StepRef, *, adopted: bool) -> ActiveStep:
+        stored = self._stored(ref) if adopted else LogPosition()
+        return ActiveStep(ref=ref, job_id=task.job_id, output=self._output(ref, stored))
+
+    def run(self, task: Task, step: ActiveStep, backoff: Backoff) -> StepExit:
+        """Run the step to its end, or follow it when an earlier process began it. While the engine does not
+        answer this waits, and uses up no attempt. Raises StepFailed, Left."""
+        while True:
+            try:
+                return self._run_or_follow(task, step)
+            except EngineUnavailable as error:
+                log.warning("step.engine_away", step=str(step.ref), reason=str(error))
+                if not backoff.wait():
+                    raise Left from error
+                self.shipper.ship([step])
+                step.output = self._output(step.ref, self._stored(step.ref))
+
+    def _run_or_follow(self, task: Task, step: ActiveStep) -> StepExit:
+        def sink(stream: Stream, data: bytes) -> None:
+            step.output(stream, data)
+            if step.output.full:
+                self.shipper.make_room(step)
+
+        def started() -> None:
+            self._start_timers(task, step)
+
+        run = _step_run(task, step.ref)
+        try:
+            return self.runtime.run(run, sink, started=started)
+        except AlreadyRun:
+            started()
+            found = self.runtime.follow(step.ref, sink)
+            return found if found is not None else self.runtime.run(run, sink, started=started)
+
+    def _start_timers(self, task: Task, step: ActiveStep) -> None:
+        """The timeout of the task runs from its first container on, that of a step from the step's."""
+        definition = task.definition.steps[step.ref.step]
+        if step.ref.step != task.definition.main and definition.timeout:
+            self.steps.end_after(step, durations.seconds(definition.timeout), definition.timeout)
+        if task.definition.timeout:
+            timeout_s = durations.seconds(task.definition.timeout)
+            with self.database.transaction() as tx:
+                left_s = tasks.set_deadline(tx, step.ref, node=self.node, timeout_s=timeout_s)
+            if left_s is not None:
+                self.steps.end_after(step, left_s, task.definition.timeout)
+
+    def _stored(self, ref: StepRef) -> LogPosition:
+        with self.database.reading() as tx:
+            return logs.position(tx, ref)
+
+    def _output(self, ref: StepRef, stored: LogPosition) -> StepOutput:
+        return StepOutput(task_id=ref.task_id, step=ref.step, stored=stored, limit_bytes=self.log_limit_bytes)
+
+
+def _step_run(task: Task, ref: StepRef) -> StepRun:
+    definition = task.definition.steps[ref.step]
+    return StepRun(
+        ref=ref,
+        job_id=task.job_id,
+        definition=definition,
+        env=definition.env,
+        workdir=task.definition.workdir if ref.step == task.definition.main else None,
+        mounts=task.definition.all_mounts,
+        limits=task.definition.limits,
+    )

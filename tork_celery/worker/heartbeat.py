@@ -1,0 +1,100 @@
+"""Shows that this process is alive, keeps its leases, and ends what is not its own any more."""
+
+import itertools
+import os
+import threading
+
+import structlog
+
+from tork_celery.domain.errors import DatastoreUnavailable, EngineUnavailable
+from tork_celery.domain.model import StepRef
+from tork_celery.domain.node import Node
+from tork_celery.runtime.protocol import Runtime
+from tork_celery.store import Database, nodes, tasks
+from tork_celery.worker.active import Ended
+from tork_celery.worker.startup import publish, tidy
+from tork_celery.worker.worker import Worker
+
+log = structlog.get_logger(__name__)
+
+_BEATS_TO_TIDY = 15
+
+
+class Heartbeat:
+    """One thread of a process. Every `interval_s` it calls `nodes.beat` and, in one statement for all that
+    the worker runs, renews the leases."""
+
+    def __init__(
+        self,
+        database: Database,
+        node: Node,
+        worker: Worker | None,
+        *,
+        interval_s: float,
+        lease_s: float,
+    ) -> None:
+        self._database = database
+        self._node = node
+        self._worker = worker
+        self._interval_s = interval_s
+        self._lease_s = lease_s
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """The node stops as planned."""
+        self._stopped.set()
+        self._thread.join()
+        try:
+            with self._database.transaction() as tx:
+                nodes.stop(tx, name=self._node.name, instance=self._node.instance)
+        except DatastoreUnavailable as error:
+            log.warning("node.stop_not_stored", reason=str(error))
+
+    def beat(self) -> None:
+        """Once. Raises DatastoreUnavailable."""
+        with self._database.transaction() as tx:
+            nodes.beat(tx, name=self._node.name, instance=self._node.instance, cpu_percent=cpu_percent())
+        if self._worker is not None:
+            renew(self._worker, lease_s=self._lease_s)
+
+    def _run(self) -> None:
+        for count in itertools.count(1):
+            if self._stopped.wait(self._interval_s):
+                return
+            try:
+                self.beat()
+                if self._worker is not None and count % _BEATS_TO_TIDY == 0:
+                    tidy(self._worker)
+            except (DatastoreUnavailable, EngineUnavailable) as error:
+                log.warning("heartbeat.missed", reason=str(error))
+
+
+def renew(worker: Worker, *, lease_s: float) -> None:
+    """Renew the leases of the tasks that a worker has; stop the steps whose task is not its own any more."""
+    active = worker.steps.all()
+    waiting = worker.adoptable.all()
+    running = [step.ref.task_id for step in active] + [task.id for task in waiting]
+    progress = _progress(worker.runtime, [step.ref for step in active])
+    with worker.database.transaction() as tx:
+        kept = tasks.renew(tx, node=worker.node, running=running, lease_s=lease_s, progress=progress)
+    for step in active:
+        if kept.get(step.ref.task_id) != step.ref.delivery:
+            worker.steps.end(step, Ended.SUPERSEDED)
+    for task in waiting:
+        if kept.get(task.id) != task.delivery:
+            worker.adoptable.drop(task.ref)
+    publish(worker, worker.adoptable.all())  # the broker was away, or lost what was published before
+
+
+def _progress(runtime: Runtime, refs: list[StepRef]) -> dict[str, float]:
+    return {ref.task_id: shown for ref in refs if (shown := runtime.progress(ref)) is not None}
+
+
+def cpu_percent() -> float:
+    """How busy this machine is: its load a core over the last minute, in percent, 100 at the most."""
+    load, _, _ = os.getloadavg()
+    return round(min(100.0, 100.0 * load / (os.cpu_count() or 1)), 1)

@@ -1,0 +1,182 @@
+"""Runs one step of a task, from the claim to the stored outcome."""
+
+import threading
+from collections.abc import Callable
+from enum import Enum
+from typing import TypeVar
+
+import structlog
+
+from tork_celery.dispatch.dispatcher import Dispatcher
+from tork_celery.domain import flow
+from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable, StepFailed
+from tork_celery.domain.model import StepRef, Task
+from tork_celery.runtime.protocol import Left, Runtime
+from tork_celery.store import Database, jobs, logs, tasks
+from tork_celery.worker.active import ActiveStep, ActiveSteps, Ended
+from tork_celery.worker.adoption import Adoptable
+from tork_celery.worker.backoff import Backoff
+from tork_celery.worker.execution import Execution
+from tork_celery.worker.outcome import StepOutcome, outcome_of
+from tork_celery.worker.shipper import LogShipper
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+class Verdict(Enum):
+    """What is to become of the message that asked for a step."""
+
+    NEXT = "the step is done: publish the next one"
+    ADVANCE = "the task has failed: publish only what advances its job"
+    IGNORE = "somebody else has the step, or it goes on without us: publish nothing"
+    REQUEUE = "this worker stops: the message is for another one"
+
+
+class Worker:
+    """Runs steps on a runtime, as the node `node`. Safe to use from many threads, one a step."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        dispatcher: Dispatcher,
+        runtime: Runtime,
+        node: str,
+        lease_s: float,
+        log_limit_bytes: int,
+    ) -> None:
+        self.database = database
+        self.dispatcher = dispatcher
+        self.runtime = runtime
+        self.node = node
+        self.steps = ActiveSteps(runtime.stop)
+        self.adoptable = Adoptable()
+        self._lease_s = lease_s
+        self._shipper = LogShipper(database, self.steps)
+        self._execution = Execution(
+            database=database,
+            runtime=runtime,
+            steps=self.steps,
+            shipper=self._shipper,
+            node=node,
+            log_limit_bytes=log_limit_bytes,
+        )
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        self._shipper.start()
+
+    def stop(self, *, release: bool) -> None:
+        """Take no more steps, and let go of those that run: leave their containers running, to be taken up
+        again, or with `release` (and where the runtime cannot) end them and give the tasks back."""
+        self._stopping.set()
+        if release or not self.runtime.adopts:
+            for step in self.steps.all():
+                self.steps.end(step, Ended.RELEASED)
+        else:
+            self.runtime.leave()
+
+    def close(self) -> None:
+        """After the last step has returned."""
+        self._shipper.stop()
+        self.runtime.close()
+
+    def run(self, ref: StepRef) -> Verdict:
+        """Claim the step, run it, store its outcome. Safe to call again for the same step at any time."""
+        if self._stopping.is_set():
+            return Verdict.REQUEUE
+        try:
+            adopted = self.adoptable.take(ref)
+            task = adopted or self._patiently(lambda: self._claim(ref))
+            if task is None:
+                return self._patiently(lambda: self._not_claimed(ref))
+            return self._run_claimed(task, ref, adopted=adopted is not None)
+        except Left:
+            return Verdict.IGNORE
+
+    def _claim(self, ref: StepRef) -> Task | None:
+        with self.database.transaction() as tx:
+            task = tasks.claim(tx, ref, node=self.node, lease_s=self._lease_s)
+            if task is not None and ref.step == 0:
+                jobs.begin(tx, task.job_id)
+            return task
+
+    def _not_claimed(self, ref: StepRef) -> Verdict:
+        """A step whose outcome was stored before a crash kept the next message from being published is done:
+        what follows is published again, and finds out by its own claim whether it is wanted."""
+        with self.database.reading() as tx:
+            task = tasks.get(tx, ref.task_id)
+        if task is None or task.delivery != ref.delivery:
+            return Verdict.IGNORE
+        if task.step > ref.step:
+            return Verdict.NEXT
+        return Verdict.ADVANCE if task.outcome is not None else Verdict.IGNORE
+
+    def _run_claimed(self, task: Task, ref: StepRef, *, adopted: bool) -> Verdict:
+        step = self._patiently(lambda: self._execution.new_step(task, ref, adopted=adopted))
+        with self.steps.running(step):
+            try:
+                exit_ = self._execution.run(task, step, Backoff(self._stopping))
+                outcome = outcome_of(exit_, step, is_main=ref.step == task.definition.main)
+            except StepFailed as error:
+                step.output.note(str(error))
+                outcome = StepOutcome(error=str(error))
+            except Left:
+                self._shipper.ship([step])
+                raise
+            if step.ended is Ended.RELEASED:
+                return self._give_back(step)
+            recorded = self._patiently(lambda: self._record(task, step, outcome))
+        return self._follow_up(task, ref, outcome, recorded=recorded)
+
+    def _record(self, task: Task, step: ActiveStep, outcome: StepOutcome) -> bool:
+        """Store the outcome and the last of the output together; False when the task is not ours any more."""
+        with step.output.storing, self.database.transaction() as tx:
+            if outcome.error is not None:
+                ours = tasks.fail_step(tx, step.ref, node=self.node, error=outcome.error)
+            else:
+                last = step.ref.step + 1 == len(task.definition.steps)
+                ours = tasks.finish_step(tx, step.ref, node=self.node, result=outcome.result, last=last)
+            if ours:
+                logs.add(tx, job_id=task.job_id, ref=step.ref, parts=step.output.take(final=True))
+        return ours
+
+    def _follow_up(self, task: Task, ref: StepRef, outcome: StepOutcome, *, recorded: bool) -> Verdict:
+        self.runtime.discard(ref)
+        failed = outcome.error is not None
+        if not recorded or failed or ref.step + 1 == len(task.definition.steps):
+            self.runtime.release(ref.task_id, ref.delivery)
+        if not recorded:
+            log.warning("step.superseded", step=str(ref))
+            return Verdict.IGNORE
+        return Verdict.ADVANCE if failed else Verdict.NEXT
+
+    def _give_back(self, step: ActiveStep) -> Verdict:
+        """The task is free again, from its first step on, and nothing of this delivery stays."""
+        self._shipper.ship([step], final=True)
+        self.runtime.discard(step.ref)
+        self.runtime.release(step.ref.task_id, step.ref.delivery)
+        try:
+            with self.database.transaction() as tx:
+                task = tasks.held(tx, step.ref, node=self.node)
+                if task is None:
+                    return Verdict.IGNORE
+                free = flow.give_back(task, now=self.database.now(tx))
+                tasks.save(tx, [free])
+            self.dispatcher.send(free)
+        except (DatastoreUnavailable, BrokerUnavailable) as error:
+            # Its lease runs out, or the sweep finds that its message is missing: it is delivered again.
+            log.warning("task.not_given_back", task_id=step.ref.task_id, reason=str(error))
+        return Verdict.IGNORE
+
+    def _patiently(self, action: Callable[[], T]) -> T:
+        """Do it as soon as the datastore answers. Raises Left when the worker stops before."""
+        backoff = Backoff(self._stopping)
+        while True:
+            try:
+                return action()
+            except DatastoreUnavailable as error:
+                log.warning("worker.datastore_away", reason=str(error))
+                if not backoff.wait():
+                    raise Left from error
