@@ -1,4 +1,12 @@
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import docker
 import pytest
+
+from tork_celery.runtime.docker import DockerRuntime
 
 pytest.register_assert_rewrite("runtime_contract", "steps_at_work")
 
@@ -9,8 +17,59 @@ def pytest_configure(config: pytest.Config) -> None:
 
 BUSYBOX = "busybox:stable"
 
+Another = Callable[..., DockerRuntime]
+
 
 @pytest.fixture(scope="session")
 def busybox() -> str:
     """An image of this machine with a static busybox and all its applets, and the user root."""
     return BUSYBOX
+
+
+@pytest.fixture(scope="session")
+def cluster() -> str:
+    return f"test-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def engine(cluster: str) -> Iterator[docker.APIClient]:
+    """The engine, seen past the runtime. When all is done, nothing of the tests may be left in it."""
+    with closing(docker.APIClient(version="auto")) as client:
+        yield client
+        ours = {"label": f"tork.cluster={cluster}"}
+        left = client.containers(all=True, filters=ours), client.volumes(filters=ours)["Volumes"] or []
+        for container in left[0]:
+            client.remove_container(container["Id"], v=True, force=True)
+        for volume in left[1]:
+            client.remove_volume(volume["Name"])
+        assert left == ([], [])
+
+
+@pytest.fixture
+def another(tmp_path: Path, cluster: str) -> Iterator[Another]:
+    """Makes runtimes of one node, as its process and those that come after it have them. In the end, what
+    is left of the node is removed, as a worker's sweep does."""
+    made: list[DockerRuntime] = []
+
+    def make(
+        *, node: str = "default@here", url: str | None = None, pull_timeout_s: float = 30
+    ) -> DockerRuntime:
+        runtime = DockerRuntime(
+            cluster=cluster,
+            node=node,
+            work_dir=tmp_path / "work",
+            url=url,
+            log_limit_bytes=50_000_000,
+            pull_timeout_s=pull_timeout_s,
+            pool_size=4,
+        )
+        made.append(runtime)
+        return runtime
+
+    yield make
+    sweep = make()
+    for delivery in sweep.deliveries():
+        sweep.release(*delivery)
+    for runtime in made:
+        runtime.close()
+    assert list((tmp_path / "work").glob("*/*")) == []

@@ -38,9 +38,7 @@ class Registry:
                 "schemaVersion": 2,
                 "mediaType": MANIFEST,
                 "config": {"mediaType": kind + "container.image.v1+json", **config},
-                "layers": [
-                    {"mediaType": kind + "image.rootfs.diff.tar.gzip", **layer} for layer in layers
-                ],
+                "layers": [{"mediaType": kind + "image.rootfs.diff.tar.gzip", **layer} for layer in layers],
             }
         ).encode()
 

@@ -125,11 +125,11 @@ class RuntimeContract:
         assert ended.output == bytes(MAX_RESULT_BYTES + 1)
 
     def test_a_step_sees_its_environment(self, runtime: Runtime, steps: Steps, recorder: Recorder) -> None:
-        run = steps.step('echo "$GREETING|$TORK_TASK_ID|$TORK_JOB_ID"', env={"GREETING": "it's = \"fine\""})
+        run = steps.step('echo "$GREETING|$TORK_TASK_ID|$TORK_JOB_ID"', env={"GREETING": 'it\'s = "fine"'})
 
         self.run(runtime, run, recorder)
 
-        assert recorder.printed().decode() == f"it's = \"fine\"|{run.ref.task_id}|job-1\n"
+        assert recorder.printed().decode() == f'it\'s = "fine"|{run.ref.task_id}|job-1\n'
 
     def test_files_are_in_the_directory_where_the_step_starts(
         self, runtime: Runtime, steps: Steps, recorder: Recorder
@@ -143,7 +143,9 @@ class RuntimeContract:
     def test_a_step_may_choose_where_it_starts(
         self, runtime: Runtime, steps: Steps, recorder: Recorder, elsewhere: str
     ) -> None:
-        run = steps.step("pwd; cat a.txt sub/b.txt", workdir=elsewhere, files={"a.txt": "A", "sub/b.txt": "B"})
+        run = steps.step(
+            "pwd; cat a.txt sub/b.txt", workdir=elsewhere, files={"a.txt": "A", "sub/b.txt": "B"}
+        )
 
         assert self.run(runtime, run, recorder).code == 0
         assert recorder.printed().decode() == f"{elsewhere}\nAB"

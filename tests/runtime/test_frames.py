@@ -15,11 +15,7 @@ WIRE = frame(1, b"one\n") + frame(2, b"two\n") + frame(1, b"") + frame(1, b"thre
 def test_wherever_the_bytes_are_cut_the_streams_are_the_same(size: int) -> None:
     reader = FrameReader()
 
-    read = [
-        part
-        for start in range(0, len(WIRE), size)
-        for part in reader.feed(WIRE[start : start + size])
-    ]
+    read = [part for start in range(0, len(WIRE), size) for part in reader.feed(WIRE[start : start + size])]
 
     assert b"".join(data for stream, data in read if stream is Stream.STDOUT) == b"one\nthree\nfour\n"
     assert b"".join(data for stream, data in read if stream is Stream.STDERR) == b"two\n"
@@ -43,4 +39,6 @@ def test_a_large_frame_is_not_waited_for() -> None:
 
 
 def test_what_the_engine_itself_says_is_a_note() -> None:
-    assert list(FrameReader().feed(frame(3, b"cannot read the log"))) == [(Stream.NOTE, b"cannot read the log")]
+    assert list(FrameReader().feed(frame(3, b"cannot read the log"))) == [
+        (Stream.NOTE, b"cannot read the log")
+    ]

@@ -7,10 +7,9 @@ import click
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
-from tork_celery import bootstrap, journal, settings
+from tork_celery import bootstrap, journal, offspring, settings
 from tork_celery.api import create_app
 from tork_celery.api.context import Api
-from tork_celery.cli import offspring
 from tork_celery.domain.errors import ConfigurationError
 from tork_celery.store import schema
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tork_celery.cli import offspring
+from tork_celery import offspring
 
 _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 10.0

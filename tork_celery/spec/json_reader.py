@@ -9,7 +9,7 @@ from tork_celery.domain.errors import Fault, InvalidInput
 from tork_celery.spec.source import MOST_LEVELS, TOO_DEEP, Path, Source, path_text, position
 from tork_celery.spec.texts import shown
 
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]+|\\.)*+"|[][{}]', re.DOTALL)
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]+|\\.)*+"?|[][{}]', re.DOTALL)
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MOST_DIGITS = 64  # longer ones become floats: Python refuses to convert very long integers, and is slow

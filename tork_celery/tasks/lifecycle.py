@@ -9,7 +9,7 @@ import structlog
 from celery import signals
 from celery.utils.nodenames import NODENAME_DEFAULT
 
-from tork_celery import bootstrap, journal, settings
+from tork_celery import bootstrap, journal, offspring, settings
 from tork_celery.dispatch.queues import declare, node_queue
 from tork_celery.domain.errors import TorkError
 from tork_celery.domain.model import CONTROL_QUEUE, DEFAULT_QUEUE
@@ -105,6 +105,12 @@ def end(**_: Any) -> None:
     worker = process().worker
     if worker is not None:
         worker.close()
+
+
+@signals.beat_embedded_init.connect
+def end_with_worker(**_: Any) -> None:
+    """Beat that is embedded in a worker is a process of its own."""
+    offspring.die_with_parent()
 
 
 @signals.setup_logging.connect

@@ -30,8 +30,13 @@ class Execution:
     log_limit_bytes: int
 
     def new_step(self, task: Task, ref: StepRef, *, adopted: bool) -> ActiveStep:
-        stored = self._stored(ref) if adopted else LogPosition()
-        return ActiveStep(ref=ref, job_id=task.job_id, output=self._output(ref, stored))
+        output = StepOutput(
+            task_id=task.id,
+            step=ref.step,
+            stored=self._stored(ref) if adopted else LogPosition(),
+            limit_bytes=self.log_limit_bytes,
+        )
+        return ActiveStep(ref=ref, job_id=task.job_id, output=output)
 
     def run(self, task: Task, step: ActiveStep, backoff: Backoff) -> StepExit:
         """Run the step to its end, or follow it when an earlier process began it. While the engine does not
@@ -43,8 +48,8 @@ class Execution:
                 log.warning("step.engine_away", step=str(step.ref), reason=str(error))
                 if not backoff.wait():
                     raise Left from error
-                self.shipper.ship([step])
-                step.output = self._output(step.ref, self._stored(step.ref))
+                with step.output.storing:
+                    step.output.restart(self._stored(step.ref))
 
     def _run_or_follow(self, task: Task, step: ActiveStep) -> StepExit:
         def sink(stream: Stream, data: bytes) -> None:
@@ -78,9 +83,6 @@ class Execution:
     def _stored(self, ref: StepRef) -> LogPosition:
         with self.database.reading() as tx:
             return logs.position(tx, ref)
-
-    def _output(self, ref: StepRef, stored: LogPosition) -> StepOutput:
-        return StepOutput(task_id=ref.task_id, step=ref.step, stored=stored, limit_bytes=self.log_limit_bytes)
 
 
 def _step_run(task: Task, ref: StepRef) -> StepRun:

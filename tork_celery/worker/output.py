@@ -50,21 +50,27 @@ class StepOutput:
     def __init__(self, *, task_id: str, step: int, stored: LogPosition, limit_bytes: int) -> None:
         self._task_id = task_id
         self._step = step
-        self._position = stored
-        self._limit = limit_bytes
-        self._readers = {
-            Stream.STDOUT: _Reader(skip_lines=stored.stdout_lines, skip_open=stored.stdout_open),
-            Stream.STDERR: _Reader(skip_lines=stored.stderr_lines, skip_open=stored.stderr_open),
-            Stream.NOTE: _Reader(skip_lines=0, skip_open=0),
-        }
-        self._pending: deque[tuple[Stream, str]] = deque()
-        self._taken: list[LogPart] = []
-        self._unstored_characters = 0
-        self._head = bytearray()
-        self._tail = ""
+        self._limit_bytes = limit_bytes
         self._lock = threading.Lock()
         self.storing = threading.Lock()
-        """Held from `take` to `stored`, so that parts are stored in order."""
+        """Held from `take` to `stored`, so that parts are stored once and in order."""
+        self.restart(stored)
+
+    def restart(self, stored: LogPosition) -> None:
+        """From now on the output comes again from its very beginning. What was not stored is forgotten."""
+        with self._lock:
+            self._position = stored
+            self._limit = self._limit_bytes
+            self._readers = {
+                Stream.STDOUT: _Reader(skip_lines=stored.stdout_lines, skip_open=stored.stdout_open),
+                Stream.STDERR: _Reader(skip_lines=stored.stderr_lines, skip_open=stored.stderr_open),
+                Stream.NOTE: _Reader(skip_lines=0, skip_open=0),
+            }
+            self._pending: deque[tuple[Stream, str]] = deque()
+            self._taken: list[LogPart] = []
+            self._unstored_characters = 0
+            self._head = bytearray()
+            self._tail = ""
 
     def __call__(self, stream: Stream, data: bytes, /) -> None:
         with self._lock:

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import TypeVar
 
 import structlog
+from sqlalchemy import Connection
 
 from tork_celery.dispatch.dispatcher import Dispatcher
 from tork_celery.domain import flow
@@ -132,15 +133,19 @@ class Worker:
 
     def _record(self, task: Task, step: ActiveStep, outcome: StepOutcome) -> bool:
         """Store the outcome and the last of the output together; False when the task is not ours any more."""
-        with step.output.storing, self.database.transaction() as tx:
-            if outcome.error is not None:
-                ours = tasks.fail_step(tx, step.ref, node=self.node, error=outcome.error)
-            else:
-                last = step.ref.step + 1 == len(task.definition.steps)
-                ours = tasks.finish_step(tx, step.ref, node=self.node, result=outcome.result, last=last)
-            if ours:
-                logs.add(tx, job_id=task.job_id, ref=step.ref, parts=step.output.take(final=True))
+        with step.output.storing:
+            with self.database.transaction() as tx:
+                ours = self._record_outcome(tx, task, step.ref, outcome)
+                if ours:
+                    logs.add(tx, job_id=task.job_id, ref=step.ref, parts=step.output.take(final=True))
+            step.output.stored()
         return ours
+
+    def _record_outcome(self, tx: Connection, task: Task, ref: StepRef, outcome: StepOutcome) -> bool:
+        if outcome.error is not None:
+            return tasks.fail_step(tx, ref, node=self.node, error=outcome.error)
+        last = ref.step + 1 == len(task.definition.steps)
+        return tasks.finish_step(tx, ref, node=self.node, result=outcome.result, last=last)
 
     def _follow_up(self, task: Task, ref: StepRef, outcome: StepOutcome, *, recorded: bool) -> Verdict:
         self.runtime.discard(ref)

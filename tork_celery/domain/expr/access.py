@@ -9,16 +9,23 @@ from tork_celery.domain.expr.run import Run
 _KEYS = frozenset({"int", "float", "bool"})
 
 
-def fetch(base: object, key: object) -> object:
+def fetch(run: Run, base: object, key: object) -> object:
     """The value at a key or index; nil for a key that a map lacks, while a list refuses such an index."""
     if isinstance(base, dict):
         return _of_map(base, key)
     if isinstance(base, list | tuple):
         return base[_place(len(base), key)]
     if isinstance(base, str):
-        data = encoded(base)
-        return data[_place(len(data), key)]
+        return _byte(run, base, key)
     raise Fault(f"{kind_of(base)} has no parts")
+
+
+def _byte(run: Run, text: str, key: object) -> int:
+    if text.isascii():
+        return ord(text[_place(len(text), key)])
+    run.spend(len(text) >> 4)
+    data = encoded(text)
+    return data[_place(len(data), key)]
 
 
 def _of_map(base: dict[Any, object], key: object) -> object:

@@ -34,6 +34,7 @@ from tork_celery.domain.expr.nodes import (
     Sequence,
     Slice,
     Unary,
+    written_bool,
 )
 from tork_celery.domain.expr.operators import negated, truth
 from tork_celery.domain.expr.run import Evaluate, Run, weight_of
@@ -107,7 +108,7 @@ class Compiler:
     def _logic(self, node: Binary, *, stops_at: bool) -> Evaluate:
         """A side that is written as true or false decides ahead of time, whatever the other side would be."""
         left, right, at = self.compiled(node.left), self.compiled(node.right), node.at
-        constants = (_constant(node.left), _constant(node.right))
+        constants = (written_bool(node.left), written_bool(node.right))
         if stops_at in constants:
             return lambda _: stops_at
         if constants[0] is not None:
@@ -143,7 +144,7 @@ class Compiler:
             if value is _CUT or (value is None and optional):
                 return _CUT
             try:
-                return fetch(value, key(run))
+                return fetch(run, value, key(run))
             except Fault as fault:
                 fault.locate(at)
                 raise
@@ -179,13 +180,14 @@ class Compiler:
     def _call(self, node: Call) -> Evaluate:
         args = [self.compiled(arg) for arg in node.args]
         function = FUNCTIONS[node.name]
-        form, call, strict = function.form(len(args)), function.call, function.strict
+        form, call = function.form(len(args)), function.call
+        strict, instant = function.strict, function.instant
 
         def invoked(run: Run) -> object:
             values = [arg(run) for arg in args]
             if strict:
                 function.check(values, form)
-            run.spend(weight_of(values))
+            run.spend(1 if instant else weight_of(values))
             return call(run, *values)
 
         return _located(node.at, invoked)
@@ -289,12 +291,3 @@ def _located(at: int, evaluate: Evaluate) -> Evaluate:
             raise
 
     return located
-
-
-def _constant(node: Node) -> bool | None:
-    if isinstance(node, Literal) and isinstance(node.value, bool):
-        return node.value
-    if isinstance(node, Unary) and node.op in {"!", "not"}:
-        inner = _constant(node.operand)
-        return None if inner is None else not inner
-    return None

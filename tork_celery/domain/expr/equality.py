@@ -24,6 +24,8 @@ def equal(run: Run, left: Any, right: Any, level: int = 0) -> bool:
     if kind != other:
         return False
     if kind in _SIMPLE:
+        if kind == "string":
+            run.spend(len(left) >> 8)
         return bool(left == right)
     if kind == "time":
         return aware(left) == aware(right)

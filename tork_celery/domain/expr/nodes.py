@@ -182,3 +182,13 @@ class Sequence(Node):
 
     def children(self) -> Iterable[Node]:
         return self.nodes
+
+
+def written_bool(node: Node) -> bool | None:
+    """What the node is ahead of time when it is written as true or false, or as not of one of them."""
+    if isinstance(node, Literal) and isinstance(node.value, bool):
+        return node.value
+    if isinstance(node, Unary) and node.op in {"!", "not"}:
+        inner = written_bool(node.operand)
+        return None if inner is None else not inner
+    return None

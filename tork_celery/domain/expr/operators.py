@@ -102,11 +102,19 @@ def _numbers(ints: Operator | None, floats: Operator | None) -> dict[tuple[str, 
     return {kinds: compute for kinds, compute in table.items() if compute}
 
 
+def _texts(compare: Callable[[str, str], object]) -> Operator:
+    def apply(run: Run, left: str, right: str) -> object:
+        run.spend(len(left) >> 8)
+        return compare(left, right)
+
+    return apply
+
+
 def _ordered(compare: Callable[[Any, Any], object]) -> dict[tuple[str, str], Operator]:
     plain = _plain(compare)
     return {
         **_numbers(plain, plain),
-        ("string", "string"): plain,
+        ("string", "string"): _texts(compare),
         ("time", "time"): lambda _, left, right: compare(aware(left), aware(right)),
         ("duration", "duration"): plain,
     }

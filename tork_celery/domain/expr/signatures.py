@@ -37,7 +37,10 @@ def param(name: str) -> Param:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """`repeats`: its argument may be given many times. `strict`: values are checked before a call."""
+    """`repeats`: its argument may be given many times. `strict`: values are checked before a call.
+
+    `instant`: a call takes no longer for larger values.
+    """
 
     name: str
     call: Callable[..., object]
@@ -45,6 +48,7 @@ class Function:
     forms: tuple[tuple[Param, ...], ...]
     repeats: bool
     strict: bool
+    instant: bool
 
     def form(self, count: int) -> tuple[Param, ...]:
         """The parameters for that many arguments; raises Fault when there is no such form."""
@@ -79,7 +83,8 @@ def function(
     *forms: str,
     repeats: bool = False,
     strict: bool = True,
+    instant: bool = False,
 ) -> Function:
     """A function whose forms are written as `string index`, one for each number of arguments."""
     made = tuple(tuple(param(word) for word in form.split()) for form in forms)
-    return Function(name, call, gives, made, repeats, strict)
+    return Function(name, call, gives, made, repeats, strict, instant)

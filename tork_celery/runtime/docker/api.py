@@ -8,7 +8,6 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-import docker
 import docker.auth
 import docker.errors
 import docker.utils
@@ -19,6 +18,7 @@ from tork_celery.domain.errors import EngineUnavailable
 from tork_celery.runtime.docker import faults
 from tork_celery.runtime.docker.faults import translated
 from tork_celery.runtime.docker.streams import EngineStream
+from tork_celery.runtime.docker.transport import EngineClient
 
 log = structlog.get_logger()
 
@@ -48,7 +48,7 @@ class EngineApi:
         self.url = url or DEFAULT_URL
         self._connections = connections
         self._lock = threading.Lock()
-        self._client: docker.APIClient | None = None
+        self._client: EngineClient | None = None
 
     def ping(self) -> None:
         """Raises EngineUnavailable, saying what to do."""
@@ -210,15 +210,15 @@ class EngineApi:
         client = self._connected()
         return f"{client.base_url}/v{client.api_version}{path}"
 
-    def _connected(self) -> docker.APIClient:
+    def _connected(self) -> EngineClient:
         client = self._client
         return client if client is not None else self._connect()
 
-    def _connect(self) -> docker.APIClient:
+    def _connect(self) -> EngineClient:
         with self._lock:
             if self._client is None:
                 try:
-                    self._client = docker.APIClient(
+                    self._client = EngineClient(
                         self.url, version="auto", timeout=_CALL_TIMEOUT_S, max_pool_size=self._connections
                     )
                 except docker.errors.DockerException as error:

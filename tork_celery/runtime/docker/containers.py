@@ -3,7 +3,7 @@
 import io
 import tarfile
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tork_celery.domain.errors import StepFailed
@@ -59,23 +59,31 @@ def environment(run: StepRun) -> dict[str, str]:
 
 
 def archive(files: Mapping[str, str], *, directory: str | None = None) -> bytes:
-    """A tar archive of `files`, or of a directory that holds them, for everyone to read and write.
+    """A tar archive of `files`, for everyone to read and write. Raises StepFailed.
 
-    It names no other directory: the engine makes those that are missing, and one that is there keeps its
-    own rights. Raises StepFailed.
+    With a `directory`, a new one that holds them. Without, it names no directories: the engine makes those
+    that are missing, and one that is there keeps its own rights.
     """
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
-        if directory is not None:
-            entry = tarfile.TarInfo(directory)
+        for path in _directories(files, directory) if directory is not None else ():
+            entry = tarfile.TarInfo(str(path))
             entry.type, entry.mode = tarfile.DIRTYPE, 0o777
             tar.addfile(entry)
         for name, text in files.items():
             contents = encoded(text)
-            entry = tarfile.TarInfo(str(Path(directory or "") / checked(name)))
+            entry = tarfile.TarInfo(str(PurePosixPath(directory or "") / checked(name)))
             entry.size, entry.mode = len(contents), 0o666
             tar.addfile(entry, io.BytesIO(contents))
     return packed.getvalue()
+
+
+def _directories(files: Mapping[str, str], top: str) -> list[PurePosixPath]:
+    """All that hold `files`, the outer ones first."""
+    found = {PurePosixPath(top)}
+    for name in files:
+        found.update(PurePosixPath(top) / parent for parent in checked(name).parents)
+    return sorted(found)
 
 
 def memory_limit(inspected: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """An answer of the engine that is still coming in, which another thread may interrupt."""
 
+import http.client
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -12,13 +13,17 @@ _CHUNK_BYTES = 256 * 1024
 
 
 class EngineStream:
-    """Read by one thread. Close it, with `contextlib.closing`, to give its connection back."""
+    """Read by one thread. Close it with `contextlib.closing`."""
 
     def __init__(self, response: requests.Response, *, timeout_s: float | None) -> None:
         self._response = response
-        self._socket: socket.socket | None = getattr(response.raw.connection, "sock", None)
-        if self._socket is not None:
-            self._socket.settimeout(timeout_s)
+        raw: Any = response.raw
+        self._connection: http.client.HTTPConnection = raw.connection
+        # From here on the connection is ours: given back to the pool at the end of the answer, it could be
+        # another call's by the time that it is interrupted.
+        raw._pool = None  # noqa: SLF001  urllib3 has no public way to say so
+        self._socket: socket.socket = self._connection.sock
+        self._socket.settimeout(timeout_s)
 
     def upgraded(self) -> Iterator[bytes]:
         """What comes after the headers when the connection was taken over from HTTP, as it comes."""
@@ -44,11 +49,11 @@ class EngineStream:
 
     def interrupt(self) -> None:
         """Make the reader see the end of the stream, or a failure, now."""
-        if self._socket is not None:
-            try:
-                self._socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                return  # it is over already
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # it is over already
 
     def close(self) -> None:
         self._response.close()
+        self._connection.close()

@@ -12,7 +12,7 @@ worker, which sees our end of the pair close, can rely on that.
 """
 
 # pathlib takes longer to import than all the rest.
-# ruff: noqa: PTH
+# ruff: noqa: PTH123, PTH208
 
 import ctypes
 import os

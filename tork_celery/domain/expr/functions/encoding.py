@@ -49,7 +49,7 @@ def from_base64(_: Run, value: str) -> str:
 
 FUNCTIONS = (
     function("string", string, STRING, "any"),
-    function("type", type_name, STRING, "any"),
+    function("type", type_name, STRING, "any", instant=True),
     function("toJSON", to_json, STRING, "any"),
     function("fromJSON", from_json, ANY, "string"),
     function("toBase64", to_base64, STRING, "string"),

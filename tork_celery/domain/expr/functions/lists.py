@@ -19,22 +19,18 @@ def length(_: Run, value: Any) -> int:
     return len(value)
 
 
-def first(_: Run, items: object) -> object:
-    return got(items, 0)
+def first(run: Run, items: object) -> object:
+    return get(run, items, 0)
 
 
-def last(_: Run, items: object) -> object:
-    return got(items, -1)
+def last(run: Run, items: object) -> object:
+    return get(run, items, -1)
 
 
-def get(_: Run, base: object, key: object) -> object:
-    return got(base, key)
-
-
-def got(base: object, key: object) -> object:
+def get(run: Run, base: object, key: object) -> object:
     """What is there, or nil."""
     try:
-        return fetch(base, key)
+        return fetch(run, base, key)
     except Fault:
         return None
 
@@ -112,10 +108,10 @@ def _part(types: list[Type]) -> Type:
 
 
 FUNCTIONS = (
-    function("len", length, INT, "string|array|map"),
-    function("first", first, _item, "array", strict=False),
-    function("last", last, _item, "array", strict=False),
-    function("get", get, _part, "array|map any", strict=False),
+    function("len", length, INT, "string|array|map", instant=True),
+    function("first", first, _item, "array", strict=False, instant=True),
+    function("last", last, _item, "array", strict=False, instant=True),
+    function("get", get, _part, "array|map any", strict=False, instant=True),
     function("take", take, _same, "array int"),
     function("reverse", reverse, LIST, "array"),
     function("concat", concat, LIST, "array", repeats=True),

@@ -34,12 +34,16 @@ def floor(_: Run, number: float) -> float:
 
 def nearest(_: Run, number: float) -> float:
     """The nearest whole number; a half goes away from zero."""
-    return _rounded(number, lambda value: math.trunc(value + math.copysign(0.5, value)))
+    return _rounded(number, _half_away)
 
 
-def _rounded(number: float, way: Callable[[float], int]) -> float:
-    # From 2**52 on a float has no fraction, and adding a half would lose digits.
-    if not math.isfinite(number) or abs(number) >= 2**52:
+def _half_away(number: float) -> float:
+    fraction, whole = math.modf(number)
+    return whole + math.copysign(abs(fraction) >= 0.5, number)  # noqa: PLR2004 - a half
+
+
+def _rounded(number: float, way: Callable[[float], float]) -> float:
+    if not math.isfinite(number):
         return float(number)
     return math.copysign(float(way(number)), number)
 

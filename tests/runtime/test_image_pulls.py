@@ -1,0 +1,162 @@
+"""Pulling, from a registry that a test runs on this machine."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import cast
+
+import docker
+import fake_registry
+import pytest
+from fake_registry import Registry
+from steps_at_work import PATIENCE_S, Recorder, Steps, start, until
+
+from tork_celery.domain.errors import EngineUnavailable, StepFailed
+from tork_celery.runtime.docker import DockerRuntime
+from tork_celery.runtime.docker.api import EngineApi
+from tork_celery.runtime.docker.images import Pulls
+from tork_celery.runtime.live import LiveStep
+from tork_celery.runtime.protocol import Left
+
+pytestmark = pytest.mark.engine
+
+Another = Callable[..., DockerRuntime]
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    with fake_registry.serving() as registry:
+        yield registry
+
+
+@pytest.fixture
+def image(registry: Registry, engine: docker.APIClient) -> Iterator[str]:
+    """An image that this machine does not have, and the registry may."""
+    name = f"{registry.address}/tork/{uuid.uuid4().hex}"
+    yield f"{name}:1"
+    for found in engine.images(name):
+        engine.remove_image(found["RepoTags"][0], force=True)
+
+
+@pytest.fixture
+def steps(image: str) -> Steps:
+    return Steps(image)
+
+
+def waiting(runtime: DockerRuntime) -> int:
+    return sum(len(pull.listeners) for pull in runtime._pulls._pulls.values())
+
+
+def test_steps_that_need_the_same_image_pull_it_once(
+    another: Another, steps: Steps, registry: Registry, engine: docker.APIClient, busybox: str
+) -> None:
+    runtime, recorders = another(), [Recorder() for _ in range(3)]
+    registry.store(b"".join(engine.get_image(busybox)))
+    registry.hold()
+
+    futures = [start(runtime, steps.step("echo pulled"), recorder) for recorder in recorders]
+    until(lambda: waiting(runtime) == len(recorders))
+    assert [recorder.starts for recorder in recorders] == [0, 0, 0]
+    registry.release()
+
+    assert [future.result(PATIENCE_S).code for future in futures] == [0, 0, 0]
+    assert [recorder.printed() for recorder in recorders] == [b"pulled\n"] * 3
+    for recorder in recorders:
+        assert recorder.notes.startswith(f"pulling image {steps.image}\n")
+        assert "Downloaded newer image" in recorder.notes
+    assert not runtime._pulls._pulls
+
+
+def test_a_registrys_bad_moment_is_not_the_tasks_fault(
+    another: Another, steps: Steps, registry: Registry
+) -> None:
+    registry.status = 503
+
+    with pytest.raises(EngineUnavailable, match=r"could not be pulled: .*503"):
+        another().run(steps.step("true"), Recorder(), started=lambda: None)
+
+
+def test_an_image_that_the_registry_does_not_have_fails_the_task(another: Another, steps: Steps) -> None:
+    with pytest.raises(StepFailed, match=f'image "{steps.image}" could not be pulled: '):
+        another().run(steps.step("true"), Recorder(), started=lambda: None)
+
+
+def test_a_pull_that_takes_too_long_fails_the_task(
+    another: Another, steps: Steps, registry: Registry
+) -> None:
+    registry.hold()
+
+    with pytest.raises(StepFailed, match=r"could not be pulled within 0.2 s"):
+        another(pull_timeout_s=0.2).run(steps.step("true"), Recorder(), started=lambda: None)
+
+
+def test_a_step_that_is_stopped_while_its_image_is_pulled_never_starts(
+    another: Another, steps: Steps, registry: Registry
+) -> None:
+    registry.hold()
+    runtime, run, recorder = another(), steps.step("true"), Recorder()
+    future = start(runtime, run, recorder)
+    assert registry.asked.wait(PATIENCE_S)
+
+    runtime.stop(run.ref, grace_s=PATIENCE_S)
+
+    assert future.result(PATIENCE_S).note == "stopped before it started"
+    assert recorder.starts == 0
+
+
+def test_a_step_can_be_left_while_its_image_is_pulled(
+    another: Another, steps: Steps, registry: Registry
+) -> None:
+    registry.hold()
+    runtime = another()
+    future = start(runtime, steps.step("true"), Recorder())
+    assert registry.asked.wait(PATIENCE_S)
+
+    runtime.leave()
+
+    with pytest.raises(Left):
+        future.result(PATIENCE_S)
+
+
+class Telling:
+    """An engine whose pulls go as the test says."""
+
+    def __init__(self, *chunks: bytes) -> None:
+        self._chunks = chunks
+
+    def pull(self, _image: str, *, timeout_s: float) -> "Telling":  # noqa: ARG002
+        return self
+
+    def chunks(self) -> Iterator[bytes]:
+        yield from self._chunks
+
+    def interrupt(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def pulled(*chunks: bytes) -> list[str]:
+    recorder = Recorder()
+    pulls = Pulls(cast("EngineApi", Telling(*chunks)), timeout_s=PATIENCE_S)
+    pulls.pull("some:image", LiveStep(), recorder)
+    return recorder.notes.splitlines()
+
+
+def test_a_layer_is_noted_when_its_state_changes_not_for_every_byte() -> None:
+    assert pulled(
+        b'{"status":"Pulling from some","id":"image"}\r\n{"status":"Pulling fs layer","progressDetail":{},"i',
+        b'd":"aa"}\r\n',
+        *(b'{"status":"Downloading","progressDetail":{"current":%d},"id":"aa"}\r\n' % n for n in range(99)),
+        b'{"status":"Pull complete","progressDetail":{},"id":"aa"}\r\n{"status":"Status: Downloaded"}\r\n',
+    ) == [
+        "pulling image some:image",
+        "image: Pulling from some",
+        "aa: Pulling fs layer",
+        "aa: Downloading",
+        "aa: Pull complete",
+        "Status: Downloaded",
+    ]
+
+
+def test_a_pull_may_fail_after_it_began() -> None:
+    with pytest.raises(StepFailed, match='image "some:image" could not be pulled: no matching manifest'):
+        pulled(b'{"status":"Pulling"}\r\n', b'{"error":"no matching manifest","errorDetail":{}}\r\n')

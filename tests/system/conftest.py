@@ -1,0 +1,16 @@
+"""Installations for the system tests."""
+
+from collections.abc import Iterator
+
+import docker
+import pytest
+
+from system.installation import Installation, installed
+
+
+@pytest.fixture(scope="module")
+def installation(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """One for all tests of a module, with two slots."""
+    del engine  # it is there, and watched
+    with installed(tmp_path_factory.mktemp("tork") / "data", "--queue", "default:2") as running:
+        yield running

@@ -1,0 +1,149 @@
+"""Standalone mode: what it leaves behind, what it refuses, and what it goes on with."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import docker
+import psutil
+import pytest
+
+from system.installation import Installation, installed
+
+IMAGE = "busybox:stable"
+SLOW = {"name": "slow", "image": IMAGE, "run": "for i in $(seq 1 8); do echo line $i; sleep 1; done"}
+ALL_LINES = "".join(f"line {number}\n" for number in range(1, 9))
+
+
+def processes_of(installation: Installation) -> list[psutil.Process]:
+    assert installation.process is not None
+    parent = psutil.Process(installation.process.pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+def containers_of(engine: docker.DockerClient, task_id: str) -> list[str]:
+    return [found["State"] for found in engine.api.containers(all=True, filters={"label": f"tork.task={task_id}"})]
+
+
+def test_when_it_is_killed_nothing_of_it_stays_and_the_next_start_ends_the_job(
+    engine: docker.DockerClient, tmp_path: Path, eventually
+) -> None:
+    with installed(tmp_path / "data", "--queue", "default:2") as installation:
+        job = installation.post("/jobs", {"name": "j", "tasks": [SLOW, {**SLOW, "name": "next", "run": "true"}]})
+        task_id = eventually(lambda: _running_task(installation, job["id"]))
+        eventually(lambda: "line 2" in installation.log_of(f"/tasks/{task_id}"))
+        family = processes_of(installation)
+        installation.kill()
+        _, alive = psutil.wait_procs(family, timeout=10)
+        assert not alive
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", installation.port))
+
+        installation.start()
+        ended = installation.ended_job(job["id"])
+        assert ended["state"] == "COMPLETED"
+        task = ended["execution"][0]
+        assert installation.log_of(f"/tasks/{task_id}") == ALL_LINES  # no line lost, none twice
+        assert task["result"] == ALL_LINES
+        assert "redelivered" not in task  # the container was adopted, not run again
+        eventually(lambda: not containers_of(engine, task_id))
+
+
+def test_ctrl_c_stops_the_containers_and_the_next_start_runs_their_tasks_again(
+    engine: docker.DockerClient, tmp_path: Path, eventually
+) -> None:
+    with installed(tmp_path / "data") as installation:
+        task_id = installation.post("/task", SLOW)["id"]
+        eventually(lambda: "running" in containers_of(engine, task_id))
+        assert installation.stop(signal.SIGINT) == 0
+        assert containers_of(engine, task_id) == []
+        installation.start()
+        assert installation.ended_task(task_id)["result"] == ALL_LINES
+
+
+def test_sigterm_leaves_the_containers_running_for_the_next_start(
+    engine: docker.DockerClient, tmp_path: Path, eventually
+) -> None:
+    with installed(tmp_path / "data") as installation:
+        task_id = installation.post("/task", SLOW)["id"]
+        eventually(lambda: "running" in containers_of(engine, task_id))
+        assert installation.stop(signal.SIGTERM) == 0
+        assert containers_of(engine, task_id) == ["running"]
+        installation.start()
+        assert installation.ended_task(task_id)["result"] == ALL_LINES
+        assert installation.log_of(f"/tasks/{task_id}") == ALL_LINES
+
+
+@pytest.mark.parametrize("victim", ["broker", "control", "api", "worker"])
+def test_it_restarts_a_process_of_its_own_that_dies(
+    engine: docker.DockerClient, tmp_path: Path, eventually, victim: str
+) -> None:
+    del engine
+    marks = {"broker": "valkey-server", "control": "-Q control", "api": "tork_celery.cli api", "worker": "-Q default"}
+    with installed(tmp_path / "data") as installation:
+        found = [p for p in processes_of(installation)[1:] if marks[victim] in " ".join(p.cmdline())]
+        found[0].kill()
+        eventually(lambda: "it starts again in" in installation.log())
+        eventually(lambda: _answers(installation))
+        assert installation.run_task({"name": "t", "image": IMAGE, "run": "echo -n well"})["result"] == "well"
+
+
+def test_a_second_one_is_refused_the_data_directory(engine: docker.DockerClient, tmp_path: Path) -> None:
+    del engine
+    with installed(tmp_path / "data") as installation:
+        refused = _standalone("--data-dir", str(installation.data_dir), "--port", "39999")
+    assert refused.returncode == 1
+    assert f"another tork-celery uses the data directory {installation.data_dir}" in refused.stderr
+
+
+def test_a_taken_port_is_said(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = _standalone("--data-dir", str(tmp_path), "--port", str(port))
+    assert refused.returncode == 1
+    assert f"cannot listen on 127.0.0.1, port {port}: Address already in use" in refused.stderr
+
+
+def test_an_engine_that_does_not_answer_is_said(tmp_path: Path) -> None:
+    refused = _standalone("--data-dir", str(tmp_path), TORK_DOCKER_URL="unix:///nowhere/docker.sock")
+    assert refused.returncode == 1
+    assert "engine" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_it_does_not_listen_where_others_reach_it_without_authentication(tmp_path: Path) -> None:
+    refused = _standalone("--data-dir", str(tmp_path), "--host", "0.0.0.0")
+    assert refused.returncode == 1
+    assert "--insecure" in refused.stderr
+
+
+def test_a_queue_that_is_named_twice_is_refused(tmp_path: Path) -> None:
+    refused = _standalone("--data-dir", str(tmp_path), "--queue", "a:1", "--queue", "a:2")
+    assert refused.returncode == 2
+    assert "named twice" in refused.stderr
+
+
+def _standalone(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [Path(sys.executable).parent / "tork-celery", "standalone", *options],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _running_task(installation: Installation, job_id: str) -> str | None:
+    execution = installation.get(f"/jobs/{job_id}")["execution"]
+    return execution[0]["id"] if execution[0]["state"] == "RUNNING" else None
+
+
+def _answers(installation: Installation) -> bool:
+    try:
+        return bool(installation.get("/health"))
+    except (OSError, AssertionError):
+        return False

@@ -1,0 +1,154 @@
+"""Tasks through the whole system, in real containers."""
+
+from system.installation import Installation
+
+IMAGE = "busybox:stable"
+
+
+def test_the_result_is_what_was_printed(installation: Installation) -> None:
+    task = installation.run_task({"name": "hello", "image": IMAGE, "cmd": ["echo", "-n", "hello world"]})
+    assert (task["state"], task["result"]) == ("COMPLETED", "hello world")
+
+
+def test_what_is_written_to_the_output_file_goes_before_what_was_printed(installation: Installation) -> None:
+    task = installation.run_task(
+        {"name": "t", "image": IMAGE, "run": "echo printed; echo -n written > $TORK_OUTPUT"}
+    )
+    assert task["result"] == "written"
+
+
+def test_a_failing_step_fails_the_task_with_its_last_output(installation: Installation) -> None:
+    task = installation.run_task(
+        {"name": "t", "image": IMAGE, "run": "seq 1 20; echo broken >&2; exit 3"},
+    )
+    assert task["state"] == "FAILED"
+    assert task["error"].startswith("exit code 3: ")
+    assert task["error"].endswith("19\n20\nbroken")
+    assert len(task["error"].splitlines()) == 10
+
+
+def test_a_failing_pre_step_keeps_the_others_from_running(installation: Installation) -> None:
+    task = installation.run_task(
+        {
+            "name": "t",
+            "image": IMAGE,
+            "run": "echo main",
+            "pre": [{"name": "p", "image": IMAGE, "run": "echo pre; exit 7"}],
+        }
+    )
+    assert task["state"] == "FAILED"
+    assert task["error"] == "exit code 7: pre"
+    assert "main" not in installation.log_of(f"/tasks/{task['id']}")
+
+
+def test_steps_share_volumes_and_run_in_order(installation: Installation) -> None:
+    task = installation.run_task(
+        {
+            "name": "t",
+            "image": IMAGE,
+            "volumes": ["/shared"],
+            "pre": [{"image": IMAGE, "run": "echo pre >> /shared/steps"}],
+            "run": "echo main >> /shared/steps; cat /shared/steps > $TORK_OUTPUT",
+            "post": [{"image": IMAGE, "run": "echo post >> /shared/steps; cat /shared/steps"}],
+        }
+    )
+    assert task["result"] == "pre\nmain\n"
+    assert installation.log_of(f"/tasks/{task['id']}").endswith("pre\nmain\npost\n")
+
+
+def test_a_container_sees_its_environment_files_and_ids(installation: Installation) -> None:
+    task = installation.run_task(
+        {
+            "name": "t",
+            "image": IMAGE,
+            "env": {"GREETING": "hi there"},
+            "files": {"data.txt": "from a file"},
+            "run": "echo $GREETING; cat data.txt; echo; pwd; echo $TORK_TASK_ID $TORK_JOB_ID",
+        }
+    )
+    assert task["result"].splitlines() == [
+        "hi there",
+        "from a file",
+        "/tork/workdir",
+        f"{task['id']} {task['jobId']}",
+    ]
+
+
+def test_a_step_that_exceeds_its_memory_is_killed_and_says_so(installation: Installation) -> None:
+    task = installation.run_task(
+        {"name": "t", "image": IMAGE, "limits": {"memory": "16m"}, "run": "tail -c 100m /dev/zero"}
+    )
+    assert task["state"] == "FAILED"
+    assert task["error"].startswith("exit code 137: exceeded its memory limit of 16m")
+
+
+def test_a_timeout_ends_a_task_of_several_steps(installation: Installation) -> None:
+    task = installation.run_task(
+        {
+            "name": "t",
+            "image": IMAGE,
+            "timeout": "2s",
+            "pre": [{"image": IMAGE, "run": "sleep 1"}],
+            "run": "sleep 60",
+        }
+    )
+    assert (task["state"], task["error"]) == ("FAILED", "timed out after 2s")
+
+
+def test_an_image_that_does_not_exist_fails_the_task_and_says_so(installation: Installation) -> None:
+    task = installation.run_task({"name": "t", "image": "no-such-image:1.0", "run": "true"})
+    assert task["state"] == "FAILED"
+    assert 'image "no-such-image:1.0" could not be pulled' in task["error"]
+
+
+def test_a_command_that_does_not_exist_fails_the_task_and_says_so(installation: Installation) -> None:
+    task = installation.run_task({"name": "t", "image": IMAGE, "cmd": ["no-such-command"]})
+    assert task["state"] == "FAILED"
+    assert "no-such-command" in task["error"]
+
+
+def test_progress_shows_while_the_step_runs(installation: Installation, eventually) -> None:
+    task = installation.post(
+        "/task", {"name": "t", "image": IMAGE, "run": "echo 42 > $TORK_PROGRESS; sleep 60", "timeout": "20s"}
+    )
+    eventually(lambda: installation.get(f"/task/{task['id']}").get("progress") == 42)
+
+
+def test_tasks_of_a_job_run_in_order_and_their_results_are_kept_by_var(installation: Installation) -> None:
+    job = installation.post(
+        "/jobs",
+        {
+            "name": "j",
+            "tasks": [
+                {"name": "one", "image": IMAGE, "run": "echo -n 1", "var": "first"},
+                {"name": "two", "image": IMAGE, "run": "echo -n 2", "var": "second"},
+            ],
+        },
+    )
+    ended = installation.ended_job(job["id"])
+    assert ended["state"] == "COMPLETED"
+    assert ended["context"]["tasks"] == {"first": "1", "second": "2"}
+    first, second = ended["execution"]
+    assert first["completedAt"] <= second["startedAt"]
+
+
+def test_a_failed_task_fails_its_job_with_its_error(installation: Installation) -> None:
+    job = installation.post(
+        "/jobs",
+        {
+            "name": "j",
+            "tasks": [
+                {"name": "one", "image": IMAGE, "run": "echo no; exit 1"},
+                {"name": "two", "image": IMAGE, "run": "true"},
+            ],
+        },
+    )
+    ended = installation.ended_job(job["id"])
+    assert (ended["state"], ended["error"]) == ("FAILED", "exit code 1: no")
+    assert len(ended["execution"]) == 1
+
+
+def test_a_result_that_is_too_long_is_cut_and_the_log_says_so(installation: Installation) -> None:
+    task = installation.run_task({"name": "t", "image": IMAGE, "run": "yes | head -c 70000"})
+    assert len(task["result"]) == 64 * 1024
+    assert installation.log_of(f"/tasks/{task['id']}").endswith("longer than 65536 bytes, and was cut there\n")
