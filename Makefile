@@ -36,13 +36,13 @@ lint: setup ## the static checks alone: format, lint, types, layers
 	$(BIN)/lint-imports
 
 bench: setup ## measure throughput and latency against the bare engine; ARGS goes to the bench
-	$(ENGINE) $(BIN)/python bench/run.py $(ARGS)
+	$(ENGINE) $(BIN)/python -m bench.run $(ARGS)
 
 format: setup ## format the code and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: setup ## pin the newest allowed versions in requirements.lock
+lock: ## pin the newest allowed versions in requirements.lock
 	$(PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/pip install --quiet pip-tools
 	CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/lock/bin/pip-compile --quiet --upgrade --extra dev --all-build-deps \

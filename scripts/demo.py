@@ -26,6 +26,7 @@ JOB = "examples/hello.yaml"
 IMAGE = "ubuntu:mantic"
 """The image that the job names."""
 READY_TIMEOUT_S = 30.0
+RUN_TIMEOUT_S = 300.0
 STOP_TIMEOUT_S = 30.0
 
 
@@ -33,11 +34,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         with stand_ins(docker.from_env(), [IMAGE]), standalone() as url:
-            print(f"running {JOB}", flush=True)
-            code = subprocess.run(
-                [TORK, "run", JOB], env=clean_environment(TORK_URL=url), check=False
-            ).returncode
-    except (Unavailable, DockerException) as error:
+            code = run_job(url)
+    except (Unavailable, DockerException, requests.RequestException) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
@@ -62,10 +60,27 @@ def standalone() -> Iterator[str]:
         url = f"http://127.0.0.1:{port}"
         try:
             print(f"starting the system at {url}", flush=True)
-            _wait_until_healthy(process, url=url, output=output)
+            _wait_until_healthy(process, url=url)
             yield url
+        except Unavailable as error:
+            said = output.read_text(errors="replace").splitlines()[-40:]
+            raise Unavailable(
+                "\n".join([*said, f"{error} Above is the end of what the system said."])
+            ) from None
         finally:
             _stop(process)
+
+
+def run_job(url: str) -> int:
+    """The exit code of the command, which prints the job's progress and its result."""
+    print(f"running {JOB}", flush=True)
+    environment = clean_environment(TORK_URL=url)
+    try:
+        return subprocess.run(
+            [TORK, "run", JOB], env=environment, timeout=RUN_TIMEOUT_S, check=False
+        ).returncode
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"The job did not end within {RUN_TIMEOUT_S:.0f} s.") from None
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
@@ -73,14 +88,11 @@ def clean_environment(**settings: str) -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith("TORK_")} | settings
 
 
-def _wait_until_healthy(process: subprocess.Popen[bytes], *, url: str, output: Path) -> None:
+def _wait_until_healthy(process: subprocess.Popen[bytes], *, url: str) -> None:
     deadline = time.monotonic() + READY_TIMEOUT_S
     while not _is_healthy(url):
         if process.poll() is not None or time.monotonic() > deadline:
-            said = output.read_text(errors="replace").splitlines()[-40:]
-            raise Unavailable(
-                "\n".join([*said, "The system did not get ready; above is the end of what it said."])
-            )
+            raise Unavailable("The system did not get ready.")
         time.sleep(0.1)
 
 

@@ -56,8 +56,7 @@ def start(address: str) -> Callable[[], None]:
         apt.install("docker.io")
     if SYSTEMD.is_dir():
         return _start_service()
-    if leftovers.ENGINE.running() is not None:  # it is on its way up, or the package has started it
-        _wait_until(lambda: answers(address), alive=lambda: leftovers.ENGINE.running() is not None)
+    if _comes_up_by_itself(address):
         return lambda: None
     leftovers.remove()
     return _start_dockerd(address)
@@ -138,6 +137,17 @@ def _start_dockerd(address: str) -> Callable[[], None]:
         _stop(engine)
         raise
     return lambda: _stop(engine)
+
+
+def _comes_up_by_itself(address: str) -> bool:
+    """Whether an engine that is there, on its way up or started by its package, answers in time. One that
+    ends meanwhile was on its way down."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while leftovers.ENGINE.running() is not None and time.monotonic() < deadline:
+        if answers(address):
+            return True
+        time.sleep(0.2)
+    return False
 
 
 def _wait_until(ready: Callable[[], bool], *, alive: Callable[[], bool]) -> None:

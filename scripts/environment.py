@@ -31,6 +31,11 @@ def main() -> None:
     print("installing the pinned requirements and this package", flush=True)
     subprocess.run([*pip, "--requirement", "requirements.lock"], check=True)
     subprocess.run([*pip, "--no-deps", "--no-build-isolation", "--editable", "."], check=True)
+    checked = subprocess.run(
+        [venv / "bin" / "python", "-m", "pip", "check"], stdout=subprocess.PIPE, text=True, check=False
+    )
+    if checked.returncode != 0:
+        sys.exit(f"{checked.stdout}requirements.lock does not fit setup.cfg: make lock")
 
 
 def require_python() -> None:

@@ -1,10 +1,10 @@
 """Images for the demo and the tests on a machine that reaches no registry.
 
-`busybox:stable` is made from Debian's static busybox and `tork-local/ffmpeg` from the binary in the
-imageio-ffmpeg wheel. Where an image that an example names is missing and cannot be pulled, `stand_ins` tags
-these with its name for a while.
+`busybox:stable` is made from Debian's static busybox, `tork-local/alpine` from that and GNU wget, and
+`tork-local/ffmpeg` from the binary in the imageio-ffmpeg wheel. Where an image that an example names is
+missing and cannot be pulled, `stand_ins` tags these with its name for a while.
 
-    python -m scripts.images [--force]    makes the two where they are missing, or anew
+    python -m scripts.images [--force]    makes them where they are missing, or anew
 """
 
 import fcntl
@@ -24,10 +24,11 @@ from scripts import rootfs
 from scripts.apt import Unavailable
 
 BUSYBOX = "busybox:stable"
+ALPINE = "tork-local/alpine:latest"
 FFMPEG = "tork-local/ffmpeg:latest"
 
 STAND_INS = {
-    "alpine:3.18.3": BUSYBOX,
+    "alpine:3.18.3": ALPINE,
     "ubuntu:mantic": BUSYBOX,
     "jrottenberg/ffmpeg:3.4-scratch": FFMPEG,
 }
@@ -63,6 +64,7 @@ class Recipe:
 
 RECIPES = {
     BUSYBOX: Recipe(tag=BUSYBOX, rootfs=rootfs.busybox, config=('CMD ["sh"]',)),
+    ALPINE: Recipe(tag=ALPINE, rootfs=rootfs.alpine, config=('CMD ["sh"]',)),
     FFMPEG: Recipe(tag=FFMPEG, rootfs=rootfs.ffmpeg, config=("ENV PATH=/bin", 'ENTRYPOINT ["ffmpeg"]')),
 }
 

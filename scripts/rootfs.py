@@ -6,9 +6,10 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 from scripts import apt
@@ -40,6 +41,25 @@ def busybox(tar: IO[bytes]) -> None:
         write(tar, binary=binary, name="busybox", links=listed.stdout.split())
 
 
+def alpine(tar: IO[bytes]) -> None:
+    """Busybox, with GNU wget in the place of its own, which sends a file only up to its first NUL byte.
+
+    Raises Unavailable where there is none.
+    """
+    wget = shutil.which("wget")
+    if wget is None:
+        if not apt.may_install():
+            raise apt.Unavailable("Install wget")
+        apt.install("wget")
+        wget = shutil.which("wget") or "/usr/bin/wget"
+    with tempfile.TemporaryDirectory() as folder:
+        binary = _find_busybox(Path(folder))
+        listed = subprocess.run([binary, "--list-full"], check=True, stdout=subprocess.PIPE, text=True)
+        links = {link for link in listed.stdout.split() if not link.endswith("/wget")}
+        others = {"usr/bin/wget": Path(wget)}
+        write(tar, binary=binary, name="busybox", links=links, libraries=libraries(Path(wget)), others=others)
+
+
 def ffmpeg(tar: IO[bytes]) -> None:
     """The ffmpeg of the imageio-ffmpeg wheel. Raises Unavailable where the wheel carries none for Linux.
 
@@ -60,15 +80,17 @@ def write(
     name: str,
     links: Iterable[str] = (),
     libraries: Iterable[Path] = (),
+    others: Mapping[str, Path] = MappingProxyType({}),
 ) -> None:
-    """Write the archive: the folders and files that every image has, the binary, links to it, and libraries
-    under the paths that they have here."""
+    """Write the archive: the folders and files that every image has, the binary, links to it, libraries under
+    the paths that they have here, and other files by their paths in the image."""
     with tarfile.open(fileobj=target, mode="w") as tar:
         for path, mode in FOLDERS.items():
             tar.addfile(_entry(path, type=tarfile.DIRTYPE, mode=mode))
         for path, text in FILES.items():
             tar.addfile(_entry(path, size=len(text)), io.BytesIO(text.encode()))
-        for path, file in {f"bin/{name}": binary, **{str(file)[1:]: file for file in libraries}}.items():
+        loaded = {str(file)[1:]: file for file in libraries}
+        for path, file in {f"bin/{name}": binary, **loaded, **others}.items():
             with file.open("rb") as content:
                 tar.addfile(_entry(path, mode=0o755, size=file.stat().st_size), content)
         for link in sorted(set(links) - {f"bin/{name}"}):  # a link of the binary's own name would replace it

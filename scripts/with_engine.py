@@ -27,9 +27,21 @@ def main() -> None:
 
 def run(command: list[str], *, environment: dict[str, str]) -> int:
     """The command's exit code, in the shell's way: 128 and the signal's number if one ended it."""
+    child: subprocess.Popen[bytes] | None = None
+    terminated = False
+
+    def pass_on(*_: object) -> None:
+        nonlocal terminated
+        terminated = True
+        if child is not None:
+            child.terminate()
+
+    # Before the command starts, so that no signal is missed. Functions: it would inherit an ignored signal.
+    signal.signal(signal.SIGTERM, pass_on)
+    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the command too, which ends in its own way
     child = subprocess.Popen(command, env=environment)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the command too, which ends in its own way
-    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    if terminated:
+        child.terminate()
     code = child.wait()
     return code if code >= 0 else 128 - code
 

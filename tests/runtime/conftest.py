@@ -32,7 +32,7 @@ def cluster() -> str:
 
 
 @pytest.fixture(scope="session")
-def engine(cluster: str) -> Iterator[docker.APIClient]:
+def client(cluster: str) -> Iterator[docker.APIClient]:
     """The engine, seen past the runtime. When all is done, nothing of the tests may be left in it."""
     with closing(docker.APIClient(version="auto")) as client:
         yield client

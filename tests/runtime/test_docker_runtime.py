@@ -23,7 +23,7 @@ NODE = "default@here"  # as in the fixture `another`
 
 
 @pytest.fixture
-def runtime(another: Another, engine: docker.APIClient) -> DockerRuntime:  # noqa: ARG001  it looks after us
+def runtime(another: Another, client: docker.APIClient) -> DockerRuntime:  # noqa: ARG001  it looks after us
     return another()
 
 
@@ -45,17 +45,17 @@ def name_of(ref: StepRef) -> str:
     return f"tork-{ref}"
 
 
-def inspect(engine: docker.APIClient, ref: StepRef) -> dict[str, Any]:
-    found: dict[str, Any] = engine.inspect_container(name_of(ref))
+def inspect(client: docker.APIClient, ref: StepRef) -> dict[str, Any]:
+    found: dict[str, Any] = client.inspect_container(name_of(ref))
     return found
 
 
-def is_there(engine: docker.APIClient, ref: StepRef) -> bool:
-    return bool(engine.containers(all=True, filters={"name": name_of(ref)}))
+def is_there(client: docker.APIClient, ref: StepRef) -> bool:
+    return bool(client.containers(all=True, filters={"name": name_of(ref)}))
 
 
 def test_all_that_it_makes_says_whose_it_is(
-    runtime: DockerRuntime, steps: Steps, engine: docker.APIClient, cluster: str
+    runtime: DockerRuntime, steps: Steps, client: docker.APIClient, cluster: str
 ) -> None:
     run = steps.step("true", mounts=(Mount(type="volume", target="/shared"),))
     runtime.run(run, Recorder(), started=lambda: None)
@@ -68,9 +68,9 @@ def test_all_that_it_makes_says_whose_it_is(
         "tork.task": run.ref.task_id,
         "tork.delivery": "1",
     }
-    labels = inspect(engine, run.ref)["Config"]["Labels"]  # the image's own are among them
+    labels = inspect(client, run.ref)["Config"]["Labels"]  # the image's own are among them
     assert {**labels, **delivery, "tork.step": "0"} == labels
-    assert engine.inspect_volume(f"tork-{run.ref.task_id}-1-0")["Labels"] == delivery
+    assert client.inspect_volume(f"tork-{run.ref.task_id}-1-0")["Labels"] == delivery
 
 
 def test_an_entry_point_gets_the_path_of_the_script(runtime: DockerRuntime, steps: Steps) -> None:
@@ -91,7 +91,7 @@ def test_an_entry_point_without_a_script_gets_the_command(runtime: DockerRuntime
 
 
 def test_the_steps_of_a_delivery_share_its_volumes_and_nothing_stays(
-    runtime: DockerRuntime, steps: Steps, engine: docker.APIClient
+    runtime: DockerRuntime, steps: Steps, client: docker.APIClient
 ) -> None:
     task_id, recorder = steps.task_id(), Recorder()
     mounts = (Mount(type="volume", target="/one"), Mount(type="volume", target="/two"))
@@ -103,12 +103,12 @@ def test_the_steps_of_a_delivery_share_its_volumes_and_nothing_stays(
     runtime.release(task_id, 1)
 
     assert recorder.printed() == b"1\n2\n"
-    until(lambda: not engine.volumes(filters={"label": f"tork.task={task_id}"})["Volumes"])
-    assert not any(is_there(engine, ref) for ref in refs)
+    until(lambda: not client.volumes(filters={"label": f"tork.task={task_id}"})["Volumes"])
+    assert not any(is_there(client, ref) for ref in refs)
 
 
 def test_a_release_also_removes_what_an_earlier_process_left(
-    another: Another, steps: Steps, engine: docker.APIClient
+    another: Another, steps: Steps, client: docker.APIClient
 ) -> None:
     run, recorder = (
         steps.step("echo ready; sleep 300", mounts=(Mount(type="volume", target="/x"),)),
@@ -123,7 +123,7 @@ def test_a_release_also_removes_what_an_earlier_process_left(
     later.release(run.ref.task_id, 1)
 
     until(lambda: not later.deliveries())
-    assert not is_there(engine, run.ref)
+    assert not is_there(client, run.ref)
 
 
 def test_deliveries_are_those_of_the_node(another: Another, steps: Steps) -> None:
@@ -158,7 +158,7 @@ def test_a_step_that_was_left_is_followed_from_its_first_line(another: Another, 
 
 
 def test_a_step_that_ended_meanwhile_is_followed_too(
-    another: Another, steps: Steps, engine: docker.APIClient
+    another: Another, steps: Steps, client: docker.APIClient
 ) -> None:
     run = steps.step("seq 1 5000; echo result > $TORK_OUTPUT; sleep 0.5; exit 7")
     earlier, before, after = another(), Recorder(), Recorder()
@@ -167,7 +167,7 @@ def test_a_step_that_ended_meanwhile_is_followed_too(
     earlier.leave()
     with pytest.raises(Left):
         future.result(PATIENCE_S)
-    until(lambda: not inspect(engine, run.ref)["State"]["Running"])
+    until(lambda: not inspect(client, run.ref)["State"]["Running"])
 
     ended = another().follow(run.ref, after)
 
@@ -202,7 +202,7 @@ def test_a_step_that_is_followed_can_be_stopped_and_left(another: Another, steps
 
 
 def test_a_step_that_no_thread_here_has_can_be_stopped(
-    another: Another, steps: Steps, engine: docker.APIClient
+    another: Another, steps: Steps, client: docker.APIClient
 ) -> None:
     run, recorder = steps.step("echo ready; sleep 300"), Recorder()
     earlier = another()
@@ -212,7 +212,7 @@ def test_a_step_that_no_thread_here_has_can_be_stopped(
 
     another().stop(run.ref)
 
-    until(lambda: not inspect(engine, run.ref)["State"]["Running"])
+    until(lambda: not inspect(client, run.ref)["State"]["Running"])
 
 
 def test_a_step_that_was_started_before_is_not_run_again(another: Another, steps: Steps) -> None:
@@ -231,29 +231,29 @@ def test_a_step_that_was_started_before_is_not_run_again(another: Another, steps
     assert (ended.code, ended.output) == (137, b"result\n")
 
 
-def never_started(engine: docker.APIClient, runtime: DockerRuntime, ref: StepRef, image: str) -> None:
+def never_started(client: docker.APIClient, runtime: DockerRuntime, ref: StepRef, image: str) -> None:
     """As a process leaves it that dies between create and start."""
     labels = {"tork.cluster": runtime._names.cluster, "tork.task": ref.task_id, "tork.delivery": "1"}
-    engine.create_container(image, ["echo", "old"], name=name_of(ref), labels=labels)
+    client.create_container(image, ["echo", "old"], name=name_of(ref), labels=labels)
 
 
 def test_nothing_is_left_of_a_step_that_never_started(
-    runtime: DockerRuntime, steps: Steps, engine: docker.APIClient, busybox: str
+    runtime: DockerRuntime, steps: Steps, client: docker.APIClient, busybox: str
 ) -> None:
     ref, recorder = steps.step().ref, Recorder()
-    never_started(engine, runtime, ref, busybox)
+    never_started(client, runtime, ref, busybox)
 
     assert runtime.follow(ref, recorder) is None
 
-    assert not is_there(engine, ref)
+    assert not is_there(client, ref)
     assert recorder.printed() == b""
 
 
 def test_a_run_replaces_what_never_started(
-    runtime: DockerRuntime, steps: Steps, engine: docker.APIClient, busybox: str
+    runtime: DockerRuntime, steps: Steps, client: docker.APIClient, busybox: str
 ) -> None:
     run, recorder = steps.step("echo new"), Recorder()
-    never_started(engine, runtime, run.ref, busybox)
+    never_started(client, runtime, run.ref, busybox)
 
     assert runtime.run(run, recorder, started=recorder.started).code == 0
     assert recorder.printed() == b"new\n"
@@ -296,13 +296,13 @@ def test_files_can_go_to_a_directory_of_the_image_and_leave_its_rights_alone(
 
 
 @pytest.fixture
-def as_nobody(engine: docker.APIClient, busybox: str) -> Iterator[str]:
+def as_nobody(client: docker.APIClient, busybox: str) -> Iterator[str]:
     """An image whose programs run as nobody."""
-    container = engine.create_container(busybox, ["true"])["Id"]
-    image = engine.commit(container, repository=f"tork-test/{uuid.uuid4().hex}", changes="USER nobody")["Id"]
-    engine.remove_container(container)
+    container = client.create_container(busybox, ["true"])["Id"]
+    image = client.commit(container, repository=f"tork-test/{uuid.uuid4().hex}", changes="USER nobody")["Id"]
+    client.remove_container(container)
     yield image
-    engine.remove_image(image, force=True)
+    client.remove_image(image, force=True)
 
 
 @pytest.mark.parametrize("private", [False, True], ids=["worker is root", "worker is not"])

@@ -29,12 +29,12 @@ def registry() -> Iterator[Registry]:
 
 
 @pytest.fixture
-def image(registry: Registry, engine: docker.APIClient) -> Iterator[str]:
+def image(registry: Registry, client: docker.APIClient) -> Iterator[str]:
     """An image that this machine does not have, and the registry may."""
     name = f"{registry.address}/tork/{uuid.uuid4().hex}"
     yield f"{name}:1"
-    for found in engine.images(name):
-        engine.remove_image(found["RepoTags"][0], force=True)
+    for found in client.images(name):
+        client.remove_image(found["RepoTags"][0], force=True)
 
 
 @pytest.fixture
@@ -47,10 +47,10 @@ def waiting(runtime: DockerRuntime) -> int:
 
 
 def test_steps_that_need_the_same_image_pull_it_once(
-    another: Another, steps: Steps, registry: Registry, engine: docker.APIClient, busybox: str
+    another: Another, steps: Steps, registry: Registry, client: docker.APIClient, busybox: str
 ) -> None:
     runtime, recorders = another(), [Recorder() for _ in range(3)]
-    registry.store(b"".join(engine.get_image(busybox)))
+    registry.store(b"".join(client.get_image(busybox)))
     registry.hold()
 
     futures = [start(runtime, steps.step("echo pulled"), recorder) for recorder in recorders]

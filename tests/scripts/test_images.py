@@ -6,7 +6,7 @@ import pytest
 from docker.errors import APIError, ImageNotFound
 
 from scripts import images
-from scripts.images import BUSYBOX, FFMPEG, LABEL, RECIPE, STAND_INS, stand_ins
+from scripts.images import ALPINE, BUSYBOX, FFMPEG, LABEL, RECIPE, STAND_INS, stand_ins
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ class FakeEngine:
         self.registry = registry
         self.pulls: list[str] = []
         made = {LABEL: RECIPE}
-        self.tags = {BUSYBOX: FakeImage(self, made), FFMPEG: FakeImage(self, made)}
+        self.tags = {tag: FakeImage(self, made) for tag in (ALPINE, BUSYBOX, FFMPEG)}
         self.images = SimpleNamespace(get=self.get, pull=self.pull, remove=self.remove)
 
     def get(self, name: str) -> FakeImage:
@@ -56,7 +56,7 @@ def test_missing_images_have_stand_ins_for_a_while(capsys: pytest.CaptureFixture
     with stand_ins(engine) as names:
         assert names == tuple(STAND_INS)
         assert all(engine.tags[name] is engine.tags[local] for name, local in STAND_INS.items())
-    assert set(engine.tags) == {BUSYBOX, FFMPEG}
+    assert set(engine.tags) == {ALPINE, BUSYBOX, FFMPEG}
     assert f"ubuntu:mantic cannot be pulled: {BUSYBOX} goes by its name" in capsys.readouterr().out
 
 
@@ -85,7 +85,7 @@ def test_a_registry_out_of_reach_is_asked_once() -> None:
 def test_only_the_images_asked_for_get_stand_ins() -> None:
     engine = FakeEngine()
     with stand_ins(engine, ["ubuntu:mantic"]):
-        assert set(engine.tags) == {BUSYBOX, FFMPEG, "ubuntu:mantic"}
+        assert set(engine.tags) == {ALPINE, BUSYBOX, FFMPEG, "ubuntu:mantic"}
 
 
 def test_a_stand_in_of_an_image_that_was_not_made_here_is_removed_too() -> None:
@@ -93,7 +93,7 @@ def test_a_stand_in_of_an_image_that_was_not_made_here_is_removed_too() -> None:
     engine.tags[BUSYBOX].labels = {}
     with stand_ins(engine):
         pass
-    assert set(engine.tags) == {BUSYBOX, FFMPEG}
+    assert set(engine.tags) == {ALPINE, BUSYBOX, FFMPEG}
 
 
 def test_stand_ins_that_a_killed_run_left_are_removed() -> None:
@@ -101,7 +101,7 @@ def test_stand_ins_that_a_killed_run_left_are_removed() -> None:
     engine.tags[BUSYBOX].tag("ubuntu:mantic")
     with stand_ins(engine) as names:
         assert "ubuntu:mantic" in names
-    assert set(engine.tags) == {BUSYBOX, FFMPEG}
+    assert set(engine.tags) == {ALPINE, BUSYBOX, FFMPEG}
 
 
 def test_of_two_runs_the_last_one_to_end_removes_the_stand_ins() -> None:
@@ -110,11 +110,11 @@ def test_of_two_runs_the_last_one_to_end_removes_the_stand_ins() -> None:
         with stand_ins(engine):
             pass
         assert set(STAND_INS) < set(engine.tags)
-    assert set(engine.tags) == {BUSYBOX, FFMPEG}
+    assert set(engine.tags) == {ALPINE, BUSYBOX, FFMPEG}
 
 
 def test_a_failure_within_removes_the_stand_ins() -> None:
     engine = FakeEngine()
     with pytest.raises(RuntimeError), stand_ins(engine):
         raise RuntimeError
-    assert set(engine.tags) == {BUSYBOX, FFMPEG}
+    assert set(engine.tags) == {ALPINE, BUSYBOX, FFMPEG}

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 import docker
 import pytest
-
 from system.installation import Installation, installed
 
 
 @pytest.fixture(scope="module")
-def installation(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def installation(
+    engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
     """One for all tests of a module, with two slots."""
     del engine  # it is there, and watched
     with installed(tmp_path_factory.mktemp("tork") / "data", "--queue", "default:2") as running:

@@ -26,7 +26,7 @@ def free_port() -> int:
 
 
 class Installation:
-    """`tork-celery standalone` with a data directory of its own; started, killed and started again at will."""
+    """`tork-celery standalone` with a data directory of its own; started and killed at will."""
 
     def __init__(self, data_dir: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
         self.data_dir = data_dir
@@ -120,7 +120,10 @@ class Installation:
     def log_of(self, route: str) -> str:
         """The whole log behind a route, oldest first."""
         first = self.get(f"{route}/log?size=100")
-        pages = [first, *(self.get(f"{route}/log?size=100&page={n}") for n in range(2, first["totalPages"] + 1))]
+        pages = [
+            first,
+            *(self.get(f"{route}/log?size=100&page={n}") for n in range(2, first["totalPages"] + 1)),
+        ]
         newest_first = [part["contents"] for page in pages for part in page["items"]]
         return "".join(reversed(newest_first))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import docker
 import psutil
 import pytest
-
+from eventually import eventually
 from system.installation import Installation, installed
 
 IMAGE = "busybox:stable"
@@ -25,14 +25,18 @@ def processes_of(installation: Installation) -> list[psutil.Process]:
 
 
 def containers_of(engine: docker.DockerClient, task_id: str) -> list[str]:
-    return [found["State"] for found in engine.api.containers(all=True, filters={"label": f"tork.task={task_id}"})]
+    return [
+        found["State"] for found in engine.api.containers(all=True, filters={"label": f"tork.task={task_id}"})
+    ]
 
 
 def test_when_it_is_killed_nothing_of_it_stays_and_the_next_start_ends_the_job(
-    engine: docker.DockerClient, tmp_path: Path, eventually
+    engine: docker.DockerClient, tmp_path: Path
 ) -> None:
     with installed(tmp_path / "data", "--queue", "default:2") as installation:
-        job = installation.post("/jobs", {"name": "j", "tasks": [SLOW, {**SLOW, "name": "next", "run": "true"}]})
+        job = installation.post(
+            "/jobs", {"name": "j", "tasks": [SLOW, {**SLOW, "name": "next", "run": "true"}]}
+        )
         task_id = eventually(lambda: _running_task(installation, job["id"]))
         eventually(lambda: "line 2" in installation.log_of(f"/tasks/{task_id}"))
         family = processes_of(installation)
@@ -53,7 +57,7 @@ def test_when_it_is_killed_nothing_of_it_stays_and_the_next_start_ends_the_job(
 
 
 def test_ctrl_c_stops_the_containers_and_the_next_start_runs_their_tasks_again(
-    engine: docker.DockerClient, tmp_path: Path, eventually
+    engine: docker.DockerClient, tmp_path: Path
 ) -> None:
     with installed(tmp_path / "data") as installation:
         task_id = installation.post("/task", SLOW)["id"]
@@ -65,7 +69,7 @@ def test_ctrl_c_stops_the_containers_and_the_next_start_runs_their_tasks_again(
 
 
 def test_sigterm_leaves_the_containers_running_for_the_next_start(
-    engine: docker.DockerClient, tmp_path: Path, eventually
+    engine: docker.DockerClient, tmp_path: Path
 ) -> None:
     with installed(tmp_path / "data") as installation:
         task_id = installation.post("/task", SLOW)["id"]
@@ -79,10 +83,15 @@ def test_sigterm_leaves_the_containers_running_for_the_next_start(
 
 @pytest.mark.parametrize("victim", ["broker", "control", "api", "worker"])
 def test_it_restarts_a_process_of_its_own_that_dies(
-    engine: docker.DockerClient, tmp_path: Path, eventually, victim: str
+    engine: docker.DockerClient, tmp_path: Path, victim: str
 ) -> None:
     del engine
-    marks = {"broker": "valkey-server", "control": "-Q control", "api": "tork_celery.cli api", "worker": "-Q default"}
+    marks = {
+        "broker": "valkey-server",
+        "control": "-Q control",
+        "api": "tork_celery.cli api",
+        "worker": "-Q default",
+    }
     with installed(tmp_path / "data") as installation:
         found = [p for p in processes_of(installation)[1:] if marks[victim] in " ".join(p.cmdline())]
         found[0].kill()

@@ -1,5 +1,6 @@
 """Tasks through the whole system, in real containers."""
 
+from eventually import eventually
 from system.installation import Installation
 
 IMAGE = "busybox:stable"
@@ -19,7 +20,7 @@ def test_what_is_written_to_the_output_file_goes_before_what_was_printed(install
 
 def test_a_failing_step_fails_the_task_with_its_last_output(installation: Installation) -> None:
     task = installation.run_task(
-        {"name": "t", "image": IMAGE, "run": "seq 1 20; echo broken >&2; exit 3"},
+        {"name": "t", "image": IMAGE, "run": "seq 1 20 >&2; echo broken >&2; exit 3"},
     )
     assert task["state"] == "FAILED"
     assert task["error"].startswith("exit code 3: ")
@@ -107,7 +108,7 @@ def test_a_command_that_does_not_exist_fails_the_task_and_says_so(installation: 
     assert "no-such-command" in task["error"]
 
 
-def test_progress_shows_while_the_step_runs(installation: Installation, eventually) -> None:
+def test_progress_shows_while_the_step_runs(installation: Installation) -> None:
     task = installation.post(
         "/task", {"name": "t", "image": IMAGE, "run": "echo 42 > $TORK_PROGRESS; sleep 60", "timeout": "20s"}
     )
@@ -151,4 +152,6 @@ def test_a_failed_task_fails_its_job_with_its_error(installation: Installation) 
 def test_a_result_that_is_too_long_is_cut_and_the_log_says_so(installation: Installation) -> None:
     task = installation.run_task({"name": "t", "image": IMAGE, "run": "yes | head -c 70000"})
     assert len(task["result"]) == 64 * 1024
-    assert installation.log_of(f"/tasks/{task['id']}").endswith("longer than 65536 bytes, and was cut there\n")
+    assert installation.log_of(f"/tasks/{task['id']}").endswith(
+        "longer than 65536 bytes, and was cut there\n"
+    )

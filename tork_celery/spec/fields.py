@@ -1,19 +1,14 @@
 """The kinds of values in a job file. They check types without converting, and say what would be right."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from tork_celery.spec.faults import MOST_FAULTS, count
+from tork_celery.spec.faults import Faults
 from tork_celery.spec.shape import Shape
 from tork_celery.spec.texts import described, unfit
-
-REQUIRED = "required, but it is missing or empty"
-_Messages = dict[str, str | list[Any] | dict[Any, Any]]
-_MESSAGES: _Messages = {"required": REQUIRED}
-_TEXT_MESSAGES: _Messages = _MESSAGES | {"null": 'expected a string, got nothing; write "" for an empty one'}
 
 
 def at_most(characters: int) -> validate.Length:
@@ -23,26 +18,32 @@ def at_most(characters: int) -> validate.Length:
 class Text(fields.String):
     """A string of one line; with `one_line=False`, of any text."""
 
-    default_error_messages = _TEXT_MESSAGES
-
     def __init__(self, *, one_line: bool = True, hint: str = "write it in quotes", **options: Any) -> None:
         super().__init__(**options)
         self._one_line = one_line
         self._hint = hint
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+    def take(self, value: Any) -> str:
+        """The text, of which no validator has been asked. Raises `ValidationError`."""
         if type(value) is not str:
-            hint = "" if isinstance(value, list | dict) else f"; {self._hint}"
+            hint = 'write "" for an empty one' if value is None else self._hint
+            hint = "" if isinstance(value, list | dict) else f"; {hint}"
             raise ValidationError(f"expected a string, got {described(value)}{hint}")
         if (fault := unfit(value, one_line=self._one_line)) is not None:
             raise ValidationError(fault)
         return value
 
+    def deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        text = self.take(value)
+        for validator in self.validators:
+            validator(text)
+        return text
+
 
 class Amount(Text):
     """A quantity, as a string or as a number; it is kept as a string."""
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+    def take(self, value: Any) -> str:
         if type(value) in (int, float):
             return format(Decimal(repr(value)), "f")
         if type(value) is not str:
@@ -66,14 +67,13 @@ class Texts(fields.List[Any]):
         super().__init__(item, **options)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        if not isinstance(value, list):
-            _refuse_for_list(value)
-        faults, texts = _Faults(), []
-        for index, item in enumerate(value):
+        faults, texts = Faults(), []
+        take = cast(Text, self.inner).deserialize
+        for index, item in _items(value):
             try:
-                texts.append(self.inner.deserialize(item))
+                texts.append(take(item))
             except ValidationError as error:
-                faults.add(index, error)
+                faults.add((index,), error.messages)
         faults.raise_any()
         return tuple(texts)
 
@@ -87,13 +87,14 @@ class TextMap(fields.Dict):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         if not isinstance(value, dict):
             raise ValidationError(f"expected a mapping, got {described(value)}")
-        keys, values, faults = cast(Text, self.key_field), cast(Text, self.value_field), _Faults()
+        faults = Faults()
+        take_key, take = cast(Text, self.key_field).deserialize, cast(Text, self.value_field).deserialize
         for key, item in value.items():
             try:
-                keys.deserialize(key)
-                values.deserialize(item)
+                take_key(key)
+                take(item)
             except ValidationError as error:
-                faults.add(key, error)
+                faults.add((key,), error.messages)
         faults.raise_any()
         return value
 
@@ -112,13 +113,11 @@ class Block(_Inner):
     """One shape."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        return load(self.schema, value)
+        return self.schema.load(value)
 
 
 class Items(_Inner):
     """A list of shapes."""
-
-    default_error_messages = _MESSAGES
 
     def __init__(
         self, shape: type[Shape], *, least: int = 0, most: int | None = None, **options: Any
@@ -128,49 +127,26 @@ class Items(_Inner):
         self._most = most
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[Any, ...]:
-        if not isinstance(value, list):
-            _refuse_for_list(value)
+        entries = _items(value)
         self._check_length(len(value))
-        schema, faults, items = self.schema, _Faults(), []
-        for index, item in enumerate(value):
+        faults, loaded, load = Faults(), [], self.schema.load
+        for index, item in entries:
             try:
-                items.append(load(schema, item))
+                loaded.append(load(item))
             except ValidationError as error:
-                faults.add(index, error)
+                faults.add((index,), error.messages)
         faults.raise_any()
-        return tuple(items)
+        return tuple(loaded)
 
     def _check_length(self, length: int) -> None:
         if length < self._least:
-            raise ValidationError(f"expected at least {self._least}")
+            raise ValidationError(f"expected at least {self._least}, got {length}")
         if self._most is not None and length > self._most:
             raise ValidationError(f"expected at most {self._most:,}, got {length:,}")
 
 
-def load(schema: Schema, value: Any) -> Any:
-    if not isinstance(value, Mapping):
-        raise ValidationError(f"expected a mapping, got {described(value)}")
-    return schema.load(value)
-
-
-class _Faults:
-    """Faults of entries, as marshmallow nests them. Raises once there are as many as are reported."""
-
-    def __init__(self) -> None:
-        self._messages: dict[str | int, Any] = {}
-        self._count = 0
-
-    def add(self, step: str | int, error: ValidationError) -> None:
-        self._messages[step] = error.messages
-        self._count += count(error.messages)
-        if self._count >= MOST_FAULTS:
-            self.raise_any()
-
-    def raise_any(self) -> None:
-        if self._messages:
-            raise ValidationError(cast(Any, self._messages))
-
-
-def _refuse_for_list(value: Any) -> NoReturn:
+def _items(value: Any) -> Iterator[tuple[int, Any]]:
+    if isinstance(value, list):
+        return enumerate(value)
     hint = "; write it as a list, [like, this]" if isinstance(value, str) else ""
     raise ValidationError(f"expected a list, got {described(value)}{hint}")

@@ -12,7 +12,7 @@ from marshmallow import ValidationError
 from tork_celery.domain.errors import InvalidInput
 from tork_celery.domain.model import JobDefinition, TaskDefinition
 from tork_celery.spec.bodies import BODY_LIMIT_BYTES, read
-from tork_celery.spec.faults import MOST_FAULTS, faults_in
+from tork_celery.spec.faults import faults_in
 from tork_celery.spec.jobs import JobSchema
 from tork_celery.spec.shape import Shape
 from tork_celery.spec.source import Source
@@ -75,7 +75,7 @@ def _load(schema: Shape, source: Source) -> object:
         return schema.load(source.value)
     except ValidationError as error:
         faults = faults_in(error.messages, source)
-    raise InvalidInput(*faults[:MOST_FAULTS])
+    raise InvalidInput(*faults)
 
 
 @functools.cache

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from marshmallow import post_load
-
 from tork_celery.domain.model import JobDefinition
 from tork_celery.spec import rules
 from tork_celery.spec.fields import Items, Text, Texts, at_most
@@ -19,6 +17,5 @@ class JobSchema(Shape):
     tags = Texts(Text(validate=(rules.not_empty, at_most(rules.LONGEST_NAME))))
     tasks = Items(TaskSchema, required=True, least=1, most=MOST_TASKS)
 
-    @post_load
-    def build(self, data: dict[str, Any], **_: Any) -> JobDefinition:
-        return JobDefinition(**data)
+    def build(self, values: dict[str, Any]) -> JobDefinition:
+        return JobDefinition(**values)

@@ -1,13 +1,13 @@
 """The most that a task's steps may use."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
-
-from marshmallow import ValidationError, post_load, validates_schema
 
 from tork_celery.domain.model import Limits
 from tork_celery.spec import rules
 from tork_celery.spec.fields import Amount
 from tork_celery.spec.shape import Shape
+from tork_celery.spec.source import Path
 
 
 class LimitsSchema(Shape):
@@ -15,11 +15,9 @@ class LimitsSchema(Shape):
     cpu = Amount(validate=rules.cpus)  # another name for `cpus`
     memory = Amount(validate=rules.memory)
 
-    @validates_schema
-    def refuse_both_names(self, data: dict[str, Any], **_: Any) -> None:
-        if "cpu" in data and "cpus" in data:
-            raise ValidationError("`cpu` is another name for `cpus`; give only one", "cpu")
+    def conflicts(self, values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+        if "cpu" in values and "cpus" in values:
+            yield ("cpu",), "another name for `cpus`, which is given too; remove one"
 
-    @post_load
-    def build(self, data: dict[str, Any], **_: Any) -> Limits:
-        return Limits(cpus=data.get("cpus", data.get("cpu")), memory=data.get("memory"))
+    def build(self, values: dict[str, Any]) -> Limits:
+        return Limits(cpus=values.get("cpus", values.get("cpu")), memory=values.get("memory"))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from marshmallow import ValidationError, post_load
+from marshmallow import ValidationError
 
 from tork_celery.domain.model import Mount
 from tork_celery.spec import rules
@@ -24,6 +24,5 @@ class MountSchema(Shape):
     source = Text(validate=_no_source)
     target = Text(required=True, validate=rules.target)
 
-    @post_load
-    def build(self, data: dict[str, Any], **_: Any) -> Mount:
-        return Mount(**data)
+    def build(self, values: dict[str, Any]) -> Mount:
+        return Mount(**values)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from tork_celery.domain.errors import Fault
 
@@ -14,12 +14,23 @@ _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}", re.ASCII)
 _LONGEST_KEY_SHOWN = 60
 
 
-class Place(NamedTuple):
-    """Where a key or a list's item stands, from 1, and where the values inside of it do."""
+class Mark(Protocol):
+    """A position, counted from 0, as PyYAML gives it."""
 
     line: int
     column: int
-    inner: Any = None  # a dict of places by key, or a list of places
+
+
+class Place(NamedTuple):
+    """Where a key or a list's item stands, from 0, and the places in its value: by key, by index, or None.
+
+    The places inside are bare tuples, since there may be a million of them, and made of nothing that
+    the garbage collector would have to visit.
+    """
+
+    line: int
+    column: int
+    inner: Any
 
 
 class Source(NamedTuple):
@@ -28,24 +39,17 @@ class Source(NamedTuple):
     value: Any
     place: Place | None = None
 
-    def locate(self, path: Path) -> Place | None:
-        """The place of what `path` leads to: its key or item, or of the nearest thing around it."""
-        place = self.place
-        for part in path:
-            try:
-                place = place.inner[part]  # type: ignore[union-attr] # None is what the except is for
-            except (AttributeError, IndexError, KeyError, TypeError):
-                break
-        return place
-
     def fault(self, path: Path, message: str) -> Fault:
-        place = self.locate(path)
-        return Fault(
-            path=path_text(path),
-            message=message,
-            line=place.line if place else None,
-            column=place.column if place else None,
-        )
+        """With the place of what `path` leads to: its key or item, or the nearest thing around it."""
+        if self.place is None:
+            return Fault(path_text(path), message)
+        line, column, inner = self.place
+        for step in path:
+            try:
+                line, column, inner = inner[step]
+            except (IndexError, KeyError, TypeError):
+                break
+        return Fault(path_text(path), message, line + 1, column + 1)
 
 
 def path_text(path: Path) -> str:

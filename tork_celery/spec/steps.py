@@ -1,14 +1,15 @@
 """A step: what runs in one container."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any
-
-from marshmallow import ValidationError, post_load, validates_schema
 
 from tork_celery.domain.model import StepDefinition
 from tork_celery.spec import rules
-from tork_celery.spec.fields import REQUIRED, Text, TextMap, Texts, at_most
+from tork_celery.spec.fields import Text, TextMap, Texts, at_most
 from tork_celery.spec.shape import Shape
+from tork_celery.spec.source import Path
+from tork_celery.spec.texts import shown
 
 
 class StepSchema(Shape):
@@ -24,11 +25,17 @@ class StepSchema(Shape):
     files = TextMap(Text(validate=(at_most(rules.LONGEST_NAME), rules.file_name)), Text(one_line=False))
     timeout = Text(validate=rules.duration, hint="write it like 90s or 1h30m")
 
-    @validates_schema(pass_original=True, skip_on_field_errors=False)
-    def require_image(self, _data: Any, original: Mapping[str, Any], **_: Any) -> None:
-        if self.image_required and original.get("image") in (None, ""):
-            raise ValidationError(REQUIRED, "image")
+    def requires(self, data: Mapping[str, Any]) -> Iterable[str]:
+        yield from super().requires(data)
+        if self.image_required:
+            yield "image"
 
-    @post_load
-    def build(self, data: dict[str, Any], **_: Any) -> Any:
-        return StepDefinition(**data)
+    def conflicts(self, values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+        files = values.get("files", {})
+        for name in files:
+            for parent in map(str, PurePosixPath(name).parents):
+                if parent in files:
+                    yield ("files", name), f"{shown(parent)} is a file, so nothing can be in it"
+
+    def build(self, values: dict[str, Any]) -> StepDefinition:
+        return StepDefinition(**values)

@@ -7,27 +7,25 @@ import yaml
 
 from tork_celery.domain.errors import Fault, InvalidInput
 from tork_celery.spec.faults import MOST_FAULTS
-from tork_celery.spec.source import MOST_LEVELS, TOO_DEEP, Path, Source, path_text
+from tork_celery.spec.source import MOST_LEVELS, TOO_DEEP, Mark, Path, Place, Source, path_text
 from tork_celery.spec.texts import shown
-from tork_celery.spec.yaml_frames import Frame, ListFrame, MappingFrame, Node, Refused, place_of
-from tork_celery.spec.yaml_scalars import CORE, plain, tagged
+from tork_celery.spec.yaml_frames import Frame, ListFrame, MappingFrame, Node, Refused, RootFrame
+from tork_celery.spec.yaml_scalars import CORE, NO_TAGS, plain, tagged
 
 # What a document may amount to with its aliases written out: each character 1, and each value 8 more.
 _MOST_COST = 8 * 1024 * 1024
 _COST_OF_A_VALUE = 8
-_NO_TAGS = "a tag is not allowed here"
 
 
 class Builder:
     """Takes the events of a text one after the other; at the end, `source()` is what they make."""
 
     def __init__(self) -> None:
-        self._stack: list[Frame] = []
+        self._root = RootFrame()
+        self._stack: list[Frame] = [self._root]
         self._anchors: dict[str, Node | None] = {}  # None while the node is being read
         self._cost = 0
         self._documents = 0
-        self._root: Node | None = None
-        self._root_mark: Any = None
         self._faults: list[Fault] = []
 
     def take(self, event: yaml.Event) -> None:
@@ -39,9 +37,9 @@ class Builder:
     def source(self) -> Source:
         if self._faults:
             raise InvalidInput(*self._faults)
-        if self._root is None or self._root.value is None:
+        if self._root.value is None:
             raise InvalidInput("the document is empty; expected a job or a task")
-        return Source(self._root.value, place_of(self._root_mark, self._root))
+        return Source(self._root.value, Place(self._root.mark.line, self._root.mark.column, self._root.inner))
 
     def _document(self, event: Any) -> None:
         self._documents += 1
@@ -49,16 +47,16 @@ class Builder:
             self._refuse("a second document starts here; expected only one", event.start_mark)
 
     def _scalar(self, event: Any) -> None:
-        cost = _COST_OF_A_VALUE + len(event.value)
-        self._spend(cost, event.start_mark)
-        node = Node(self._value(event), cost, is_plain=event.implicit[0])
+        text, mark = event.value, event.start_mark
+        is_plain = event.tag is None and event.implicit[0]
+        cost = _COST_OF_A_VALUE + len(text)
+        self._spend(cost, mark)
+        value = self._tagged(event) if event.tag is not None else plain(text) if is_plain else text
         if event.anchor is not None:
-            self._anchors[event.anchor] = node
-        self._add(node, event.start_mark)
+            self._anchors[event.anchor] = Node(value, None, cost, 0, is_plain)
+        self._add(value, None, mark, is_plain=is_plain)
 
-    def _value(self, event: Any) -> Any:
-        if event.tag is None:
-            return plain(event.value) if event.implicit[0] else event.value
+    def _tagged(self, event: Any) -> Any:
         try:
             return tagged(event.value, event.tag)
         except ValueError as error:
@@ -72,9 +70,9 @@ class Builder:
         if node is None:
             self._refuse(f"the alias {shown(name)} stands inside of what it refers to", mark)
         self._spend(node.cost, mark)
-        if len(self._stack) + node.height > MOST_LEVELS:
+        if len(self._stack) - 1 + node.height > MOST_LEVELS:
             self._refuse(TOO_DEEP, mark)
-        self._add(node, mark)
+        self._add_node(node, mark)
 
     def _start_list(self, event: Any) -> None:
         self._start(event, ListFrame, CORE + "seq")
@@ -85,8 +83,8 @@ class Builder:
     def _start(self, event: Any, frame: type[Frame], tag: str) -> None:
         mark = event.start_mark
         if event.tag not in (None, tag):
-            self._refuse(_NO_TAGS, mark)
-        if len(self._stack) >= MOST_LEVELS:
+            self._refuse(NO_TAGS, mark)
+        if len(self._stack) > MOST_LEVELS:
             self._refuse(TOO_DEEP, mark)
         if event.anchor is not None:
             self._anchors[event.anchor] = None
@@ -98,30 +96,29 @@ class Builder:
         node = frame.finish(self._cost)
         if frame.anchor is not None:
             self._anchors[frame.anchor] = node
-        self._add(node, frame.mark)
+        self._add_node(node, frame.mark)
 
-    def _add(self, node: Node, mark: Any) -> None:
-        if not self._stack:
-            self._root, self._root_mark = node, mark
-            return
+    def _add_node(self, node: Node, mark: Mark) -> None:
         frame = self._stack[-1]
-        if node.height >= frame.height:
-            frame.height = node.height + 1
+        frame.height = max(frame.height, node.height + 1)
+        self._add(node.value, node.inner, mark, is_plain=node.is_plain)
+
+    def _add(self, value: Any, inner: Any, mark: Mark, *, is_plain: bool) -> None:
         try:
-            frame.add(node, mark)
+            self._stack[-1].add(value, inner, mark, is_plain=is_plain)
         except Refused as refused:
             self._note(str(refused), mark, refused.path)
 
-    def _spend(self, cost: int, mark: Any) -> None:
+    def _spend(self, cost: int, mark: Mark) -> None:
         self._cost += cost
         if self._cost > _MOST_COST:
             self._refuse("the document is too large with its aliases written out", mark)
 
-    def _refuse(self, message: str, mark: Any) -> NoReturn:
+    def _refuse(self, message: str, mark: Mark) -> NoReturn:
         self._note(message, mark)
         raise InvalidInput(*self._faults)
 
-    def _note(self, message: str, mark: Any, further: Path = ()) -> None:
+    def _note(self, message: str, mark: Mark, further: Path = ()) -> None:
         path = tuple(part for frame in self._stack for part in frame.step) + further
         self._faults.append(Fault(path_text(path), message, mark.line + 1, mark.column + 1))
         if len(self._faults) >= MOST_FAULTS:

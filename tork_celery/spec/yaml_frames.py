@@ -1,9 +1,9 @@
 """Lists and mappings that are being read, and the finished values that go into them."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, NamedTuple
 
-from tork_celery.spec.source import Path, Place
+from tork_celery.spec.source import Mark, Path
 from tork_celery.spec.texts import described
 
 _MERGE = "<<"
@@ -17,35 +17,29 @@ class Refused(Exception):
         self.path = path
 
 
-class Node:
-    """A finished value. Its cost and height count all that is in it, with aliases written out."""
+class Node(NamedTuple):
+    """A finished value and the places in it. Cost and height count all of it, aliases written out."""
 
-    __slots__ = ("cost", "height", "inner", "is_plain", "value")
-
-    def __init__(
-        self, value: Any, cost: int, inner: Any = None, height: int = 0, *, is_plain: bool = False
-    ) -> None:
-        self.value = value
-        self.cost = cost
-        self.inner = inner
-        self.height = height
-        self.is_plain = is_plain  # a scalar without quotes and without a tag
-
-
-def place_of(mark: Any, node: Node) -> Place:
-    return Place(mark.line + 1, mark.column + 1, node.inner)
+    value: Any
+    inner: Any
+    cost: int
+    height: int
+    is_plain: bool  # a scalar without quotes and without a tag
 
 
 class Frame(ABC):
-    """A list or a mapping that is being read."""
+    """What values are being read into."""
 
-    def __init__(self, anchor: str | None, mark: Any, cost_before: int) -> None:
+    __slots__ = ("anchor", "cost_before", "height", "inner", "mark", "value")
+
+    value: Any
+    inner: Any
+
+    def __init__(self, anchor: str | None, mark: Mark, cost_before: int) -> None:
         self.anchor = anchor
         self.mark = mark
+        self.cost_before = cost_before
         self.height = 1
-        self._cost_before = cost_before
-        self._value: Any
-        self._inner: Any
 
     @property
     @abstractmethod
@@ -53,79 +47,106 @@ class Frame(ABC):
         """The key or index that is being read."""
 
     @abstractmethod
-    def add(self, node: Node, mark: Any) -> None:
+    def add(self, value: Any, inner: Any, mark: Mark, *, is_plain: bool) -> None:
         """Raises `Refused`."""
 
     def finish(self, cost: int) -> Node:
-        return Node(self._value, cost - self._cost_before, self._inner, self.height)
+        return Node(self.value, self.inner, cost - self.cost_before, self.height, is_plain=False)
 
 
-class ListFrame(Frame):
-    def __init__(self, anchor: str | None, mark: Any, cost_before: int) -> None:
-        super().__init__(anchor, mark, cost_before)
-        self._value: list[Any] = []
-        self._inner: list[Place] = []
+class RootFrame(Frame):
+    """The document itself."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self.value = self.inner = None
+        self.height = 0
 
     @property
     def step(self) -> Path:
-        return (len(self._value),)
+        return ()
 
-    def add(self, node: Node, mark: Any) -> None:
-        self._value.append(node.value)
-        self._inner.append(place_of(mark, node))
+    def add(self, value: Any, inner: Any, mark: Mark, *, is_plain: bool) -> None:
+        del is_plain
+        self.value, self.inner, self.mark = value, inner, mark
+
+
+class ListFrame(Frame):
+    __slots__ = ()
+
+    def __init__(self, anchor: str | None, mark: Mark, cost_before: int) -> None:
+        super().__init__(anchor, mark, cost_before)
+        self.value = []
+        self.inner = []
+
+    @property
+    def step(self) -> Path:
+        return (len(self.value),)
+
+    def add(self, value: Any, inner: Any, mark: Mark, *, is_plain: bool) -> None:
+        del is_plain
+        self.value.append(value)
+        self.inner.append((mark.line, mark.column, inner))
 
 
 class MappingFrame(Frame):
-    """Its nodes are by turns a key and that key's value; `<<` brings in the entries of other mappings."""
+    """Its values are by turns a key and what belongs to it; `<<` brings in the entries of other mappings."""
 
-    def __init__(self, anchor: str | None, mark: Any, cost_before: int) -> None:
+    __slots__ = ("_is_merge", "_key", "_key_mark", "_merged")
+
+    def __init__(self, anchor: str | None, mark: Mark, cost_before: int) -> None:
         super().__init__(anchor, mark, cost_before)
-        self._value: dict[str, Any] = {}
-        self._inner: dict[str, Place] = {}
+        self.value = {}
+        self.inner = {}
         self._key: str | None = None
-        self._key_mark: Any = None
-        self._firsts: dict[str, Any] = {}
+        self._key_mark = mark
         self._is_merge = False
-        self._merged: tuple[tuple[dict[str, Any], dict[str, Place]], ...] = ()
+        self._merged: list[tuple[dict[str, Any], Any]] | None = None
 
     @property
     def step(self) -> Path:
         return () if self._key is None else (self._key,)
 
-    def add(self, node: Node, mark: Any) -> None:
-        if self._key is None:
-            self._take_key(node, mark)
-        elif self._is_merge:
-            self._key = None
-            self._merge(node)
+    def add(self, value: Any, inner: Any, mark: Mark, *, is_plain: bool) -> None:
+        key = self._key
+        if key is None:
+            self._take_key(value, mark, is_plain=is_plain)
+            return
+        self._key = None
+        if self._is_merge:
+            self._merge(value, inner)
         else:
-            self._value[self._key] = node.value
-            self._inner[self._key] = place_of(self._key_mark, node)
-            self._key = None
+            self.value[key] = value
+            self.inner[key] = (self._key_mark.line, self._key_mark.column, inner)
 
     def finish(self, cost: int) -> Node:
         """What is written out wins over what is merged in, and an earlier merge over a later one."""
-        for value, inner in self._merged:
-            for key in value.keys() - self._value.keys():
-                self._value[key] = value[key]
-                self._inner[key] = inner[key]
+        for value, inner in self._merged or ():
+            for key in value.keys() - self.value.keys():
+                self.value[key] = value[key]
+                self.inner[key] = inner[key]
         return super().finish(cost)
 
-    def _take_key(self, node: Node, mark: Any) -> None:
-        key = node.value
-        self._key, self._key_mark = ("?" if node.height else str(key)), mark
-        self._is_merge = node.is_plain and key == _MERGE
+    def _take_key(self, key: Any, mark: Mark, *, is_plain: bool) -> None:
+        self._key_mark = mark
+        self._is_merge = is_plain and key == _MERGE
         if not isinstance(key, str):
-            hint = "" if node.height else "; write it in quotes"
+            is_scalar = not isinstance(key, list | dict)
+            self._key = str(key) if is_scalar else "?"
+            hint = "; write it in quotes" if is_scalar else ""
             raise Refused(f"a key must be a string, not {described(key)}{hint}")
-        first = self._firsts.setdefault(key, mark)
-        if first is not mark:
-            place = f"line {first.line + 1}, column {first.column + 1}"
-            raise Refused(f"this key stands twice; first in {place}")
+        self._key = key
+        if key in self.inner:
+            line, column, _ = self.inner[key]
+            raise Refused(f"this key stands twice, first in line {line + 1}, column {column + 1}")
+        if self._is_merge and self._merged is not None:
+            raise Refused("this key stands twice")
 
-    def _merge(self, node: Node) -> None:
-        values = node.value if isinstance(node.value, list) else [node.value]
-        inners = [place.inner for place in node.inner] if isinstance(node.value, list) else [node.inner]
-        if not all(isinstance(value, dict) for value in values):
+    def _merge(self, value: Any, inner: Any) -> None:
+        values, inners = ([value], [inner]) if isinstance(value, dict) else (value, inner)
+        if isinstance(value, list):
+            inners = [below for _, _, below in inner]
+        if not isinstance(values, list) or not all(isinstance(each, dict) for each in values):
             raise Refused("`<<` takes a mapping or a list of mappings", (_MERGE,))
-        self._merged = tuple(zip(values, inners, strict=True))
+        self._merged = list(zip(values, inners, strict=True))

@@ -4,6 +4,7 @@ It builds on the parser's events, not on composed nodes: libyaml's composer recu
 100,000 brackets would overflow the stack of C. It takes a quarter of the time, too.
 """
 
+import re
 from typing import Any
 
 import yaml
@@ -13,12 +14,15 @@ from tork_celery.domain.errors import Fault, InvalidInput
 from tork_celery.spec.source import TOO_DEEP, Source, position
 from tork_celery.spec.yaml_builder import Builder
 
+# At the start of a line by YAML's count, which has more kinds of line breaks than one.
+_TAG_DIRECTIVE = re.compile("^%TAG|[\n\r\x85\u2028\u2029]%TAG")
 # It looks ahead, so it may find out before the builder does.
 _TOO_DEEP_FOR_LIBYAML = "exceeded maximum nesting depth"
 
 
 def read(text: str) -> Source:
     """The one document in `text`; raises `InvalidInput`."""
+    _refuse_tag_directives(text)
     builder = Builder()
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
@@ -28,6 +32,13 @@ def read(text: str) -> Source:
     else:
         return builder.source()
     raise InvalidInput(fault)
+
+
+def _refuse_tag_directives(text: str) -> None:
+    """They name tags, which are refused anyway; and libyaml compares each of them with all before it."""
+    found = _TAG_DIRECTIVE.search(text)
+    if found:
+        raise InvalidInput(Fault("", "a %TAG directive is not allowed", *position(text, found.end())))
 
 
 def _syntax_fault(error: Any, text: str) -> Fault:

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+NO_TAGS = "a tag is not allowed here; remove it"
 CORE = "tag:yaml.org,2002:"
 _SPECIAL = {
     "": None,
@@ -31,11 +32,11 @@ def plain(text: str) -> Any:
 
 def tagged(text: str, tag: str) -> Any:
     """The value of a scalar that carries a tag of YAML's own; raises ValueError for any other tag."""
-    if tag == CORE + "str":
+    if tag in (CORE + "str", "!"):
         return text
     wanted = _TYPES.get(tag.removeprefix(CORE)) if tag.startswith(CORE) else None
     if wanted is None:
-        raise ValueError("tags are not allowed here; remove it")
+        raise ValueError(NO_TAGS)
     value = plain(text)
     if wanted is float and type(value) is int:
         value = float(value)

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 DEFAULT_URL = "unix:///var/run/docker.sock"
 _CALL_TIMEOUT_S = 60
 _PING_TIMEOUT_S = 5
-_EXIT_TIMEOUT_S = 30
+_EXIT_TIMEOUT_S = 10
 _CONFLICT = 409
 
 

@@ -32,7 +32,8 @@ _CONNECTIONS_PER_STEP = 2  # one brings the output, one is for the calls
 
 
 class DockerRuntime:
-    """Runs each step in a container of its own. `pool_size` is how many steps run at a time."""
+    """Runs each step in a container of its own. `pool_size` is how many steps run at a time; without a
+    `url` the engine is that of this machine's usual socket. Nothing connects before the first call."""
 
     adopts = True
 

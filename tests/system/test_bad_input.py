@@ -1,0 +1,56 @@
+"""What is refused is refused with its reason, stored nowhere, and harms nothing."""
+
+import itertools
+
+import pytest
+import requests
+from system.installation import Installation
+
+YAML = {"Content-Type": "text/yaml"}
+JSON = {"Content-Type": "application/json"}
+BOMB = "\n".join(
+    ["a: &a [x, x, x, x, x, x, x, x, x]"]
+    + [f"{that}: &{that} [{', '.join([f'*{this}'] * 9)}]" for this, that in itertools.pairwise("abcdefghi")]
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "says"),
+    [
+        ("name: [", YAML, 400, "line"),
+        ("[1, 2]", JSON, 400, "got a list"),
+        ('{"name": ', JSON, 400, "line 1"),
+        ("name: t\nimage: x\nimagee: y", YAML, 400, "did you mean `image`"),
+        ("name: 5\nimage: x", YAML, 400, "name"),
+        ("name: t", YAML, 400, "image"),
+        ("name: t\nimage: x\n---\nname: u\nimage: y", YAML, 400, "document"),
+        (BOMB, YAML, 400, ""),
+        ("", YAML, 400, "empty"),
+        ("name: t\nimage: x", {}, 400, "text/yaml"),
+        ("name: t\nimage: x", {"Content-Type": "text/plain"}, 400, "text/yaml"),
+        (b"\xff\xfe\x00", YAML, 400, "UTF-8"),
+        ("x" * 10_000_000, YAML, 413, "larger"),
+    ],
+)
+def test_a_bad_body_is_refused_and_nothing_is_stored(
+    installation: Installation, body: str | bytes, headers: dict[str, str], status: int, says: str
+) -> None:
+    before = installation.get("/jobs")["totalItems"]
+    data = body if isinstance(body, bytes) else body.encode()
+    answer = requests.post(f"{installation.url}/task", data=data, headers=headers, timeout=10)
+    assert answer.status_code == status
+    assert says in answer.json()["message"]
+    assert installation.get("/jobs")["totalItems"] == before
+
+
+@pytest.mark.parametrize("route", ["/task/none", "/tasks/none", "/jobs/none", "/tasks/none/log", "/nothing"])
+def test_what_is_not_there_is_404(installation: Installation, route: str) -> None:
+    answer = requests.get(installation.url + route, timeout=10)
+    assert answer.status_code == 404
+    assert answer.json()["message"]
+
+
+def test_the_system_is_well_afterwards(installation: Installation) -> None:
+    assert installation.get("/health") == {"status": "UP"}
+    task = installation.run_task({"name": "t", "image": "busybox:stable", "cmd": ["echo", "-n", "well"]})
+    assert task["result"] == "well"
