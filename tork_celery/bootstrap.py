@@ -59,6 +59,7 @@ def worker(settings: Settings, app: Celery, store: Database, *, node: str, slots
         node=node,
         lease_s=settings.lease_s,
         log_limit_bytes=settings.log_limit_bytes,
+        cancel_grace_s=settings.cancel_grace_s,
     )
 
 

@@ -29,6 +29,7 @@ class Settings:
     shell_allow_root: bool = False
     lease_s: float = 10.0
     heartbeat_s: float = 2.0
+    cancel_grace_s: float = 3.0
     pull_timeout_s: float = 900.0
     log_limit_bytes: int = 256 * 1024 * 1024
     body_limit_bytes: int = 4 * 1024 * 1024
@@ -102,6 +103,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "shell_allow_root": _flag,
     "lease_s": _positive_duration,
     "heartbeat_s": _positive_duration,
+    "cancel_grace_s": durations.seconds,
     "pull_timeout_s": _positive_duration,
     "log_limit_bytes": quantities.memory_bytes,
     "body_limit_bytes": quantities.memory_bytes,

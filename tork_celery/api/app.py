@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from tork_celery.api import jobs, system
+from tork_celery.api import jobs, system, tasks
 from tork_celery.api.context import Api
 from tork_celery.api.errors import handle_errors
 
@@ -11,6 +11,7 @@ def create_app(api: Api) -> Flask:
     app = Flask("tork_celery.api", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # a document reads in the order it is written in
     handle_errors(app)
+    app.register_blueprint(tasks.routes(api))
     app.register_blueprint(jobs.routes(api))
     app.register_blueprint(system.routes(api))
     return app

@@ -44,6 +44,8 @@ def job(found: Job, execution: Sequence[Task]) -> Document:
 
 def task(found: Task) -> Document:
     definition: Document = redact_document(encode(found.definition))
+    if "retry" in definition:
+        definition["retry"] |= {"attempts": found.attempts}
     return definition | _without_empty(
         {
             "id": found.id,

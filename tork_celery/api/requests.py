@@ -8,6 +8,8 @@ _DRAINED_BODIES = 8  # a body of up to so many times the limit is read to its en
 _CHUNK_BYTES = 64 * 1024
 MOST_PER_PAGE = 20
 _LAST_PAGE = 10**9
+_LOG_PARTS = 10
+_MOST_LOG_PARTS = 100
 
 
 def body(request: Request, *, limit_bytes: int) -> bytes:
@@ -20,6 +22,16 @@ def body(request: Request, *, limit_bytes: int) -> bytes:
         if not request.stream.read(_CHUNK_BYTES):
             break
     raise BodyTooLarge(f"the body is larger than {limit_bytes} bytes")
+
+
+def submitted(request: Request, *, limit_bytes: int) -> tuple[bytes, str]:
+    """The body and its media type, as `spec` takes them. Raises BodyTooLarge."""
+    return body(request, limit_bytes=limit_bytes), request.content_type or ""
+
+
+def log_page(request: Request) -> tuple[int, int]:
+    """The number and the size of the page of a log that is asked for. Raises InvalidInput."""
+    return page(request, size=_LOG_PARTS, most=_MOST_LOG_PARTS)
 
 
 def page(request: Request, *, size: int = 10, most: int = MOST_PER_PAGE) -> tuple[int, int]:

@@ -4,6 +4,9 @@ A message carries ids only; the datastore holds everything else. So any message 
 doubled: whoever takes it asks the datastore whether there is anything to do.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from celery import Celery, Signature, chain
 from kombu.exceptions import ChannelError, OperationalError
 
@@ -14,6 +17,7 @@ from tork_celery.domain.states import TaskState
 
 PRE, MAIN, POST = "tork.pre", "tork.main", "tork.post"
 ADVANCE, RECONCILE = "tork.advance", "tork.reconcile"
+CANCEL = "tork_cancel"  # a remote control command of workers
 
 _SHOWN_NAME = 60  # characters of a name that Flower shows
 
@@ -25,12 +29,19 @@ class Dispatcher:
         self._app = app
         self._first_is_zero = app.connection_for_write().transport.driver_type == "redis"
 
-    def send(self, task: Task) -> None:
-        """Publish the canvas of a task, from the step that is next. Raises BrokerUnavailable."""
-        try:
-            self.canvas(task).apply_async(retry=False)
-        except (OperationalError, OSError) as error:
-            raise BrokerUnavailable(f"the broker does not answer: {error}") from error
+    def send(self, task: Task, *, delay_s: float = 0.0) -> None:
+        """Publish the canvas of a task, from the step that is next, to be taken after `delay_s`.
+
+        Raises BrokerUnavailable.
+        """
+        with _translated():
+            self.canvas(task).apply_async(retry=False, countdown=delay_s or None)
+
+    def stop(self, task: Task) -> None:
+        """Tell the node that has a task that it was cancelled. Raises BrokerUnavailable."""
+        arguments = {"task_id": task.id, "delivery": task.delivery}
+        with _translated():
+            self._app.control.broadcast(CANCEL, arguments=arguments, destination=[task.node])
 
     def canvas(self, task: Task) -> chain:
         """The chain of the steps that are left, then `advance`. The worker that claims the first takes the
@@ -46,15 +57,12 @@ class Dispatcher:
 
     def depth(self, queue: str) -> int:
         """How many messages wait in a queue. Raises BrokerUnavailable."""
-        try:
-            with self._app.connection_for_read() as connection:
-                try:
-                    bound = declare(queue)(connection.default_channel)
-                    return int(bound.queue_declare(passive=True).message_count)
-                except ChannelError:  # there is no such queue yet
-                    return 0
-        except (OperationalError, OSError) as error:
-            raise BrokerUnavailable(f"the broker does not answer: {error}") from error
+        with _translated(), self._app.connection_for_read() as connection:
+            try:
+                bound = declare(queue)(connection.default_channel)
+                return int(bound.queue_declare(passive=True).message_count)
+            except ChannelError:  # there is no such queue yet
+                return 0
 
     def ping(self) -> None:
         """Raises BrokerUnavailable."""
@@ -73,6 +81,14 @@ class Dispatcher:
     def _priority(self, priority: int) -> int:
         """A priority 0..9, 9 first, as the broker counts: on Redis 0 is first."""
         return MAX_PRIORITY - priority if self._first_is_zero else priority
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, OSError) as error:
+        raise BrokerUnavailable(f"the broker does not answer: {error}") from error
 
 
 def _shown(task: Task, label: str) -> str:

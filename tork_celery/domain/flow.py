@@ -4,9 +4,11 @@
 services apply it under the job's lock.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from tork_celery.domain import retry as backoff
+from tork_celery.domain.errors import WrongState
 from tork_celery.domain.model import Job, JobDefinition, Task
 from tork_celery.domain.states import JobState, Outcome, TaskState
 
@@ -41,6 +43,8 @@ def advance(job: Job, task: Task, *, now: float, new_id: NewId) -> Plan | None:
         return None
     ended = replace(task, state=TaskState(task.outcome), ended_at=task.ended_at or now)
     if task.outcome is Outcome.FAILED:
+        if (again := _retry(ended, now=now, new_id=new_id)) is not None:
+            return Plan(job=job, changed=(ended,), added=(again,), send=(again,))
         failed = replace(job, state=JobState.FAILED, error=task.error, ended_at=now)
         return Plan(job=failed, changed=(ended,))
     job = _with_result(job, ended)
@@ -49,6 +53,30 @@ def advance(job: Job, task: Task, *, now: float, new_id: NewId) -> Plan | None:
         return replace(following, changed=(ended,))
     done = replace(job, state=JobState.COMPLETED, progress=100.0, ended_at=now)
     return Plan(job=done, changed=(ended,))
+
+
+def cancel(job: Job, tasks: Iterable[Task], *, now: float) -> Plan:
+    """A user ends a job: what of it is active ends with it. Raises WrongState."""
+    if job.state.ended:
+        raise WrongState(f"the job is {job.state}; only one that has not ended can be cancelled")
+    ended = tuple(
+        replace(task, state=TaskState.CANCELLED, step_running=False, ended_at=now)
+        for task in tasks
+        if task.state.active
+    )
+    return Plan(job=replace(job, state=JobState.CANCELLED, ended_at=now), changed=ended)
+
+
+def restart(job: Job, *, now: float, new_id: NewId) -> Plan:
+    """A user lets a job go on from the task that it stopped at. Raises WrongState."""
+    if job.state not in (JobState.FAILED, JobState.CANCELLED):
+        raise WrongState(
+            f"the job is {job.state}; only one that has failed or was cancelled can be restarted"
+        )
+    before = replace(
+        job, state=JobState.PENDING, position=job.position - 1, error=None, ended_at=None, started_at=None
+    )
+    return _begin_next(before, now=now, new_id=new_id)
 
 
 def lose(task: Task, *, now: float) -> Task:
@@ -100,6 +128,28 @@ def _begin_next(job: Job, *, now: float, new_id: NewId) -> Plan:
         sent_at=now,
     )
     return Plan(job=job, added=(task,), send=(task,))
+
+
+def _retry(failed: Task, *, now: float, new_id: NewId) -> Task | None:
+    """The next attempt at a task, if it has one left."""
+    retry = failed.definition.retry
+    if retry is None or failed.attempts >= retry.limit:
+        return None
+    delay_s = backoff.delay_s(retry, attempts=failed.attempts)
+    return Task(
+        id=new_id(),
+        first_id=failed.first_id or failed.id,
+        attempts=failed.attempts + 1,
+        job_id=failed.job_id,
+        job_name=failed.job_name,
+        parent_id=failed.parent_id,
+        position=failed.position,
+        definition=failed.definition,
+        state=TaskState.PENDING,
+        created_at=now,
+        due_at=now + delay_s,
+        sent_at=now,
+    )
 
 
 def _with_result(job: Job, task: Task) -> Job:

@@ -22,6 +22,16 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """How often a failed task runs again, and how long it waits before: `domain.retry` has the rule."""
+
+    limit: int
+    initial_delay: str = "1s"
+    scaling_factor: float = 2.0
+    max_delay: str = "1h"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
     type: str
     source: str | None = None
@@ -67,6 +77,7 @@ class TaskDefinition(StepDefinition):
     mounts: tuple[Mount, ...] = ()
     volumes: tuple[str, ...] = ()
     limits: Limits | None = None
+    retry: Retry | None = None
     var: str | None = None
     tags: tuple[str, ...] = ()
     priority: int = 0
@@ -101,9 +112,11 @@ class JobDefinition:
 class Task:
     """One attempt at one task of a job.
 
-    `delivery` is a fencing token: whoever acts for an older one is turned away. `step` is the index of
-    the step that runs or is next; `step_running` says which. `sent_at` is when a message for what is next was
+    `delivery` is a fencing token: whoever acts for an older one is turned away. `step` is the index of the
+    step that runs or is next; `step_running` says which. `sent_at` is when a message for what is next was
     last published. `outcome` is set when the steps have ended; `state` follows once the job has moved on.
+    `first_id` is the id of the first attempt, on the later ones; `attempts` counts those before this one;
+    `due_at` is when it may begin.
     """
 
     id: str
@@ -114,6 +127,9 @@ class Task:
     state: TaskState
     created_at: float
     parent_id: str | None = None
+    first_id: str | None = None
+    attempts: int = 0
+    due_at: float | None = None
     delivery: int = 1
     step: int = 0
     step_running: bool = False

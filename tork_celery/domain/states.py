@@ -49,6 +49,10 @@ JOB_MOVES = frozenset(
         (JobState.RUNNING, JobState.COMPLETED),  # its last task is done
         (JobState.SCHEDULED, JobState.FAILED),  # its first task failed before a node claimed it
         (JobState.RUNNING, JobState.FAILED),  # a task failed
+        (JobState.SCHEDULED, JobState.CANCELLED),  # by a user
+        (JobState.RUNNING, JobState.CANCELLED),  # by a user
+        (JobState.FAILED, JobState.SCHEDULED),  # restarted by a user
+        (JobState.CANCELLED, JobState.SCHEDULED),  # restarted by a user
     }
 )
 
@@ -60,5 +64,10 @@ TASK_MOVES = frozenset(
         (TaskState.RUNNING, TaskState.SCHEDULED),  # its node was lost, or gave it back
         (TaskState.RUNNING, TaskState.COMPLETED),  # its last step succeeded
         (TaskState.RUNNING, TaskState.FAILED),  # a step failed, or it lost too many nodes
+        (TaskState.PENDING, TaskState.RUNNING),  # claimed at the time of its retry
+        (TaskState.CREATED, TaskState.CANCELLED),  # by a user, like the next three
+        (TaskState.PENDING, TaskState.CANCELLED),
+        (TaskState.SCHEDULED, TaskState.CANCELLED),
+        (TaskState.RUNNING, TaskState.CANCELLED),
     }
 )

@@ -12,8 +12,9 @@ def advance(coordinator: Coordinator, task_id: str, delivery: int) -> None:
         task = tasks.get(tx, task_id)
         if job is None or task is None or task.delivery != delivery:
             return
-        plan = flow.advance(job, task, now=coordinator.database.now(tx), new_id=coordinator.new_id)
+        now = coordinator.database.now(tx)
+        plan = flow.advance(job, task, now=now, new_id=coordinator.new_id)
         if plan is None:
             return
         apply(tx, plan)
-    publish(coordinator, plan.send)
+    publish(coordinator, plan.send, now=now)

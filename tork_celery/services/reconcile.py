@@ -65,7 +65,7 @@ class Reconciler:
             tasks.save(tx, again)
         for task, before in zip(again, lost, strict=True):
             log.warning("task.lost", task_id=task.id, node=before.node, losses=task.losses)
-        publish(self._coordinator, [task for task in again if task.outcome is None])
+        publish(self._coordinator, [task for task in again if task.outcome is None], now=now)
 
     def _advance_ended(self) -> None:
         with self._coordinator.database.reading() as tx:
@@ -87,6 +87,7 @@ class Reconciler:
         with self._coordinator.database.transaction() as tx:
             unheard = tasks.waiting_longest(tx, queue=queue, node=node, after_s=_UNHEARD_S, limit=limit)
             tasks.mark_sent(tx, [task.id for task in unheard])
+            now = self._coordinator.database.now(tx)
         if unheard:
             log.info("tasks.republished", queue=queue, node=node, number=len(unheard))
-        publish(self._coordinator, unheard)
+        publish(self._coordinator, unheard, now=now)

@@ -16,5 +16,5 @@ def submit(coordinator: Coordinator, definition: JobDefinition) -> tuple[Job, Ta
         plan = flow.submit(definition, now=now, new_id=coordinator.new_id)
         jobs.add(tx, plan.job)
         tasks.add(tx, plan.added)
-    publish(coordinator, plan.send)
+    publish(coordinator, plan.send, now=now)
     return plan.job, plan.added[0]

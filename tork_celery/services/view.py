@@ -57,9 +57,9 @@ def job(coordinator: Coordinator, job_id: str) -> tuple[Job, list[Task]]:
 
 
 def task(coordinator: Coordinator, task_id: str) -> Task:
-    """Raises NotFound."""
+    """The task; the id of a first attempt answers for the latest one. Raises NotFound."""
     with coordinator.database.reading() as tx:
-        found = tasks.get(tx, task_id)
+        found = tasks.latest_attempt(tx, task_id)
     if found is None:
         raise NotFound(f"there is no task {task_id!r}")
     return found
@@ -74,9 +74,9 @@ def job_page(coordinator: Coordinator, *, number: int, size: int) -> Page[Job]:
 
 def task_log(coordinator: Coordinator, task_id: str, *, number: int, size: int) -> Page[LogPart]:
     """The log of a task, its newest part first. Raises NotFound."""
-    task(coordinator, task_id)
+    found = task(coordinator, task_id)
     with coordinator.database.reading() as tx:
-        items, total = logs.page_of_task(tx, task_id, number=number, size=size)
+        items, total = logs.page_of_task(tx, found.id, number=number, size=size)
     return Page(items=items, number=number, size=size, total_items=total)
 
 

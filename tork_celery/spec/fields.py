@@ -60,6 +60,15 @@ class Whole(fields.Integer):
         return value
 
 
+class Number(fields.Float):
+    """A whole number or one with a fraction."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
+        if type(value) not in (int, float):
+            raise ValidationError(f"expected a number, got {described(value)}")
+        return float(value)
+
+
 class Texts(fields.List[Any]):
     """A list of strings."""
 

@@ -10,6 +10,7 @@ from tork_celery.spec import rules
 from tork_celery.spec.fields import Block, Items, Text, Texts, Whole, at_most
 from tork_celery.spec.limits import LimitsSchema
 from tork_celery.spec.mounts import MountSchema
+from tork_celery.spec.retry import RetrySchema
 from tork_celery.spec.source import Path
 from tork_celery.spec.steps import StepSchema
 
@@ -23,6 +24,7 @@ class TaskSchema(StepSchema):
     mounts = Items(MountSchema)
     volumes = Texts(Text(validate=rules.target))
     limits = Block(LimitsSchema)
+    retry = Block(RetrySchema)
     var = Text(validate=(at_most(64), rules.var))
     tags = Texts(Text(validate=(rules.not_empty, at_most(rules.LONGEST_NAME))))
     priority = Whole(validate=validate.Range(0, 9, error="must be from 0 to 9"))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from tork_celery.domain.document import decode, encode
 from tork_celery.domain.model import Job, JobDefinition
@@ -39,6 +39,17 @@ def begin(tx: Connection, job_id: str) -> None:
         .where(jobs.c.id == job_id, jobs.c.state == JobState.SCHEDULED)
         .values(state=JobState.RUNNING, started_at=datastore_now())
     )
+
+
+def lock(tx: Connection, job_id: str) -> Job | None:
+    """The job, whose row nobody else may change until this transaction ends."""
+    row = tx.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
+    return None if row is None else _job(row)
+
+
+def remove(tx: Connection, job_id: str) -> None:
+    """The job goes, with its tasks and logs."""
+    tx.execute(delete(jobs).where(jobs.c.id == job_id))
 
 
 def page(tx: Connection, *, number: int, size: int) -> tuple[Sequence[Job], int]:

@@ -56,6 +56,9 @@ tasks = Table(
     Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
     Column("job_name", String(256), nullable=False),
     Column("parent_id", String(32)),
+    Column("first_id", String(32)),  # of the first attempt, on the later ones
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Double),  # when a retry may begin
     Column("position", Integer, nullable=False),
     Column("definition", JSON, nullable=False),
     Column("state", String(16), nullable=False),
@@ -77,6 +80,7 @@ tasks = Table(
     Column("error", Text),
     Column("progress", Double, nullable=False),
     Index(None, "job_id", "position"),
+    Index(None, "first_id"),
 )
 Index(
     "ix_tasks_active",  # every sweep and every count of a queue looks only at these, which are few

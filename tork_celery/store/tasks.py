@@ -13,7 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain.document import decode, encode
 from tork_celery.domain.model import StepRef, Task, TaskDefinition
-from tork_celery.domain.states import Outcome, TaskState
+from tork_celery.domain.states import ACTIVE, Outcome, TaskState
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import tasks
 
@@ -28,6 +28,19 @@ def add(tx: Connection, new: Sequence[Task]) -> None:
 def get(tx: Connection, task_id: str) -> Task | None:
     row = tx.execute(select(tasks).where(tasks.c.id == task_id)).one_or_none()
     return None if row is None else _task(row)
+
+
+def latest_attempt(tx: Connection, task_id: str) -> Task | None:
+    """The task, or where it is the first attempt of several, the latest one."""
+    query = select(tasks).where(or_(tasks.c.id == task_id, tasks.c.first_id == task_id))
+    row = tx.execute(query.order_by(tasks.c.attempts.desc()).limit(1)).one_or_none()
+    return None if row is None else _task(row)
+
+
+def active_of_job(tx: Connection, job_id: str) -> list[Task]:
+    """What of a job has not ended, locked: a worker that is about to store an outcome waits."""
+    query = select(tasks).where(tasks.c.job_id == job_id, tasks.c.state.in_(ACTIVE)).with_for_update()
+    return [_task(row) for row in tx.execute(query)]
 
 
 def of_job(tx: Connection, job_id: str) -> list[Task]:
@@ -59,7 +72,7 @@ def claim(tx: Connection, ref: StepRef, *, node: str, lease_s: float) -> Task | 
             tasks.c.step_running.is_(False),
             tasks.c.outcome.is_(None),
             or_(
-                tasks.c.state == TaskState.SCHEDULED,
+                _due(),
                 and_(tasks.c.state == TaskState.RUNNING, tasks.c.node == node),
             ),
         )
@@ -69,6 +82,7 @@ def claim(tx: Connection, ref: StepRef, *, node: str, lease_s: float) -> Task | 
             step_running=True,
             lease_until=now + lease_s,
             started_at=func.coalesce(tasks.c.started_at, now),
+            scheduled_at=func.coalesce(tasks.c.scheduled_at, now),
         )
         .returning(tasks)
     )
@@ -151,6 +165,14 @@ def renew(
     return {row.id: row.delivery for row in tx.execute(query)}
 
 
+def cancelled(tx: Connection, task_ids: Sequence[str]) -> set[str]:
+    """Those of the tasks that a user has cancelled."""
+    if not task_ids:
+        return set()
+    query = select(tasks.c.id).where(tasks.c.id.in_(task_ids), tasks.c.state == TaskState.CANCELLED)
+    return set(tx.scalars(query))
+
+
 def of_node(tx: Connection, node: str) -> list[Task]:
     """What a node has claimed and not ended."""
     query = select(tasks).where(*_running(), tasks.c.node == node)
@@ -203,7 +225,7 @@ def waiting_longest(
     tx: Connection, *, queue: str, node: str | None, after_s: float, limit: int
 ) -> list[Task]:
     """Those of the waiting tasks of a queue for which no message was published for `after_s`."""
-    held = tasks.c.node == node if node else tasks.c.state == TaskState.SCHEDULED
+    held = tasks.c.node == node if node else _due()
     query = (
         select(tasks)
         .where(_waiting(), tasks.c.queue == queue, held)
@@ -219,7 +241,7 @@ def count_by_queue(tx: Connection) -> dict[str, tuple[int, int]]:
     running = func.sum(case((tasks.c.state == TaskState.RUNNING, 1), else_=0))
     query = (
         select(tasks.c.queue, func.count(), running)
-        .where(tasks.c.state.in_((TaskState.SCHEDULED, TaskState.RUNNING)))
+        .where(tasks.c.state.in_((TaskState.PENDING, TaskState.SCHEDULED, TaskState.RUNNING)))
         .group_by(tasks.c.queue)
     )
     return {queue: (total - busy, busy) for queue, total, busy in tx.execute(query)}
@@ -247,7 +269,13 @@ def _running() -> tuple[ColumnElement[bool], ...]:
 
 def _waiting() -> ColumnElement[bool]:
     between = and_(*_running(), tasks.c.step_running.is_(False))
-    return or_(tasks.c.state == TaskState.SCHEDULED, between)
+    return or_(_due(), between)
+
+
+def _due() -> ColumnElement[bool]:
+    """Not begun, and free to begin now: for a retry, its time has come."""
+    waited = and_(tasks.c.state == TaskState.PENDING, tasks.c.due_at <= datastore_now())
+    return or_(tasks.c.state == TaskState.SCHEDULED, waited)
 
 
 def _set(tx: Connection, ref: StepRef, node: str, values: dict[str, Any]) -> bool:

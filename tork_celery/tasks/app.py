@@ -10,7 +10,12 @@ from tork_celery.services.reconcile import Reconciler
 from tork_celery.worker.worker import Worker
 
 app: Celery = bootstrap.celery_app()
-app.conf.imports = ("tork_celery.tasks.steps", "tork_celery.tasks.control", "tork_celery.tasks.lifecycle")
+app.conf.imports = (
+    "tork_celery.tasks.steps",
+    "tork_celery.tasks.control",
+    "tork_celery.tasks.lifecycle",
+    "tork_celery.tasks.remote",
+)
 
 
 @dataclass(slots=True)

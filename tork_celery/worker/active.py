@@ -15,6 +15,7 @@ class Ended(Enum):
 
     TIMED_OUT = "timed out"
     SUPERSEDED = "the task is not this node's any more"
+    CANCELLED = "a user cancelled the task"
     RELEASED = "the worker stops, and gives the task back"
 
 
@@ -31,8 +32,11 @@ class ActiveStep:
 class ActiveSteps:
     """Safe to use from many threads."""
 
-    def __init__(self, stop: Callable[[StepRef], None]) -> None:
+    def __init__(self, stop: Callable[[StepRef, float], None], *, grace_s: float) -> None:
+        """`stop` ends a step, with that many seconds between TERM and KILL; `grace_s` are those that a step
+        has which a user cancels."""
         self._stop = stop
+        self._grace_s = grace_s
         self._lock = threading.Lock()
         self._steps: dict[StepRef, ActiveStep] = {}
 
@@ -59,7 +63,7 @@ class ActiveSteps:
             if step.ended is not None or step.ref not in self._steps:
                 return
             step.ended = why
-        self._stop(step.ref)
+        self._stop(step.ref, self._grace_s if why is Ended.CANCELLED else 0.0)
 
     def end_after(self, step: ActiveStep, seconds: float, timeout: str) -> None:
         """Stop the step as timed out when it is still active then."""

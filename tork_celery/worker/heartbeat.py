@@ -81,12 +81,14 @@ def renew(worker: Worker, *, lease_s: float) -> None:
     progress = _progress(worker.runtime, [step.ref for step in active])
     with worker.database.transaction() as tx:
         kept = tasks.renew(tx, node=worker.node, running=running, lease_s=lease_s, progress=progress)
-    for step in active:
-        if kept.get(step.ref.task_id) != step.ref.delivery:
-            worker.steps.end(step, Ended.SUPERSEDED)
+        lost = [step for step in active if kept.get(step.ref.task_id) != step.ref.delivery]
+        cancelled = tasks.cancelled(tx, [step.ref.task_id for step in lost])
+    for step in lost:
+        worker.steps.end(step, Ended.CANCELLED if step.ref.task_id in cancelled else Ended.SUPERSEDED)
     for task in waiting:
         if kept.get(task.id) != task.delivery:
             worker.adoptable.drop(task.ref)
+            worker.runtime.release(task.id, task.delivery)
     publish(worker, worker.adoptable.all())  # the broker was away, or lost what was published before
 
 

@@ -12,6 +12,7 @@ from tork_celery.dispatch.dispatcher import Dispatcher
 from tork_celery.domain import flow
 from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable, StepFailed
 from tork_celery.domain.model import StepRef, Task
+from tork_celery.domain.states import TaskState
 from tork_celery.runtime.protocol import Left, Runtime
 from tork_celery.store import Database, jobs, logs, tasks
 from tork_celery.worker.active import ActiveStep, ActiveSteps, Ended
@@ -46,12 +47,15 @@ class Worker:
         node: str,
         lease_s: float,
         log_limit_bytes: int,
+        cancel_grace_s: float,
     ) -> None:
         self.database = database
         self.dispatcher = dispatcher
         self.runtime = runtime
         self.node = node
-        self.steps = ActiveSteps(runtime.stop)
+        self.steps = ActiveSteps(
+            lambda ref, grace_s: runtime.stop(ref, grace_s=grace_s), grace_s=cancel_grace_s
+        )
         self.adoptable = Adoptable()
         self._lease_s = lease_s
         self._shipper = LogShipper(database, self.steps)
@@ -77,6 +81,12 @@ class Worker:
                 self.steps.end(step, Ended.RELEASED)
         else:
             self.runtime.leave()
+
+    def cancel(self, task_id: str, delivery: int) -> None:
+        """End the step of a task that a user has cancelled, if it runs here."""
+        for step in self.steps.all():
+            if (step.ref.task_id, step.ref.delivery) == (task_id, delivery):
+                self.steps.end(step, Ended.CANCELLED)
 
     def close(self) -> None:
         """After the last step has returned."""
@@ -110,6 +120,8 @@ class Worker:
             task = tasks.get(tx, ref.task_id)
         if task is None or task.delivery != ref.delivery:
             return Verdict.IGNORE
+        if task.state is TaskState.CANCELLED and task.node == self.node:  # between two of its steps
+            self.runtime.release(ref.task_id, ref.delivery)
         if task.step > ref.step:
             return Verdict.NEXT
         return Verdict.ADVANCE if task.outcome is not None else Verdict.IGNORE
@@ -138,7 +150,10 @@ class Worker:
                 ours = self._record_outcome(tx, task, step.ref, outcome)
                 if ours:
                     logs.add(tx, job_id=task.job_id, ref=step.ref, parts=step.output.take(final=True))
-            step.output.stored()
+            if ours:
+                step.output.stored()
+        if not ours:  # a cancelled task's output is kept to its end
+            self._shipper.ship([step], final=True)
         return ours
 
     def _record_outcome(self, tx: Connection, task: Task, ref: StepRef, outcome: StepOutcome) -> bool:

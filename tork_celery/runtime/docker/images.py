@@ -61,13 +61,14 @@ class Pulls:
             pull.end()
 
     def _listen(self, image: str, inbox: _Inbox) -> None:
-        with self._lock:
-            pull = self._pulls.get(image)
-            if pull is None:
-                pull = self._pulls[image] = _Pull(self._api, image, self._timeout_s, ended=self._ended)
-                pull.start()
-            pull.listeners.append(inbox)
         inbox.put(f"pulling image {image}\n")
+        with self._lock:
+            if (pull := self._pulls.get(image)) is not None:
+                pull.listeners.append(inbox)
+                return
+            pull = self._pulls[image] = _Pull(self._api, image, self._timeout_s, ended=self._ended)
+            pull.listeners.append(inbox)  # before its first words
+            pull.start()
 
     def _ended(self, pull: "_Pull", error: TorkError | None) -> None:
         with self._lock:

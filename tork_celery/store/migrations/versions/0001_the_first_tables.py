@@ -76,6 +76,9 @@ def upgrade() -> None:
         sa.Column("job_id", sa.String(length=32), nullable=False),
         sa.Column("job_name", sa.String(length=256), nullable=False),
         sa.Column("parent_id", sa.String(length=32), nullable=True),
+        sa.Column("first_id", sa.String(length=32), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.Double(), nullable=True),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("definition", sa.JSON(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
@@ -107,4 +110,5 @@ def upgrade() -> None:
         sqlite_where=sa.text("state IN ('CREATED', 'PENDING', 'SCHEDULED', 'RUNNING')"),
         postgresql_where=sa.text("state IN ('CREATED', 'PENDING', 'SCHEDULED', 'RUNNING')"),
     )
+    op.create_index(op.f("ix_tasks_first_id"), "tasks", ["first_id"], unique=False)
     op.create_index(op.f("ix_tasks_job_id_position"), "tasks", ["job_id", "position"], unique=False)

@@ -1,0 +1,45 @@
+"""Tasks: submit one, read it, cancel it, its log."""
+
+from flask import Blueprint, request
+
+from tork_celery import spec
+from tork_celery.api import documents
+from tork_celery.api.context import Api
+from tork_celery.api.requests import log_page, submitted
+from tork_celery.domain.document import Document
+from tork_celery.services import control, submit, view
+
+OK = {"status": "OK"}
+
+
+def routes(api: Api) -> Blueprint:
+    blueprint = Blueprint("tasks", __name__)
+
+    @blueprint.post("/task")
+    @blueprint.post("/tasks")
+    def submit_task() -> Document:
+        definition = spec.parse_task(
+            *submitted(request, limit_bytes=api.body_limit_bytes), image_required=api.image_required
+        )
+        _, task = submit.submit(api.coordinator, spec.job_of(definition))
+        return documents.task(task)
+
+    @blueprint.get("/task/<task_id>")
+    @blueprint.get("/tasks/<task_id>")
+    def get_task(task_id: str) -> Document:
+        return documents.task(view.task(api.coordinator, task_id))
+
+    @blueprint.put("/task/<task_id>/cancel")
+    @blueprint.put("/tasks/<task_id>/cancel")
+    def cancel_task(task_id: str) -> Document:
+        control.cancel_task(api.coordinator, task_id)
+        return OK
+
+    @blueprint.get("/task/<task_id>/log")
+    @blueprint.get("/tasks/<task_id>/log")
+    def get_task_log(task_id: str) -> Document:
+        number, size = log_page(request)
+        found = view.task_log(api.coordinator, task_id, number=number, size=size)
+        return documents.page(found, documents.log_part)
+
+    return blueprint

@@ -1,0 +1,26 @@
+"""How a failed task runs again."""
+
+from typing import Any
+
+from marshmallow import validate
+
+from tork_celery.domain.model import Retry
+from tork_celery.spec import rules
+from tork_celery.spec.fields import Number, Text, Whole
+from tork_celery.spec.shape import Shape
+
+
+class RetrySchema(Shape):
+    limit = Whole(required=True, validate=validate.Range(1, 10, error="must be from 1 to 10"))
+    initialDelay = Text(validate=rules.duration)  # noqa: N815  keys are named as in the file
+    scalingFactor = Number(validate=validate.Range(1, 10, error="must be from 1 to 10"))  # noqa: N815
+    maxDelay = Text(validate=rules.duration)  # noqa: N815
+
+    def build(self, values: dict[str, Any]) -> Retry:
+        named = {
+            "limit": "limit",
+            "initialDelay": "initial_delay",
+            "scalingFactor": "scaling_factor",
+            "maxDelay": "max_delay",
+        }
+        return Retry(**{named[key]: value for key, value in values.items()})
