@@ -8,7 +8,7 @@ import pytest
 
 from tork_celery.runtime.docker import DockerRuntime
 
-pytest.register_assert_rewrite("runtime_contract", "steps_at_work")
+pytest.register_assert_rewrite("exchange_contract", "runtime_contract", "steps_at_work")
 
 
 def pytest_configure(config: pytest.Config) -> None:

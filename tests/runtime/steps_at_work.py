@@ -9,6 +9,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import docker
+
 from tork_celery.domain.model import Limits, Mount, StepDefinition, StepRef
 from tork_celery.runtime.protocol import Runtime, StepExit, StepRun, Stream
 
@@ -115,3 +117,16 @@ def is_alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return stat[stat.rindex(")") + 2] not in "ZX"
+
+
+def name_of(ref: StepRef) -> str:
+    return f"tork-{ref}"
+
+
+def inspect(client: docker.APIClient, ref: StepRef) -> dict[str, Any]:
+    found: dict[str, Any] = client.inspect_container(name_of(ref))
+    return found
+
+
+def is_there(client: docker.APIClient, ref: StepRef) -> bool:
+    return bool(client.containers(all=True, filters={"name": name_of(ref)}))

@@ -17,6 +17,8 @@ from tork_celery.worker.shipper import LogShipper
 
 log = structlog.get_logger(__name__)
 
+_KILLED = {137, 143, 255}  # by KILL, by TERM, or found dead by an engine that starts
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
@@ -40,11 +42,21 @@ class Execution:
 
     def run(self, task: Task, step: ActiveStep, backoff: Backoff) -> StepExit:
         """Run the step to its end, or follow it when an earlier process began it. While the engine does not
-        answer this waits, and uses up no attempt. Raises StepFailed, Left."""
+        answer this waits, and a step that an engine took with it when it stopped runs again: neither uses up
+        an attempt. Raises StepFailed, Left."""
+        engine_was_away = False
         while True:
             try:
-                return self._run_or_follow(task, step)
+                exit_ = self._run_or_follow(task, step)
+                if not (engine_was_away and step.ended is None and exit_.code in _KILLED):
+                    return exit_
+                log.warning("step.killed_with_engine", step=str(step.ref), code=exit_.code)
+                self.runtime.discard(step.ref)
+                engine_was_away = False
+                with step.output.storing:
+                    step.output.restart(LogPosition())
             except EngineUnavailable as error:
+                engine_was_away = True
                 log.warning("step.engine_away", step=str(step.ref), reason=str(error))
                 if not backoff.wait():
                     raise Left from error

@@ -1,0 +1,167 @@
+"""What is promised when things are killed, frozen and emptied: every task ends, and each attempt counts once.
+
+`make test` runs this with few tasks; `make chaos` with many (CHAOS_TASKS).
+"""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import docker
+import psutil
+import redis
+import requests
+from eventually import eventually
+from system.installation import Installation, installed
+from system.visits import Visits, visits
+
+IMAGE = "busybox:stable"
+TASKS = int(os.environ.get("CHAOS_TASKS", "40"))
+KILL_EVERY_S = 2.0
+RERUN_WITHIN_S = 15
+BEYOND_THE_WORK_S = 30
+ANSWERED_WITHIN_S = 5
+
+
+def test_workers_that_are_killed_again_and_again_lose_nothing(
+    engine: docker.DockerClient, tmp_path: Path
+) -> None:
+    with visits(engine) as seen, installed(tmp_path / "data", "--queue", "other:1") as installation:
+        names = ["one@chaos", "two@chaos"]
+        workers = {name: installation.worker("default", 3, name=name) for name in names}
+        posted = _post(installation, seen, TASKS, work="sleep 1")
+        chance = random.Random(7)
+        while not _all_ended(installation):
+            victim = chance.choice(names)
+            workers[victim].send_signal(signal.SIGKILL)
+            workers[victim].wait()
+            workers[victim] = installation.worker("default", 3, name=victim)
+            time.sleep(KILL_EVERY_S)  # the pace of the killing, not a wait for something
+        ended = [installation.get(f"/task/{task_id}") for task_id in posted.values()]
+        eventually(lambda: not _left(engine, posted.values()), within_s=60)
+    assert {task["state"] for task in ended} == {"COMPLETED"}
+    for task in ended:
+        assert 1 <= seen.count[task["name"]] <= 1 + task.get("redelivered", 0), task
+
+
+def test_an_emptied_broker_loses_nothing(engine: docker.DockerClient, tmp_path: Path) -> None:
+    with visits(engine) as seen, installed(tmp_path / "data", "--queue", "default:2") as installation:
+        posted = _post(installation, seen, TASKS // 2, work="true")
+        eventually(lambda: len(seen.count) > 2)
+        with redis.Redis(unix_socket_path=str(tmp_path / "data" / "broker.sock")) as broker:
+            broker.flushall()
+        _all_run_once(installation, seen, posted)
+
+
+def test_a_broker_that_is_killed_and_whose_files_are_gone_loses_nothing(
+    engine: docker.DockerClient, tmp_path: Path
+) -> None:
+    with visits(engine) as seen, installed(tmp_path / "data", "--queue", "default:2") as installation:
+        posted = _post(installation, seen, TASKS // 2, work="true")
+        eventually(lambda: len(seen.count) > 2)
+        _child(installation, "valkey-server").kill()
+        shutil.rmtree(tmp_path / "data" / "broker")
+        (tmp_path / "data" / "broker").mkdir()
+        _all_run_once(installation, seen, posted)
+
+
+def test_what_a_frozen_worker_had_runs_elsewhere_and_its_late_result_is_refused(
+    engine: docker.DockerClient, tmp_path: Path
+) -> None:
+    with visits(engine) as seen, installed(tmp_path / "data", "--queue", "other:1") as installation:
+        frozen = installation.worker("default", 1, name="frozen@chaos")
+        script = f"{seen.script('begun')}; sleep 12; echo -n late"
+        task_id = installation.post("/task", {"name": "t", "image": IMAGE, "run": script})["id"]
+        eventually(lambda: seen.count["begun"] == 1)
+        _freeze(frozen)
+        begun = time.monotonic()
+        try:
+            installation.worker("default", 1, name="healthy@chaos")
+            eventually(lambda: seen.count["begun"] == 2, within_s=4 * RERUN_WITHIN_S)
+            rerun_s = time.monotonic() - begun
+        finally:
+            frozen.send_signal(signal.SIGCONT)
+        ended = installation.ended_task(task_id, within_s=60)
+        assert (ended["nodeId"], ended["redelivered"]) == ("healthy@chaos", 1)
+        eventually(lambda: not _left(engine, [task_id]))
+    print(f"frozen to run elsewhere: {rerun_s:.1f} s of {RERUN_WITHIN_S} s")
+    assert seen.count["begun"] == 2
+
+
+def test_a_frozen_broker_hangs_no_request_and_loses_no_job(
+    engine: docker.DockerClient, tmp_path: Path
+) -> None:
+    with visits(engine) as seen, installed(tmp_path / "data", "--queue", "default:2") as installation:
+        broker = _child(installation, "valkey-server")
+        broker.suspend()
+        try:
+            begun = time.monotonic()
+            posted = _post(installation, seen, 2, work="true")
+            posting_s = (time.monotonic() - begun) / 2
+            health = requests.get(f"{installation.url}/health", timeout=10)
+        finally:
+            broker.resume()
+        assert health.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+        assert "broker" in health.json()["down"]
+        _all_run_once(installation, seen, posted)
+    print(f"a request with a frozen broker: {posting_s:.1f} s of {ANSWERED_WITHIN_S} s")
+    assert posting_s < ANSWERED_WITHIN_S
+
+
+def test_a_message_that_comes_again_while_its_step_runs_does_not_run_it_again(
+    engine: docker.DockerClient, tmp_path: Path
+) -> None:
+    soon = {"TORK_BROKER_VISIBILITY_TIMEOUT": "3s"}
+    with (
+        visits(engine) as seen,
+        installed(tmp_path / "data", "--queue", "default:4", environment=soon) as installation,
+    ):
+        posted = _post(installation, seen, 3, work="sleep 10")
+        _all_run_once(installation, seen, posted)
+
+
+def _post(installation: Installation, seen: Visits, number: int, *, work: str) -> dict[str, str]:
+    """That many tasks, their ids by their names."""
+    posted = {}
+    for index in range(number):
+        name = f"t{index}"
+        task: dict[str, Any] = {"name": name, "image": IMAGE, "run": f"{seen.script(name)}; {work}"}
+        posted[name] = installation.post("/task", task)["id"]
+    return posted
+
+
+def _all_run_once(installation: Installation, seen: Visits, posted: dict[str, str]) -> None:
+    for task_id in posted.values():
+        ended = installation.ended_task(task_id, within_s=BEYOND_THE_WORK_S + 2 * len(posted))
+        assert ended["state"] == "COMPLETED"
+    assert seen.count == dict.fromkeys(posted, 1)
+
+
+def _all_ended(installation: Installation) -> bool:
+    busy = installation.get("/queues")
+    return not any(queue["size"] or queue["unacked"] for queue in busy if queue["name"] == "default")
+
+
+def _left(engine: docker.DockerClient, task_ids: Any) -> list[str]:
+    return [
+        f"{container['Names']} {container['State']}"
+        for task_id in task_ids
+        for container in engine.api.containers(all=True, filters={"label": f"tork.task={task_id}"})
+    ]
+
+
+def _freeze(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGSTOP)
+    eventually(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
+
+
+def _child(installation: Installation, word: str) -> psutil.Process:
+    assert installation.process is not None
+    children = psutil.Process(installation.process.pid).children()
+    return next(child for child in children if any(word in part for part in child.cmdline()))
