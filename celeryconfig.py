@@ -3,7 +3,7 @@
 from tork_celery import settings
 from tork_celery.dispatch.dispatcher import RECONCILE
 from tork_celery.dispatch.queues import MAX_PRIORITY, declare
-from tork_celery.domain.model import CONTROL_QUEUE, DEFAULT_QUEUE
+from tork_celery.domain.queues import CONTROL_QUEUE, DEFAULT_QUEUE
 
 _settings = settings.load()
 

@@ -88,7 +88,7 @@ def run_many_tasks(system: Installation, number: int) -> None:
     last = [system.post("/task", task)["id"] for _ in range(number)]
     for task_id in reversed(last):
         while system.get(f"/task/{task_id}")["state"] != "COMPLETED":
-            time.sleep(0.1)
+            time.sleep(0.25)
 
 
 def memory_mb(system: Installation) -> dict[str, float]:

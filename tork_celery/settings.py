@@ -44,6 +44,7 @@ class Settings:
         for name, field in known.items():
             if (text := environment.get(name, "")) != "":
                 given[field.name] = _read(name, text, _READERS[field.name])
+        given.setdefault("docker_url", environment.get("DOCKER_HOST", ""))  # as every client of Docker does
         data_dir = given.pop("data_dir", None) or _default_data_dir()
         given.setdefault("datastore_url", f"sqlite:///{data_dir.resolve()}/tork.db")
         return cls(data_dir=data_dir.resolve(), **given)
@@ -105,8 +106,8 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "heartbeat_s": _positive_duration,
     "cancel_grace_s": durations.seconds,
     "pull_timeout_s": _positive_duration,
-    "log_limit_bytes": quantities.memory_bytes,
-    "body_limit_bytes": quantities.memory_bytes,
+    "log_limit_bytes": quantities.size_bytes,
+    "body_limit_bytes": quantities.size_bytes,
     "broker_visibility_timeout_s": _positive_duration,
     "log_level": _level,
 }

@@ -77,7 +77,7 @@ LINES = [
     (
         "limits: {memory: 5m}",
         "limits.memory",
-        "'5m' is not an amount of memory; write it like 500m or 2g, 6m at least",
+        "'5m' is too little memory for a container; 6m is the least",
         10,
     ),
     (
@@ -183,12 +183,12 @@ def test_a_near_miss_names_the_key_that_was_meant(key: str, message: str) -> Non
 
 @pytest.mark.parametrize(
     "key",
-    ["if", "each", "parallel", "subjob", "retry", "sidecars", "networks", "registry", "gpus", "tasks"],
+    ["if", "each", "parallel", "subjob", "sidecars", "networks", "gpus", "tasks"],
 )
 def test_what_is_not_built_yet_is_unknown_whatever_it_holds(key: str) -> None:
     allowed = (
         "unknown key; allowed here: name, description, image, run, cmd, entrypoint, env, files, timeout, "
-        "workdir, queue, pre, post, mounts, volumes, limits, var, tags, priority"
+        "workdir, queue, pre, post, mounts, volumes, limits, retry, var, tags, priority"
     )
     for value in ("{}", "", "1"):
         assert faults_of_task(f"name: a\nimage: b\n{key}: {value}\n") == (Fault(key, allowed, 3, 1),)
@@ -316,3 +316,40 @@ def test_a_body_above_the_limit_is_too_large_and_one_at_the_limit_is_not() -> No
         parse_task(body, JSON, limit_bytes=len(body) - 1)
     with pytest.raises(BodyTooLarge, match="4194304"):
         parse_task(b" " * (4 * 1024 * 1024 + 1), JSON)
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("name: '{{ job.name }}'", "name"),
+        ("image: 'ubuntu:{{ inputs.version }}'", "image"),
+        ("cmd: [echo, '{{ inputs.greeting }}']", "cmd[1]"),
+        ("env: {GREETING: '{{ inputs.greeting }}'}", "env.GREETING"),
+    ],
+)
+def test_an_expression_is_refused_while_it_would_stay_text(text: str, path: str) -> None:
+    task = {"name": "name: t", "image": "image: i"} | {text.partition(":")[0]: text}
+    with pytest.raises(InvalidInput) as refused:
+        parse_task("\n".join(task.values()).encode(), "text/yaml")
+    assert [(fault.path, fault.message) for fault in refused.value.faults] == [
+        (path, "expressions ({{ ... }}) are not evaluated yet")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("retry", "path", "says"),
+    [
+        ("{limit: 0}", "retry.limit", "must be from 1 to 10"),
+        ("{limit: 11}", "retry.limit", "must be from 1 to 10"),
+        ("{initialDelay: 1s}", "retry.limit", "required"),
+        ("{limit: 1, scalingFactor: 0.5}", "retry.scalingFactor", "must be from 1 to 10"),
+        ("{limit: 1, scalingFactor: x}", "retry.scalingFactor", "expected a number"),
+        ("{limit: 1, maxDelay: soon}", "retry.maxDelay", "is not a duration"),
+    ],
+)
+def test_a_retry_that_makes_no_sense_is_refused(retry: str, path: str, says: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parse_task(f"name: t\nimage: i\nretry: {retry}".encode(), "text/yaml")
+    (fault,) = refused.value.faults
+    assert fault.path == path
+    assert says in fault.message

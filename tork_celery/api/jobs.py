@@ -7,6 +7,7 @@ from tork_celery.api import documents
 from tork_celery.api.context import Api
 from tork_celery.api.requests import log_page, page, submitted
 from tork_celery.domain.document import Document
+from tork_celery.domain.errors import Fault, InvalidInput
 from tork_celery.services import control, submit, view
 
 OK = {"status": "OK"}
@@ -18,13 +19,17 @@ def routes(api: Api) -> Blueprint:
     @blueprint.post("/jobs")
     def submit_job() -> Document:
         definition = spec.parse_job(
-            *submitted(request, limit_bytes=api.body_limit_bytes), image_required=api.image_required
+            *submitted(request, limit_bytes=api.body_limit_bytes),
+            image_required=api.image_required,
+            limit_bytes=api.body_limit_bytes,
         )
         job, _ = submit.submit(api.coordinator, definition)
         return documents.job_summary(job)
 
     @blueprint.get("/jobs")
     def get_jobs() -> Document:
+        if request.args.get("q"):
+            raise InvalidInput(Fault(path="q", message="jobs cannot be searched yet"))
         number, size = page(request)
         return documents.page(view.job_page(api.coordinator, number=number, size=size), documents.job_summary)
 

@@ -19,7 +19,9 @@ def routes(api: Api) -> Blueprint:
     @blueprint.post("/tasks")
     def submit_task() -> Document:
         definition = spec.parse_task(
-            *submitted(request, limit_bytes=api.body_limit_bytes), image_required=api.image_required
+            *submitted(request, limit_bytes=api.body_limit_bytes),
+            image_required=api.image_required,
+            limit_bytes=api.body_limit_bytes,
         )
         _, task = submit.submit(api.coordinator, spec.job_of(definition))
         return documents.task(task)

@@ -54,7 +54,7 @@ def run(file: Path, url: str) -> None:
     if job["state"] != JobState.COMPLETED:
         click.echo(f"{job['state']}: {job.get('error', '')}", err=True)
         sys.exit(1)
-    result = job["execution"][0].get("result") if kind == "task" else job.get("result")
+    result = job["execution"][-1].get("result") if kind == "task" else job.get("result")
     if result:
         click.echo(result, nl=not result.endswith("\n"))
 

@@ -16,9 +16,9 @@ from tork_celery import bootstrap, settings
 from tork_celery.cli import broker
 from tork_celery.cli.api import DEFAULT_PORT, refuse_to_expose
 from tork_celery.cli.supervisor import Service, Supervisor
-from tork_celery.dispatch.queues import is_reserved
+from tork_celery.domain import queues
 from tork_celery.domain.errors import ConfigurationError
-from tork_celery.domain.model import CONTROL_QUEUE, DEFAULT_QUEUE
+from tork_celery.domain.queues import CONTROL_QUEUE, DEFAULT_QUEUE
 from tork_celery.store import nodes, schema
 from tork_celery.store.database import Database
 
@@ -42,20 +42,22 @@ class QueueSlots(click.ParamType[tuple[str, int]]):
         name, _, slots = value.rpartition(":")
         if not name or not slots.isdigit() or int(slots) < 1:
             self.fail(f"{value!r} is not NAME:N, such as transcoding:3", param, ctx)
-        if is_reserved(name):
-            self.fail(f"the system uses the queue {name!r} for itself", param, ctx)
+        try:
+            queues.check(name)
+        except ValueError as error:
+            self.fail(f"{name!r}: {error}", param, ctx)
         return name, int(slots)
 
 
 def _queues_once(
     _context: click.Context, _parameter: click.Parameter, value: Sequence[tuple[str, int]]
 ) -> dict[str, int]:
-    queues: dict[str, int] = {}
+    slots_of: dict[str, int] = {}
     for name, slots in value or [(DEFAULT_QUEUE, os.cpu_count() or 1)]:
-        if name in queues:
+        if name in slots_of:
             raise click.BadParameter(f"the queue {name!r} is named twice")
-        queues[name] = slots
-    return queues
+        slots_of[name] = slots
+    return slots_of
 
 
 @click.command()
@@ -168,7 +170,7 @@ class _Standalone:
             here = {
                 queue
                 for node in nodes.active(tx, within_s=self._config.lease_s)
-                if node.hostname == socket.gethostname() and _alive(node.pid)
+                if node.hostname == socket.gethostname() and node.stopped_at is None and _alive(node.pid)
                 for queue in node.queues
             }
         return {*self._queues, CONTROL_QUEUE} <= here and self._healthy()

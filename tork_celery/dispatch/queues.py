@@ -7,25 +7,14 @@ here: `TaskQueues` makes Celery use it for each queue that is named nowhere else
 from celery.app.amqp import AMQP, Queues
 from kombu import Exchange, Queue
 
-from tork_celery.domain.model import CONTROL_QUEUE
+from tork_celery.domain.queues import NODE_PREFIX
 
 MAX_PRIORITY = 9
-NODE_PREFIX = "node."
 
 _CONSUMER_TIMEOUT_MS = (
     7 * 24 * 3600 * 1000
 )  # RabbitMQ closes the channel of a message that a step holds longer
 _NODE_QUEUE_EXPIRES_S = 24 * 3600  # a node that was away for so long finds its tasks given to others
-
-
-def node_queue(node: str) -> str:
-    """The name of a node's own queue, for the further steps of what it has begun."""
-    return NODE_PREFIX + node
-
-
-def is_reserved(name: str) -> bool:
-    """Whether the system uses this queue for itself."""
-    return name == CONTROL_QUEUE or name.startswith(NODE_PREFIX)
 
 
 def declare(name: str) -> Queue:

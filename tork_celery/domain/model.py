@@ -7,10 +7,8 @@ are what has become of them.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tork_celery.domain.queues import DEFAULT_QUEUE
 from tork_celery.domain.states import JobState, Outcome, TaskState
-
-DEFAULT_QUEUE = "default"
-CONTROL_QUEUE = "control"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ import re
 from decimal import Decimal
 
 _CPUS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,9})?", re.ASCII)
-_MEMORY = re.compile(r"([0-9]{1,15})(\.[0-9]{1,9})? ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,15})(\.[0-9]{1,9})? ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
 _LEAST_MEMORY = 6 * 2**20  # the engine refuses less
 
@@ -17,9 +17,17 @@ def nano_cpus(text: str) -> int:
 
 
 def memory_bytes(text: str) -> int:
+    """The memory that a container may have, in bytes. Raises ValueError."""
+    amount = size_bytes(text)
+    if amount < _LEAST_MEMORY:
+        raise ValueError(f"{text[:40]!r} is too little memory for a container; 6m is the least")
+    return amount
+
+
+def size_bytes(text: str) -> int:
     """Bytes; the units are powers of 1024, as in Docker. Raises ValueError."""
-    match = _MEMORY.fullmatch(text)
+    match = _SIZE.fullmatch(text)
     amount = int(Decimal(match[1] + (match[2] or "")) * _UNITS[match[3].lower()]) if match else 0
-    if amount < _LEAST_MEMORY or amount >= 2**63:
-        raise ValueError(f"{text[:40]!r} is not an amount of memory; write it like 500m or 2g, 6m at least")
+    if not 0 < amount < 2**63:
+        raise ValueError(f"{text[:40]!r} is not a size; write it like 500m or 2g")
     return amount

@@ -1,4 +1,4 @@
-"""What a runtime promises. `tests/runtime/contract.py` holds every implementation to it."""
+"""What a runtime promises. `tests/runtime/runtime_contract.py` holds every implementation to it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field

@@ -7,9 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
-from tork_celery.dispatch.queues import node_queue
-from tork_celery.domain import flow
-from tork_celery.domain.errors import DatastoreUnavailable
+from tork_celery.domain import flow, queues
 from tork_celery.services.advance import advance
 from tork_celery.services.coordinator import Coordinator, publish
 from tork_celery.store import nodes, tasks
@@ -35,14 +33,18 @@ class Reconciler:
         self._answered_since: float | None = None
         self._answered_at = 0.0
 
+    def datastore_answered(self) -> None:
+        """To be called again and again, far more often than once a lease, while the datastore answers."""
+        now = self._clock()
+        if self._answered_since is None or now - self._answered_at > self._coordinator.lease_s:
+            self._answered_since = now
+        self._answered_at = now
+
+    def datastore_was_away(self) -> None:
+        self._answered_since = None
+
     def sweep(self) -> None:
         """Once over everything. Raises DatastoreUnavailable or BrokerUnavailable when it cannot now."""
-        try:
-            with self._coordinator.database.reading() as tx:
-                self._coordinator.database.now(tx)
-        except DatastoreUnavailable:
-            self._answered_since = None
-            raise
         if self._leases_can_be_judged():
             self._redeliver_lost()
         self._advance_ended()
@@ -51,11 +53,8 @@ class Reconciler:
             nodes.forget(tx, after_s=_FORGET_NODES_S)
 
     def _leases_can_be_judged(self) -> bool:
-        now, lease_s = self._clock(), self._coordinator.lease_s
-        if self._answered_since is None or now - self._answered_at > lease_s:
-            self._answered_since = now
-        self._answered_at = now
-        return now - self._answered_since >= lease_s
+        since = self._answered_since
+        return since is not None and self._clock() - since >= self._coordinator.lease_s
 
     def _redeliver_lost(self) -> None:
         with self._coordinator.database.transaction() as tx:
@@ -78,7 +77,7 @@ class Reconciler:
         with self._coordinator.database.reading() as tx:
             waiting = tasks.waiting_queues(tx)
         for (queue, node), number in waiting.items():
-            depth = self._coordinator.dispatcher.depth(node_queue(node) if node else queue)
+            depth = self._coordinator.dispatcher.depth(queues.of_node(node) if node else queue)
             missing = number - depth
             if missing > 0:
                 self._republish(queue, node, limit=min(missing, _BATCH))

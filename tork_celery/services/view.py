@@ -6,8 +6,9 @@ from typing import Generic, TypeVar
 
 from tork_celery.domain.errors import NotFound, Unavailable
 from tork_celery.domain.logs import LogPart
-from tork_celery.domain.model import DEFAULT_QUEUE, Job, Task
+from tork_celery.domain.model import Job, Task
 from tork_celery.domain.node import Node, NodeStatus
+from tork_celery.domain.queues import DEFAULT_QUEUE
 from tork_celery.services.coordinator import Coordinator
 from tork_celery.store import jobs, logs, nodes, tasks
 
@@ -109,7 +110,7 @@ def queues(coordinator: Coordinator) -> list[QueueView]:
     with coordinator.database.reading() as tx:
         counts = tasks.count_by_queue(tx)
         live = nodes.active(tx, within_s=coordinator.lease_s)
-    served = [queue for node in live for queue in node.queues]
+    served = [queue for node in live if node.stopped_at is None for queue in node.queues]
     names = sorted({DEFAULT_QUEUE, *counts, *served})
     return [
         QueueView(

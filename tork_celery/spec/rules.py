@@ -6,21 +6,11 @@ from collections.abc import Callable
 
 from marshmallow import ValidationError
 
-from tork_celery.domain import durations, quantities
-from tork_celery.domain.model import CONTROL_QUEUE
-from tork_celery.spec.texts import shown
+from tork_celery.domain import durations, quantities, queues
 
 LONGEST_NAME = 256
-LONGEST_QUEUE = 128
-_QUEUE = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 _VAR = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _TARGET = re.compile(r"[-/.0-9a-zA-Z_= ]+", re.ASCII)
-_OWN_QUEUE = re.compile(
-    r"node\..*"  # a node's own queue
-    r"|amq\..*"  # RabbitMQ refuses to declare these
-    r"|unacked.*|_kombu\..*"  # keys that kombu keeps in Redis beside the queues
-    r"|celeryev.*|.*\.pidbox"  # Celery's events and remote control
-)
 _TORK_DIRECTORY = "/tork"
 
 
@@ -44,10 +34,10 @@ def memory(text: str) -> None:
 
 
 def queue(name: str) -> None:
-    if not _QUEUE.fullmatch(name):
-        raise ValidationError("may hold letters, digits, `.`, `_` and `-` only")
-    if name == CONTROL_QUEUE or _OWN_QUEUE.fullmatch(name):
-        raise ValidationError(f"the system uses the queue {shown(name)} for itself; choose another name")
+    try:
+        queues.check(name)
+    except ValueError as error:
+        raise ValidationError(str(error)) from error
 
 
 def var(name: str) -> None:

@@ -11,6 +11,8 @@ from tork_celery.spec.shape import Shape
 from tork_celery.spec.source import Path
 from tork_celery.spec.texts import shown
 
+_TEMPLATES = ("name", "image", "queue", "timeout")
+
 
 class StepSchema(Shape):
     """A `pre` or `post` step, and what a task has in common with them."""
@@ -31,6 +33,7 @@ class StepSchema(Shape):
             yield "image"
 
     def conflicts(self, values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+        yield from _expressions(values)
         files = values.get("files", {})
         for name in files:
             for parent in map(str, PurePosixPath(name).parents):
@@ -39,3 +42,14 @@ class StepSchema(Shape):
 
     def build(self, values: dict[str, Any]) -> StepDefinition:
         return StepDefinition(**values)
+
+
+def _expressions(values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Where an expression stands that would be evaluated: refused while it is not, for what would run instead
+    is its text."""
+    places: list[tuple[Path, Any]] = [((key,), values.get(key)) for key in _TEMPLATES]
+    places += [(("cmd", index), text) for index, text in enumerate(values.get("cmd", ()))]
+    places += [(("env", key), text) for key, text in values.get("env", {}).items()]
+    for path, text in places:
+        if isinstance(text, str) and "{{" in text:
+            yield path, "expressions ({{ ... }}) are not evaluated yet"

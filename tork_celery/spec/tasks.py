@@ -18,7 +18,7 @@ from tork_celery.spec.steps import StepSchema
 class TaskSchema(StepSchema):
     name = Text(required=True, validate=at_most(rules.LONGEST_NAME))
     workdir = Text(validate=at_most(256))
-    queue = Text(validate=(at_most(rules.LONGEST_QUEUE), rules.queue))
+    queue = Text(validate=rules.queue)
     pre = Items(StepSchema)
     post = Items(StepSchema)
     mounts = Items(MountSchema)

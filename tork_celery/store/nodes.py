@@ -46,9 +46,9 @@ def stop(tx: Connection, *, name: str, instance: str) -> None:
 
 
 def active(tx: Connection, *, within_s: float) -> list[Node]:
-    """The nodes that were heard of within that time, and have not stopped as planned."""
+    """The nodes that were heard of within that time, those too that have stopped as planned since."""
     recent = nodes.c.heartbeat_at > datastore_now() - within_s
-    query = select(nodes).where(recent, nodes.c.stopped_at.is_(None)).order_by(nodes.c.name)
+    query = select(nodes).where(recent).order_by(nodes.c.name)
     return [_node(row) for row in tx.execute(query)]
 
 

@@ -249,7 +249,7 @@ def count_by_queue(tx: Connection) -> dict[str, tuple[int, int]]:
 
 def count_by_node(tx: Connection) -> dict[str, int]:
     query = select(tasks.c.node, func.count()).where(*_running()).group_by(tasks.c.node)
-    return dict(tx.execute(query).tuples().all())
+    return dict(tx.execute(query).all())
 
 
 # ---------------------------------------------------------------- in common

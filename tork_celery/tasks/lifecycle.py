@@ -10,9 +10,10 @@ from celery import signals
 from celery.utils.nodenames import NODENAME_DEFAULT
 
 from tork_celery import bootstrap, journal, offspring, settings
-from tork_celery.dispatch.queues import declare, node_queue
+from tork_celery.dispatch.queues import declare
+from tork_celery.domain import queues
 from tork_celery.domain.errors import TorkError
-from tork_celery.domain.model import CONTROL_QUEUE, DEFAULT_QUEUE
+from tork_celery.domain.queues import CONTROL_QUEUE, DEFAULT_QUEUE
 from tork_celery.services.reconcile import Reconciler
 from tork_celery.store import schema, tasks
 from tork_celery.tasks.app import Process, app, become, process
@@ -60,11 +61,14 @@ def _begin(instance: Any) -> None:
     worker = None
     if served != [CONTROL_QUEUE]:
         worker = bootstrap.worker(config, app, store, node=node.name, slots=instance.concurrency)
-        _serve_first(instance.app.amqp.queues, node_queue(node.name))
+        _serve_first(instance.app.amqp.queues, queues.of_node(node.name))
         worker.start()
         startup.take_up(worker)
-    heartbeat = Heartbeat(store, node, worker, interval_s=config.heartbeat_s, lease_s=config.lease_s)
-    become(Process(coordinator=coordinator, reconciler=Reconciler(coordinator), worker=worker))
+    reconciler = Reconciler(coordinator)
+    heartbeat = Heartbeat(
+        store, node, worker, interval_s=config.heartbeat_s, lease_s=config.lease_s, watcher=reconciler
+    )
+    become(Process(coordinator=coordinator, reconciler=reconciler, worker=worker))
     heartbeat.start()
     _heartbeats.append(heartbeat)
 

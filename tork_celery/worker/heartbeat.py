@@ -3,6 +3,7 @@
 import itertools
 import os
 import threading
+from typing import Protocol
 
 import structlog
 
@@ -20,6 +21,13 @@ log = structlog.get_logger(__name__)
 _BEATS_TO_TIDY = 15
 
 
+class DatastoreWatcher(Protocol):
+    """Is told at each beat whether the datastore answers."""
+
+    def datastore_answered(self) -> None: ...
+    def datastore_was_away(self) -> None: ...
+
+
 class Heartbeat:
     """One thread of a process. Every `interval_s` it calls `nodes.beat` and, in one statement for all that
     the worker runs, renews the leases."""
@@ -32,7 +40,9 @@ class Heartbeat:
         *,
         interval_s: float,
         lease_s: float,
+        watcher: DatastoreWatcher,
     ) -> None:
+        self._watcher = watcher
         self._database = database
         self._node = node
         self._worker = worker
@@ -67,9 +77,12 @@ class Heartbeat:
                 return
             try:
                 self.beat()
+                self._watcher.datastore_answered()
                 if self._worker is not None and count % _BEATS_TO_TIDY == 0:
                     tidy(self._worker)
             except (DatastoreUnavailable, EngineUnavailable) as error:
+                if isinstance(error, DatastoreUnavailable):
+                    self._watcher.datastore_was_away()
                 log.warning("heartbeat.missed", reason=str(error))
 
 

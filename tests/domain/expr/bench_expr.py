@@ -23,7 +23,7 @@ def _microseconds(source: str) -> float:
 
 def main() -> None:
     for source in _CASES:
-        print(f"{_microseconds(source):8.2f} us  {parse(source).size:3} nodes  {source}")  # noqa: T201
+        print(f"{_microseconds(source):8.2f} us  {parse(source).size:3} nodes  {source}")
 
 
 if __name__ == "__main__":

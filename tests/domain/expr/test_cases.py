@@ -62,9 +62,9 @@ def test_every_case_agrees_with_the_reference(capsys: pytest.CaptureFixture[str]
             wrong.append(case["expr"])
     rows = [f"{tag:22}{agreed[tag]:4} of{count:4}" for tag, count in asked.items()]
     with capsys.disabled():
-        print(f"\n{sum(agreed.values())} of {len(_CASES)} cases agree, by feature:")  # noqa: T201
+        print(f"\n{sum(agreed.values())} of {len(_CASES)} cases agree, by feature:")
         for start in range(0, len(rows), 3):
-            print("  ".join(rows[start : start + 3]))  # noqa: T201
+            print("  ".join(rows[start : start + 3]))
     assert sorted(wrong) == sorted(_DIFFERENCES)
 
 

@@ -101,7 +101,7 @@ def _command(run: StepRun) -> dict[str, list[str]]:
     if definition.run is not None:
         return {
             "Entrypoint": list(definition.entrypoint or _SHELL),
-            "Cmd": [f"{EXCHANGE}/{ENTRYPOINT}"],
+            "Cmd": [f"{EXCHANGE}/{ENTRYPOINT}", *definition.cmd],
         }
     command: dict[str, list[str]] = {}
     if definition.entrypoint:

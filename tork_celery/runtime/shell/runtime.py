@@ -121,7 +121,7 @@ class ShellRuntime:
             cwd /= run.workdir
             _write_elsewhere(cwd, definition.files)
         if definition.run is not None:
-            return ["sh", str(directory / ENTRYPOINT)], cwd
+            return ["sh", str(directory / ENTRYPOINT), *definition.cmd], cwd
         if not definition.cmd:
             raise StepFailed("a task needs run or cmd to run in a shell")
         return list(definition.cmd), cwd

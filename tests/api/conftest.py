@@ -1,0 +1,54 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from services.fakes import FakeDispatcher
+from store.stores import CuttableDatabase, database
+
+from tork_celery.api import create_app
+from tork_celery.api.context import Api
+from tork_celery.services.coordinator import Coordinator
+from tork_celery.store import jobs
+
+__all__ = ["database"]
+
+BODY_LIMIT_BYTES = 1024 * 1024
+
+
+@pytest.fixture
+def dispatcher() -> FakeDispatcher:
+    return FakeDispatcher()
+
+
+@pytest.fixture
+def coordinator(database: CuttableDatabase, dispatcher: FakeDispatcher) -> Coordinator:
+    return Coordinator(database=database, dispatcher=dispatcher, lease_s=10.0)
+
+
+@pytest.fixture
+def client(coordinator: Coordinator) -> FlaskClient:
+    return create_app(Api(coordinator=coordinator, body_limit_bytes=BODY_LIMIT_BYTES)).test_client()
+
+
+@pytest.fixture
+def submit(client: FlaskClient) -> Callable[..., Any]:
+    """Posts a document, and returns the answer's."""
+
+    def post(route: str, document: Any) -> Any:
+        answer = client.post(route, json=document)
+        assert answer.status_code == 200, answer.text
+        return answer.json
+
+    return post
+
+
+@pytest.fixture
+def stored_jobs(database: CuttableDatabase) -> Callable[[], int]:
+    """How many jobs there are."""
+
+    def count() -> int:
+        with database.reading() as tx:
+            return jobs.page(tx, number=1, size=1)[1]
+
+    return count

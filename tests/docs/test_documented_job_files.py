@@ -1,0 +1,55 @@
+"""The keys and the job files in the documentation are those that are accepted."""
+
+from pathlib import Path
+
+import pytest
+from documents import ROOT, Block, blocks, first_column, name, section, text_of
+
+from tork_celery import spec
+from tork_celery.spec.shape import Shape
+from tork_celery.spec.steps import StepSchema
+from tork_celery.spec.tasks import TaskSchema
+
+EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
+YAML_BLOCKS = [block for block in blocks() if block.info.startswith("yaml")]
+
+
+def documented(heading: str) -> set[str]:
+    return set(first_column(section(text_of("docs/job-file.md"), heading)))
+
+
+def schemas() -> list[type[Shape]]:
+    """All of them, those of the tasks and their parts included."""
+    found, waiting = [], [Shape]
+    while waiting:
+        children = waiting.pop().__subclasses__()
+        found += children
+        waiting += children
+    return found
+
+
+@pytest.mark.parametrize("schema", [schema for schema in schemas() if schema is not TaskSchema])
+def test_the_keys_of_each_section_are_those_of_its_schema(schema: type[Shape]) -> None:
+    assert documented(f"## {schema.__name__.removesuffix('Schema')}") == set(schema().fields)
+
+
+def test_a_task_has_its_own_keys_and_those_of_a_step() -> None:
+    assert documented("## Task") == set(TaskSchema().fields) - set(StepSchema().fields)
+
+
+@pytest.mark.parametrize("block", YAML_BLOCKS, ids=str)
+def test_every_job_file_in_the_documentation_is_accepted(block: Block) -> None:
+    parsers = {"yaml job": spec.parse_job, "yaml task": spec.parse_task}
+    assert block.info in parsers, "say behind the fence whether it is a job or a task"
+    parsers[block.info](block.text.encode(), "text/yaml")
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_every_example_is_accepted(example: Path) -> None:
+    assert spec.parse_file(example.read_bytes(), "text/yaml").job.name
+
+
+def test_the_readme_shows_the_hello_example_as_it_is() -> None:
+    shown = next(block for block in YAML_BLOCKS if name(block.document) == "README.md")
+    example = (ROOT / "examples" / "hello.yaml").read_bytes()
+    assert spec.parse_task(shown.text.encode(), "text/yaml") == spec.parse_task(example, "text/yaml")

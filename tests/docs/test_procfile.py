@@ -1,0 +1,43 @@
+"""The Procfile starts commands that exist, and every queue of the system has somebody who serves it."""
+
+import re
+import shlex
+
+import click
+import pytest
+from celery.bin.celery import celery
+from documents import text_of
+
+from tork_celery.cli.main import cli
+from tork_celery.domain.queues import CONTROL_QUEUE, DEFAULT_QUEUE
+
+PROCESSES = dict(line.split(": ", 1) for line in text_of("Procfile").splitlines() if line)
+
+
+def words(process: str) -> list[str]:
+    """Its command, with the variables as .env.example has them."""
+    return shlex.split(re.sub(r"\$\{?\w+(:-(\w+)\})?", lambda found: found[2] or "value", PROCESSES[process]))
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_its_command_exists(process: str) -> None:
+    program, *arguments = words(process)
+    if program == "celery":
+        app, name, command = arguments[:2], arguments[2], celery.commands
+        assert app == ["-A", "tork_celery"]
+        assert name in command
+    else:
+        assert program == "tork-celery"
+        command = cli.commands[arguments[0]]
+        with command.make_context(arguments[0], arguments[1:]) as context:
+            assert isinstance(context, click.Context)
+
+
+def test_the_queues_of_the_system_are_served() -> None:
+    served = [
+        line.partition(" -Q ")[2].split()[0]
+        for line in PROCESSES.values()
+        if line.startswith("celery -A tork_celery worker")
+    ]
+    assert {CONTROL_QUEUE, DEFAULT_QUEUE} <= set(served)
+    assert len(served) == len(set(served))  # two of one queue would have one node name

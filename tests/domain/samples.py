@@ -1,0 +1,55 @@
+"""Jobs and tasks for tests."""
+
+import itertools
+from typing import Any
+
+from tork_celery.domain import flow
+from tork_celery.domain.model import JobDefinition, StepDefinition, Task, TaskDefinition
+from tork_celery.domain.states import TaskState
+
+_numbers = itertools.count(1)
+
+
+def new_id() -> str:
+    """Ids in the form of real ones."""
+    return f"{next(_numbers):032x}"
+
+
+def task_definition(*, pre: int = 0, post: int = 0, **values: Any) -> TaskDefinition:
+    """A valid task with so many steps before and after its main one."""
+    step = StepDefinition(image="busybox", cmd=("true",))
+    return TaskDefinition(
+        **{
+            "name": "a task",
+            "image": "busybox",
+            "cmd": ("true",),
+            "pre": (step,) * pre,
+            "post": (step,) * post,
+        }
+        | values
+    )
+
+
+def job_definition(*definitions: TaskDefinition, name: str = "a job", **values: Any) -> JobDefinition:
+    return JobDefinition(name=name, tasks=definitions or (task_definition(),), **values)
+
+
+def submission(*definitions: TaskDefinition, now: float = 1000.0, name: str = "a job") -> flow.Plan:
+    """A new job with its first task."""
+    return flow.submit(job_definition(*definitions, name=name), now=now, new_id=new_id)
+
+
+def a_task(**values: Any) -> Task:
+    """A task that waits for its first claim."""
+    return Task(
+        **{
+            "id": new_id(),
+            "job_id": new_id(),
+            "job_name": "a job",
+            "position": 1,
+            "definition": task_definition(),
+            "state": TaskState.SCHEDULED,
+            "created_at": 1000.0,
+        }
+        | values
+    )

@@ -1,0 +1,19 @@
+import pytest
+from services.fakes import FakeDispatcher
+from store.stores import CuttableDatabase, database
+
+from tork_celery.services.coordinator import Coordinator
+
+__all__ = ["database"]
+
+LEASE_S = 10.0
+
+
+@pytest.fixture
+def dispatcher() -> FakeDispatcher:
+    return FakeDispatcher()
+
+
+@pytest.fixture
+def coordinator(database: CuttableDatabase, dispatcher: FakeDispatcher) -> Coordinator:
+    return Coordinator(database=database, dispatcher=dispatcher, lease_s=LEASE_S)

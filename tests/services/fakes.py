@@ -1,0 +1,40 @@
+"""A dispatcher that publishes nothing."""
+
+from collections import Counter
+
+from tork_celery.dispatch.dispatcher import Dispatcher
+from tork_celery.domain.errors import BrokerUnavailable
+from tork_celery.domain.model import Task
+
+
+class FakeDispatcher(Dispatcher):
+    """Remembers what was sent and stopped; `depths` is how many messages wait in a queue.
+    Nothing answers while it is `away`."""
+
+    def __init__(self) -> None:
+        self.sent: list[Task] = []
+        self.delays_s: list[float] = []
+        self.stopped: list[Task] = []
+        self.depths: Counter[str] = Counter()
+        self.away = False
+
+    @property
+    def sent_ids(self) -> list[str]:
+        return [task.id for task in self.sent]
+
+    def send(self, task: Task, *, delay_s: float = 0.0) -> None:
+        self.ping()
+        self.sent.append(task)
+        self.delays_s.append(delay_s)
+
+    def stop(self, task: Task) -> None:
+        self.ping()
+        self.stopped.append(task)
+
+    def depth(self, queue: str) -> int:
+        self.ping()
+        return self.depths[queue]
+
+    def ping(self) -> None:
+        if self.away:
+            raise BrokerUnavailable("the broker is away")

@@ -1,0 +1,3 @@
+from store.stores import database
+
+__all__ = ["database"]

@@ -1,0 +1,194 @@
+"""A claim is had once, and what becomes of it counts only while it lasts."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from domain.samples import task_definition
+from sqlalchemy import Connection
+from store.stores import seconds_now, store_task, task_now
+
+from tork_celery.domain.model import StepRef, Task
+from tork_celery.domain.states import Outcome, TaskState
+from tork_celery.store import Database, tasks
+
+NODE, OTHER = "default@here", "default@there"
+LEASE_S = 30.0
+
+THREE_STEPS = task_definition(pre=1, post=1)
+RUNNING: dict[str, Any] = {
+    "state": TaskState.RUNNING,
+    "node": NODE,
+    "step_running": True,
+    "lease_until": 0.0,
+    "delivery": 2,
+    "step": 1,
+}
+BETWEEN = RUNNING | {"step_running": False}
+
+
+def claim(database: Database, ref: StepRef, *, node: str = NODE) -> Task | None:
+    with database.transaction() as tx:
+        return tasks.claim(tx, ref, node=node, lease_s=LEASE_S)
+
+
+def test_a_claim_sets_the_node_the_lease_and_the_start(database: Database) -> None:
+    task = store_task(database, THREE_STEPS)
+    before = seconds_now(database)
+
+    claimed = claim(database, task.ref)
+
+    assert claimed == task_now(database, task.id)
+    assert claimed.lease_until is not None
+    assert claimed.started_at is not None
+    assert (claimed.state, claimed.node, claimed.step_running) == (TaskState.RUNNING, NODE, True)
+    assert before <= claimed.started_at <= seconds_now(database)
+    assert claimed.lease_until == pytest.approx(claimed.started_at + LEASE_S, abs=1)
+
+
+def test_the_next_step_is_claimed_by_the_node_that_began(database: Database) -> None:
+    task = store_task(database, THREE_STEPS, **BETWEEN, started_at=5.0)
+
+    claimed = claim(database, task.ref)
+
+    assert claimed is not None
+    assert (claimed.step, claimed.step_running, claimed.started_at) == (1, True, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (RUNNING, "it runs already"),
+        (BETWEEN | {"node": OTHER}, "another node has begun the task"),
+        (BETWEEN | {"outcome": Outcome.FAILED}, "its steps have ended"),
+        (BETWEEN | {"outcome": Outcome.COMPLETED, "state": TaskState.COMPLETED}, "it has ended"),
+        (BETWEEN | {"state": TaskState.CANCELLED}, "it was cancelled"),
+        (BETWEEN | {"delivery": 3}, "it was delivered again"),
+        (BETWEEN | {"delivery": 1}, "no such delivery has been made"),
+        (BETWEEN | {"step": 2}, "the step is done"),
+        (BETWEEN | {"step": 0}, "the step's turn has not come"),
+    ],
+)
+def test_a_step_is_not_to_be_had(database: Database, values: dict[str, Any], reason: str) -> None:
+    task = store_task(database, THREE_STEPS, **values)
+
+    assert claim(database, StepRef(task_id=task.id, delivery=2, step=1)) is None, reason
+    assert task_now(database, task.id) == task
+
+
+def test_a_task_that_is_not_there_is_not_to_be_had(database: Database) -> None:
+    assert claim(database, StepRef(task_id="none", delivery=1, step=0)) is None
+
+
+def test_of_eight_claims_at_once_one_succeeds(database: Database) -> None:
+    task = store_task(database)
+    together = threading.Barrier(8)
+
+    def attempt(number: int) -> Task | None:
+        together.wait()
+        return claim(database, task.ref, node=f"node {number}")
+
+    with ThreadPoolExecutor(8) as pool:
+        claimed = [found for found in pool.map(attempt, range(8)) if found]
+
+    assert claimed == [task_now(database, task.id)]
+
+
+def test_a_step_that_succeeded_makes_the_next_one_due(database: Database) -> None:
+    task = store_task(database, THREE_STEPS, **RUNNING, result="of before")
+
+    with database.transaction() as tx:
+        assert tasks.finish_step(tx, task.ref, node=NODE, result=None, last=False)
+
+    now = task_now(database, task.id)
+    assert now.sent_at is not None
+    assert now == replace(task, step=2, step_running=False, sent_at=now.sent_at)
+
+
+def test_the_last_step_sets_the_outcome_and_leaves_the_state_to_the_job(database: Database) -> None:
+    task = store_task(database, THREE_STEPS, **RUNNING | {"step": 2})
+
+    with database.transaction() as tx:
+        assert tasks.finish_step(tx, task.ref, node=NODE, result="42", last=True)
+
+    now = task_now(database, task.id)
+    assert (now.outcome, now.state, now.result) == (Outcome.COMPLETED, TaskState.RUNNING, "42")
+    assert now.ended_at is not None
+
+
+def test_a_step_that_failed_ends_its_task(database: Database) -> None:
+    task = store_task(database, THREE_STEPS, **RUNNING)
+
+    with database.transaction() as tx:
+        assert tasks.fail_step(tx, task.ref, node=NODE, error="exit code 1")
+
+    now = task_now(database, task.id)
+    assert (now.outcome, now.state, now.error) == (Outcome.FAILED, TaskState.RUNNING, "exit code 1")
+    assert (now.step, now.step_running) == (1, False)
+    assert now.ended_at is not None
+
+
+def test_a_step_that_could_not_start_is_due_again(database: Database) -> None:
+    task = store_task(database, THREE_STEPS, **RUNNING)
+
+    with database.transaction() as tx:
+        assert tasks.hold_step(tx, task.ref, node=NODE)
+
+    assert claim(database, task.ref) is not None
+
+
+def test_what_is_held_is_shown(database: Database) -> None:
+    task = store_task(database, THREE_STEPS, **RUNNING)
+
+    with database.transaction() as tx:
+        assert tasks.held(tx, task.ref, node=NODE) == task
+
+
+def test_the_first_container_fixes_the_deadline(database: Database) -> None:
+    task = store_task(database, THREE_STEPS, **RUNNING)
+
+    with database.transaction() as tx:
+        first = tasks.set_deadline(tx, task.ref, node=NODE, timeout_s=60)
+        second = tasks.set_deadline(tx, task.ref, node=NODE, timeout_s=3600)
+
+    assert first == pytest.approx(60, abs=1)
+    assert second == pytest.approx(60, abs=5)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        pytest.param(
+            lambda tx, ref: tasks.finish_step(tx, ref, node=NODE, result="x", last=True), id="finish"
+        ),
+        pytest.param(lambda tx, ref: tasks.fail_step(tx, ref, node=NODE, error="x"), id="fail"),
+        pytest.param(lambda tx, ref: tasks.hold_step(tx, ref, node=NODE), id="hold"),
+        pytest.param(lambda tx, ref: tasks.held(tx, ref, node=NODE), id="held"),
+        pytest.param(
+            lambda tx, ref: tasks.set_deadline(tx, ref, node=NODE, timeout_s=1), id="set a deadline"
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param({"node": OTHER}, id="another node has it"),
+        pytest.param({"delivery": 3}, id="it was delivered again"),
+        pytest.param({"step": 2}, id="the step is done"),
+        pytest.param({"step_running": False}, id="the step does not run"),
+        pytest.param({"outcome": Outcome.FAILED}, id="the steps have ended"),
+        pytest.param({"state": TaskState.CANCELLED}, id="the task was cancelled"),
+    ],
+)
+def test_whoever_does_not_hold_a_step_is_turned_away(
+    database: Database, operation: Callable[[Connection, StepRef], object], values: dict[str, Any]
+) -> None:
+    task = store_task(database, THREE_STEPS, **RUNNING | values)
+
+    with database.transaction() as tx:
+        assert not operation(tx, StepRef(task_id=task.id, delivery=2, step=1))
+
+    assert task_now(database, task.id) == task

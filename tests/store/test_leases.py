@@ -1,0 +1,134 @@
+"""What a node has is its own for as long as it renews the lease."""
+
+from typing import Any
+
+import pytest
+from domain.samples import task_definition
+from store.stores import seconds_now, store_task, task_now
+
+from tork_celery.domain.model import StepRef
+from tork_celery.domain.states import Outcome, TaskState
+from tork_celery.store import Database, tasks
+
+NODE, OTHER = "default@here", "default@there"
+OVER = 1.0  # a time that is long past
+HELD: dict[str, Any] = {
+    "state": TaskState.RUNNING,
+    "node": NODE,
+    "step_running": True,
+    "lease_until": OVER,
+}
+
+
+def renew(
+    database: Database, *running: str, progress: dict[str, float] | None = None, lease_s: float = 30.0
+) -> dict[str, int]:
+    with database.transaction() as tx:
+        return tasks.renew(tx, node=NODE, running=running, lease_s=lease_s, progress=progress or {})
+
+
+def lost(database: Database) -> list[str]:
+    with database.transaction() as tx:
+        return [task.id for task in tasks.lost(tx, limit=100)]
+
+
+def test_renewing_keeps_what_the_node_runs(database: Database) -> None:
+    task = store_task(database, **HELD, delivery=3)
+    assert lost(database) == [task.id]
+
+    assert renew(database, task.id) == {task.id: 3}
+
+    assert lost(database) == []
+
+
+def test_a_task_between_two_steps_is_renewed_too(database: Database) -> None:
+    task = store_task(database, task_definition(post=1), **HELD | {"step_running": False, "step": 1})
+
+    assert renew(database) == {task.id: 1}
+    assert lost(database) == []
+
+
+def test_a_step_that_the_node_knows_nothing_of_is_not_renewed(database: Database) -> None:
+    task = store_task(database, **HELD)
+
+    assert renew(database) == {}
+    assert lost(database) == [task.id]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"node": OTHER},
+        {"outcome": Outcome.COMPLETED},
+        {"state": TaskState.CANCELLED},
+        {"state": TaskState.SCHEDULED, "node": None},
+    ],
+)
+def test_what_is_not_the_nodes_own_is_not_renewed(database: Database, values: dict[str, Any]) -> None:
+    task = store_task(database, **HELD | values)
+
+    assert renew(database, task.id) == {}
+    assert task_now(database, task.id) == task
+
+
+def test_progress_is_stored_with_the_lease(database: Database) -> None:
+    first, second = store_task(database, **HELD), store_task(database, **HELD | {"progress": 7.0})
+
+    renew(database, first.id, second.id, progress={first.id: 50.0})
+
+    assert task_now(database, first.id).progress == 50.0
+    assert task_now(database, second.id).progress == 7.0
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param({"lease_until": 9e9}, id="its lease lasts"),
+        pytest.param({"outcome": Outcome.FAILED}, id="its steps have ended"),
+        pytest.param({"state": TaskState.SCHEDULED}, id="nobody has it"),
+        pytest.param({"state": TaskState.COMPLETED}, id="it has ended"),
+    ],
+)
+def test_not_lost_is(database: Database, values: dict[str, Any]) -> None:
+    store_task(database, **HELD | values)
+
+    assert lost(database) == []
+
+
+def test_no_more_are_lost_at_once_than_asked_for(database: Database) -> None:
+    for _ in range(3):
+        store_task(database, **HELD)
+
+    with database.transaction() as tx:
+        assert len(tasks.lost(tx, limit=2)) == 2
+
+
+def test_a_planned_stop_keeps_the_nodes_tasks_for_it(database: Database) -> None:
+    ours, others = store_task(database, **HELD), store_task(database, **HELD | {"node": OTHER})
+
+    with database.transaction() as tx:
+        tasks.extend_leases(tx, node=NODE, lease_s=60.0)
+
+    assert lost(database) == [others.id]
+    assert task_now(database, ours.id).lease_until == pytest.approx(seconds_now(database) + 60, abs=5)
+
+
+def test_a_node_finds_what_it_has_claimed_and_not_ended(database: Database) -> None:
+    task = store_task(database, **HELD)
+    store_task(database, **HELD | {"node": OTHER})
+    store_task(database, **HELD | {"outcome": Outcome.COMPLETED})
+    store_task(database)
+
+    with database.reading() as tx:
+        assert tasks.of_node(tx, NODE) == [task]
+        assert tasks.count_by_node(tx) == {NODE: 1, OTHER: 1}
+
+
+def test_current_are_the_steps_of_the_latest_delivery(database: Database) -> None:
+    task = store_task(database, **HELD, delivery=2)
+    old, new = (StepRef(task_id=task.id, delivery=number, step=0) for number in (1, 2))
+    unknown = StepRef(task_id="none", delivery=1, step=0)
+
+    with database.reading() as tx:
+        assert tasks.current(tx, [old, new, unknown]) == {new}
+        assert tasks.current(tx, []) == set()

@@ -1,0 +1,41 @@
+from collections.abc import Callable, Iterator
+
+import pytest
+from services.fakes import FakeDispatcher
+from store.stores import CuttableDatabase, database
+from worker.fakes import FakeRuntime
+
+from tork_celery.worker.worker import Worker
+
+__all__ = ["database"]
+
+NODE = "default@here"
+
+
+@pytest.fixture
+def dispatcher() -> FakeDispatcher:
+    return FakeDispatcher()
+
+
+@pytest.fixture
+def hire(database: CuttableDatabase, dispatcher: FakeDispatcher) -> Iterator[Callable[[FakeRuntime], Worker]]:
+    """Makes workers of the node, each on the runtime that is given."""
+    hired: list[Worker] = []
+
+    def make(runtime: FakeRuntime) -> Worker:
+        worker = Worker(
+            database=database,
+            dispatcher=dispatcher,
+            runtime=runtime,
+            node=NODE,
+            lease_s=30.0,
+            log_limit_bytes=100_000,
+            cancel_grace_s=3.0,
+        )
+        worker.start()
+        hired.append(worker)
+        return worker
+
+    yield make
+    for worker in hired:
+        worker.close()

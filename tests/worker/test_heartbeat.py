@@ -1,0 +1,247 @@
+"""A heartbeat keeps what is the worker's own, and ends what is not."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from domain.samples import task_definition
+from eventually import eventually
+from services.fakes import FakeDispatcher
+from store.stores import CuttableDatabase, change, store_task, task_now
+from worker.fakes import FakeRuntime, hold
+from worker.threads import at_work
+
+from tork_celery.domain.errors import DatastoreUnavailable
+from tork_celery.domain.node import Node
+from tork_celery.domain.states import Outcome, TaskState
+from tork_celery.store import nodes, tasks
+from tork_celery.worker import startup
+from tork_celery.worker.heartbeat import Heartbeat, cpu_percent, renew
+from tork_celery.worker.worker import Verdict, Worker
+
+Hire = Callable[[FakeRuntime], Worker]
+
+NODE = "default@here"
+LEASE_S = 30.0
+OVER = 1.0
+FREE = {"delivery": 2, "state": TaskState.SCHEDULED, "node": None, "step_running": False}
+
+
+def a_node(instance: str = "1") -> Node:
+    return Node(name=NODE, instance=instance, hostname="here", pid=1, queues=("default",), version="0")
+
+
+class Watcher:
+    """Remembers what it was told of the datastore."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def datastore_answered(self) -> None:
+        self.told.append("answered")
+
+    def datastore_was_away(self) -> None:
+        self.told.append("away")
+
+
+def heartbeat(
+    database: CuttableDatabase,
+    worker: Worker | None = None,
+    *,
+    interval_s: float = 0.01,
+    watcher: Watcher | None = None,
+) -> Heartbeat:
+    with database.transaction() as tx:
+        nodes.register(tx, a_node())
+    return Heartbeat(
+        database,
+        a_node(),
+        worker,
+        interval_s=interval_s,
+        lease_s=LEASE_S,
+        watcher=watcher or Watcher(),
+    )
+
+
+def is_lost(database: CuttableDatabase) -> bool:
+    with database.transaction() as tx:
+        return bool(tasks.lost(tx, limit=1))
+
+
+def active(database: CuttableDatabase) -> list[str]:
+    with database.reading() as tx:
+        return [node.name for node in nodes.active(tx, within_s=LEASE_S) if node.stopped_at is None]
+
+
+def test_the_lease_of_a_running_step_is_renewed(hire: Hire, database: CuttableDatabase) -> None:
+    runtime = FakeRuntime(hold)
+    task = store_task(database)
+    worker = hire(runtime)
+
+    with at_work(worker, runtime, task.ref):
+        change(database, task_now(database, task.id), lease_until=OVER)
+        assert is_lost(database)
+        runtime.progresses[task.ref] = 40.0
+
+        renew(worker, lease_s=LEASE_S)
+
+        assert not is_lost(database)
+        assert task_now(database, task.id).progress == 40.0
+    assert runtime.stopped == []
+
+
+@pytest.mark.parametrize(
+    ("values", "grace_s"),
+    [
+        pytest.param(FREE, 0.0, id="it waits for another worker"),
+        pytest.param({"node": "another"}, 0.0, id="another node has it"),
+        pytest.param({"outcome": Outcome.FAILED}, 0.0, id="it was given up"),
+        pytest.param({"state": TaskState.CANCELLED}, 3.0, id="it was cancelled"),
+    ],
+)
+def test_a_step_that_is_not_the_workers_own_any_more_is_ended(
+    hire: Hire, database: CuttableDatabase, values: dict[str, Any], grace_s: float
+) -> None:
+    runtime = FakeRuntime(hold)
+    task = store_task(database)
+    worker = hire(runtime)
+
+    with at_work(worker, runtime, task.ref) as verdict:
+        current = change(database, task_now(database, task.id), **values)
+        renew(worker, lease_s=LEASE_S)
+        assert verdict.result(timeout=20) is Verdict.IGNORE
+
+    assert (runtime.stopped, runtime.graces_s) == ([task.ref], [grace_s])
+    assert task_now(database, task.id) == current
+    assert runtime.released == [(task.id, 1)]
+
+
+def test_a_task_that_is_to_be_adopted_is_kept_and_published_again(
+    hire: Hire, database: CuttableDatabase, dispatcher: FakeDispatcher
+) -> None:
+    task = store_task(database, state=TaskState.RUNNING, node=NODE, step_running=True, lease_until=OVER)
+    worker = hire(FakeRuntime())
+    worker.adoptable.add(task)
+
+    renew(worker, lease_s=LEASE_S)
+
+    assert not is_lost(database)
+    assert dispatcher.sent_ids == [task.id]
+
+
+def test_a_task_that_others_have_is_not_adopted(
+    hire: Hire, database: CuttableDatabase, dispatcher: FakeDispatcher
+) -> None:
+    task = store_task(database, state=TaskState.RUNNING, node=NODE, step_running=True)
+    worker = hire(FakeRuntime())
+    worker.adoptable.add(task)
+    change(database, task, delivery=2, node="another")
+
+    renew(worker, lease_s=LEASE_S)
+
+    assert worker.adoptable.all() == []
+    assert dispatcher.sent == []
+
+
+def test_a_task_between_two_steps_is_kept(hire: Hire, database: CuttableDatabase) -> None:
+    store_task(
+        database, task_definition(post=1), state=TaskState.RUNNING, node=NODE, step=1, lease_until=OVER
+    )
+
+    renew(hire(FakeRuntime()), lease_s=LEASE_S)
+
+    assert not is_lost(database)
+
+
+def test_a_node_beats_until_it_stops(database: CuttableDatabase) -> None:
+    beating = heartbeat(database)
+    before = node_now(database)
+    beating.start()
+    try:
+        eventually(lambda: node_now(database).heartbeat_at > before.heartbeat_at)
+    finally:
+        beating.stop()
+
+    assert active(database) == []
+    assert node_now(database).stopped_at is not None
+
+
+def test_a_node_beats_on_after_an_outage(database: CuttableDatabase) -> None:
+    watcher = Watcher()
+    beating = heartbeat(database, watcher=watcher)
+    database.away = True
+    beating.start()
+    try:
+        eventually(lambda: database.refusals > 1)
+        database.away = False
+        seen = node_now(database).heartbeat_at
+        eventually(lambda: node_now(database).heartbeat_at > seen)
+    finally:
+        beating.stop()
+    assert watcher.told[:2] == ["away", "away"]
+    assert watcher.told[-1] == "answered"
+
+
+def test_a_node_stops_without_a_datastore(database: CuttableDatabase) -> None:
+    beating = heartbeat(database)
+    beating.start()
+    database.away = True
+
+    beating.stop()
+
+    database.away = False
+    assert active(database) == [NODE]
+
+
+def test_one_beat_without_a_datastore_says_so(database: CuttableDatabase) -> None:
+    beating = heartbeat(database)
+    database.away = True
+
+    with pytest.raises(DatastoreUnavailable):
+        beating.beat()
+
+
+def test_a_beat_renews_the_leases_too(hire: Hire, database: CuttableDatabase) -> None:
+    store_task(
+        database, task_definition(post=1), state=TaskState.RUNNING, node=NODE, step=1, lease_until=OVER
+    )
+
+    heartbeat(database, hire(FakeRuntime())).beat()
+
+    assert not is_lost(database)
+
+
+def test_what_ended_elsewhere_is_removed_now_and_then(hire: Hire, database: CuttableDatabase) -> None:
+    runtime = FakeRuntime()
+    runtime.left_here.append(("gone", 1))
+    beating = heartbeat(database, hire(runtime), interval_s=0.001)
+    beating.start()
+    try:
+        eventually(lambda: ("gone", 1) in runtime.released)
+    finally:
+        beating.stop()
+
+
+def test_a_machine_is_between_idle_and_busy() -> None:
+    assert 0.0 <= cpu_percent() <= 100.0
+
+
+def test_a_worker_that_was_replaced_lets_go_of_its_steps(hire: Hire, database: CuttableDatabase) -> None:
+    """The next process of the node takes the step up; this one finds its result refused only if the other
+    was faster, so both follow the same container and one outcome counts."""
+    runtime = FakeRuntime(hold)
+    task = store_task(database)
+    worker, after = hire(runtime), hire(FakeRuntime())
+
+    with at_work(worker, runtime, task.ref) as verdict:
+        startup.take_up(after)
+        assert after.run(task.ref) is Verdict.NEXT
+
+    assert verdict.result() is Verdict.IGNORE
+
+
+def node_now(database: CuttableDatabase) -> Node:
+    with database.transaction() as tx:
+        found = nodes.get(tx, NODE)
+    assert found is not None
+    return found

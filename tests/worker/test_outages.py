@@ -1,0 +1,133 @@
+"""A part of the system that is away for a while costs time, and no attempt."""
+
+from collections.abc import Callable
+
+from store.stores import CuttableDatabase, change, store_task, task_now, text_of
+from worker.fakes import Call, FakeRuntime, hold
+from worker.threads import at_work
+
+from tork_celery.domain.errors import EngineUnavailable
+from tork_celery.domain.states import Outcome
+from tork_celery.runtime.protocol import AlreadyRun, StepExit
+from tork_celery.worker.worker import Verdict, Worker
+
+Hire = Callable[[FakeRuntime], Worker]
+
+
+def test_an_engine_that_comes_back_runs_the_step(hire: Hire, database: CuttableDatabase) -> None:
+    runtime = FakeRuntime(EngineUnavailable("away"), EngineUnavailable("still away"), StepExit(code=0))
+    task = store_task(database)
+
+    assert hire(runtime).run(task.ref) is Verdict.NEXT
+
+    done = task_now(database, task.id)
+    assert (done.outcome, done.delivery, done.losses) == (Outcome.COMPLETED, 1, 0)
+    assert len(runtime.runs) == 3
+
+
+def test_after_an_outage_of_the_engine_no_output_is_there_twice(
+    hire: Hire, database: CuttableDatabase
+) -> None:
+    def cut_short(call: Call) -> StepExit:
+        call.started()
+        call.say("first\nsecond\nthi")
+        raise EngineUnavailable("away")
+
+    def whole(call: Call) -> StepExit:
+        call.say("first\nsecond\nthird\n")
+        return StepExit(code=0)
+
+    runtime = FakeRuntime(cut_short, AlreadyRun(), followed_by=[whole])
+    task = store_task(database)
+
+    assert hire(runtime).run(task.ref) is Verdict.NEXT
+
+    assert text_of(database, task.id) == "first\nsecond\nthird\n"
+    assert task_now(database, task.id).result == "first\nsecond\nthird\n"
+    assert runtime.followed == [task.ref]
+
+
+def test_a_worker_that_waits_for_the_engine_stops_all_the_same(
+    hire: Hire, database: CuttableDatabase
+) -> None:
+    def away(call: Call) -> StepExit:
+        call.runtime.at_work.set()
+        raise EngineUnavailable("away")
+
+    runtime = FakeRuntime(away)
+    task = store_task(database)
+    worker = hire(runtime)
+
+    with at_work(worker, runtime, task.ref) as verdict:
+        worker.stop(release=False)
+        assert verdict.result(timeout=20) is Verdict.IGNORE
+
+    assert task_now(database, task.id).outcome is None
+
+
+def test_a_datastore_that_is_away_when_a_step_begins_is_waited_for(
+    hire: Hire, database: CuttableDatabase
+) -> None:
+    task = store_task(database)
+    database.outages = 2
+
+    assert hire(FakeRuntime()).run(task.ref) is Verdict.NEXT
+    assert task_now(database, task.id).outcome is Outcome.COMPLETED
+
+
+def test_a_datastore_that_is_away_when_a_step_ends_is_waited_for(
+    hire: Hire, database: CuttableDatabase
+) -> None:
+    def act(call: Call) -> StepExit:
+        call.say("all of it\n")
+        database.outages = 2
+        return StepExit(code=0)
+
+    runtime = FakeRuntime(act)
+    task = store_task(database)
+
+    assert hire(runtime).run(task.ref) is Verdict.NEXT
+
+    assert task_now(database, task.id).outcome is Outcome.COMPLETED
+    assert text_of(database, task.id) == "all of it\n"
+    assert len(runtime.runs) == 1
+
+
+def test_a_datastore_that_is_away_while_a_message_is_judged_is_waited_for(
+    hire: Hire, database: CuttableDatabase
+) -> None:
+    task = store_task(database)
+    worker = hire(FakeRuntime())
+    worker.run(task.ref)
+    database.outages = 1
+
+    assert worker.run(task.ref) is Verdict.NEXT
+
+
+def test_a_step_that_another_process_began_is_followed(hire: Hire, database: CuttableDatabase) -> None:
+    runtime = FakeRuntime(AlreadyRun(), followed_by=[StepExit(code=3)])
+    task = store_task(database)
+
+    assert hire(runtime).run(task.ref) is Verdict.ADVANCE
+    assert task_now(database, task.id).error == "exit code 3"
+
+
+def test_a_step_of_which_nothing_is_left_is_run(hire: Hire, database: CuttableDatabase) -> None:
+    runtime = FakeRuntime(AlreadyRun(), StepExit(code=0), followed_by=[None])
+    task = store_task(database)
+
+    assert hire(runtime).run(task.ref) is Verdict.NEXT
+    assert len(runtime.runs) == 2
+
+
+def test_a_task_whose_node_was_away_is_not_lost_when_it_comes_back_in_time(
+    hire: Hire, database: CuttableDatabase
+) -> None:
+    """A lease that ran out counts as long as nobody has made use of that."""
+    runtime = FakeRuntime(hold)
+    task = store_task(database)
+
+    with at_work(hire(runtime), runtime, task.ref) as verdict:
+        change(database, task_now(database, task.id), lease_until=1.0)
+
+    assert verdict.result() is Verdict.NEXT
