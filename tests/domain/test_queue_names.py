@@ -22,7 +22,7 @@ def test_a_name_has_letters_digits_and_a_few_signs(name: str) -> None:
     "name", ["control", "node.x", "amq.x", "unacked", "_kombu.x", "celeryev.x", "x.pidbox"]
 )
 def test_the_systems_own_queues_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="the system uses for itself"):
+    with pytest.raises(ValueError, match="for itself; choose another name"):
         check(name)
 
 
