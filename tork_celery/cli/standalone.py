@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import signal
 import socket
 import sys
@@ -24,6 +25,7 @@ from tork_celery.store.database import Database
 
 _READY_WITHIN_S = 60.0
 _CONTROL_THREADS = 4
+_SLOTS = re.compile(r"0*[1-9][0-9]{0,3}", re.ASCII)
 
 # Ctrl-C ends the steps and gives their tasks back; SIGTERM (and a closed terminal) leaves them running.
 _WORKER_STOP = {signal.SIGINT: signal.SIGINT, signal.SIGTERM: signal.SIGTERM, signal.SIGHUP: signal.SIGTERM}
@@ -40,7 +42,7 @@ class QueueSlots(click.ParamType[tuple[str, int]]):
         if isinstance(value, tuple):
             return value
         name, _, slots = value.rpartition(":")
-        if not name or not slots.isdigit() or int(slots) < 1:
+        if not name or not _SLOTS.fullmatch(slots):
             self.fail(f"{value!r} is not NAME:N, such as transcoding:3", param, ctx)
         try:
             queues.check(name)

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, func, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.functions import FunctionElement
@@ -86,6 +87,8 @@ class Database:
 def _translated() -> Iterator[None]:
     try:
         yield
+    except PoolTimeout as error:
+        raise DatastoreUnavailable(f"no connection to the datastore came free: {error}") from error
     except OperationalError as error:
         raise DatastoreUnavailable(f"the datastore does not answer: {error.orig}") from error
     except DBAPIError as error:

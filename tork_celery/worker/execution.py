@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import structlog
 
 from tork_celery.domain import durations
-from tork_celery.domain.errors import EngineUnavailable
+from tork_celery.domain.errors import DatastoreUnavailable, EngineUnavailable
 from tork_celery.domain.logs import LogPosition
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.runtime.protocol import AlreadyRun, Left, Runtime, StepExit, StepRun, Stream
@@ -87,10 +87,19 @@ class Execution:
             self.steps.end_after(step, durations.seconds(definition.timeout), definition.timeout)
         if task.definition.timeout:
             timeout_s = durations.seconds(task.definition.timeout)
-            with self.database.transaction() as tx:
-                left_s = tasks.set_deadline(tx, step.ref, node=self.node, timeout_s=timeout_s)
+            left_s = self._left_s(step.ref, timeout_s)
             if left_s is not None:
                 self.steps.end_after(step, left_s, task.definition.timeout)
+
+    def _left_s(self, ref: StepRef, timeout_s: float) -> float | None:
+        """The seconds until the task's deadline. While the datastore is away that is the whole timeout: the
+        container has started, and is not to run without an end."""
+        try:
+            with self.database.transaction() as tx:
+                return tasks.set_deadline(tx, ref, node=self.node, timeout_s=timeout_s)
+        except DatastoreUnavailable as error:
+            log.warning("step.deadline_not_stored", step=str(ref), reason=str(error))
+            return timeout_s
 
     def _stored(self, ref: StepRef) -> LogPosition:
         with self.database.reading() as tx:
