@@ -8,7 +8,7 @@ ENGINE := $(BIN)/python -m scripts.with_engine
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint bench chaos format lock images engine clean
+.PHONY: help setup demo test check lint bench chaos servers format lock images engine clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,9 @@ lint: setup ## the static checks alone: format, lint, types, layers
 	$(BIN)/mypy
 	$(BIN)/mypy -p scripts
 	$(BIN)/lint-imports
+
+servers: setup ## the tests on Redis, RabbitMQ and PostgreSQL, which are installed where they are missing
+	$(ENGINE) $(BIN)/python -m pytest tests/servers tests/system/test_servers.py -m servers $(ARGS)
 
 chaos: setup ## the chaos tests with 200 tasks, printing how long recovery took
 	CHAOS_TASKS=200 $(ENGINE) $(BIN)/python -m pytest tests/system/test_chaos.py -s $(ARGS)

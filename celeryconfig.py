@@ -1,16 +1,20 @@
 """How Celery is configured, each setting with its reason. Where things are comes from the environment."""
 
+from typing import Any
+
 from tork_celery import settings
 from tork_celery.dispatch.dispatcher import RECONCILE
 from tork_celery.dispatch.queues import MAX_PRIORITY, declare
 from tork_celery.domain.queues import CONTROL_QUEUE, DEFAULT_QUEUE
 
 _settings = settings.load()
+_BROKER_TIMEOUT_S = 3.0  # a broker that is frozen or away must not hang a publisher for good
 
 broker_url = _settings.broker_url
 broker_connection_retry_on_startup = True  # a worker may start before its broker
 broker_channel_error_retry = True  # RabbitMQ closes a channel that waits too long; the worker is to live on
-broker_connection_timeout = 3  # seconds; a client that posts a job waits for this at the most
+broker_connection_max_retries = None  # a worker waits for its broker for as long as that takes
+broker_connection_timeout = _BROKER_TIMEOUT_S  # a client that posts a job waits for this at the most
 
 # A step is acknowledged when it has ended, so that the message of one whose worker died comes back.
 task_acks_late = True
@@ -19,6 +23,9 @@ worker_prefetch_multiplier = 1  # a worker takes no message that it has no slot 
 worker_cancel_long_running_tasks_on_connection_loss = (
     False  # steps outlive a lost connection; claims guard them
 )
+# Raised again step by step after a lost connection, it would be set from the thread of a step that ends: two
+# threads then read from one connection to RabbitMQ, and the worker takes nothing any more.
+worker_enable_prefetch_count_reduction = False
 
 # The datastore is the truth: there is no result backend, and messages hold ids only.
 task_ignore_result = True
@@ -46,13 +53,24 @@ beat_schedule = {
     },
 }
 
+_patience: dict[str, Any] = {  # of a publisher with a broker that refuses connections: one more try, at once
+    "max_retries": 1,
+    "interval_start": 0.1,
+    "interval_step": 0.1,
+    "interval_max": 0.1,
+}
 if broker_url.startswith(("redis", "valkey")):
-    broker_transport_options = {
+    broker_transport_options = _patience | {
         "visibility_timeout": _settings.broker_visibility_timeout_s,
         "priority_steps": list(range(MAX_PRIORITY + 1)),
         "queue_order_strategy": "priority",  # the node's own queue comes first, or begun tasks would starve
-        "socket_timeout": 3.0,  # a frozen server must not hang a publisher for good
-        "socket_connect_timeout": 3.0,
+        "socket_timeout": _BROKER_TIMEOUT_S,
+        "socket_connect_timeout": _BROKER_TIMEOUT_S,
     }
 else:
-    broker_transport_options = {"confirm_publish": True}
+    broker_transport_options = _patience | {
+        "confirm_publish": True,  # the broker has it, or the sweep will find that it does not
+        # A publisher waits three times when the server freezes: for the confirmation, and to close twice.
+        "read_timeout": _BROKER_TIMEOUT_S / 2,
+        "write_timeout": _BROKER_TIMEOUT_S / 2,
+    }

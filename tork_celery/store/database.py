@@ -17,6 +17,12 @@ from tork_celery.domain.errors import DatastoreUnavailable
 
 _BUSY_TIMEOUT_MS = 5_000
 _CONNECT_TIMEOUT_S = 3
+_NOTICE_A_DEAD_HOST = {  # libpq's own defaults take two hours
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # ms
+}
 
 
 class datastore_now(FunctionElement[float]):  # noqa: N801  named like the SQL function that it is
@@ -57,7 +63,7 @@ class Database:
                 max_overflow=pool_size,
                 pool_timeout=_CONNECT_TIMEOUT_S,
                 pool_pre_ping=True,
-                connect_args={"connect_timeout": _CONNECT_TIMEOUT_S},
+                connect_args={"connect_timeout": _CONNECT_TIMEOUT_S, **_NOTICE_A_DEAD_HOST},
             )
         )
 
@@ -72,6 +78,10 @@ class Database:
         """A consistent view to read from, which takes no write lock. Raises DatastoreUnavailable."""
         with _translated(), self.engine.connect() as connection:
             reading = connection.execution_options(tork_readonly=True)
+            if connection.dialect.name == "postgresql":  # by default each statement has a view of its own
+                reading = reading.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
             with reading.begin():
                 yield reading
 

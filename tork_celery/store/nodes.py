@@ -3,7 +3,7 @@
 import uuid
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, text, update
 
 from tork_celery.domain.node import Node
 from tork_celery.store.database import datastore_now
@@ -60,6 +60,9 @@ def forget(tx: Connection, *, after_s: float) -> None:
 def cluster(tx: Connection) -> str:
     """The identity of this installation, made when it is first asked for."""
     found = tx.scalar(select(identity.c.cluster))
+    if found is None and tx.dialect.name == "postgresql":  # on SQLite, writers come one after another
+        tx.execute(text("LOCK TABLE identity IN SHARE ROW EXCLUSIVE MODE"))
+        found = tx.scalar(select(identity.c.cluster))
     if found is None:
         found = uuid.uuid4().hex
         tx.execute(insert(identity).values(cluster=found))

@@ -1,0 +1,183 @@
+"""What PostgreSQL does in its own way, beside what the tests of the store hold every datastore to."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
+from domain.samples import submission
+from eventually import eventually
+from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy.exc import InternalError
+
+from scripts import servers
+from tork_celery.domain.errors import DatastoreUnavailable
+from tork_celery.domain.model import Task
+from tork_celery.domain.states import TaskState
+from tork_celery.store import Database, jobs, nodes, schema, tasks
+from tork_celery.store.tables import identity
+
+pytestmark = pytest.mark.servers
+
+NODE = "default@here"
+
+
+@pytest.fixture
+def database(postgresql_url: str) -> Iterator[Database]:
+    with closing(Database.connect(postgresql_url)) as found:
+        yield found
+
+
+def add_running(database: Database, number: int) -> list[Task]:
+    """Tasks whose lease ran out long ago."""
+    for _ in range(number):
+        with database.transaction() as tx:
+            plan = submission(now=database.now(tx))
+            jobs.add(tx, plan.job)
+            tasks.add(tx, plan.added)
+            claimed = tasks.claim(tx, plan.added[0].ref, node=NODE, lease_s=-60.0)
+            assert claimed is not None
+    with database.reading() as tx:
+        return tasks.of_node(tx, NODE)
+
+
+def end_connections(database: Database) -> None:
+    """All but the one that says so."""
+    with database.transaction() as tx:
+        tx.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        )
+
+
+def test_its_clock_counts_seconds_since_the_epoch(database: Database) -> None:
+    with database.reading() as tx:
+        assert database.now(tx) == pytest.approx(datetime.now(UTC).timestamp(), abs=2)
+
+
+def test_its_clock_goes_on_within_a_transaction(database: Database) -> None:
+    with database.transaction() as tx:
+        first = database.now(tx)
+        eventually(lambda: database.now(tx) > first)
+
+
+def test_a_view_to_read_from_does_not_change(database: Database) -> None:
+    with database.reading() as tx:
+        before = tasks.of_node(tx, NODE)
+        add_running(database, 1)
+        assert tasks.of_node(tx, NODE) == before == []
+    with database.reading() as tx:
+        assert len(tasks.of_node(tx, NODE)) == 1
+
+
+def test_a_view_to_read_from_takes_no_changes(database: Database) -> None:
+    with pytest.raises(InternalError, match="read-only"), database.reading() as tx:
+        tx.execute(insert(identity).values(cluster="x"))
+    with database.transaction() as tx:  # the same connection, which is as it was
+        tx.execute(insert(identity).values(cluster="x"))
+
+
+def test_two_sweeps_at_once_find_different_tasks(database: Database) -> None:
+    running = {task.id for task in add_running(database, 4)}
+    with database.transaction() as one, database.transaction() as another:
+        first = {task.id for task in tasks.lost(one, limit=2)}
+        second = {task.id for task in tasks.lost(another, limit=10)}
+    assert len(first) == 2
+    assert first | second == running
+    assert not first & second
+
+
+def test_of_many_claims_of_many_tasks_each_succeeds_once(database: Database) -> None:
+    with database.transaction() as tx:
+        plans = [submission(now=database.now(tx)) for _ in range(10)]
+        for plan in plans:
+            jobs.add(tx, plan.job)
+            tasks.add(tx, plan.added)
+    refs = [plan.added[0].ref for plan in plans]
+    together = threading.Barrier(4)
+
+    def claim_all(number: int) -> list[Task]:
+        together.wait()
+        claimed = []
+        for ref in refs:
+            with database.transaction() as tx:
+                claimed.append(tasks.claim(tx, ref, node=f"node{number}", lease_s=30.0))
+        return [task for task in claimed if task is not None]
+
+    with ThreadPoolExecutor(4) as pool:
+        claimed = [task for found in pool.map(claim_all, range(4)) for task in found]
+    assert sorted(task.id for task in claimed) == sorted(ref.task_id for ref in refs)
+    assert {task.state for task in claimed} == {TaskState.RUNNING}
+
+
+def test_the_first_processes_of_an_installation_agree_on_its_identity(database: Database) -> None:
+    together = threading.Barrier(4)
+
+    def ask(_: int) -> str:
+        with database.transaction() as tx:
+            together.wait()
+            return nodes.cluster(tx)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(ask, range(4)))) == 1
+    with database.reading() as tx:
+        assert tx.scalar(select(func.count()).select_from(identity)) == 1
+
+
+def test_a_connection_that_was_lost_in_a_transaction_is_said(database: Database) -> None:
+    def work(tx: Connection) -> None:
+        database.now(tx)
+        end_connections(other)
+        database.now(tx)
+
+    with closing(Database.connect(database.engine.url.render_as_string(hide_password=False))) as other:
+        with pytest.raises(DatastoreUnavailable), database.transaction() as tx:
+            work(tx)
+        with database.transaction() as tx:
+            assert database.now(tx) > 0
+
+
+def test_a_connection_that_was_lost_before_the_commit_is_said(database: Database) -> None:
+    def work(tx: Connection) -> None:
+        tx.execute(insert(identity).values(cluster="lost"))
+        end_connections(other)
+
+    with closing(Database.connect(database.engine.url.render_as_string(hide_password=False))) as other:
+        with pytest.raises(DatastoreUnavailable), database.transaction() as tx:
+            work(tx)
+        with database.reading() as tx:
+            assert tx.scalar(select(func.count()).select_from(identity)) == 0
+
+
+def test_connections_that_were_lost_while_nobody_used_them_are_replaced(database: Database) -> None:
+    with database.reading(), database.reading():
+        pass
+    with closing(Database.connect(database.engine.url.render_as_string(hide_password=False))) as other:
+        end_connections(other)
+    with database.reading() as tx:
+        assert database.now(tx) > 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["stopped", "crashed"])
+def test_a_server_that_is_away_is_said_and_used_again_when_it_is_back(how: signal.Signals) -> None:
+    with servers.running_postgresql() as server, closing(Database.connect(server.url)) as database:
+        schema.migrate(database)
+        server.stop(how)
+        with pytest.raises(DatastoreUnavailable, match="does not answer"), database.transaction():
+            pass
+        server.start()
+        with database.reading() as tx:
+            assert tasks.of_node(tx, NODE) == []
+
+
+def test_a_password_that_is_wrong_is_said_without_it(database: Database) -> None:
+    url = database.engine.url.set(password="wrong-one").render_as_string(hide_password=False)
+    with (
+        closing(Database.connect(url)) as wrong,
+        pytest.raises(DatastoreUnavailable) as said,
+        wrong.reading(),
+    ):
+        pass
+    assert "wrong-one" not in str(said.value)
