@@ -1,12 +1,17 @@
 """A part of the system that is away for a while costs time, and no attempt."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from domain.samples import task_definition
+from eventually import eventually
+from sqlalchemy import Connection
 from store.stores import CuttableDatabase, change, store_task, task_now, text_of
 from worker.fakes import Call, FakeRuntime, hold
 from worker.threads import at_work
 
-from tork_celery.domain.errors import EngineUnavailable
+from tork_celery.domain.errors import DatastoreUnavailable, EngineUnavailable
 from tork_celery.domain.states import Outcome
 from tork_celery.runtime.protocol import AlreadyRun, StepExit
 from tork_celery.worker.worker import Verdict, Worker
@@ -131,3 +136,53 @@ def test_a_task_whose_node_was_away_is_not_lost_when_it_comes_back_in_time(
         change(database, task_now(database, task.id), lease_until=1.0)
 
     assert verdict.result() is Verdict.NEXT
+
+
+def test_an_outcome_whose_commit_was_not_acknowledged_counts(hire: Hire, database: CuttableDatabase) -> None:
+    """The second try finds the step done; nothing is released that the next step needs."""
+    ended = threading.Event()
+    committed = database.transaction
+
+    @contextmanager
+    def transaction() -> Iterator[Connection]:
+        with committed() as tx:
+            yield tx
+        if ended.is_set():
+            ended.clear()
+            raise DatastoreUnavailable("the connection was lost after the commit")
+
+    def act(call: Call) -> StepExit:
+        call.started()
+        ended.set()
+        return StepExit(code=0)
+
+    task = store_task(database, task_definition(post=1))
+    runtime = FakeRuntime(act)
+    worker = hire(runtime)
+    database.transaction = transaction  # type: ignore[method-assign]
+    assert worker.run(task.ref) is Verdict.NEXT
+    assert runtime.released == []
+
+
+def test_a_timed_step_goes_on_when_the_datastore_is_away_as_it_starts(
+    hire: Hire, database: CuttableDatabase
+) -> None:
+    def act(call: Call) -> StepExit:
+        database.outages = 1
+        call.started()
+        return StepExit(code=0)
+
+    task = store_task(database, task_definition(timeout="1h"))
+    assert hire(FakeRuntime(act)).run(task.ref) is Verdict.NEXT
+
+
+def test_a_step_is_stopped_once_the_engine_answers_again(hire: Hire, database: CuttableDatabase) -> None:
+    runtime = FakeRuntime(hold)
+    task = store_task(database)
+    worker = hire(runtime)
+    with at_work(worker, runtime, task.ref):
+        runtime.away = True
+        worker.stop(release=True)
+        assert runtime.stopped == []
+        runtime.away = False
+        eventually(lambda: runtime.stopped == [task.ref])

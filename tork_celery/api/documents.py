@@ -13,6 +13,9 @@ from tork_celery.services.view import NodeView, Page, QueueView
 
 T = TypeVar("T")
 
+OK: Document = {"status": "OK"}
+"""The answer to what was done and has nothing to show."""
+
 
 def job_summary(job: Job) -> Document:
     return _without_empty(

@@ -41,7 +41,13 @@ def _tork_error(error: TorkError) -> ResponseReturnValue:
 
 
 def _http_error(error: HTTPException) -> ResponseReturnValue:
-    return {"message": error.description or error.name}, error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    allowed = getattr(error, "valid_methods", None)  # of a wrong method
+    headers = {"Allow": ", ".join(allowed)} if allowed else {}
+    return (
+        {"message": error.description or error.name},
+        error.code or HTTPStatus.INTERNAL_SERVER_ERROR,
+        headers,
+    )
 
 
 def _bug(error: Exception) -> ResponseReturnValue:

@@ -10,8 +10,6 @@ from tork_celery.domain.document import Document
 from tork_celery.domain.errors import Fault, InvalidInput
 from tork_celery.services import control, submit, view
 
-OK = {"status": "OK"}
-
 
 def routes(api: Api) -> Blueprint:
     blueprint = Blueprint("jobs", __name__)
@@ -40,17 +38,17 @@ def routes(api: Api) -> Blueprint:
     @blueprint.put("/jobs/<job_id>/cancel")
     def cancel_job(job_id: str) -> Document:
         control.cancel(api.coordinator, job_id)
-        return OK
+        return documents.OK
 
     @blueprint.put("/jobs/<job_id>/restart")
     def restart_job(job_id: str) -> Document:
         control.restart(api.coordinator, job_id)
-        return OK
+        return documents.OK
 
     @blueprint.delete("/jobs/<job_id>")
     def delete_job(job_id: str) -> Document:
         control.delete(api.coordinator, job_id)
-        return OK
+        return documents.OK
 
     @blueprint.get("/jobs/<job_id>/log")
     def get_job_log(job_id: str) -> Document:

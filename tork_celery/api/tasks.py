@@ -9,8 +9,6 @@ from tork_celery.api.requests import log_page, submitted
 from tork_celery.domain.document import Document
 from tork_celery.services import control, submit, view
 
-OK = {"status": "OK"}
-
 
 def routes(api: Api) -> Blueprint:
     blueprint = Blueprint("tasks", __name__)
@@ -35,7 +33,7 @@ def routes(api: Api) -> Blueprint:
     @blueprint.put("/tasks/<task_id>/cancel")
     def cancel_task(task_id: str) -> Document:
         control.cancel_task(api.coordinator, task_id)
-        return OK
+        return documents.OK
 
     @blueprint.get("/task/<task_id>/log")
     @blueprint.get("/tasks/<task_id>/log")

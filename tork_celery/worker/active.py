@@ -6,8 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 
+import structlog
+
+from tork_celery.domain.errors import EngineUnavailable
 from tork_celery.domain.model import StepRef
 from tork_celery.worker.output import StepOutput
+
+log = structlog.get_logger(__name__)
+
+_STOP_AGAIN_S = 1.0
 
 
 class Ended(Enum):
@@ -63,7 +70,7 @@ class ActiveSteps:
             if step.ended is not None or step.ref not in self._steps:
                 return
             step.ended = why
-        self._stop(step.ref, self._grace_s if why is Ended.CANCELLED else 0.0)
+        self._stop_active(step, self._grace_s if why is Ended.CANCELLED else 0.0)
 
     def end_after(self, step: ActiveStep, seconds: float, timeout: str) -> None:
         """Stop the step as timed out when it is still active then."""
@@ -72,7 +79,22 @@ class ActiveSteps:
             step.timeout = step.timeout or timeout
             self.end(step, Ended.TIMED_OUT)
 
-        timer = threading.Timer(max(0.0, seconds), expire)
+        self._later(step, max(0.0, seconds), expire)
+
+    def _stop_active(self, step: ActiveStep, grace_s: float) -> None:
+        """Tell the runtime; where that does not answer, again and again while the step is active."""
+        try:
+            self._stop(step.ref, grace_s)
+        except EngineUnavailable as error:
+            log.warning("step.not_stopped", step=str(step.ref), reason=str(error))
+            self._later(step, _STOP_AGAIN_S, lambda: self._stop_active(step, grace_s))
+
+    def _later(self, step: ActiveStep, seconds: float, action: Callable[[], None]) -> None:
+        """Do it then, unless the step has ended before."""
+        timer = threading.Timer(seconds, action)
         timer.daemon = True
-        step.timers.append(timer)
+        with self._lock:
+            if step.ref not in self._steps:
+                return
+            step.timers.append(timer)
         timer.start()

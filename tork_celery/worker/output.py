@@ -12,6 +12,7 @@ _PART_BYTES = 64 * 1024
 _WIDEST_CHARACTER_BYTES = 4  # in UTF-8
 _TAIL_CHARACTERS = 8 * 1024
 _TAIL_LINES = 10
+_ABOVE_LIMIT = "\n[the rest of the output is above the limit and not kept]\n"
 FULL_CHARACTERS = 1024 * 1024
 """A buffer with more than this waits for the datastore before it takes more."""
 
@@ -60,7 +61,8 @@ class StepOutput:
         """From now on the output comes again from its very beginning. What was not stored is forgotten."""
         with self._lock:
             self._position = stored
-            self._limit = self._limit_bytes
+            self._room = self._limit_bytes
+            self._cut = False
             self._readers = {
                 Stream.STDOUT: _Reader(skip_lines=stored.stdout_lines, skip_open=stored.stdout_open),
                 Stream.STDERR: _Reader(skip_lines=stored.stderr_lines, skip_open=stored.stderr_open),
@@ -118,20 +120,19 @@ class StepOutput:
             return
         if stream is not Stream.NOTE:
             self._tail = (self._tail + text)[-_TAIL_CHARACTERS:]
-            text = self._readers[stream].skip(text)
-            text = self._within_limit(text)
+            # what an earlier process stored counts, too: the limit is that of the step, whoever reads it
+            kept, self._room = text[: self._room], max(0, self._room - len(text))
+            self._append(stream, self._readers[stream].skip(kept))
+            if len(kept) < len(text) and not self._cut:
+                self._cut = True
+                self._append(Stream.NOTE, _ABOVE_LIMIT)
+        else:
+            self._append(stream, text)
+
+    def _append(self, stream: Stream, text: str) -> None:
         if text:
             self._pending.append((stream, text))
             self._unstored_characters += len(text)
-
-    def _within_limit(self, text: str) -> str:
-        if self._limit < 0:
-            return ""
-        self._limit -= len(text)
-        if self._limit >= 0:
-            return text
-        self._pending.append((Stream.NOTE, "\n[the rest of the output is above the limit and not kept]\n"))
-        return text[: self._limit]
 
     def _hold_open_line(self) -> list[tuple[Stream, str]]:
         """Take the open line off the end of what is pending, unless nothing else is."""

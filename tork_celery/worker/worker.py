@@ -1,5 +1,6 @@
 """Runs one step of a task, from the claim to the stored outcome."""
 
+import itertools
 import threading
 from collections.abc import Callable
 from enum import Enum
@@ -12,7 +13,7 @@ from tork_celery.dispatch.dispatcher import Dispatcher
 from tork_celery.domain import flow
 from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable, StepFailed
 from tork_celery.domain.model import StepRef, Task
-from tork_celery.domain.states import TaskState
+from tork_celery.domain.states import Outcome, TaskState
 from tork_celery.runtime.protocol import Left, Runtime
 from tork_celery.store import Database, jobs, logs, tasks
 from tork_celery.worker.active import ActiveStep, ActiveSteps, Ended
@@ -140,16 +141,19 @@ class Worker:
                 raise
             if step.ended is Ended.RELEASED:
                 return self._give_back(step)
-            recorded = self._patiently(lambda: self._record(task, step, outcome))
+            tries = itertools.count()
+            recorded = self._patiently(lambda: self._record(task, step, outcome, again=next(tries) > 0))
         return self._follow_up(task, ref, outcome, recorded=recorded)
 
-    def _record(self, task: Task, step: ActiveStep, outcome: StepOutcome) -> bool:
+    def _record(self, task: Task, step: ActiveStep, outcome: StepOutcome, *, again: bool) -> bool:
         """Store the outcome and the last of the output together; False when the task is not ours any more."""
         with step.output.storing:
             with self.database.transaction() as tx:
                 ours = self._record_outcome(tx, task, step.ref, outcome)
                 if ours:
                     logs.add(tx, job_id=task.job_id, ref=step.ref, parts=step.output.take(final=True))
+                elif again:
+                    ours = self._was_recorded(tx, step.ref, outcome)
             if ours:
                 step.output.stored()
         if not ours:  # a cancelled task's output is kept to its end
@@ -161,6 +165,15 @@ class Worker:
             return tasks.fail_step(tx, ref, node=self.node, error=outcome.error)
         last = ref.step + 1 == len(task.definition.steps)
         return tasks.finish_step(tx, ref, node=self.node, result=outcome.result, last=last)
+
+    def _was_recorded(self, tx: Connection, ref: StepRef, outcome: StepOutcome) -> bool:
+        """Whether an earlier try was committed without our hearing of it."""
+        task = tasks.get(tx, ref.task_id)
+        if task is None or (task.delivery, task.node) != (ref.delivery, self.node):
+            return False
+        if outcome.error is not None:
+            return task.outcome is Outcome.FAILED and task.error == outcome.error
+        return task.step == ref.step + 1
 
     def _follow_up(self, task: Task, ref: StepRef, outcome: StepOutcome, *, recorded: bool) -> Verdict:
         self.runtime.discard(ref)
