@@ -125,7 +125,9 @@ def test_exceeding_the_memory_limit_kills_and_says_so(runtime: DockerRuntime, st
         steps.step(script, limits=Limits(memory="16m", cpus="0.5")), Recorder(), started=lambda: None
     )
 
-    assert (ended.code, ended.note) == (137, "exceeded its memory limit of 16m")
+    assert ended.code == 137
+    assert ended.note is not None
+    assert ended.note.endswith("exceeded its memory limit of 16m")  # the engine may not be sure
 
 
 @pytest.mark.parametrize("limits", [Limits(memory="1k"), Limits(cpus="many"), Limits(cpus="5000")])

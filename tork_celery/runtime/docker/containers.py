@@ -86,9 +86,11 @@ def _directories(files: Mapping[str, str], top: str) -> list[PurePosixPath]:
     return sorted(found)
 
 
-def memory_limit(inspected: Mapping[str, Any]) -> str:
-    """The memory limit of a container as a user would write it: 16m."""
+def memory_limit(inspected: Mapping[str, Any]) -> str | None:
+    """The memory limit of a container as a user would write it: 16m. None without a limit."""
     size: int = inspected["HostConfig"]["Memory"]
+    if not size:
+        return None
     for unit in ("", "k", "m", "g"):
         if size % 1024 or unit == "g":
             return f"{size}{unit}"

@@ -206,10 +206,14 @@ class DockerRuntime:
         return StepExit(code=code, output=self._exchange.output(ref), note=note)
 
     def _why_killed(self, ref: StepRef) -> str | None:
+        """What the engine knows of it. It misses the kernel's word of a lack of memory now and then, when a
+        container ends at the same time; who else would kill a container that has a limit is not known."""
         container = self._api.inspect(self._names.container(ref))
-        if container is None or not container["State"]["OOMKilled"]:
+        if container is None or not (limit := memory_limit(container)):
             return None
-        return f"exceeded its memory limit of {memory_limit(container)}"
+        if container["State"]["OOMKilled"]:
+            return f"exceeded its memory limit of {limit}"
+        return f"killed, most likely since it exceeded its memory limit of {limit}"
 
     def _end(self, ref: StepRef, grace_s: float) -> None:
         if grace_s <= 0:
