@@ -10,8 +10,9 @@ from domain.samples import task_definition
 from flask.testing import FlaskClient
 from store.stores import CuttableDatabase, change, job_now, store_job, task_now
 
+from tork_celery.domain.definition import StepDefinition
 from tork_celery.domain.logs import LogPart, LogPosition
-from tork_celery.domain.model import StepDefinition, Task
+from tork_celery.domain.model import Task
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.services.advance import advance
 from tork_celery.services.coordinator import Coordinator

@@ -4,7 +4,8 @@ import itertools
 from typing import Any
 
 from tork_celery.domain import flow
-from tork_celery.domain.model import JobDefinition, StepDefinition, Task, TaskDefinition
+from tork_celery.domain.definition import JobDefinition, StepDefinition, TaskDefinition
+from tork_celery.domain.model import Task
 from tork_celery.domain.states import TaskState
 
 _numbers = itertools.count(1)

@@ -11,7 +11,8 @@ from typing import Any
 
 import docker
 
-from tork_celery.domain.model import Limits, Mount, StepDefinition, StepRef
+from tork_celery.domain.definition import Limits, Mount, StepDefinition
+from tork_celery.domain.model import StepRef
 from tork_celery.runtime.protocol import Runtime, StepExit, StepRun, Stream
 
 PATIENCE_S = 30.0

@@ -8,8 +8,9 @@ import pytest
 from runtime_contract import RuntimeContract
 from steps_at_work import PATIENCE_S, Recorder, Steps, inspect, is_there, start, until
 
+from tork_celery.domain.definition import Limits, Mount
 from tork_celery.domain.errors import EngineUnavailable, StepFailed
-from tork_celery.domain.model import Limits, Mount, StepRef
+from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker import DockerRuntime
 from tork_celery.runtime.protocol import Stream
 

@@ -11,8 +11,8 @@ import pytest
 from runtime_contract import RuntimeContract
 from steps_at_work import PATIENCE_S, Recorder, Steps, is_alive, start, until
 
+from tork_celery.domain.definition import Limits, Mount
 from tork_celery.domain.errors import ConfigurationError, StepFailed
-from tork_celery.domain.model import Limits, Mount
 from tork_celery.runtime.shell import ShellRuntime
 
 ENVIRON = {"PATH": os.environ["PATH"], "HOME": "/somewhere", "TORK_BROKER_URL": "redis://:secret@broker"}
@@ -156,7 +156,8 @@ def test_killing_the_worker_kills_the_script_and_its_descendants(tmp_path: Path)
     worker = textwrap.dedent("""
         import os, sys
         from pathlib import Path
-        from tork_celery.domain.model import StepDefinition, StepRef
+        from tork_celery.domain.definition import StepDefinition
+from tork_celery.domain.model import StepRef
         from tork_celery.runtime.protocol import StepRun
         from tork_celery.runtime.shell import ShellRuntime
 

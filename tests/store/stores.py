@@ -12,9 +12,10 @@ import pytest
 from domain.samples import submission
 from sqlalchemy import Connection
 
+from tork_celery.domain.definition import TaskDefinition
 from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.domain.logs import LogPart
-from tork_celery.domain.model import Job, Task, TaskDefinition
+from tork_celery.domain.model import Job, Task
 from tork_celery.store import Database, jobs, logs, schema, tasks
 from tork_celery.store.tables import metadata
 

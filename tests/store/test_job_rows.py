@@ -5,7 +5,7 @@ from dataclasses import replace
 from domain.samples import submission, task_definition
 from store.stores import change, job_now, store_job, store_task, task_now, tasks_of
 
-from tork_celery.domain.model import Limits, Mount, StepDefinition
+from tork_celery.domain.definition import Limits, Mount, StepDefinition
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.store import Database, jobs, tasks
 

@@ -10,8 +10,9 @@ from store.stores import CuttableDatabase, job_now, store_task, task_now, text_o
 from worker.fakes import Call, FakeRuntime, hold, succeed
 from worker.threads import at_work
 
+from tork_celery.domain.definition import Limits, Mount, StepDefinition
 from tork_celery.domain.errors import StepFailed
-from tork_celery.domain.model import Limits, Mount, StepDefinition, StepRef
+from tork_celery.domain.model import StepRef
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.runtime.protocol import StepExit, Stream
 from tork_celery.worker.worker import Verdict, Worker

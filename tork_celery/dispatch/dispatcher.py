@@ -50,7 +50,7 @@ class Dispatcher:
         rest for its own queue; a task that was begun goes to the queue of the node that has it."""
         begun = task.state is TaskState.RUNNING and task.node
         queue = queues.of_node(task.node) if begun and task.node else task.queue
-        priority = MAX_PRIORITY if begun else task.definition.priority
+        priority = MAX_PRIORITY if begun else task.priority
         steps = [
             self._step(task, step).set(queue=queue, priority=self._priority(priority))
             for step in range(task.step, len(task.definition.steps))

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from tork_celery.domain import retry as backoff
+from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.errors import WrongState
-from tork_celery.domain.model import Job, JobDefinition, Task
+from tork_celery.domain.model import Job, Task
 from tork_celery.domain.states import JobState, Outcome, TaskState
 
 MAX_LOSSES = 5

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
-from tork_celery.domain.model import Limits, Mount, StepDefinition, StepRef
+from tork_celery.domain.definition import Limits, Mount, StepDefinition
+from tork_celery.domain.model import StepRef
 
 MAX_RESULT_BYTES = 64 * 1024
 

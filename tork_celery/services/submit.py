@@ -1,7 +1,8 @@
 """Jobs come in."""
 
 from tork_celery.domain import flow
-from tork_celery.domain.model import Job, JobDefinition, Task
+from tork_celery.domain.definition import JobDefinition
+from tork_celery.domain.model import Job, Task
 from tork_celery.services.coordinator import Coordinator, publish
 from tork_celery.store import jobs, tasks
 

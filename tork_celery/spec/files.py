@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple, cast
 
 from marshmallow import ValidationError
 
+from tork_celery.domain.definition import JobDefinition, TaskDefinition
 from tork_celery.domain.errors import InvalidInput
-from tork_celery.domain.model import JobDefinition, TaskDefinition
 from tork_celery.spec.bodies import BODY_LIMIT_BYTES, read
 from tork_celery.spec.faults import faults_in
 from tork_celery.spec.jobs import JobSchema

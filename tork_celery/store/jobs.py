@@ -1,12 +1,14 @@
 """Jobs in the datastore."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.document import decode, encode
-from tork_celery.domain.model import Job, JobDefinition
+from tork_celery.domain.model import Job
 from tork_celery.domain.states import JobState
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import jobs, tasks
@@ -67,7 +69,11 @@ def _values(job: Job) -> dict[str, Any]:
         "id": job.id,
         "name": job.definition.name,
         "state": job.state,
-        "definition": encode(job.definition),
+        "definition": encode(replace(job.definition, secrets={})),
+        "secrets": dict(job.definition.secrets),
+        "parent_id": job.parent_id,
+        "created_by": job.created_by,
+        "delete_at": job.delete_at,
         "results": dict(job.results),
         "position": job.position,
         "created_at": job.created_at,
@@ -82,7 +88,10 @@ def _values(job: Job) -> dict[str, Any]:
 def _job(row: Row[Any]) -> Job:
     return Job(
         id=row.id,
-        definition=decode(JobDefinition, row.definition),
+        definition=decode(JobDefinition, row.definition | {"secrets": row.secrets}),
+        parent_id=row.parent_id,
+        created_by=row.created_by,
+        delete_at=row.delete_at,
         state=JobState(row.state),
         created_at=row.created_at,
         position=row.position,

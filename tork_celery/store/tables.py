@@ -38,7 +38,11 @@ jobs = Table(
     Column("name", String(256), nullable=False),
     Column("state", String(16), nullable=False),
     Column("definition", JSON, nullable=False),
+    Column("secrets", JSON, nullable=False, server_default="{}"),  # apart from the definition, which is shown
     Column("results", JSON, nullable=False),
+    Column("parent_id", String(32)),  # of the task that waits for this job
+    Column("created_by", String(256)),
+    Column("delete_at", Double),
     Column("position", Integer, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
@@ -48,6 +52,18 @@ jobs = Table(
     Column("progress", Double, nullable=False),
     sqlite_autoincrement=True,
 )
+Index(
+    "ix_jobs_active",
+    jobs.c.state,
+    sqlite_where=jobs.c.state.in_(("PENDING", "SCHEDULED", "RUNNING")),
+    postgresql_where=jobs.c.state.in_(("PENDING", "SCHEDULED", "RUNNING")),
+)
+Index(
+    "ix_jobs_delete_at",
+    jobs.c.delete_at,
+    sqlite_where=jobs.c.delete_at.is_not(None),
+    postgresql_where=jobs.c.delete_at.is_not(None),
+)
 
 tasks = Table(
     "tasks",
@@ -56,6 +72,13 @@ tasks = Table(
     Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
     Column("job_name", String(256), nullable=False),
     Column("parent_id", String(32)),
+    Column("index", Integer, nullable=False, server_default="0"),  # in its parent
+    Column("scope", JSON, nullable=False, server_default="{}"),
+    Column("size", Integer, nullable=False, server_default="0"),  # of a composite: its children
+    Column("released", Integer, nullable=False, server_default="0"),
+    Column("completions", Integer, nullable=False, server_default="0"),
+    Column("concurrency", Integer, nullable=False, server_default="0"),
+    Column("subjob_id", String(32)),
     Column("first_id", String(32)),  # of the first attempt, on the later ones
     Column("attempts", Integer, nullable=False),
     Column("due_at", Double),  # when a retry may begin
@@ -81,6 +104,7 @@ tasks = Table(
     Column("progress", Double, nullable=False),
     Index(None, "job_id", "position"),
     Index(None, "first_id"),
+    Index(None, "parent_id", "state", "index"),
 )
 Index(
     "ix_tasks_active",  # every sweep and every count of a queue looks only at these, which are few

@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, case, func, insert, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
+from tork_celery.domain.definition import TaskDefinition
 from tork_celery.domain.document import decode, encode
-from tork_celery.domain.model import StepRef, Task, TaskDefinition
+from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.states import ACTIVE, Outcome, TaskState
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import tasks

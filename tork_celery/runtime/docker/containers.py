@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tork_celery.domain.definition import Limits, Mount
 from tork_celery.domain.errors import StepFailed
-from tork_celery.domain.model import Limits, Mount
 from tork_celery.domain.quantities import memory_bytes, nano_cpus
 from tork_celery.runtime.docker.names import Names
 from tork_celery.runtime.exchange import ENTRYPOINT, OUTPUT, PROGRESS, WORKDIR, checked, encoded
