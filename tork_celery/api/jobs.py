@@ -6,8 +6,8 @@ from tork_celery import spec
 from tork_celery.api import documents
 from tork_celery.api.context import Api
 from tork_celery.api.requests import log_page, page, submitted
+from tork_celery.domain import search
 from tork_celery.domain.document import Document
-from tork_celery.domain.errors import Fault, InvalidInput
 from tork_celery.services import control, submit, view
 
 
@@ -26,10 +26,10 @@ def routes(api: Api) -> Blueprint:
 
     @blueprint.get("/jobs")
     def get_jobs() -> Document:
-        if request.args.get("q"):
-            raise InvalidInput(Fault(path="q", message="jobs cannot be searched yet"))
         number, size = page(request)
-        return documents.page(view.job_page(api.coordinator, number=number, size=size), documents.job_summary)
+        wanted = search.parse(request.args.get("q", ""))
+        found = view.job_page(api.coordinator, wanted, number=number, size=size)
+        return documents.page(found, documents.job_summary)
 
     @blueprint.get("/jobs/<job_id>")
     def get_job(job_id: str) -> Document:

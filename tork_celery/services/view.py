@@ -6,11 +6,12 @@ from typing import Generic, TypeVar
 
 from tork_celery.domain.errors import NotFound, Unavailable
 from tork_celery.domain.logs import LogPart
-from tork_celery.domain.model import Job, Task
+from tork_celery.domain.model import Job, ListedJob, Task
 from tork_celery.domain.node import Node, NodeStatus
 from tork_celery.domain.queues import DEFAULT_QUEUE
+from tork_celery.domain.search import Search
 from tork_celery.services.coordinator import Coordinator
-from tork_celery.store import jobs, logs, nodes, tasks
+from tork_celery.store import jobs, logs, nodes, pages, tasks
 
 T = TypeVar("T")
 
@@ -66,10 +67,10 @@ def task(coordinator: Coordinator, task_id: str) -> Task:
     return found
 
 
-def job_page(coordinator: Coordinator, *, number: int, size: int) -> Page[Job]:
-    """Newest first."""
+def job_page(coordinator: Coordinator, search: Search, *, number: int, size: int) -> Page[ListedJob]:
+    """The jobs that are searched for, the newest first."""
     with coordinator.database.reading() as tx:
-        items, total = jobs.page(tx, number=number, size=size)
+        items, total = pages.page(tx, search, number=number, size=size)
     return Page(items=items, number=number, size=size, total_items=total)
 
 

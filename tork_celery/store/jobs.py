@@ -1,32 +1,35 @@
 """Jobs in the datastore."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from tork_celery.domain.definition import JobDefinition
-from tork_celery.domain.document import decode, encode
+from tork_celery.domain.document import Document, decode, encode
 from tork_celery.domain.model import Job
 from tork_celery.domain.states import JobState
 from tork_celery.store.database import datastore_now
-from tork_celery.store.tables import jobs, tasks
+from tork_celery.store.tables import job_definitions, jobs, tasks
+
+_stored = select(jobs, job_definitions.c.definition).join(job_definitions)
 
 
 def add(tx: Connection, job: Job) -> None:
     tx.execute(insert(jobs), _values(job))
+    definition = encode(replace(job.definition, secrets={}))
+    tx.execute(insert(job_definitions).values(job_id=job.id, definition=definition))
 
 
 def get(tx: Connection, job_id: str) -> Job | None:
-    row = tx.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+    row = tx.execute(_stored.where(jobs.c.id == job_id)).one_or_none()
     return None if row is None else _job(row)
 
 
 def lock_of_task(tx: Connection, task_id: str) -> Job | None:
     """The job of a task. Nobody else may change its row until this transaction ends."""
     job_id = select(tasks.c.job_id).where(tasks.c.id == task_id).scalar_subquery()
-    row = tx.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
+    row = tx.execute(_stored.where(jobs.c.id == job_id).with_for_update(of=jobs)).one_or_none()
     return None if row is None else _job(row)
 
 
@@ -45,19 +48,13 @@ def begin(tx: Connection, job_id: str) -> None:
 
 def lock(tx: Connection, job_id: str) -> Job | None:
     """The job, whose row nobody else may change until this transaction ends."""
-    row = tx.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
+    row = tx.execute(_stored.where(jobs.c.id == job_id).with_for_update(of=jobs)).one_or_none()
     return None if row is None else _job(row)
 
 
 def remove(tx: Connection, job_id: str) -> None:
     """The job goes, with its tasks and logs."""
     tx.execute(delete(jobs).where(jobs.c.id == job_id))
-
-
-def page(tx: Connection, *, number: int, size: int) -> tuple[Sequence[Job], int]:
-    """One page, newest first, `number` from 1; and how many jobs there are in all."""
-    rows = tx.execute(select(jobs).order_by(jobs.c.seq.desc()).limit(size).offset((number - 1) * size)).all()
-    return [_job(row) for row in rows], tx.scalar(select(func.count()).select_from(jobs)) or 0
 
 
 def count(tx: Connection, state: JobState) -> int:
@@ -69,7 +66,7 @@ def _values(job: Job) -> dict[str, Any]:
         "id": job.id,
         "name": job.definition.name,
         "state": job.state,
-        "definition": encode(replace(job.definition, secrets={})),
+        "summary": _summary(job),
         "secrets": dict(job.definition.secrets),
         "parent_id": job.parent_id,
         "created_by": job.created_by,
@@ -83,6 +80,20 @@ def _values(job: Job) -> dict[str, Any]:
         "error": job.error,
         "progress": job.progress,
     }
+
+
+def _summary(job: Job) -> Document:
+    """What lists show of a definition; `store.pages` reads it, and triggers read its description and tags."""
+    full = job.definition
+    shown = JobDefinition(
+        name=full.name,
+        tasks=(),
+        description=full.description,
+        tags=full.tags,
+        inputs=full.inputs,
+        schedule=full.schedule,
+    )
+    return encode(shown) | {"taskCount": job.task_count}
 
 
 def _job(row: Row[Any]) -> Job:

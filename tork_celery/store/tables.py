@@ -16,6 +16,8 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    column,
+    table,
 )
 
 metadata = MetaData(
@@ -37,7 +39,7 @@ jobs = Table(
     Column("id", String(32), nullable=False, unique=True),
     Column("name", String(256), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("definition", JSON, nullable=False),
+    Column("summary", JSON, nullable=False),  # of the definition: what lists show
     Column("secrets", JSON, nullable=False, server_default="{}"),  # apart from the definition, which is shown
     Column("results", JSON, nullable=False),
     Column("parent_id", String(32)),  # of the task that waits for this job
@@ -50,13 +52,8 @@ jobs = Table(
     Column("result", Text),
     Column("error", Text),
     Column("progress", Double, nullable=False),
+    Index(None, "state", "seq"),
     sqlite_autoincrement=True,
-)
-Index(
-    "ix_jobs_active",
-    jobs.c.state,
-    sqlite_where=jobs.c.state.in_(("PENDING", "SCHEDULED", "RUNNING")),
-    postgresql_where=jobs.c.state.in_(("PENDING", "SCHEDULED", "RUNNING")),
 )
 Index(
     "ix_jobs_delete_at",
@@ -64,6 +61,42 @@ Index(
     sqlite_where=jobs.c.delete_at.is_not(None),
     postgresql_where=jobs.c.delete_at.is_not(None),
 )
+
+# Apart from the jobs, whose rows change often: SQLite writes a row as a whole.
+job_definitions = Table(
+    "job_definitions",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("definition", JSON, nullable=False),
+)
+
+# The next four are kept by triggers on `jobs`, which migration 0004 makes.
+job_tags = Table(
+    "job_tags",
+    metadata,
+    Column("tag", String(256), primary_key=True),
+    Column("seq", _sequence, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+job_counts = Table(  # how many jobs there are, and how many of a tag or state, in each block of `seq`
+    "job_counts",
+    metadata,
+    Column("term", String(264), primary_key=True),
+    Column("block", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+job_count_changes = Table(  # what is to be added to them: on PostgreSQL nobody waits for a count's row
+    "job_count_changes",
+    metadata,
+    Column("id", _sequence, primary_key=True, autoincrement=True),
+    Column("term", String(264), nullable=False),
+    Column("block", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Index(None, "term"),
+)
+# Not of the metadata: of FTS5 on SQLite, a plain one with a tsvector on PostgreSQL. `rowid` is a job's seq.
+job_texts = table("job_texts", column("rowid", Integer), column("text"))
 
 tasks = Table(
     "tasks",
