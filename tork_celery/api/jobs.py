@@ -5,7 +5,7 @@ from flask import Blueprint, request
 from tork_celery import spec
 from tork_celery.api import documents
 from tork_celery.api.context import Api
-from tork_celery.api.requests import log_page, page, submitted
+from tork_celery.api.requests import log_page, page, searched_text, submitted
 from tork_celery.domain import search
 from tork_celery.domain.document import Document
 from tork_celery.services import control, submit, view
@@ -53,7 +53,8 @@ def routes(api: Api) -> Blueprint:
     @blueprint.get("/jobs/<job_id>/log")
     def get_job_log(job_id: str) -> Document:
         number, size = log_page(request)
-        found = view.job_log(api.coordinator, job_id, number=number, size=size)
+        text = searched_text(request)
+        found = view.job_log(api.coordinator, job_id, number=number, size=size, text=text)
         return documents.page(found, documents.log_part)
 
     return blueprint

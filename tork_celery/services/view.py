@@ -74,20 +74,24 @@ def job_page(coordinator: Coordinator, search: Search, *, number: int, size: int
     return Page(items=items, number=number, size=size, total_items=total)
 
 
-def task_log(coordinator: Coordinator, task_id: str, *, number: int, size: int) -> Page[LogPart]:
-    """The log of a task, its newest part first. Raises NotFound."""
+def task_log(
+    coordinator: Coordinator, task_id: str, *, number: int, size: int, text: str = ""
+) -> Page[LogPart]:
+    """The log of a task, its newest part first; with a `text`, the parts that hold it. Raises NotFound."""
     found = task(coordinator, task_id)
     with coordinator.database.reading() as tx:
-        items, total = logs.page_of_task(tx, found.id, number=number, size=size)
+        items, total = logs.page_of_task(tx, found.id, number=number, size=size, text=text)
     return Page(items=items, number=number, size=size, total_items=total)
 
 
-def job_log(coordinator: Coordinator, job_id: str, *, number: int, size: int) -> Page[LogPart]:
-    """The log of all tasks of a job, its newest part first. Raises NotFound."""
+def job_log(
+    coordinator: Coordinator, job_id: str, *, number: int, size: int, text: str = ""
+) -> Page[LogPart]:
+    """The same for all tasks of a job. Raises NotFound."""
     with coordinator.database.reading() as tx:
         if jobs.get(tx, job_id) is None:
             raise NotFound(f"there is no job {job_id!r}")
-        items, total = logs.page_of_job(tx, job_id, number=number, size=size)
+        items, total = logs.page_of_job(tx, job_id, number=number, size=size, text=text)
     return Page(items=items, number=number, size=size, total_items=total)
 
 
