@@ -9,7 +9,7 @@ from tork_celery.domain.logs import LogPart
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.redaction import redact_document
 from tork_celery.domain.states import JobState, TaskState
-from tork_celery.services.view import NodeView, Page, QueueView
+from tork_celery.services.view import Metrics, NodeView, Page, QueueView
 
 T = TypeVar("T")
 
@@ -101,6 +101,14 @@ def node(view: NodeView) -> Document:
 
 def queue(view: QueueView) -> Document:
     return {"name": view.name, "size": view.size, "subscribers": view.subscribers, "unacked": view.unacked}
+
+
+def metrics(found: Metrics) -> Document:
+    return {
+        "jobs": {"running": found.running_jobs},
+        "tasks": {"running": sum(found.running_tasks.values())},
+        "nodes": {"online": found.online_nodes, "cpuPercent": found.cpu_percent},
+    }
 
 
 def page(found: Page[T], item: Callable[[T], Document]) -> Document:

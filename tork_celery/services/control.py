@@ -2,9 +2,10 @@
 
 import structlog
 
-from tork_celery.domain import flow
-from tork_celery.domain.errors import BrokerUnavailable, NotFound, WrongState
+from tork_celery.domain import flow, queues
+from tork_celery.domain.errors import BrokerUnavailable, Fault, InvalidInput, NotFound, WrongState
 from tork_celery.domain.model import Task
+from tork_celery.services import view
 from tork_celery.services.coordinator import Coordinator, apply, publish
 from tork_celery.store import jobs, tasks
 
@@ -54,6 +55,17 @@ def delete(coordinator: Coordinator, job_id: str) -> None:
         if not job.state.ended:
             raise WrongState(f"the job is {job.state}; only one that has ended can be deleted")
         jobs.remove(tx, job_id)
+
+
+def empty_queue(coordinator: Coordinator, name: str) -> None:
+    """Remove the messages of a queue. Its tasks stay: the sweep sends those that wait again. Raises NotFound,
+    InvalidInput, BrokerUnavailable."""
+    view.queue(coordinator, name)
+    try:
+        queues.check(name)
+    except ValueError as error:
+        raise InvalidInput(Fault(path="name", message=str(error))) from None
+    coordinator.dispatcher.purge(name)
 
 
 def _stop(coordinator: Coordinator, task: Task) -> None:
