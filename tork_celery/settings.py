@@ -33,6 +33,7 @@ class Settings:
     pull_timeout_s: float = 900.0
     log_limit_bytes: int = 256 * 1024 * 1024
     body_limit_bytes: int = 4 * 1024 * 1024
+    keep_jobs_s: float | None = None
     broker_visibility_timeout_s: float = 3600.0
     log_level: str = "INFO"
 
@@ -108,6 +109,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "pull_timeout_s": _positive_duration,
     "log_limit_bytes": quantities.size_bytes,
     "body_limit_bytes": quantities.size_bytes,
+    "keep_jobs_s": _positive_duration,
     "broker_visibility_timeout_s": _positive_duration,
     "log_level": _level,
 }

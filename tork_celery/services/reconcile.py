@@ -8,6 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from tork_celery.domain import flow, queues
+from tork_celery.services import housekeeping
 from tork_celery.services.advance import advance
 from tork_celery.services.coordinator import Coordinator, publish
 from tork_celery.store import nodes, tasks
@@ -49,6 +50,7 @@ class Reconciler:
             self._redeliver_lost()
         self._advance_ended()
         self._republish_waiting()
+        housekeeping.tidy(self._coordinator)
         with self._coordinator.database.transaction() as tx:
             nodes.forget(tx, after_s=_FORGET_NODES_S)
 

@@ -53,6 +53,7 @@ jobs = Table(
     Column("error", Text),
     Column("progress", Double, nullable=False),
     Index(None, "state", "seq"),
+    Index(None, "ended_at"),
     sqlite_autoincrement=True,
 )
 Index(
