@@ -1,62 +1,61 @@
 """What the API answers: domain objects as JSON, camelCase, empty fields left out, nothing secret shown."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from tork_celery.domain.document import Document, encode
 from tork_celery.domain.logs import LogPart
 from tork_celery.domain.model import Job, Task
-from tork_celery.domain.redaction import redact_document
+from tork_celery.domain.redaction import masking, redacted, secrets_of_job, secrets_of_task
 from tork_celery.domain.states import JobState, TaskState
 from tork_celery.services.view import NodeView, Page, QueueView
 
 T = TypeVar("T")
+
+_OF_A_WHOLE_JOB = ("output", "defaults", "webhooks", "permissions", "autoDelete", "secrets")
 
 OK: Document = {"status": "OK"}
 """The answer to what was done and has nothing to show."""
 
 
 def job_summary(job: Job) -> Document:
-    return _without_empty(
-        {
-            "id": job.id,
-            "name": job.definition.name,
-            "description": job.definition.description,
-            "tags": list(job.definition.tags),
-            "state": job.state,
-            "createdAt": _time(job.created_at),
-            "startedAt": _time(job.started_at),
-            "completedAt": _time(job.ended_at) if job.state is JobState.COMPLETED else None,
-            "failedAt": _time(job.ended_at) if job.state is JobState.FAILED else None,
-            "taskCount": job.task_count,
-            "result": job.result,
-            "error": job.error,
-            "progress": job.progress,
-        }
-    ) | {"position": job.position}
+    mask = masking(secrets_of_job(job.definition))
+    return cast(Document, redacted(_job_summary(job), mask))
 
 
 def job(found: Job, execution: Sequence[Task]) -> Document:
-    return job_summary(found) | {
-        "tasks": [redact_document(encode(definition)) for definition in found.definition.tasks],
-        "execution": [task(run) for run in execution],
-        "context": {"job": {"id": found.id, "name": found.definition.name}, "tasks": dict(found.results)},
+    secrets = secrets_of_job(found.definition)
+    definition = encode(found.definition)
+    whole = _job_summary(found) | {
+        "tasks": definition["tasks"],
+        "context": {
+            "job": {"id": found.id, "name": found.definition.name},
+            "inputs": dict(found.definition.inputs),
+            "secrets": dict(found.definition.secrets),
+            "tasks": dict(found.results),
+        },
+        **{key: definition[key] for key in _OF_A_WHOLE_JOB if key in definition},
+        **_without_empty({"deleteAt": _time(found.delete_at)}),
     }
+    document: Document = redacted(whole, masking(secrets))
+    return document | {"execution": [task(run, secrets) for run in execution]}
 
 
-def task(found: Task) -> Document:
-    definition: Document = redact_document(encode(found.definition))
+def task(found: Task, job_secrets: Collection[str]) -> Document:
+    """`job_secrets` are the values of its job that are not to be shown."""
+    definition: Document = encode(found.definition)
     if "retry" in definition:
         definition["retry"] |= {"attempts": found.attempts}
-    return definition | _without_empty(
+    definition |= _composite(found, definition)
+    document = definition | _without_empty(
         {
             "id": found.id,
             "jobId": found.job_id,
             "parentId": found.parent_id,
             "position": found.position,
             "state": found.state,
-            "queue": found.queue,
+            "queue": None if found.definition.is_composite else found.queue,
             "createdAt": _time(found.created_at),
             "scheduledAt": _time(found.scheduled_at),
             "startedAt": _time(found.started_at),
@@ -69,6 +68,43 @@ def task(found: Task) -> Document:
             "progress": found.progress,
         }
     )
+    return cast(Document, redacted(document, masking({*job_secrets, *secrets_of_task(found.definition)})))
+
+
+def _composite(found: Task, definition: Document) -> Document:
+    """Where a composite stands, beside what it is made of."""
+    if "parallel" in definition:
+        return {"parallel": definition["parallel"] | {"completions": found.completions}}
+    if "each" in definition:
+        return {"each": definition["each"] | {"size": found.size, "completions": found.completions}}
+    if "subjob" in definition:
+        return {"subjob": definition["subjob"] | _without_empty({"id": found.subjob_id})}
+    return {}
+
+
+def _job_summary(job: Job) -> Document:
+    definition = job.definition
+    return _without_empty(
+        {
+            "id": job.id,
+            "createdBy": job.created_by,
+            "parentId": job.parent_id,
+            "inputs": dict(definition.inputs),
+            "name": definition.name,
+            "description": definition.description,
+            "tags": list(definition.tags),
+            "state": job.state,
+            "createdAt": _time(job.created_at),
+            "startedAt": _time(job.started_at),
+            "completedAt": _time(job.ended_at) if job.state is JobState.COMPLETED else None,
+            "failedAt": _time(job.ended_at) if job.state is JobState.FAILED else None,
+            "taskCount": job.task_count,
+            "result": job.result,
+            "error": job.error,
+            "progress": job.progress,
+            "schedule": encode(definition.schedule) if definition.schedule else None,
+        }
+    ) | {"position": job.position}
 
 
 def log_part(part: LogPart) -> Document:
