@@ -76,7 +76,8 @@ def _composite(found: Task, definition: Document) -> Document:
     if "parallel" in definition:
         return {"parallel": definition["parallel"] | {"completions": found.completions}}
     if "each" in definition:
-        return {"each": definition["each"] | {"size": found.size, "completions": found.completions}}
+        counters = {"size": found.size, "completions": found.completions, "index": found.released}
+        return {"each": definition["each"] | counters}
     if "subjob" in definition:
         return {"subjob": definition["subjob"] | _without_empty({"id": found.subjob_id})}
     return {}
