@@ -83,6 +83,17 @@ def test_every_field_that_may_be_a_template_is_evaluated() -> None:
     assert found.run == "{{ inputs.a }}", "a script is never a template"
 
 
+def test_a_secret_in_a_name_is_masked() -> None:
+    done = run(
+        leaf("a {{ secrets.s }}", pre=1, env={"A": "{{ secrets.s }}"}),
+        TaskDefinition(name="{{ secrets.s }}", subjob=Subjob(name="{{ secrets.s }}", tasks=(leaf(),))),
+        secrets={"s": "hunter2"},
+    )
+    assert set(done.states()) == {"a [REDACTED]", "[REDACTED]", "leaf"}
+    assert [job.definition.name for job in done.jobs.values()] == ["a job", "[REDACTED]"]
+    assert done.named("a [REDACTED]")[0].definition.env == {"A": "hunter2"}
+
+
 @pytest.mark.parametrize(
     ("values", "error"),
     [

@@ -255,7 +255,10 @@ class Course:
         fresh = self._fresh.setdefault(parent.id, deque())
         if not fresh:
             taken = self._taken.get(parent.id, 0)  # stored as CREATED still, but not any more in this plan
-            room = min(self._places + 1, parent.concurrency or CHILDREN_AT_ONCE)
+            busy = parent.released - parent.completions
+            room = min(
+                self._places + 1, parent.concurrency - busy if parent.concurrency else CHILDREN_AT_ONCE
+            )
             fresh.extend(self._relatives.waiting(parent.id, taken + room)[taken:])
             self._taken[parent.id] = taken + len(fresh)
         return fresh.popleft()

@@ -24,6 +24,7 @@ from tork_celery.domain.errors import EvaluationFailed
 from tork_celery.domain.expr.kinds import kind_of
 from tork_celery.domain.model import Job
 from tork_celery.domain.names import check_var
+from tork_celery.domain.redaction import masking
 
 MOST_ITEMS = 100_000
 """A longer list is refused by `each`: every item is a row of its own."""
@@ -56,7 +57,7 @@ def dispatched(definition: TaskDefinition, defaults: Defaults | None, names: Con
     stays as it is until its own turn."""
     texts = _Texts(names)
     if definition.is_composite:
-        name = texts.one("name", definition.name)
+        name = texts.label("name", definition.name)
         return replace(definition, name=name, var=texts.one("var", definition.var, check_var))
     definition = _step(_with_defaults(definition, defaults), texts)
     return replace(
@@ -85,7 +86,7 @@ def subjob(definition: Subjob, names: Context) -> JobDefinition:
     """The job that a task starts, which sees nothing of its parent but what it is given."""
     texts = _Texts(names)
     return JobDefinition(
-        name=texts.one("subjob.name", definition.name) or definition.name,
+        name=texts.label("subjob.name", definition.name) or definition.name,
         description=definition.description,
         tasks=definition.tasks,
         inputs=texts.named("subjob.inputs", definition.inputs),
@@ -121,6 +122,14 @@ class _Texts:
             raise EvaluationFailed(f"{path}: {error}") from error
         return rendered
 
+    def label(self, path: str, text: str | None) -> str | None:
+        """The same for a name, which is shown in many places: a secret in it is masked."""
+        rendered = self.one(path, text)
+        if rendered is None or rendered == text:
+            return text
+        secrets = self.names.get("secrets")
+        return masking(secrets.values())(rendered) if isinstance(secrets, Mapping) else rendered
+
     def many(self, path: str, texts: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(self.one(f"{path}[{n}]", text) or "" for n, text in enumerate(texts))
 
@@ -149,7 +158,7 @@ def _value(path: str, text: str, names: Context) -> object:
 def _step(step: S, texts: _Texts, path: str = "") -> S:
     return replace(
         step,
-        name=texts.one(f"{path}name", step.name),
+        name=texts.label(f"{path}name", step.name),
         image=texts.one(f"{path}image", step.image),
         cmd=texts.many(f"{path}cmd", step.cmd),
         env=texts.named(f"{path}env", step.env),

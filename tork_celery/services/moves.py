@@ -1,7 +1,7 @@
 """How a plan is carried out: stored in one transaction, and once that is committed, what follows from it."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -90,18 +90,25 @@ def follow_up(coordinator: Coordinator, stored: Stored) -> None:
         for task in stored.stopped:
             _stop(coordinator, task)
         todo.extend(Stored(plan=subjob, now=stored.now) for subjob in stored.plan.subjobs)
-        todo.extend(_what_follows(coordinator, stored.plan))
+        _fill_later(coordinator, stored.plan.unfilled)
+        job = stored.plan.job
+        if job.state.ended and job.parent_id:
+            todo.extend(_parent_finished(coordinator, job.parent_id))
 
 
 def fill(coordinator: Coordinator, parent_id: str) -> None:
-    """Give children of a composite their turn, as many as have room."""
-    if (stored := _filled(coordinator, parent_id)) is not None:
-        follow_up(coordinator, stored)
+    """Give children of a composite their turn, as many as have room and fit into one transaction."""
+
+    def decide(job: Job, relatives: StoredRelatives, now: float) -> Plan | None:
+        parent = relatives.task(parent_id)
+        return flow.fill(job, parent, relatives, now=now, new_id=coordinator.new_id)
+
+    move(coordinator, lambda tx: jobs.lock_of_task(tx, parent_id), decide)
 
 
 def finish_parent(coordinator: Coordinator, task_id: str) -> None:
     """The job that a task waits for has ended: the job of that task goes on."""
-    if (stored := _parent_finished(coordinator, task_id)) is not None:
+    for stored in _parent_finished(coordinator, task_id):
         follow_up(coordinator, stored)
 
 
@@ -148,25 +155,16 @@ def _stop(coordinator: Coordinator, task: Task) -> None:
             log.warning("task.cancel_not_sent", task_id=task.id, reason=str(error))
 
 
-def _what_follows(coordinator: Coordinator, plan: Plan) -> Iterator[Stored]:
-    for parent_id in plan.unfilled:
-        if (stored := _filled(coordinator, parent_id)) is not None:
-            yield stored
-    if plan.job.state.ended and plan.job.parent_id:
-        stored = _parent_finished(coordinator, plan.job.parent_id)
-        if stored is not None:
-            yield stored
+def _fill_later(coordinator: Coordinator, parents: Iterable[str]) -> None:
+    """By a message each, so that other transactions have their turn in between."""
+    try:
+        for parent_id in parents:
+            coordinator.dispatcher.fill(parent_id)
+    except BrokerUnavailable as error:
+        log.warning("task.not_filled", reason=str(error))
 
 
-def _filled(coordinator: Coordinator, parent_id: str) -> Stored | None:
-    def decide(job: Job, relatives: StoredRelatives, now: float) -> Plan | None:
-        parent = relatives.task(parent_id)
-        return flow.fill(job, parent, relatives, now=now, new_id=coordinator.new_id)
-
-    return _decided(coordinator, lambda tx: jobs.lock_of_task(tx, parent_id), decide)
-
-
-def _parent_finished(coordinator: Coordinator, task_id: str) -> Stored | None:
+def _parent_finished(coordinator: Coordinator, task_id: str) -> list[Stored]:
     def decide(job: Job, relatives: StoredRelatives, now: float) -> Plan | None:
         task = relatives.task(task_id)
         subjob = jobs.get(relatives.tx, task.subjob_id) if task.subjob_id else None
@@ -174,7 +172,8 @@ def _parent_finished(coordinator: Coordinator, task_id: str) -> Stored | None:
             return None
         return flow.subjob_ended(job, task, subjob, relatives, now=now, new_id=coordinator.new_id)
 
-    return _decided(coordinator, lambda tx: jobs.lock_of_task(tx, task_id), decide)
+    stored = _decided(coordinator, lambda tx: jobs.lock_of_task(tx, task_id), decide)
+    return [] if stored is None else [stored]
 
 
 def _decided(coordinator: Coordinator, lock: Lock, decide: Decision) -> Stored | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, func, insert, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain.definition import TaskDefinition
@@ -19,6 +19,9 @@ from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import tasks
 
 _PLAIN = tuple(f.name for f in fields(Task) if f.name not in ("definition", "state", "outcome"))
+
+
+_SAVE = update(tasks).where(tasks.c.id == bindparam("row_id"))
 
 
 def add(tx: Connection, new: Sequence[Task]) -> None:
@@ -72,8 +75,8 @@ def of_job(tx: Connection, job_id: str) -> list[Task]:
 
 
 def save(tx: Connection, changed: Sequence[Task]) -> None:
-    for task in changed:
-        tx.execute(update(tasks).where(tasks.c.id == task.id), _values(task))
+    if changed:
+        tx.execute(_SAVE, [{"row_id": task.id, **_values(task)} for task in changed])
 
 
 def mark_sent(tx: Connection, task_ids: Sequence[str]) -> None:
