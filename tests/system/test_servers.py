@@ -19,6 +19,8 @@ pytestmark = pytest.mark.servers
 IMAGE = "busybox:stable"
 QUEUES = ["default", "other", "single"]
 TASKS = 20
+JOBS = 6
+TASKS_OF_A_JOB = 4
 SLOW = {"name": "slow", "image": IMAGE, "run": "for i in $(seq 1 4); do echo line $i; sleep 1; done"}
 ALL_LINES = "".join(f"line {number}\n" for number in range(1, 5))
 
@@ -142,6 +144,33 @@ def test_a_datastore_that_restarts_is_waited_for(system: System, engine: docker.
     assert seen.count["t"] == 1
 
 
+def test_a_datastore_that_restarts_under_three_coordinators_and_beats(
+    system: System, engine: docker.DockerClient
+) -> None:
+    """Nothing is lost, and nothing doubled."""
+    installation = system.installation
+    beside = ["second@more", "third@more", "worker@more"]
+    try:
+        for name in beside[:2]:
+            installation.worker("control", 2, "--beat", name=name)
+        installation.worker("default", 2, name=beside[2])
+        eventually(lambda: set(beside) <= _nodes_up(system), within_s=60)
+        with visits(engine) as seen:
+            posted = [_post_job(system, f"j{number}", seen.script) for number in range(JOBS)]
+            eventually(lambda: len(seen.count) > JOBS)
+            system.pair.datastore.stop()
+            system.pair.datastore.start()
+            eventually(lambda: requests.get(f"{installation.url}/health", timeout=10).ok)
+            ended = [installation.ended_job(job_id, within_s=120) for job_id in posted]
+    finally:
+        installation.dismiss_workers()
+    assert Counter(job["state"] for job in ended) == {"COMPLETED": JOBS}
+    runs = [task for job in ended for task in job["execution"]]
+    assert Counter(task["name"] for task in runs) == seen.count == dict.fromkeys(seen.count, 1)
+    assert len(runs) == JOBS * TASKS_OF_A_JOB
+    assert not [task for task in runs if "redelivered" in task]
+
+
 @pytest.mark.parametrize("system", ["rabbitmq+postgresql"], indirect=True)
 def test_a_task_that_outlives_the_consumer_timeout_runs_once(
     system: System, engine: docker.DockerClient
@@ -164,6 +193,17 @@ def _post_many(system: System, script: Any) -> dict[str, str]:
         )["id"]
         for name, queue in zip((f"t{number}" for number in range(TASKS)), cycle(QUEUES[:2]), strict=False)
     }
+
+
+def _post_job(system: System, name: str, script: Any) -> str:
+    """The id of a job whose tasks run one after another."""
+    names = [f"{name}-{number}" for number in range(TASKS_OF_A_JOB)]
+    tasks = [{"name": name, "image": IMAGE, "run": f"{script(name)}; sleep 0.5"} for name in names]
+    return str(system.installation.post("/jobs", {"name": name, "tasks": tasks})["id"])
+
+
+def _nodes_up(system: System) -> set[str]:
+    return {node["name"] for node in system.installation.get("/nodes") if node["status"] == "UP"}
 
 
 def _all_complete(system: System, posted: dict[str, str]) -> None:
