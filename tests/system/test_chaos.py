@@ -19,10 +19,12 @@ from typing import Any
 
 import docker
 import psutil
+import pytest
 import redis
 import requests
 from eventually import eventually
 from system.installation import Installation, installed
+from system.private_engine import copy_image, may_run, private_engine
 from system.visits import Visits, visits
 
 IMAGE = "busybox:stable"
@@ -156,6 +158,29 @@ def test_a_datastore_that_takes_no_writes_under_load_is_waited_for(
         _all_run_once(installation, seen, posted)
 
 
+@pytest.mark.skipif(not may_run(), reason="needs root, dockerd and ip for an engine of its own")
+def test_an_engine_that_is_away_under_load_uses_up_no_attempt(
+    engine: docker.DockerClient, tmp_path: Path
+) -> None:
+    """What it took with it when it stopped, two steps at the most, runs again."""
+    with private_engine() as server, closing(docker.DockerClient(base_url=server.url)) as private:
+        copy_image(IMAGE, source=engine, target=private)
+        environment = {"TORK_DOCKER_URL": server.url}
+        with (
+            visits(private) as seen,
+            installed(tmp_path / "data", "--queue", "default:2", environment=environment) as installation,
+        ):
+            posted = _post(installation, seen, TASKS // 4, work="sleep 1")
+            eventually(lambda: len(seen.count) > 2)
+            server.stop()
+            _last_until(time.monotonic() + OUTAGE_S)
+            server.start()
+            _all_completed(installation, posted)  # none may be tried again, so that none has failed
+            eventually(lambda: not private.containers.list(all=True))
+    assert set(seen.count) == set(posted)
+    assert seen.count.total() <= len(posted) + 2
+
+
 def test_a_message_that_comes_again_while_its_step_runs_does_not_run_it_again(
     engine: docker.DockerClient, tmp_path: Path
 ) -> None:
@@ -181,11 +206,15 @@ def _post(
 
 
 def _all_run_once(installation: Installation, seen: Visits, posted: dict[str, str]) -> None:
-    for task_id in posted.values():
-        ended = installation.ended_task(task_id, within_s=BEYOND_THE_WORK_S + 2 * len(posted))
-        assert ended["state"] == "COMPLETED"
-        assert "redelivered" not in ended
+    _all_completed(installation, posted)
     assert seen.count == dict.fromkeys(posted, 1)
+
+
+def _all_completed(installation: Installation, posted: dict[str, str]) -> None:
+    """Each by its first delivery."""
+    within_s = BEYOND_THE_WORK_S + 2 * len(posted)
+    ended = [installation.ended_task(task_id, within_s=within_s) for task_id in posted.values()]
+    assert not [task for task in ended if task["state"] != "COMPLETED" or "redelivered" in task]
 
 
 def _all_ended(installation: Installation) -> bool:
