@@ -8,13 +8,11 @@ import docker
 import psutil
 import pytest
 from eventually import eventually
-from servers.datastores import a_database, postgresql_server
+from servers.datastores import a_database
 from system.installation import Installation, installed
 from system.visits import Visits, visits
 
 from scripts import servers
-
-__all__ = ["postgresql_server"]
 
 IMAGE = "busybox:stable"
 BROKERS = {"redis": servers.redis, "rabbitmq": servers.rabbitmq}
