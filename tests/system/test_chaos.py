@@ -125,7 +125,7 @@ def test_a_broker_that_is_away_under_load_keeps_nobody_from_posting(
     engine: docker.DockerClient, tmp_path: Path
 ) -> None:
     with visits(engine) as seen, installed(tmp_path / "data", "--queue", "default:2") as installation:
-        before = _post(installation, seen, TASKS // 4, work="sleep 1")
+        before = _post(installation, seen, TASKS // 5, work="sleep 0.5")
         eventually(lambda: len(seen.count) > 2)
         with _broker_away(installation):
             begun = time.monotonic()
@@ -145,7 +145,7 @@ def test_a_datastore_that_takes_no_writes_under_load_is_waited_for(
 ) -> None:
     """SQLite cannot be stopped: it is locked. A server is, in test_servers.py."""
     with visits(engine) as seen, installed(tmp_path / "data", "--queue", "default:2") as installation:
-        posted = _post(installation, seen, TASKS // 4, work="sleep 1")
+        posted = _post(installation, seen, TASKS // 5, work="sleep 0.5")
         eventually(lambda: len(seen.count) > 2)
         begun = time.monotonic()
         with closing(sqlite3.connect(tmp_path / "data" / "tork.db", isolation_level=None)) as datastore:
@@ -170,7 +170,7 @@ def test_an_engine_that_is_away_under_load_uses_up_no_attempt(
             visits(private) as seen,
             installed(tmp_path / "data", "--queue", "default:2", environment=environment) as installation,
         ):
-            posted = _post(installation, seen, TASKS // 4, work="sleep 1")
+            posted = _post(installation, seen, TASKS // 5, work="sleep 0.5")
             eventually(lambda: len(seen.count) > 2)
             server.stop()
             _last_until(time.monotonic() + OUTAGE_S)
