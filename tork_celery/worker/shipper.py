@@ -62,4 +62,7 @@ class LogShipper:
 
     def _run(self) -> None:
         while not self._stopped.wait(self._interval_s):
-            self.ship(self._steps.all())
+            try:
+                self.ship(self._steps.all())
+            except Exception:  # a bug in one step's output is no reason to store nobody's
+                log.exception("log.shipping_failed")
