@@ -67,6 +67,12 @@ def test_a_wrong_value_is_refused_with_what_would_be_right(name: str, text: str,
     assert right in str(refusal.value)
 
 
+def test_a_heartbeat_that_is_long_for_the_lease_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="TORK_HEARTBEAT: 2s is more than a third of TORK_LEASE, 5s"):
+        Settings.load({"TORK_LEASE": "5s"})
+    assert Settings.load({"TORK_LEASE": "6s"}).heartbeat_s == 2.0
+
+
 @pytest.mark.parametrize(
     ("text", "value"), [("TRUE", True), ("on", True), ("No", False), ("off", False), ("0", False)]
 )

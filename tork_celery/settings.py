@@ -10,6 +10,7 @@ from tork_celery.domain import durations, quantities
 from tork_celery.domain.errors import ConfigurationError
 
 PREFIX = "TORK_"
+_BEATS_IN_A_LEASE = 3
 
 
 def _default_data_dir() -> Path:
@@ -47,7 +48,17 @@ class Settings:
         given.setdefault("docker_url", environment.get("DOCKER_HOST", ""))  # as every client of Docker does
         data_dir = given.pop("data_dir", None) or _default_data_dir()
         given.setdefault("datastore_url", f"sqlite:///{data_dir.resolve()}/tork.db")
-        return cls(data_dir=data_dir.resolve(), **given)
+        loaded = cls(data_dir=data_dir.resolve(), **given)
+        loaded.check()
+        return loaded
+
+    def check(self) -> None:
+        """Raises ConfigurationError for values that do not go together."""
+        if self.heartbeat_s > self.lease_s / _BEATS_IN_A_LEASE:
+            raise ConfigurationError(
+                f"TORK_HEARTBEAT: {self.heartbeat_s:g}s is more than a third of TORK_LEASE, "
+                f"{self.lease_s:g}s: a node that misses a beat or two would lose its tasks"
+            )
 
 
 def variable(field_name: str) -> str:

@@ -19,6 +19,7 @@ from tork_celery.worker.shipper import LogShipper
 log = structlog.get_logger(__name__)
 
 _KILLED = {137, 143, 255}  # by KILL, by TERM, or found dead by an engine that starts
+_LEAVING_S = 1.0  # an engine whose socket another program keeps does not refuse: it does not answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,10 @@ class Execution:
         while True:
             try:
                 exit_ = self._run_or_follow(task, step)
-                if not (engine_was_away and step.ended is None and exit_.code in _KILLED):
+                if not _killed_by_others(exit_, step):
+                    return exit_
+                if not engine_was_away:
+                    self.runtime.check(within_s=_LEAVING_S)  # it may be the engine's own end that killed it
                     return exit_
                 log.warning("step.killed_with_engine", step=str(step.ref), code=exit_.code)
                 self.runtime.discard(step.ref)
@@ -109,6 +113,11 @@ class Execution:
     def _stored(self, ref: StepRef) -> LogPosition:
         with self.database.reading() as tx:
             return logs.position(tx, ref)
+
+
+def _killed_by_others(exit_: StepExit, step: ActiveStep) -> bool:
+    """Not by this worker, nor for what the runtime knows of."""
+    return step.ended is None and exit_.note is None and exit_.code in _KILLED
 
 
 def _step_run(task: Task, ref: StepRef) -> StepRun:

@@ -109,8 +109,8 @@ class DockerRuntime:
             found.add((thing["Labels"][TASK], int(thing["Labels"][DELIVERY])))
         return sorted(found)
 
-    def check(self) -> None:
-        self._api.ping()
+    def check(self, *, within_s: float = 5.0) -> None:
+        self._api.ping(within_s=within_s)
 
     def close(self) -> None:
         self._graces.close()

@@ -104,7 +104,7 @@ class ShellRuntime:
     def deliveries(self) -> Iterable[tuple[str, int]]:
         return sorted(self._exchange.deliveries())
 
-    def check(self) -> None:
+    def check(self, *, within_s: float = 5.0) -> None:
         """A machine that runs this can run a process."""
 
     def close(self) -> None:
