@@ -1,15 +1,17 @@
-"""What the API answers: domain objects as JSON, camelCase, empty fields left out, nothing secret shown."""
+"""What the API answers: domain objects as JSON, camelCase, empty fields left out, nothing secret shown.
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+Those of jobs and tasks are in `domain.summaries`: webhooks send them, too.
+"""
 
-from tork_celery.domain.document import Document, encode
+from collections.abc import Callable
+from typing import TypeVar
+
+from tork_celery.domain.document import Document
 from tork_celery.domain.logs import LogPart
-from tork_celery.domain.model import Job, Task
-from tork_celery.domain.redaction import redact_document
-from tork_celery.domain.states import JobState, TaskState
+from tork_celery.domain.summaries import job, job_summary, task, time, without_empty
 from tork_celery.services.view import NodeView, Page, QueueView
+
+__all__ = ["OK", "job", "job_summary", "log_part", "node", "page", "queue", "task"]
 
 T = TypeVar("T")
 
