@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from tork_celery.api import jobs, system, tasks
+from tork_celery.api import jobs, system, tasks, users
 from tork_celery.api.context import Api
 from tork_celery.api.errors import handle_errors
 
@@ -14,4 +14,5 @@ def create_app(api: Api) -> Flask:
     app.register_blueprint(tasks.routes(api))
     app.register_blueprint(jobs.routes(api))
     app.register_blueprint(system.routes(api))
+    app.register_blueprint(users.routes(api))
     return app

@@ -9,9 +9,10 @@ from typing import TypeVar
 from tork_celery.domain.document import Document
 from tork_celery.domain.logs import LogPart
 from tork_celery.domain.summaries import job, job_summary, task, time, without_empty
+from tork_celery.domain.user import User
 from tork_celery.services.view import NodeView, Page, QueueView
 
-__all__ = ["OK", "job", "job_summary", "log_part", "node", "page", "queue", "task"]
+__all__ = ["OK", "job", "job_summary", "log_part", "node", "page", "queue", "task", "user"]
 
 T = TypeVar("T")
 
@@ -49,6 +50,10 @@ def node(view: NodeView) -> Document:
 
 def queue(view: QueueView) -> Document:
     return {"name": view.name, "size": view.size, "subscribers": view.subscribers, "unacked": view.unacked}
+
+
+def user(found: User) -> Document:
+    return {"username": found.username, "name": found.name, "createdAt": time(found.created_at)}
 
 
 def page(found: Page[T], item: Callable[[T], Document]) -> Document:

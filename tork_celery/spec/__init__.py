@@ -1,7 +1,7 @@
 """Job files, YAML or JSON, read into the domain model; what is wrong with one is said with its place."""
 
 from tork_celery.spec.bodies import BODY_LIMIT_BYTES, MEDIA_TYPES
-from tork_celery.spec.files import JobFile, job_of, parse_file, parse_job, parse_task
+from tork_celery.spec.files import JobFile, job_of, parse_file, parse_job, parse_task, parse_user
 
 __all__ = [
     "BODY_LIMIT_BYTES",
@@ -11,4 +11,5 @@ __all__ = [
     "parse_file",
     "parse_job",
     "parse_task",
+    "parse_user",
 ]
