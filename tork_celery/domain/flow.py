@@ -29,9 +29,15 @@ class Plan:
     send: tuple[Task, ...] = ()
 
 
-def submit(definition: JobDefinition, *, now: float, new_id: NewId) -> Plan:
+def submit(definition: JobDefinition, *, now: float, new_id: NewId, created_by: str | None = None) -> Plan:
     """A job comes in: it is stored with its first task, which is sent."""
-    job = Job(id=new_id(), definition=definition, state=JobState.PENDING, created_at=now)
+    job = Job(
+        id=new_id(),
+        definition=definition,
+        state=JobState.PENDING,
+        created_at=now,
+        created_by=created_by,
+    )
     return _begin_next(job, now=now, new_id=new_id)
 
 

@@ -17,6 +17,7 @@ def job_summary(job: Job) -> Document:
     return without_empty(
         {
             "id": job.id,
+            "createdBy": job.created_by and {"username": job.created_by},
             "name": job.definition.name,
             "description": job.definition.description,
             "tags": list(job.definition.tags),

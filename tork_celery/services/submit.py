@@ -7,14 +7,16 @@ from tork_celery.services.coordinator import Coordinator, publish
 from tork_celery.store import jobs, tasks
 
 
-def submit(coordinator: Coordinator, definition: JobDefinition) -> tuple[Job, Task]:
+def submit(
+    coordinator: Coordinator, definition: JobDefinition, *, created_by: str | None = None
+) -> tuple[Job, Task]:
     """Store a job with its first task, then send that. Once this returns, the job cannot be lost.
 
     Raises DatastoreUnavailable, and then nothing is stored.
     """
     with coordinator.database.transaction() as tx:
         now = coordinator.database.now(tx)
-        plan = flow.submit(definition, now=now, new_id=coordinator.new_id)
+        plan = flow.submit(definition, now=now, new_id=coordinator.new_id, created_by=created_by)
         jobs.add(tx, plan.job)
         tasks.add(tx, plan.added)
     publish(coordinator, plan.send, now=now)
