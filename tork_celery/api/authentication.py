@@ -1,4 +1,4 @@
-"""Who asks is found out before any view is."""
+"""Who asks, and whether they may, is found out before a view is asked."""
 
 from http import HTTPStatus
 
@@ -6,12 +6,21 @@ from flask import Flask, Response, g, request
 
 from tork_celery.domain.errors import Unauthenticated
 from tork_celery.domain.user import User
+from tork_celery.services import access
 from tork_celery.services.authentication import BASIC, KEY, Authenticator
 
 OPEN = frozenset({"/health", "/docs", "/openapi.json", "/schema/job.json"})
 """The routes that anybody may ask: they show nothing of what is stored."""
 
 _CHALLENGES = {BASIC: 'Basic realm="tork", charset="UTF-8"', KEY: 'Bearer realm="tork"'}
+
+
+_CHECKS = {
+    "job_id": access.check_job,
+    "task_id": access.check_task,
+    "schedule_id": access.check_schedule,
+}
+"""By the name of the variable in a route."""
 
 
 def authenticate(app: Flask, authenticator: Authenticator | None) -> None:
@@ -25,6 +34,13 @@ def authenticate(app: Flask, authenticator: Authenticator | None) -> None:
             request.method != "OPTIONS" and not _is_open()
         ):  # a browser asks its OPTIONS before it authenticates
             g.user = _user(authenticator)
+
+    @app.before_request
+    def check_access() -> None:
+        """Of whatever job a route is about, whatever it does with it."""
+        for name, id_ in (request.view_args or {}).items():
+            if name in _CHECKS:
+                _CHECKS[name](authenticator.database, user(), id_)
 
     @app.after_request
     def challenge(answer: Response) -> Response:
