@@ -5,6 +5,7 @@ import sys
 import click
 
 from tork_celery.cli.api import api
+from tork_celery.cli.eval import evaluate
 from tork_celery.cli.migration import migration
 from tork_celery.cli.run import run
 from tork_celery.cli.standalone import standalone
@@ -18,7 +19,7 @@ def cli() -> None:
     """Run work in containers: jobs in YAML, steps on any number of machines."""
 
 
-for command in (standalone, run, api, migration, users):
+for command in (standalone, run, evaluate, api, migration, users):
     cli.add_command(command)
 
 

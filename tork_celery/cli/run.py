@@ -42,7 +42,7 @@ def run(file: Path, url: str) -> None:
     Exits with 0 when it completes, else with 1.
     """
     body = file.read_bytes()
-    media_type = "application/json" if file.suffix == ".json" else "text/yaml"
+    media_type = spec.media_type_of(file.name)
     kind = spec.parse_file(body, media_type, image_required=False).kind
     client = Client(url, auth=credentials(os.environ))
     try:

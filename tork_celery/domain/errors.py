@@ -10,6 +10,7 @@
     │   ├── DatastoreUnavailable
     │   ├── BrokerUnavailable
     │   └── EngineUnavailable     the container engine does not answer; uses up no attempt
+    ├── EvaluationFailed      an expression of a task fails, or yields what does not fit: the task fails
     ├── StepFailed            a step cannot run, and never will: its task fails
     └── ConfigurationError    a setting or the machine keeps a process from starting
 
@@ -81,6 +82,10 @@ class BrokerUnavailable(Unavailable):
 
 class EngineUnavailable(Unavailable):
     """The container engine does not answer."""
+
+
+class EvaluationFailed(TorkError):
+    """An expression fails, or yields what does not fit its field; its text becomes the task's error."""
 
 
 class StepFailed(TorkError):

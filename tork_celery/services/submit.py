@@ -3,9 +3,8 @@
 from tork_celery.domain import flow
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.model import Job, Task
-from tork_celery.services import access
-from tork_celery.services.coordinator import Coordinator, publish
-from tork_celery.store import jobs, tasks
+from tork_celery.services import access, moves
+from tork_celery.services.coordinator import Coordinator
 
 
 def submit(
@@ -19,7 +18,6 @@ def submit(
         access.check_permissions(tx, definition.permissions)
         now = coordinator.database.now(tx)
         plan = flow.submit(definition, now=now, new_id=coordinator.new_id, created_by=created_by)
-        jobs.add(tx, plan.job)
-        tasks.add(tx, plan.added)
-    publish(coordinator, plan.send, now=now)
+        moves.add(tx, plan)
+    moves.follow_up(coordinator, moves.Stored(plan=plan, now=now))
     return plan.job, plan.added[0]

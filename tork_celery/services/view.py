@@ -58,13 +58,14 @@ def job(coordinator: Coordinator, job_id: str) -> tuple[Job, list[Task]]:
         return found, tasks.of_job(tx, job_id)
 
 
-def task(coordinator: Coordinator, task_id: str) -> Task:
-    """The task; the id of a first attempt answers for the latest one. Raises NotFound."""
+def task(coordinator: Coordinator, task_id: str) -> tuple[Task, set[str]]:
+    """The task, and the values of its job that are not to be shown; the id of a first attempt answers for the
+    latest one. Raises NotFound."""
     with coordinator.database.reading() as tx:
         found = tasks.latest_attempt(tx, task_id)
-    if found is None:
-        raise NotFound(f"there is no task {task_id!r}")
-    return found
+        if found is None:
+            raise NotFound(f"there is no task {task_id!r}")
+        return found, jobs.secrets(tx, found.job_id)
 
 
 def job_page(coordinator: Coordinator, *, number: int, size: int, viewer: User | None = None) -> Page[Job]:
@@ -76,7 +77,7 @@ def job_page(coordinator: Coordinator, *, number: int, size: int, viewer: User |
 
 def task_log(coordinator: Coordinator, task_id: str, *, number: int, size: int) -> Page[LogPart]:
     """The log of a task, its newest part first. Raises NotFound."""
-    found = task(coordinator, task_id)
+    found, _ = task(coordinator, task_id)
     with coordinator.database.reading() as tx:
         items, total = logs.page_of_task(tx, found.id, number=number, size=size)
     return Page(items=items, number=number, size=size, total_items=total)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.document import decode, encode
 from tork_celery.domain.model import Job
+from tork_celery.domain.redaction import secrets_of_job
 from tork_celery.domain.states import JobState
 from tork_celery.domain.user import User
 from tork_celery.store import visibility
@@ -34,7 +35,23 @@ def lock_of_task(tx: Connection, task_id: str) -> Job | None:
 
 
 def save(tx: Connection, job: Job) -> None:
-    tx.execute(update(jobs).where(jobs.c.id == job.id), _values(job))
+    """What has become of the job; its definition never changes."""
+    tx.execute(update(jobs).where(jobs.c.id == job.id), _progress(job))
+
+
+def waiting_for(tx: Connection, job_id: str) -> str | None:
+    """The job that waits for this one."""
+    query = select(tasks.c.job_id).join(jobs, jobs.c.parent_id == tasks.c.id).where(jobs.c.id == job_id)
+    return tx.scalar(query)
+
+
+def secrets(tx: Connection, job_id: str) -> set[str]:
+    """The values of a job that are not to be shown."""
+    query = select(jobs.c.secrets, jobs.c.definition["inputs"]).where(jobs.c.id == job_id)
+    row = tx.execute(query).one_or_none()
+    if row is None:
+        return set()
+    return secrets_of_job(JobDefinition(name="", tasks=(), secrets=row[0], inputs=row[1] or {}))
 
 
 def begin(tx: Connection, job_id: str) -> None:
@@ -73,22 +90,28 @@ def _values(job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "name": job.definition.name,
-        "state": job.state,
         "definition": encode(replace(job.definition, secrets={})),
         "secrets": dict(job.definition.secrets),
         "parent_id": job.parent_id,
         "created_by": job.created_by,
+        "created_at": job.created_at,
+        "restricted": bool(job.definition.permissions),
+        "has_webhooks": bool(job.definition.webhooks),
+        **_progress(job),
+    }
+
+
+def _progress(job: Job) -> dict[str, Any]:
+    return {
+        "state": job.state,
         "delete_at": job.delete_at,
         "results": dict(job.results),
         "position": job.position,
-        "created_at": job.created_at,
         "started_at": job.started_at,
         "ended_at": job.ended_at,
         "result": job.result,
         "error": job.error,
         "progress": job.progress,
-        "restricted": bool(job.definition.permissions),
-        "has_webhooks": bool(job.definition.webhooks),
     }
 
 

@@ -8,8 +8,9 @@ from tork_celery.domain import durations
 from tork_celery.domain.errors import DatastoreUnavailable, EngineUnavailable
 from tork_celery.domain.logs import LogPosition
 from tork_celery.domain.model import StepRef, Task
+from tork_celery.domain.redaction import secrets_of_task
 from tork_celery.runtime.protocol import AlreadyRun, Left, Runtime, StepExit, StepRun, Stream
-from tork_celery.store import Database, logs, tasks
+from tork_celery.store import Database, jobs, logs, tasks
 from tork_celery.worker.active import ActiveStep, ActiveSteps
 from tork_celery.worker.backoff import Backoff
 from tork_celery.worker.output import StepOutput
@@ -32,11 +33,15 @@ class Execution:
     log_limit_bytes: int
 
     def new_step(self, task: Task, ref: StepRef, *, adopted: bool) -> ActiveStep:
+        """Raises DatastoreUnavailable."""
+        with self.database.reading() as tx:
+            secrets = jobs.secrets(tx, task.job_id)
         output = StepOutput(
             task_id=task.id,
             step=ref.step,
             stored=self._stored(ref) if adopted else LogPosition(),
             limit_bytes=self.log_limit_bytes,
+            secrets={*secrets, *secrets_of_task(task.definition)},
         )
         return ActiveStep(ref=ref, job_id=task.job_id, output=output)
 

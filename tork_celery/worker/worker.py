@@ -13,7 +13,7 @@ from tork_celery.dispatch.dispatcher import Dispatcher
 from tork_celery.domain import flow
 from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable, StepFailed
 from tork_celery.domain.model import StepRef, Task
-from tork_celery.domain.states import Outcome, TaskState
+from tork_celery.domain.states import ENDED_EARLY, Outcome
 from tork_celery.runtime.protocol import Left, Runtime
 from tork_celery.store import Database, jobs, logs, tasks
 from tork_celery.worker.active import ActiveStep, ActiveSteps, Ended
@@ -121,7 +121,7 @@ class Worker:
             task = tasks.get(tx, ref.task_id)
         if task is None or task.delivery != ref.delivery:
             return Verdict.IGNORE
-        if task.state is TaskState.CANCELLED and task.node == self.node:  # between two of its steps
+        if task.state in ENDED_EARLY and task.node == self.node:  # between two of its steps
             self.runtime.release(ref.task_id, ref.delivery)
         if task.step > ref.step:
             return Verdict.NEXT
