@@ -22,6 +22,11 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "TORK_CANCEL_GRACE": ("0s", 0.0),
     "TORK_PULL_TIMEOUT": ("1h", 3600.0),
     "TORK_LOG_LIMIT": ("64k", 2**16),
+    "TORK_AUTH": ("basic, key", ("basic", "key")),
+    "TORK_CORS_ORIGINS": (
+        "http://localhost:8080,https://[::1]",
+        ("http://localhost:8080", "https://[::1]"),
+    ),
     "TORK_BODY_LIMIT": ("4m", 2**22),
     "TORK_BROKER_VISIBILITY_TIMEOUT": ("2h", 7200.0),
     "TORK_LOG_LEVEL": ("debug", "DEBUG"),
@@ -55,6 +60,11 @@ def test_an_empty_variable_is_like_none(name: str) -> None:
         ("TORK_BROKER_VISIBILITY_TIMEOUT", "0", "not above zero"),
         ("TORK_LOG_LIMIT", "much", "write it like 500m"),
         ("TORK_BODY_LIMIT", "-1g", "write it like 500m"),
+        ("TORK_AUTH", "password", "there are none, basic, key, and basic,key"),
+        ("TORK_AUTH", "none,basic", "there are none, basic, key, and basic,key"),
+        ("TORK_AUTH", ",", "there are none, basic, key, and basic,key"),
+        ("TORK_CORS_ORIGINS", "example.com", "write it like https://tork.example.com:8080, or *"),
+        ("TORK_CORS_ORIGINS", "http://a/b", "write it like https://tork.example.com:8080, or *"),
         ("TORK_LOG_LEVEL", "LOUD", "there are DEBUG, INFO, WARNING and ERROR"),
     ],
 )

@@ -1,111 +1,23 @@
-"""What the API answers: domain objects as JSON, camelCase, empty fields left out, nothing secret shown."""
+"""What the API answers: domain objects as JSON, camelCase, empty fields left out, nothing secret shown.
 
-from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime
-from typing import Any, TypeVar, cast
+Those of jobs and tasks are in `domain.summaries`: webhooks send them, too.
+"""
 
-from tork_celery.domain.document import Document, encode
+from collections.abc import Callable
+from typing import TypeVar
+
+from tork_celery.domain.document import Document
 from tork_celery.domain.logs import LogPart
-from tork_celery.domain.model import Job, Task
-from tork_celery.domain.redaction import masking, redacted, secrets_of_job, secrets_of_task
-from tork_celery.domain.states import JobState, TaskState
+from tork_celery.domain.summaries import job, job_summary, task, time, without_empty
+from tork_celery.domain.user import User
 from tork_celery.services.view import NodeView, Page, QueueView
+
+__all__ = ["OK", "job", "job_summary", "log_part", "node", "page", "queue", "task", "user"]
 
 T = TypeVar("T")
 
-_OF_A_WHOLE_JOB = ("output", "defaults", "webhooks", "permissions", "autoDelete", "secrets")
-
 OK: Document = {"status": "OK"}
 """The answer to what was done and has nothing to show."""
-
-
-def job_summary(job: Job) -> Document:
-    mask = masking(secrets_of_job(job.definition))
-    return cast(Document, redacted(_job_summary(job), mask))
-
-
-def job(found: Job, execution: Sequence[Task]) -> Document:
-    secrets = secrets_of_job(found.definition)
-    definition = encode(found.definition)
-    whole = _job_summary(found) | {
-        "tasks": definition["tasks"],
-        "context": {
-            "job": {"id": found.id, "name": found.definition.name},
-            "inputs": dict(found.definition.inputs),
-            "secrets": dict(found.definition.secrets),
-            "tasks": dict(found.results),
-        },
-        **{key: definition[key] for key in _OF_A_WHOLE_JOB if key in definition},
-        **_without_empty({"deleteAt": _time(found.delete_at)}),
-    }
-    document: Document = redacted(whole, masking(secrets))
-    return document | {"execution": [task(run, secrets) for run in execution]}
-
-
-def task(found: Task, job_secrets: Collection[str]) -> Document:
-    """`job_secrets` are the values of its job that are not to be shown."""
-    definition: Document = encode(found.definition)
-    if "retry" in definition:
-        definition["retry"] |= {"attempts": found.attempts}
-    definition |= _composite(found, definition)
-    document = definition | _without_empty(
-        {
-            "id": found.id,
-            "jobId": found.job_id,
-            "parentId": found.parent_id,
-            "position": found.position,
-            "state": found.state,
-            "queue": None if found.definition.is_composite else found.queue,
-            "createdAt": _time(found.created_at),
-            "scheduledAt": _time(found.scheduled_at),
-            "startedAt": _time(found.started_at),
-            "completedAt": _time(found.ended_at) if found.state is TaskState.COMPLETED else None,
-            "failedAt": _time(found.ended_at) if found.state is TaskState.FAILED else None,
-            "nodeId": found.node,
-            "redelivered": found.losses,
-            "result": found.result,
-            "error": found.error,
-            "progress": found.progress,
-        }
-    )
-    return cast(Document, redacted(document, masking({*job_secrets, *secrets_of_task(found.definition)})))
-
-
-def _composite(found: Task, definition: Document) -> Document:
-    """Where a composite stands, beside what it is made of."""
-    if "parallel" in definition:
-        return {"parallel": definition["parallel"] | {"completions": found.completions}}
-    if "each" in definition:
-        counters = {"size": found.size, "completions": found.completions, "index": found.released}
-        return {"each": definition["each"] | counters}
-    if "subjob" in definition:
-        return {"subjob": definition["subjob"] | _without_empty({"id": found.subjob_id})}
-    return {}
-
-
-def _job_summary(job: Job) -> Document:
-    definition = job.definition
-    return _without_empty(
-        {
-            "id": job.id,
-            "createdBy": job.created_by,
-            "parentId": job.parent_id,
-            "inputs": dict(definition.inputs),
-            "name": definition.name,
-            "description": definition.description,
-            "tags": list(definition.tags),
-            "state": job.state,
-            "createdAt": _time(job.created_at),
-            "startedAt": _time(job.started_at),
-            "completedAt": _time(job.ended_at) if job.state is JobState.COMPLETED else None,
-            "failedAt": _time(job.ended_at) if job.state is JobState.FAILED else None,
-            "taskCount": job.task_count,
-            "result": job.result,
-            "error": job.error,
-            "progress": job.progress,
-            "schedule": encode(definition.schedule) if definition.schedule else None,
-        }
-    ) | {"position": job.position}
 
 
 def log_part(part: LogPart) -> Document:
@@ -114,20 +26,20 @@ def log_part(part: LogPart) -> Document:
         "number": part.number,
         "taskId": part.task_id,
         "contents": part.contents,
-        "createdAt": _time(part.created_at),
+        "createdAt": time(part.created_at),
     }
 
 
 def node(view: NodeView) -> Document:
-    return _without_empty(
+    return without_empty(
         {
             "id": view.node.instance,
             "name": view.node.name,
             "hostname": view.node.hostname,
             "port": view.node.port,
-            "startedAt": _time(view.node.started_at),
+            "startedAt": time(view.node.started_at),
             "cpuPercent": view.node.cpu_percent,
-            "lastHeartbeatAt": _time(view.node.heartbeat_at),
+            "lastHeartbeatAt": time(view.node.heartbeat_at),
             "queue": ",".join(view.node.queues),
             "status": view.status,
             "taskCount": view.task_count,
@@ -140,6 +52,10 @@ def queue(view: QueueView) -> Document:
     return {"name": view.name, "size": view.size, "subscribers": view.subscribers, "unacked": view.unacked}
 
 
+def user(found: User) -> Document:
+    return {"username": found.username, "name": found.name, "createdAt": time(found.created_at)}
+
+
 def page(found: Page[T], item: Callable[[T], Document]) -> Document:
     return {
         "items": [item(each) for each in found.items],
@@ -148,14 +64,3 @@ def page(found: Page[T], item: Callable[[T], Document]) -> Document:
         "totalPages": found.total_pages,
         "totalItems": found.total_items,
     }
-
-
-def _time(seconds: float | None) -> str | None:
-    """RFC 3339, in UTC."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _without_empty(document: Document) -> dict[str, Any]:
-    return {key: value for key, value in document.items() if value not in (None, "", [], {}, 0)}

@@ -4,6 +4,7 @@ from flask import Blueprint, request
 
 from tork_celery import spec
 from tork_celery.api import documents
+from tork_celery.api.authentication import user, username
 from tork_celery.api.context import Api
 from tork_celery.api.requests import log_page, page, submitted
 from tork_celery.domain.document import Document
@@ -21,7 +22,7 @@ def routes(api: Api) -> Blueprint:
             image_required=api.image_required,
             limit_bytes=api.body_limit_bytes,
         )
-        job, _ = submit.submit(api.coordinator, definition)
+        job, _ = submit.submit(api.coordinator, definition, created_by=username())
         return documents.job_summary(job)
 
     @blueprint.get("/jobs")
@@ -29,7 +30,8 @@ def routes(api: Api) -> Blueprint:
         if request.args.get("q"):
             raise InvalidInput(Fault(path="q", message="jobs cannot be searched yet"))
         number, size = page(request)
-        return documents.page(view.job_page(api.coordinator, number=number, size=size), documents.job_summary)
+        found = view.job_page(api.coordinator, number=number, size=size, viewer=user())
+        return documents.page(found, documents.job_summary)
 
     @blueprint.get("/jobs/<job_id>")
     def get_job(job_id: str) -> Document:

@@ -4,6 +4,7 @@ from flask import Blueprint, request
 
 from tork_celery import spec
 from tork_celery.api import documents
+from tork_celery.api.authentication import username
 from tork_celery.api.context import Api
 from tork_celery.api.requests import log_page, submitted
 from tork_celery.domain.document import Document
@@ -22,7 +23,7 @@ def routes(api: Api) -> Blueprint:
             image_required=api.image_required,
             limit_bytes=api.body_limit_bytes,
         )
-        job, task = submit.submit(api.coordinator, spec.job_of(definition))
+        job, task = submit.submit(api.coordinator, spec.job_of(definition), created_by=username())
         return documents.task(task, secrets_of_job(job.definition))
 
     @blueprint.get("/task/<task_id>")

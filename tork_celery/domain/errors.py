@@ -4,6 +4,7 @@
     ├── InvalidInput          a client's input is wrong: HTTP 400
     ├── BodyTooLarge          a body above the limit: HTTP 413
     ├── WrongState            the thing is not in a state for that: HTTP 400
+    ├── Unauthenticated       who asks is not known: HTTP 401
     ├── NotFound              no such thing: HTTP 404
     ├── Unavailable           a part that the system needs is away: HTTP 503
     │   ├── DatastoreUnavailable
@@ -57,6 +58,10 @@ class BodyTooLarge(TorkError):
 
 class WrongState(TorkError):
     """The thing is not in a state in which that can be done."""
+
+
+class Unauthenticated(TorkError):
+    """Nobody is known by the credentials of a request, or there are none."""
 
 
 class NotFound(TorkError):

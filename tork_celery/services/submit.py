@@ -3,7 +3,7 @@
 from tork_celery.domain import flow
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.model import Job, Task
-from tork_celery.services import moves
+from tork_celery.services import access, moves
 from tork_celery.services.coordinator import Coordinator
 
 
@@ -12,9 +12,10 @@ def submit(
 ) -> tuple[Job, Task]:
     """Store a job with its first task, then send that. Once this returns, the job cannot be lost.
 
-    Raises DatastoreUnavailable, and then nothing is stored.
+    Raises InvalidInput for permissions of nobody, and DatastoreUnavailable; then nothing is stored.
     """
     with coordinator.database.transaction() as tx:
+        access.check_permissions(tx, definition.permissions)
         now = coordinator.database.now(tx)
         plan = flow.submit(definition, now=now, new_id=coordinator.new_id, created_by=created_by)
         moves.add(tx, plan)

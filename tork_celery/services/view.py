@@ -9,6 +9,7 @@ from tork_celery.domain.logs import LogPart
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.node import Node, NodeStatus
 from tork_celery.domain.queues import DEFAULT_QUEUE
+from tork_celery.domain.user import User
 from tork_celery.services.coordinator import Coordinator
 from tork_celery.store import jobs, logs, nodes, tasks
 
@@ -67,10 +68,10 @@ def task(coordinator: Coordinator, task_id: str) -> tuple[Task, set[str]]:
         return found, jobs.secrets(tx, found.job_id)
 
 
-def job_page(coordinator: Coordinator, *, number: int, size: int) -> Page[Job]:
-    """Newest first."""
+def job_page(coordinator: Coordinator, *, number: int, size: int, viewer: User | None = None) -> Page[Job]:
+    """What `viewer` may see, newest first."""
     with coordinator.database.reading() as tx:
-        items, total = jobs.page(tx, number=number, size=size)
+        items, total = jobs.page(tx, number=number, size=size, viewer=viewer)
     return Page(items=items, number=number, size=size, total_items=total)
 
 

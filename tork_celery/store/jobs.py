@@ -11,12 +11,15 @@ from tork_celery.domain.document import decode, encode
 from tork_celery.domain.model import Job
 from tork_celery.domain.redaction import secrets_of_job
 from tork_celery.domain.states import JobState
+from tork_celery.domain.user import User
+from tork_celery.store import visibility
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import jobs, tasks
 
 
 def add(tx: Connection, job: Job) -> None:
     tx.execute(insert(jobs), _values(job))
+    visibility.permit(tx, job.id, job.definition.permissions)
 
 
 def get(tx: Connection, job_id: str) -> Job | None:
@@ -71,10 +74,12 @@ def remove(tx: Connection, job_id: str) -> None:
     tx.execute(delete(jobs).where(jobs.c.id == job_id))
 
 
-def page(tx: Connection, *, number: int, size: int) -> tuple[Sequence[Job], int]:
-    """One page, newest first, `number` from 1; and how many jobs there are in all."""
-    rows = tx.execute(select(jobs).order_by(jobs.c.seq.desc()).limit(size).offset((number - 1) * size)).all()
-    return [_job(row) for row in rows], tx.scalar(select(func.count()).select_from(jobs)) or 0
+def page(tx: Connection, *, number: int, size: int, viewer: User | None = None) -> tuple[Sequence[Job], int]:
+    """One page of what `viewer` may see, newest first, `number` from 1; and how many jobs these are."""
+    seen = visibility.visible(viewer)
+    query = select(jobs).where(seen).order_by(jobs.c.seq.desc()).limit(size).offset((number - 1) * size)
+    found = [_job(row) for row in tx.execute(query)]
+    return found, tx.scalar(select(func.count()).select_from(jobs).where(seen)) or 0
 
 
 def count(tx: Connection, state: JobState) -> int:
@@ -90,6 +95,8 @@ def _values(job: Job) -> dict[str, Any]:
         "parent_id": job.parent_id,
         "created_by": job.created_by,
         "created_at": job.created_at,
+        "restricted": bool(job.definition.permissions),
+        "has_webhooks": bool(job.definition.webhooks),
         **_progress(job),
     }
 
