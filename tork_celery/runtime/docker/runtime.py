@@ -3,7 +3,7 @@
 import json
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -33,7 +33,8 @@ _CONNECTIONS_PER_STEP = 2  # one brings the output, one is for the calls
 
 class DockerRuntime:
     """Runs each step in a container of its own. `pool_size` is how many steps run at a time; without a
-    `url` the engine is that of this machine's usual socket. Nothing connects before the first call."""
+    `url` the engine is that of this machine's usual socket; `bind_sources` are the paths of this machine that
+    a task may bind, with all below them. Nothing connects before the first call."""
 
     adopts = True
 
@@ -47,9 +48,11 @@ class DockerRuntime:
         log_limit_bytes: int,
         pull_timeout_s: float,
         pool_size: int,
+        bind_sources: Sequence[Path] = (),
     ) -> None:
         self._names = Names(cluster=cluster, node=node, host=socket.gethostname())
         self._log_limit_bytes = log_limit_bytes
+        self._bind_sources = bind_sources
         self._exchange = Exchange(work_dir=work_dir, node=node)
         self._api = EngineApi(url, connections=_CONNECTIONS_PER_STEP * pool_size + 2 * _REMOVING_THREADS)
         self._live = LiveSteps()
@@ -143,6 +146,7 @@ class DockerRuntime:
             exchange=exchange,
             log_limit_bytes=self._log_limit_bytes,
             private_workdir=self._private_workdir,
+            bind_sources=self._bind_sources,
         )
         if not self._make(name, run, body, step, sink):
             return False
