@@ -166,7 +166,7 @@ def as_nobody(client: docker.APIClient, busybox: str) -> Iterator[str]:
 def test_any_user_can_write_where_the_step_starts(
     runtime: DockerRuntime, steps: Steps, as_nobody: str, *, private: bool
 ) -> None:
-    runtime._private_workdir = private
+    runtime._creation.private_workdir = private
     script = "id -un; cat d/a; echo b > b; echo c >> d/a; echo d > d/d; echo done > $TORK_OUTPUT"
 
     recorder = Recorder()

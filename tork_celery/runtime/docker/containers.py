@@ -11,6 +11,7 @@ from tork_celery.domain.errors import StepFailed
 from tork_celery.domain.quantities import memory_bytes, nano_cpus
 from tork_celery.runtime.docker import mounts
 from tork_celery.runtime.docker.names import Names
+from tork_celery.runtime.docker.networks import endpoints
 from tork_celery.runtime.exchange import ENTRYPOINT, OUTPUT, PROGRESS, WORKDIR, checked, encoded
 from tork_celery.runtime.protocol import StepRun
 
@@ -43,7 +44,9 @@ def configuration(
         "Env": [f"{name}={value}" for name, value in environment(run).items()],
         "WorkingDir": run.workdir or DEFAULT_WORKDIR,
         "Labels": names.step_labels(run),
+        **_first_network(run),
         "HostConfig": {
+            "NetworkMode": next(iter(endpoints(run)), "default"),
             "Init": True,
             "Mounts": mounted,
             "LogConfig": {
@@ -118,6 +121,15 @@ def _command(run: StepRun) -> dict[str, list[str]]:
     if definition.cmd:
         command["Cmd"] = list(definition.cmd)
     return command
+
+
+def _first_network(run: StepRun) -> dict[str, Any]:
+    """The engine takes one network for a new container, which is then connected to the others; that of
+    `docker run` where the step has none."""
+    for name, aliases in endpoints(run).items():
+        endpoint = {"Aliases": aliases} if aliases else {}
+        return {"NetworkingConfig": {"EndpointsConfig": {name: endpoint}}}
+    return {}
 
 
 def _bind(exchange: Path) -> dict[str, Any]:
