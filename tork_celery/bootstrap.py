@@ -83,6 +83,7 @@ def runtime(settings: Settings, *, cluster: str, node: str, slots: int) -> Runti
         log_limit_bytes=settings.log_limit_bytes,
         pull_timeout_s=settings.pull_timeout_s,
         pool_size=slots,
+        bind_sources=settings.bind_sources,
     )
 
 

@@ -29,6 +29,7 @@ class Settings:
     datastore_full_sync: bool = False
     runtime: str = "docker"
     docker_url: str = ""
+    bind_sources: tuple[Path, ...] = ()
     shell_allow_root: bool = False
     lease_s: float = 10.0
     heartbeat_s: float = 2.0
@@ -90,6 +91,13 @@ def _flag(text: str) -> bool:
     raise ValueError(f"{text!r} is neither true nor false")
 
 
+def _paths(text: str) -> tuple[Path, ...]:
+    paths = tuple(Path(part) for part in text.split(":") if part)
+    if wrong := [path for path in paths if not path.is_absolute()]:
+        raise ValueError(f"{str(wrong[0])!r} is not an absolute path; write them like /srv/data:/srv/media")
+    return paths
+
+
 def _runtime(text: str) -> str:
     if text not in ("docker", "shell"):
         raise ValueError(f"{text!r} is no runtime; there are docker and shell")
@@ -139,6 +147,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "datastore_full_sync": _flag,
     "runtime": _runtime,
     "docker_url": str,
+    "bind_sources": _paths,
     "shell_allow_root": _flag,
     "lease_s": _positive_duration,
     "heartbeat_s": _positive_duration,

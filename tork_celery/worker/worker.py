@@ -19,7 +19,7 @@ from tork_celery.store import Database, jobs, logs, tasks
 from tork_celery.worker.active import ActiveStep, ActiveSteps, Ended
 from tork_celery.worker.adoption import Adoptable
 from tork_celery.worker.backoff import Backoff
-from tork_celery.worker.execution import Execution
+from tork_celery.worker.execution import Execution, containers_of
 from tork_celery.worker.outcome import StepOutcome, outcome_of
 from tork_celery.worker.shipper import LogShipper
 
@@ -176,7 +176,8 @@ class Worker:
         return task.step == ref.step + 1
 
     def _follow_up(self, task: Task, ref: StepRef, outcome: StepOutcome, *, recorded: bool) -> Verdict:
-        self.runtime.discard(ref)
+        for used in containers_of(task, ref):
+            self.runtime.discard(used)
         failed = outcome.error is not None
         if not recorded or failed or ref.step + 1 == len(task.definition.steps):
             self.runtime.release(ref.task_id, ref.delivery)
