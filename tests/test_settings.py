@@ -16,12 +16,18 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "TORK_DATASTORE_FULL_SYNC": ("yes", True),
     "TORK_RUNTIME": ("shell", "shell"),
     "TORK_DOCKER_URL": ("tcp://there:2375", "tcp://there:2375"),
+    "TORK_BIND_SOURCES": ("/srv/data:/srv/media", (Path("/srv/data"), Path("/srv/media"))),
     "TORK_SHELL_ALLOW_ROOT": ("1", True),
     "TORK_LEASE": ("1m", 60.0),
     "TORK_HEARTBEAT": ("500ms", 0.5),
     "TORK_CANCEL_GRACE": ("0s", 0.0),
     "TORK_PULL_TIMEOUT": ("1h", 3600.0),
     "TORK_LOG_LIMIT": ("64k", 2**16),
+    "TORK_AUTH": ("basic, key", ("basic", "key")),
+    "TORK_CORS_ORIGINS": (
+        "http://localhost:8080,https://[::1]",
+        ("http://localhost:8080", "https://[::1]"),
+    ),
     "TORK_BODY_LIMIT": ("4m", 2**22),
     "TORK_BROKER_VISIBILITY_TIMEOUT": ("2h", 7200.0),
     "TORK_LOG_LEVEL": ("debug", "DEBUG"),
@@ -48,6 +54,7 @@ def test_an_empty_variable_is_like_none(name: str) -> None:
         ("TORK_DATASTORE_FULL_SYNC", "maybe", "neither true nor false"),
         ("TORK_SHELL_ALLOW_ROOT", "2", "neither true nor false"),
         ("TORK_RUNTIME", "podman", "there are docker and shell"),
+        ("TORK_BIND_SOURCES", "data", "is not an absolute path; write them like /srv/data:"),
         ("TORK_LEASE", "10", "write it like 1h30m"),
         ("TORK_LEASE", "0s", "not above zero"),
         ("TORK_HEARTBEAT", "-1s", "write it like 1h30m"),
@@ -55,6 +62,11 @@ def test_an_empty_variable_is_like_none(name: str) -> None:
         ("TORK_BROKER_VISIBILITY_TIMEOUT", "0", "not above zero"),
         ("TORK_LOG_LIMIT", "much", "write it like 500m"),
         ("TORK_BODY_LIMIT", "-1g", "write it like 500m"),
+        ("TORK_AUTH", "password", "there are none, basic, key, and basic,key"),
+        ("TORK_AUTH", "none,basic", "there are none, basic, key, and basic,key"),
+        ("TORK_AUTH", ",", "there are none, basic, key, and basic,key"),
+        ("TORK_CORS_ORIGINS", "example.com", "write it like https://tork.example.com:8080, or *"),
+        ("TORK_CORS_ORIGINS", "http://a/b", "write it like https://tork.example.com:8080, or *"),
         ("TORK_LOG_LEVEL", "LOUD", "there are DEBUG, INFO, WARNING and ERROR"),
     ],
 )
@@ -65,6 +77,12 @@ def test_a_wrong_value_is_refused_with_what_would_be_right(name: str, text: str,
     assert str(refusal.value).startswith(f"{name}: ")
     assert repr(text) in str(refusal.value)
     assert right in str(refusal.value)
+
+
+def test_a_heartbeat_that_is_long_for_the_lease_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="TORK_HEARTBEAT: 2s is more than a third of TORK_LEASE, 5s"):
+        Settings.load({"TORK_LEASE": "5s"})
+    assert Settings.load({"TORK_LEASE": "6s"}).heartbeat_s == 2.0
 
 
 @pytest.mark.parametrize(

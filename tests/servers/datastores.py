@@ -1,8 +1,9 @@
 """PostgreSQL for tests: one server a session, emptied for each test."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from store.stores import delete_all
@@ -17,6 +18,17 @@ def postgresql_server() -> Iterator[str]:
     """The URL of a server that runs while the session lasts."""
     with servers.postgresql() as url:
         yield url
+
+
+@contextmanager
+def a_database(server_url: str) -> Iterator[str]:
+    """The URL of an empty database on the server, which goes with the context."""
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE another")
+        try:
+            yield f"{server_url.rpartition('/')[0]}/another"
+        finally:
+            connection.execute("DROP DATABASE another WITH (FORCE)")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ class FakeDispatcher(Dispatcher):
         self.delays_s: list[float] = []
         self.stopped: list[Task] = []
         self.purged: list[str] = []
+        self.filling: list[str] = []
         self.depths: Counter[str] = Counter()
         self.away = False
 
@@ -27,6 +28,10 @@ class FakeDispatcher(Dispatcher):
         self.ping()
         self.sent.append(task)
         self.delays_s.append(delay_s)
+
+    def fill(self, task_id: str) -> None:
+        self.ping()
+        self.filling.append(task_id)
 
     def stop(self, task: Task) -> None:
         self.ping()

@@ -19,11 +19,6 @@ from tork_celery.domain.model import Job, Task
 from tork_celery.store import Database, jobs, logs, schema, tasks
 from tork_celery.store.tables import job_count_changes, metadata
 
-URLS = {
-    "sqlite": "sqlite:///{directory}/tork.db",
-}
-"""The datastores that every test of the store is run on."""
-
 
 class CuttableDatabase(Database):
     """A datastore that does not answer while it is `away`, or for its next `outages` transactions; `refusals`
@@ -53,32 +48,33 @@ class CuttableDatabase(Database):
         raise DatastoreUnavailable("the datastore is away")
 
 
-@pytest.fixture(params=URLS)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CuttableDatabase]:
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[CuttableDatabase]:
     """A migrated datastore without a row in it."""
-    if request.param == "sqlite":
-        (tmp_path / "tork.db").write_bytes(_migrated_file())
-    with closing(CuttableDatabase.connect(URLS[request.param].format(directory=tmp_path))) as found:
-        assert isinstance(found, CuttableDatabase)
-        if request.param != "sqlite":
-            _make_empty(found)
+    with connected(sqlite_url(tmp_path)) as found:
         yield found
+
+
+@contextmanager
+def connected(url: str) -> Iterator[CuttableDatabase]:
+    with closing(CuttableDatabase.connect(url)) as found:
+        assert isinstance(found, CuttableDatabase)
+        yield found
+
+
+def sqlite_url(directory: Path) -> str:
+    """The URL of a migrated file in the directory."""
+    (directory / "tork.db").write_bytes(_migrated_file())
+    return f"sqlite:///{directory}/tork.db"
 
 
 @functools.cache
 def _migrated_file() -> bytes:
     """What SQLite makes of the migrations: they take longer than most tests."""
     with TemporaryDirectory() as directory:
-        with closing(Database.connect(URLS["sqlite"].format(directory=directory))) as database:
+        with closing(Database.connect(f"sqlite:///{directory}/tork.db")) as database:
             schema.migrate(database)
         return (Path(directory) / "tork.db").read_bytes()
-
-
-def _make_empty(database: Database) -> None:
-    """A server's tables hold what the test before left."""
-    schema.migrate(database)
-    with database.transaction() as tx:
-        delete_all(tx)
 
 
 def delete_all(tx: Connection) -> None:

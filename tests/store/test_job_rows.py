@@ -74,7 +74,7 @@ def test_a_task_comes_back_as_it_was_stored(database: Database) -> None:
 
 
 def test_what_is_not_there_is_none(database: Database) -> None:
-    with database.reading() as tx:
+    with database.transaction() as tx:
         assert jobs.get(tx, "none") is None
         assert tasks.get(tx, "none") is None
         assert jobs.lock_of_task(tx, "none") is None

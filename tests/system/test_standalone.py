@@ -14,8 +14,8 @@ from eventually import eventually
 from system.installation import Installation, installed
 
 IMAGE = "busybox:stable"
-SLOW = {"name": "slow", "image": IMAGE, "run": "for i in $(seq 1 8); do echo line $i; sleep 1; done"}
-ALL_LINES = "".join(f"line {number}\n" for number in range(1, 9))
+SLOW = {"name": "slow", "image": IMAGE, "run": "for i in $(seq 1 6); do echo line $i; sleep 1; done"}
+ALL_LINES = "".join(f"line {number}\n" for number in range(1, 7))
 
 
 def processes_of(installation: Installation) -> list[psutil.Process]:
@@ -60,12 +60,13 @@ def test_ctrl_c_stops_the_containers_and_the_next_start_runs_their_tasks_again(
     engine: docker.DockerClient, tmp_path: Path
 ) -> None:
     with installed(tmp_path / "data") as installation:
-        task_id = installation.post("/task", SLOW)["id"]
-        eventually(lambda: "running" in containers_of(engine, task_id))
+        task = {"name": "t", "image": IMAGE, "run": "echo begun; sleep 3; echo done"}
+        task_id = installation.post("/task", task)["id"]
+        eventually(lambda: "begun" in installation.log_of(f"/tasks/{task_id}"))
         assert installation.stop(signal.SIGINT) == 0
         assert containers_of(engine, task_id) == []
         installation.start()
-        assert installation.ended_task(task_id)["result"] == ALL_LINES
+        assert installation.ended_task(task_id)["result"] == "begun\ndone\n"
 
 
 def test_sigterm_leaves_the_containers_running_for_the_next_start(
@@ -82,28 +83,23 @@ def test_sigterm_leaves_the_containers_running_for_the_next_start(
 
 
 @pytest.mark.parametrize("victim", ["broker", "control", "api", "worker"])
-def test_it_restarts_a_process_of_its_own_that_dies(
-    engine: docker.DockerClient, tmp_path: Path, victim: str
-) -> None:
-    del engine
+def test_it_restarts_a_process_of_its_own_that_dies(installation: Installation, victim: str) -> None:
     marks = {
         "broker": "valkey-server",
         "control": "-Q control",
         "api": "tork_celery.cli api",
         "worker": "-Q default",
     }
-    with installed(tmp_path / "data") as installation:
-        found = [p for p in processes_of(installation)[1:] if marks[victim] in " ".join(p.cmdline())]
-        found[0].kill()
-        eventually(lambda: "it starts again in" in installation.log())
-        eventually(lambda: _answers(installation))
-        assert installation.run_task({"name": "t", "image": IMAGE, "run": "echo -n well"})["result"] == "well"
+    found = [p for p in processes_of(installation)[1:] if marks[victim] in " ".join(p.cmdline())]
+    found[0].kill()
+    name = "worker default" if victim == "worker" else victim
+    eventually(lambda: f"{name} was killed by SIGKILL; it starts again in" in installation.log())
+    eventually(lambda: _answers(installation))
+    assert installation.run_task({"name": "t", "image": IMAGE, "run": "echo -n well"})["result"] == "well"
 
 
-def test_a_second_one_is_refused_the_data_directory(engine: docker.DockerClient, tmp_path: Path) -> None:
-    del engine
-    with installed(tmp_path / "data") as installation:
-        refused = _standalone("--data-dir", str(installation.data_dir), "--port", "39999")
+def test_a_second_one_is_refused_the_data_directory(installation: Installation) -> None:
+    refused = _standalone("--data-dir", str(installation.data_dir), "--port", "39999")
     assert refused.returncode == 1
     assert f"another tork-celery uses the data directory {installation.data_dir}" in refused.stderr
 

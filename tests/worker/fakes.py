@@ -67,6 +67,7 @@ class FakeRuntime(Runtime):
         self.progresses: dict[StepRef, float] = {}
         self.closed = False
         self.away = False
+        self.leaving = False
         self.at_work = threading.Event()
         self._changed = threading.Condition()
         self._exits: dict[StepRef, StepExit] = {}
@@ -124,8 +125,11 @@ class FakeRuntime(Runtime):
     def deliveries(self) -> Iterable[tuple[str, int]]:
         return self.left_here
 
-    def check(self) -> None:
-        """It always answers."""
+    def check(self, *, within_s: float = 5.0) -> None:
+        del within_s
+        if self.leaving:
+            self.leaving = False
+            raise EngineUnavailable("the engine is about to stop")
 
     def close(self) -> None:
         self.closed = True

@@ -4,6 +4,7 @@ from flask import Blueprint, request
 
 from tork_celery import spec
 from tork_celery.api import documents
+from tork_celery.api.authentication import user, username
 from tork_celery.api.context import Api
 from tork_celery.api.requests import log_page, page, searched_text, submitted
 from tork_celery.domain import search
@@ -21,14 +22,14 @@ def routes(api: Api) -> Blueprint:
             image_required=api.image_required,
             limit_bytes=api.body_limit_bytes,
         )
-        job, _ = submit.submit(api.coordinator, definition)
+        job, _ = submit.submit(api.coordinator, definition, created_by=username())
         return documents.job_summary(job)
 
     @blueprint.get("/jobs")
     def get_jobs() -> Document:
         number, size = page(request)
         wanted = search.parse(request.args.get("q", ""))
-        found = view.job_page(api.coordinator, wanted, number=number, size=size)
+        found = view.job_page(api.coordinator, wanted, number=number, size=size, viewer=user())
         return documents.page(found, documents.job_summary)
 
     @blueprint.get("/jobs/<job_id>")

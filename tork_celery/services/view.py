@@ -11,6 +11,7 @@ from tork_celery.domain.node import Node, NodeStatus
 from tork_celery.domain.queues import DEFAULT_QUEUE, LONGEST_NAME
 from tork_celery.domain.search import Search
 from tork_celery.domain.states import JobState
+from tork_celery.domain.user import User
 from tork_celery.services.coordinator import Coordinator
 from tork_celery.store import jobs, logs, nodes, pages, tasks
 
@@ -70,19 +71,22 @@ def job(coordinator: Coordinator, job_id: str) -> tuple[Job, list[Task]]:
         return found, tasks.of_job(tx, job_id)
 
 
-def task(coordinator: Coordinator, task_id: str) -> Task:
-    """The task; the id of a first attempt answers for the latest one. Raises NotFound."""
+def task(coordinator: Coordinator, task_id: str) -> tuple[Task, set[str]]:
+    """The task, and the values of its job that are not to be shown; the id of a first attempt answers for the
+    latest one. Raises NotFound."""
     with coordinator.database.reading() as tx:
         found = tasks.latest_attempt(tx, task_id)
-    if found is None:
-        raise NotFound(f"there is no task {task_id!r}")
-    return found
+        if found is None:
+            raise NotFound(f"there is no task {task_id!r}")
+        return found, jobs.secrets(tx, found.job_id)
 
 
-def job_page(coordinator: Coordinator, search: Search, *, number: int, size: int) -> Page[ListedJob]:
-    """The jobs that are searched for, the newest first."""
+def job_page(
+    coordinator: Coordinator, search: Search, *, number: int, size: int, viewer: User | None = None
+) -> Page[ListedJob]:
+    """Of the jobs that are searched for those that `viewer` may see, the newest first."""
     with coordinator.database.reading() as tx:
-        items, total = pages.page(tx, search, number=number, size=size)
+        items, total = pages.page(tx, search, number=number, size=size, viewer=viewer)
     return Page(items=items, number=number, size=size, total_items=total)
 
 
@@ -90,7 +94,7 @@ def task_log(
     coordinator: Coordinator, task_id: str, *, number: int, size: int, text: str = ""
 ) -> Page[LogPart]:
     """The log of a task, its newest part first; with a `text`, the parts that hold it. Raises NotFound."""
-    found = task(coordinator, task_id)
+    found, _ = task(coordinator, task_id)
     with coordinator.database.reading() as tx:
         items, total = logs.page_of_task(tx, found.id, number=number, size=size, text=text)
     return Page(items=items, number=number, size=size, total_items=total)

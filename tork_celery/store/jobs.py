@@ -8,7 +8,9 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.document import Document, decode, encode
 from tork_celery.domain.model import Job
+from tork_celery.domain.redaction import secrets_of_job
 from tork_celery.domain.states import JobState
+from tork_celery.store import visibility
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import job_definitions, jobs, tasks
 
@@ -17,6 +19,7 @@ _stored = select(jobs, job_definitions.c.definition).join(job_definitions)
 
 def add(tx: Connection, job: Job) -> None:
     tx.execute(insert(jobs), _values(job))
+    visibility.permit(tx, job.id, job.definition.permissions)
     definition = encode(replace(job.definition, secrets={}))
     tx.execute(insert(job_definitions).values(job_id=job.id, definition=definition))
 
@@ -34,7 +37,23 @@ def lock_of_task(tx: Connection, task_id: str) -> Job | None:
 
 
 def save(tx: Connection, job: Job) -> None:
-    tx.execute(update(jobs).where(jobs.c.id == job.id), _values(job))
+    """What has become of the job; its definition never changes."""
+    tx.execute(update(jobs).where(jobs.c.id == job.id), _progress(job))
+
+
+def waiting_for(tx: Connection, job_id: str) -> str | None:
+    """The job that waits for this one."""
+    query = select(tasks.c.job_id).join(jobs, jobs.c.parent_id == tasks.c.id).where(jobs.c.id == job_id)
+    return tx.scalar(query)
+
+
+def secrets(tx: Connection, job_id: str) -> set[str]:
+    """The values of a job that are not to be shown."""
+    query = select(jobs.c.secrets, jobs.c.summary["inputs"]).where(jobs.c.id == job_id)
+    row = tx.execute(query).one_or_none()
+    if row is None:
+        return set()
+    return secrets_of_job(JobDefinition(name="", tasks=(), secrets=row[0], inputs=row[1] or {}))
 
 
 def begin(tx: Connection, job_id: str) -> None:
@@ -65,15 +84,23 @@ def _values(job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "name": job.definition.name,
-        "state": job.state,
         "summary": _summary(job),
         "secrets": dict(job.definition.secrets),
         "parent_id": job.parent_id,
         "created_by": job.created_by,
+        "created_at": job.created_at,
+        "restricted": bool(job.definition.permissions),
+        "has_webhooks": bool(job.definition.webhooks),
+        **_progress(job),
+    }
+
+
+def _progress(job: Job) -> dict[str, Any]:
+    return {
+        "state": job.state,
         "delete_at": job.delete_at,
         "results": dict(job.results),
         "position": job.position,
-        "created_at": job.created_at,
         "started_at": job.started_at,
         "ended_at": job.ended_at,
         "result": job.result,

@@ -15,7 +15,8 @@ from tork_celery.domain.document import decode
 from tork_celery.domain.model import ListedJob
 from tork_celery.domain.search import EVERYTHING, Search
 from tork_celery.domain.states import JobState
-from tork_celery.store import counts
+from tork_celery.domain.user import User
+from tork_celery.store import counts, visibility
 from tork_celery.store.tables import job_tags, job_texts, jobs
 
 MOST_FOUND = 10_000
@@ -28,10 +29,11 @@ def page(
     *,
     number: int,
     size: int,
-    visible: ColumnElement[bool] | None = None,
+    viewer: User | None = None,
 ) -> tuple[list[ListedJob], int]:
-    """One page, `number` from 1, and how many jobs there are in all. `visible` is a condition on the table of
-    jobs for those that may be seen; with one, at most the first MOST_FOUND are."""
+    """One page of what `viewer` may see, `number` from 1, and how many jobs there are in all: at most the
+    first MOST_FOUND for one who does not see everything."""
+    visible = None if viewer is None or viewer.is_admin else visibility.visible(viewer)
     offset = (number - 1) * size
     if search.impossible:
         return [], 0

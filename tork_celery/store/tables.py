@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     column,
+    false,
     table,
 )
 
@@ -52,6 +53,8 @@ jobs = Table(
     Column("result", Text),
     Column("error", Text),
     Column("progress", Double, nullable=False),
+    Column("restricted", Boolean, nullable=False, server_default=false()),  # it has permissions
+    Column("has_webhooks", Boolean, nullable=False, server_default=false()),
     Index(None, "state", "seq"),
     Index(None, "ended_at"),
     sqlite_autoincrement=True,
@@ -61,6 +64,20 @@ Index(
     jobs.c.delete_at,
     sqlite_where=jobs.c.delete_at.is_not(None),
     postgresql_where=jobs.c.delete_at.is_not(None),
+)
+Index(
+    "ix_jobs_restricted",  # those that not everybody sees, which are few
+    jobs.c.seq,
+    sqlite_where=jobs.c.restricted,
+    postgresql_where=jobs.c.restricted,
+)
+
+job_permissions = Table(
+    "job_permissions",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(4), primary_key=True),  # user or role
+    Column("name", String(64), primary_key=True),
 )
 
 # Apart from the jobs, whose rows change often: SQLite writes a row as a whole.
@@ -184,4 +201,65 @@ identity = Table(
     "identity",
     metadata,
     Column("cluster", String(32), primary_key=True),  # tells this installation's containers from another's
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("username", String(64), primary_key=True),
+    Column("name", String(256), nullable=False),
+    Column("password_hash", String(256), nullable=False),
+    Column("key_hash", String(64), unique=True),
+    Column("disabled", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+roles = Table("roles", metadata, Column("name", String(64), primary_key=True))
+
+user_roles = Table(
+    "user_roles",
+    metadata,
+    Column("username", String(64), ForeignKey("users.username", ondelete="CASCADE"), primary_key=True),
+    Column("role", String(64), ForeignKey("roles.name", ondelete="CASCADE"), primary_key=True),
+)
+
+webhook_calls = Table(
+    "webhook_calls",
+    metadata,
+    Column("id", _sequence, primary_key=True, autoincrement=True),
+    Column("stream", String(64), nullable=False),  # of calls that go out one after the other
+    Column("job_id", String(32), nullable=False),  # no foreign key: a call outlives its job
+    Column("event", String(32), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Double, nullable=False),  # of one that is being made: when it is given to somebody else
+    Index(None, "due_at"),
+    Index(None, "stream", "id"),
+    sqlite_autoincrement=True,
+)
+
+scheduled_jobs = Table(
+    "scheduled_jobs",
+    metadata,
+    Column("seq", _sequence, primary_key=True, autoincrement=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("state", String(16), nullable=False),
+    Column("definition", JSON, nullable=False),
+    Column("secrets", JSON, nullable=False),
+    Column("created_by", String(256)),
+    Column("created_at", Double, nullable=False),
+    Column("restricted", Boolean, nullable=False),
+    Column("next_at", Double),  # none while it is paused
+    Index(None, "next_at"),
+    sqlite_autoincrement=True,
+)
+
+scheduled_job_permissions = Table(
+    "scheduled_job_permissions",
+    metadata,
+    Column("job_id", String(32), ForeignKey("scheduled_jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(4), primary_key=True),
+    Column("name", String(64), primary_key=True),
 )

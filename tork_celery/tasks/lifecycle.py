@@ -1,5 +1,6 @@
 """What a Celery worker of ours does when it starts and when it stops."""
 
+import os
 import signal
 import sys
 import threading
@@ -66,7 +67,13 @@ def _begin(instance: Any) -> None:
         startup.take_up(worker)
     reconciler = Reconciler(coordinator)
     heartbeat = Heartbeat(
-        store, node, worker, interval_s=config.heartbeat_s, lease_s=config.lease_s, watcher=reconciler
+        store,
+        node,
+        worker,
+        interval_s=config.heartbeat_s,
+        lease_s=config.lease_s,
+        watcher=reconciler,
+        replaced=lambda: os.kill(os.getpid(), signal.SIGTERM),
     )
     become(Process(coordinator=coordinator, reconciler=reconciler, worker=worker))
     heartbeat.start()

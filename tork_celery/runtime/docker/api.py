@@ -5,7 +5,8 @@ inspects a container before it reads its log.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 import docker.auth
@@ -24,7 +25,6 @@ log = structlog.get_logger()
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
 _CALL_TIMEOUT_S = 60
-_PING_TIMEOUT_S = 5
 _EXIT_TIMEOUT_S = 10
 _CONFLICT = 409
 
@@ -50,12 +50,12 @@ class EngineApi:
         self._lock = threading.Lock()
         self._client: EngineClient | None = None
 
-    def ping(self) -> None:
-        """Raises EngineUnavailable, saying what to do."""
+    def ping(self, *, within_s: float) -> None:
+        """On a connection of its own, for an engine that is about to stop still serves those that it has.
+        Raises EngineUnavailable, saying what to do."""
         try:
-            with translated():
-                answer = self._connected().get(self._address("/_ping"), timeout=_PING_TIMEOUT_S)
-                answer.raise_for_status()
+            with translated(), closing(self._another(timeout_s=within_s)) as client:
+                client.ping()
         except EngineUnavailable as error:
             raise EngineUnavailable(
                 f"no container engine answers at {self.url} ({error}): start it, or install one, and see "
@@ -135,6 +135,12 @@ class EngineApi:
                 if error.status_code != _CONFLICT:
                     raise
 
+    def tail(self, name: str, *, lines: int) -> Iterator[bytes]:
+        """The last lines of what the container has printed, as frames."""
+        params = {"stdout": 1, "stderr": 1, "tail": lines}
+        with closing(self._stream("GET", f"/containers/{name}/logs", params=params)) as stream:
+            yield from stream.chunks()
+
     def remove_volume(self, name: str) -> None:
         with translated():
             try:
@@ -151,6 +157,39 @@ class EngineApi:
         with translated():
             answer: dict[str, Any] = self._connected().volumes(filters={"label": labels})
             return answer["Volumes"] or []
+
+    def network(self, name: str) -> dict[str, Any] | None:
+        with translated():
+            try:
+                found: dict[str, Any] = self._connected().inspect_network(name)
+            except docker.errors.NotFound:
+                return None
+            return found
+
+    def create_network(self, name: str, labels: dict[str, str]) -> None:
+        """A bridge network. One of that name that is there is fine."""
+        with translated():
+            try:
+                self._connected().create_network(name, "bridge", check_duplicate=True, labels=labels)
+            except docker.errors.APIError as error:
+                if error.status_code != _CONFLICT:
+                    raise
+
+    def connect(self, network: str, container: str, aliases: list[str]) -> None:
+        with translated():
+            self._connected().connect_container_to_network(container, network, aliases=aliases or None)
+
+    def remove_network(self, name: str) -> None:
+        with translated():
+            try:
+                self._connected().remove_network(name)
+            except docker.errors.NotFound:
+                return
+
+    def networks(self, labels: list[str]) -> list[dict[str, Any]]:
+        with translated():
+            found: list[dict[str, Any]] = self._connected().networks(filters={"label": labels})
+            return found
 
     def pull(self, image: str, *, timeout_s: float) -> EngineStream:
         """How the pull goes, as JSON, one object a line. Raises PullFailed."""
@@ -209,6 +248,12 @@ class EngineApi:
     def _address(self, path: str) -> str:
         client = self._connected()
         return f"{client.base_url}/v{client.api_version}{path}"
+
+    def _another(self, *, timeout_s: float) -> EngineClient:
+        version = self._connected().api_version
+        client = EngineClient(self.url, version=version, timeout=timeout_s)  # type: ignore[arg-type]
+        client.trust_env = False
+        return client
 
     def _connected(self) -> EngineClient:
         client = self._client

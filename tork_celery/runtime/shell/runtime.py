@@ -104,7 +104,7 @@ class ShellRuntime:
     def deliveries(self) -> Iterable[tuple[str, int]]:
         return sorted(self._exchange.deliveries())
 
-    def check(self) -> None:
+    def check(self, *, within_s: float = 5.0) -> None:
         """A machine that runs this can run a process."""
 
     def close(self) -> None:
@@ -160,7 +160,11 @@ def _refuse_what_needs_a_container(run: StepRun) -> None:
         "an image": definition.image,
         "an entrypoint": definition.entrypoint,
         "mounts": run.mounts,
+        "networks": run.networks,
+        "sidecars": run.sidecars,
         "limits": run.limits,
+        "gpus": run.gpus,
+        "registry credentials": definition.registry,
     }
     if refused := [name for name, value in asked.items() if value]:
         raise StepFailed(

@@ -6,7 +6,7 @@ from alembic import op
 from tork_celery.store.migrations import job_triggers
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 
 _sequence = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _SHOWN = ("name", "description", "tags", "inputs", "schedule")

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 from sqlalchemy import select
-from store.paging_contract import PagingContract, add, counted, fill, kept, move
+from store.paging_contract import add, counted, fill, kept, move
 from store.plans import plan_of
 
 from tork_celery.domain.states import JobState
@@ -22,7 +22,7 @@ def database(postgresql_url: str) -> Iterator[Database]:
         yield found
 
 
-class TestPagesOnPostgresql(PagingContract):
+class TestPagesOnPostgresql:
     def test_counts_are_exact_after_many_writers_and_folds_at_once(self, database: Database) -> None:
         def write(_: int) -> None:
             for _ in range(20):
