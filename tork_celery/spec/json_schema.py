@@ -30,6 +30,7 @@ from tork_celery.spec.jobs import JobSchema
 from tork_celery.spec.shape import Shape
 from tork_celery.spec.steps import StepSchema
 from tork_celery.spec.tasks import TaskSchema
+from tork_celery.spec.users import UserSchema
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _DEFINITIONS = "#/$defs/"
@@ -68,6 +69,10 @@ def definitions(*, image_required: bool = True) -> dict[str, Document]:
             found[shape] = _of_shape(shape, image_required=image_required)
             waiting += _inner_shapes(shape)
     return {name_of(shape): found[shape] for shape in sorted(found, key=name_of)}
+
+
+def of_user() -> Document:
+    return _of_shape(UserSchema, image_required=False)
 
 
 def name_of(shape: type[Shape]) -> str:
