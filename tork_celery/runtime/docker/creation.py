@@ -103,7 +103,7 @@ class Creation:
         try:
             self.api.create(name, body)
         except ImageMissing:
-            self.pulls.pull(image, step, sink)
+            self.pulls.pull(image, run.definition.registry, step, sink)
         else:
             return True
         if not step.proceed():
