@@ -184,6 +184,18 @@ def test_each_is_judged_by_its_own_credentials(another: Another, steps: Steps, g
     assert [future.result(PATIENCE_S).code for future in futures[:3]] == [0, 0, 0]
 
 
+def test_an_image_that_is_there_can_be_pulled_all_the_same(
+    another: Another, steps: Steps, registry: Registry, client: docker.APIClient, busybox: str
+) -> None:
+    registry.store(b"".join(client.get_image(busybox)))
+    runtime, recorder = another(pull_always=True), Recorder()
+    runtime.run(steps.step("true"), Recorder(), started=lambda: None)
+
+    assert runtime.run(steps.step("true"), recorder, started=lambda: None).code == 0
+
+    assert "Image is up to date" in recorder.notes
+
+
 class Telling:
     """An engine whose pulls go as the test says."""
 
