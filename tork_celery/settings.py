@@ -34,6 +34,10 @@ class Settings:
     lease_s: float = 10.0
     heartbeat_s: float = 2.0
     cancel_grace_s: float = 3.0
+    default_cpus: str = ""
+    default_memory: str = ""
+    default_timeout: str = ""
+    pull: str = "missing"
     pull_timeout_s: float = 900.0
     log_limit_bytes: int = 256 * 1024 * 1024
     auth: tuple[str, ...] = ()
@@ -127,6 +131,27 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(part for each in text.split(",") if (part := each.strip()))
 
 
+def _cpus(text: str) -> str:
+    quantities.nano_cpus(text)
+    return text
+
+
+def _memory(text: str) -> str:
+    quantities.memory_bytes(text)
+    return text
+
+
+def _timeout(text: str) -> str:
+    _positive_duration(text)
+    return text
+
+
+def _pull(text: str) -> str:
+    if text not in ("missing", "always"):
+        raise ValueError(f"{text!r} is no way to pull images; there are missing and always")
+    return text
+
+
 def _positive_duration(text: str) -> float:
     seconds = durations.seconds(text)
     if seconds <= 0:
@@ -152,6 +177,10 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "lease_s": _positive_duration,
     "heartbeat_s": _positive_duration,
     "cancel_grace_s": durations.seconds,
+    "default_cpus": _cpus,
+    "default_memory": _memory,
+    "default_timeout": _timeout,
+    "pull": _pull,
     "pull_timeout_s": _positive_duration,
     "log_limit_bytes": quantities.size_bytes,
     "auth": _auth,

@@ -60,7 +60,8 @@ def known_roles(tx: Connection, names: Iterable[str]) -> set[str]:
 def _insert_new(tx: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row unless there is one of its key."""
     dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
-    return tx.execute(dialect.insert(table).values(**values).on_conflict_do_nothing()).rowcount == 1
+    query = dialect.insert(table).values(**values).on_conflict_do_nothing().returning(literal(1))
+    return tx.scalar(query) is not None
 
 
 def _one(tx: Connection, query: Any) -> User | None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from tork_celery.dispatch.dispatcher import Dispatcher
 from tork_celery.domain import flow
+from tork_celery.domain.definition import Defaults
 from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable, StepFailed
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.states import ENDED_EARLY, Outcome
@@ -37,7 +38,8 @@ class Verdict(Enum):
 
 
 class Worker:
-    """Runs steps on a runtime, as the node `node`. Safe to use from many threads, one a step."""
+    """Runs steps on a runtime, as the node `node`. Safe to use from many threads, one a step. `defaults`
+    hold for tasks that say nothing of their limits or their timeout."""
 
     def __init__(
         self,
@@ -49,6 +51,7 @@ class Worker:
         lease_s: float,
         log_limit_bytes: int,
         cancel_grace_s: float,
+        defaults: Defaults | None = None,
     ) -> None:
         self.database = database
         self.dispatcher = dispatcher
@@ -67,6 +70,7 @@ class Worker:
             shipper=self._shipper,
             node=node,
             log_limit_bytes=log_limit_bytes,
+            defaults=defaults or Defaults(),
         )
         self._stopping = threading.Event()
 

@@ -33,6 +33,7 @@ class Creation:
     log_limit_bytes: int
     bind_sources: Sequence[Path]
     private_workdir: bool
+    pull_always: bool
 
     def create(self, run: StepRun, step: LiveStep, sink: Sink) -> bool:
         """Make the step's container and those of its sidecars. False when the step was stopped meanwhile.
@@ -100,18 +101,21 @@ class Creation:
             raise StepFailed("a task needs an image to run in a container")
         if not step.proceed():
             return False
+        if not self.pull_always and self._created(name, body):
+            return True
+        self.pulls.pull(image, run.definition.registry, step, sink)
+        if not step.proceed():
+            return False
+        if not self._created(name, body):
+            raise StepFailed(f'image "{image}" is not there, though it was pulled')
+        return True
+
+    def _created(self, name: str, body: dict[str, object]) -> bool:
+        """False when its image is missing."""
         try:
             self.api.create(name, body)
         except ImageMissing:
-            self.pulls.pull(image, step, sink)
-        else:
-            return True
-        if not step.proceed():
             return False
-        try:
-            self.api.create(name, body)
-        except ImageMissing as error:
-            raise StepFailed(f'image "{image}" is not there, though it was pulled') from error
         return True
 
     def _put_files(self, name: str, run: StepRun) -> None:

@@ -31,7 +31,8 @@ _CONNECTIONS_PER_STEP = 2  # one brings the output, one is for the calls
 class DockerRuntime:
     """Runs each step in a container of its own. `pool_size` is how many steps run at a time; without a
     `url` the engine is that of this machine's usual socket; `bind_sources` are the paths of this machine that
-    a task may bind, with all below them. Nothing connects before the first call."""
+    a task may bind, with all below them; with `pull_always` an image that is there is pulled, too. Nothing
+    connects before the first call."""
 
     adopts = True
 
@@ -46,6 +47,7 @@ class DockerRuntime:
         pull_timeout_s: float,
         pool_size: int,
         bind_sources: Sequence[Path] = (),
+        pull_always: bool = False,
     ) -> None:
         self._names = Names(cluster=cluster, node=node, host=socket.gethostname())
         self._exchange = Exchange(work_dir=work_dir, node=node)
@@ -65,6 +67,7 @@ class DockerRuntime:
             log_limit_bytes=log_limit_bytes,
             bind_sources=bind_sources,
             private_workdir=os.geteuid() != 0,
+            pull_always=pull_always,
         )
         self._sidecars = Sidecars(api=self._api, names=self._names, graces=self._graces)
 
