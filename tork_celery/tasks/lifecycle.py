@@ -120,7 +120,8 @@ def end(**_: Any) -> None:
 
 @signals.beat_embedded_init.connect
 def end_with_worker(**_: Any) -> None:
-    """Beat that is embedded in a worker is a process of its own."""
+    """Beat that is embedded in a worker is a process of its own, and does not wait for messages."""
+    signal.set_wakeup_fd(-1)
     offspring.die_with_parent()
 
 
