@@ -18,6 +18,15 @@ def _default_data_dir() -> Path:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """What SIGTERM does to the steps of a worker: they have `wait_s` to end by themselves; what runs then is
+    left to run on or, with `release`, ended and its task given back."""
+
+    wait_s: float = 0.0
+    release: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One field a setting; the field `lease_s` is TORK_LEASE in the environment, a Go duration."""
 
@@ -31,6 +40,7 @@ class Settings:
     lease_s: float = 10.0
     heartbeat_s: float = 2.0
     cancel_grace_s: float = 3.0
+    stop: Stop = Stop()
     pull_timeout_s: float = 900.0
     log_limit_bytes: int = 256 * 1024 * 1024
     body_limit_bytes: int = 4 * 1024 * 1024
@@ -99,6 +109,17 @@ def _positive_duration(text: str) -> float:
     return seconds
 
 
+def _stop(text: str) -> Stop:
+    if text == "leave":
+        return Stop()
+    if text == "release":
+        return Stop(release=True)
+    try:
+        return Stop(wait_s=durations.seconds(text))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is neither leave nor release nor a duration, such as 30s") from error
+
+
 def _level(text: str) -> str:
     if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ValueError(f"{text!r} is no log level; there are DEBUG, INFO, WARNING and ERROR")
@@ -116,6 +137,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "lease_s": _positive_duration,
     "heartbeat_s": _positive_duration,
     "cancel_grace_s": durations.seconds,
+    "stop": _stop,
     "pull_timeout_s": _positive_duration,
     "log_limit_bytes": quantities.size_bytes,
     "body_limit_bytes": quantities.size_bytes,
