@@ -12,6 +12,7 @@ from tork_celery.settings import Settings, Stop, load, variable
 GIVEN: dict[str, tuple[str, Any]] = {
     "TORK_DATA_DIR": ("/somewhere", Path("/somewhere")),
     "TORK_BROKER_URL": ("amqp://there//", "amqp://there//"),
+    "TORK_BROKER_CA": ("/etc/ca.pem", "/etc/ca.pem"),
     "TORK_DATASTORE_URL": ("postgresql://there/tork", "postgresql://there/tork"),
     "TORK_DATASTORE_FULL_SYNC": ("yes", True),
     "TORK_RUNTIME": ("shell", "shell"),

@@ -32,6 +32,7 @@ class Settings:
 
     data_dir: Path
     broker_url: str = "redis://127.0.0.1:6379/0"
+    broker_ca: str = ""
     datastore_url: str = ""
     datastore_full_sync: bool = False
     runtime: str = "docker"
@@ -129,6 +130,7 @@ def _level(text: str) -> str:
 _READERS: dict[str, Callable[[str], Any]] = {
     "data_dir": Path,
     "broker_url": str,
+    "broker_ca": str,
     "datastore_url": str,
     "datastore_full_sync": _flag,
     "runtime": _runtime,
