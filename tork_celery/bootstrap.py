@@ -13,6 +13,7 @@ from tork_celery.domain.node import Node
 from tork_celery.runtime.docker import DockerRuntime
 from tork_celery.runtime.protocol import Runtime
 from tork_celery.runtime.shell import ShellRuntime
+from tork_celery.services.authentication import Authenticator
 from tork_celery.services.coordinator import Coordinator
 from tork_celery.settings import Settings
 from tork_celery.store import Database, nodes
@@ -46,6 +47,11 @@ def coordinator(settings: Settings, app: Celery, store: Database) -> Coordinator
     return Coordinator(database=store, dispatcher=Dispatcher(app), lease_s=settings.lease_s)
 
 
+def authenticator(settings: Settings, store: Database) -> Authenticator | None:
+    """None where anybody may ask."""
+    return Authenticator(store, schemes=settings.auth) if settings.auth else None
+
+
 def worker(settings: Settings, app: Celery, store: Database, *, node: str, slots: int) -> Worker:
     """A worker with a runtime that answers. Raises EngineUnavailable, ConfigurationError."""
     with store.transaction() as tx:
@@ -77,6 +83,7 @@ def runtime(settings: Settings, *, cluster: str, node: str, slots: int) -> Runti
         log_limit_bytes=settings.log_limit_bytes,
         pull_timeout_s=settings.pull_timeout_s,
         pool_size=slots,
+        bind_sources=settings.bind_sources,
     )
 
 

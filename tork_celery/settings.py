@@ -1,6 +1,7 @@
 """All settings, read from the environment once. `docs/deployment.md` lists them; a test holds it to that."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,6 +12,7 @@ from tork_celery.domain.errors import ConfigurationError
 
 PREFIX = "TORK_"
 _BEATS_IN_A_LEASE = 3
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?")
 
 
 def _default_data_dir() -> Path:
@@ -37,6 +39,7 @@ class Settings:
     datastore_full_sync: bool = False
     runtime: str = "docker"
     docker_url: str = ""
+    bind_sources: tuple[Path, ...] = ()
     shell_allow_root: bool = False
     lease_s: float = 10.0
     heartbeat_s: float = 2.0
@@ -44,6 +47,8 @@ class Settings:
     stop: Stop = Stop()
     pull_timeout_s: float = 900.0
     log_limit_bytes: int = 256 * 1024 * 1024
+    auth: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
     body_limit_bytes: int = 4 * 1024 * 1024
     broker_visibility_timeout_s: float = 3600.0
     log_level: str = "INFO"
@@ -97,10 +102,40 @@ def _flag(text: str) -> bool:
     raise ValueError(f"{text!r} is neither true nor false")
 
 
+def _paths(text: str) -> tuple[Path, ...]:
+    paths = tuple(Path(part) for part in text.split(":") if part)
+    if wrong := [path for path in paths if not path.is_absolute()]:
+        raise ValueError(f"{str(wrong[0])!r} is not an absolute path; write them like /srv/data:/srv/media")
+    return paths
+
+
 def _runtime(text: str) -> str:
     if text not in ("docker", "shell"):
         raise ValueError(f"{text!r} is no runtime; there are docker and shell")
     return text
+
+
+def _auth(text: str) -> tuple[str, ...]:
+    """The ways of authentication; none of them for `none`."""
+    ways = tuple(dict.fromkeys(_listed(text)))
+    if ways == ("none",):
+        return ()
+    if not ways or set(ways) - {"basic", "key"}:
+        raise ValueError(f"{text!r} is no way of authentication; there are none, basic, key, and basic,key")
+    return ways
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = () if text == "none" else _listed(text)
+    for origin in origins:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise ValueError(f"{origin!r} is no origin; write it like https://tork.example.com:8080, or *")
+    return origins
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(part for each in text.split(",") if (part := each.strip()))
 
 
 def _positive_duration(text: str) -> float:
@@ -135,6 +170,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "datastore_full_sync": _flag,
     "runtime": _runtime,
     "docker_url": str,
+    "bind_sources": _paths,
     "shell_allow_root": _flag,
     "lease_s": _positive_duration,
     "heartbeat_s": _positive_duration,
@@ -142,6 +178,8 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "stop": _stop,
     "pull_timeout_s": _positive_duration,
     "log_limit_bytes": quantities.size_bytes,
+    "auth": _auth,
+    "cors_origins": _origins,
     "body_limit_bytes": quantities.size_bytes,
     "broker_visibility_timeout_s": _positive_duration,
     "log_level": _level,

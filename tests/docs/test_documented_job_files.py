@@ -9,6 +9,7 @@ from tork_celery import spec
 from tork_celery.spec.shape import Shape
 from tork_celery.spec.steps import StepSchema
 from tork_celery.spec.tasks import TaskSchema
+from tork_celery.spec.users import UserSchema
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 YAML_BLOCKS = [block for block in blocks() if block.info.startswith("yaml")]
@@ -28,13 +29,28 @@ def schemas() -> list[type[Shape]]:
     return found
 
 
-@pytest.mark.parametrize("schema", [schema for schema in schemas() if schema is not TaskSchema])
+def keys(schema: type[Shape]) -> set[str]:
+    return {field.data_key or name for name, field in schema().fields.items()}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        schema
+        for schema in schemas()
+        if schema not in (TaskSchema, UserSchema) and not schema.__name__.startswith("_")
+    ],
+)
 def test_the_keys_of_each_section_are_those_of_its_schema(schema: type[Shape]) -> None:
-    assert documented(f"## {schema.__name__.removesuffix('Schema')}") == set(schema().fields)
+    assert documented(f"## {schema.__name__.removesuffix('Schema')}") == keys(schema)
+
+
+def test_the_keys_of_a_user_are_documented_with_the_route() -> None:
+    assert set(first_column(section(text_of("docs/api.md"), "## Users"))) == set(UserSchema().fields)
 
 
 def test_a_task_has_its_own_keys_and_those_of_a_step() -> None:
-    assert documented("## Task") == set(TaskSchema().fields) - set(StepSchema().fields)
+    assert documented("## Task") == keys(TaskSchema) - keys(StepSchema)
 
 
 @pytest.mark.parametrize("block", YAML_BLOCKS, ids=str)

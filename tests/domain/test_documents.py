@@ -7,8 +7,8 @@ from domain.samples import task_definition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tork_celery.domain.definition import JobDefinition, Limits, Mount, StepDefinition, TaskDefinition
 from tork_celery.domain.document import camel, decode, encode
-from tork_celery.domain.model import JobDefinition, Limits, Mount, StepDefinition, TaskDefinition
 
 names = st.text(max_size=8)
 optional = st.none() | names.filter(bool)

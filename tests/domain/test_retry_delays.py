@@ -3,7 +3,7 @@
 import pytest
 
 from tork_celery.domain import retry
-from tork_celery.domain.model import Retry
+from tork_celery.domain.definition import Retry
 
 
 def delays_s(attempts: int, **values: object) -> list[float]:

@@ -8,8 +8,9 @@ import pytest
 from runtime_contract import RuntimeContract
 from steps_at_work import PATIENCE_S, Recorder, Steps, inspect, is_there, start, until
 
+from tork_celery.domain.definition import Limits, Mount
 from tork_celery.domain.errors import EngineUnavailable, StepFailed
-from tork_celery.domain.model import Limits, Mount, StepRef
+from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker import DockerRuntime
 from tork_celery.runtime.protocol import Stream
 
@@ -17,11 +18,6 @@ pytestmark = pytest.mark.engine
 
 Another = Callable[..., DockerRuntime]
 NODE = "default@here"  # as in the fixture `another`
-
-
-@pytest.fixture
-def runtime(another: Another, client: docker.APIClient) -> DockerRuntime:  # noqa: ARG001  it looks after us
-    return another()
 
 
 @pytest.fixture
@@ -170,7 +166,7 @@ def as_nobody(client: docker.APIClient, busybox: str) -> Iterator[str]:
 def test_any_user_can_write_where_the_step_starts(
     runtime: DockerRuntime, steps: Steps, as_nobody: str, *, private: bool
 ) -> None:
-    runtime._private_workdir = private
+    runtime._creation.private_workdir = private
     script = "id -un; cat d/a; echo b > b; echo c >> d/a; echo d > d/d; echo done > $TORK_OUTPUT"
 
     recorder = Recorder()
@@ -195,13 +191,6 @@ def test_an_image_that_does_not_exist_fails_the_task(runtime: DockerRuntime, ste
 def test_a_task_without_an_image_fails(runtime: DockerRuntime, steps: Steps) -> None:
     with pytest.raises(StepFailed, match="needs an image"):
         runtime.run(steps.step("true", image=None), Recorder(), started=lambda: None)
-
-
-def test_mounts_of_other_types_are_refused(runtime: DockerRuntime, steps: Steps) -> None:
-    mount = Mount(type="bind", source="/etc", target="/x")
-
-    with pytest.raises(StepFailed, match="type bind"):
-        runtime.run(steps.step("true", mounts=(mount,)), Recorder(), started=lambda: None)
 
 
 def test_an_engine_that_does_not_answer_is_not_the_tasks_fault(

@@ -6,11 +6,11 @@ from contextlib import closing, contextmanager
 import psycopg
 import pytest
 from sqlalchemy import text
+from store.stores import delete_all
 
 from scripts import servers
 from tork_celery.domain.errors import ConfigurationError
 from tork_celery.store import Database, schema
-from tork_celery.store.tables import metadata
 
 
 @pytest.fixture(scope="session")
@@ -40,8 +40,7 @@ def postgresql_url(postgresql_server: str) -> str:
         except ConfigurationError:  # it is new, or the test before has changed the schema
             _make_anew(database)
         with database.transaction() as tx:  # several times as fast as a new database or schema
-            for table in reversed(metadata.sorted_tables):
-                tx.execute(table.delete())
+            delete_all(tx)
     return postgresql_server
 
 

@@ -15,6 +15,7 @@ class FakeDispatcher(Dispatcher):
         self.sent: list[Task] = []
         self.delays_s: list[float] = []
         self.stopped: list[Task] = []
+        self.filling: list[str] = []
         self.depths: Counter[str] = Counter()
         self.away = False
 
@@ -26,6 +27,10 @@ class FakeDispatcher(Dispatcher):
         self.ping()
         self.sent.append(task)
         self.delays_s.append(delay_s)
+
+    def fill(self, task_id: str) -> None:
+        self.ping()
+        self.filling.append(task_id)
 
     def stop(self, task: Task) -> None:
         self.ping()

@@ -97,7 +97,6 @@ LINES = [
     ),
     ("mounts: [{target: /a}]", "mounts[0].type", MISSING, 10),
     ("mounts: [{type: volume}]", "mounts[0].target", MISSING, 10),
-    ("mounts: [{type: bind, target: /a}]", "mounts[0].type", "expected `volume`", 11),
     (
         "mounts: [{type: volume, target: /a, source: /b}]",
         "mounts[0].source",
@@ -181,26 +180,82 @@ def test_a_near_miss_names_the_key_that_was_meant(key: str, message: str) -> Non
     assert faults_of_task(f"name: a\nimage: b\n{key}: x\n") == (Fault(key, message, 3, 1),)
 
 
-@pytest.mark.parametrize(
-    "key",
-    ["if", "each", "parallel", "subjob", "sidecars", "networks", "gpus", "tasks"],
-)
-def test_what_is_not_built_yet_is_unknown_whatever_it_holds(key: str) -> None:
+def test_a_job_s_keys_are_named_where_one_is_unknown() -> None:
+    (fault,) = faults_of_job("name: a\ntasks: [{name: b, image: c}]\nschedule: {cron: '@daily'}\n")
     allowed = (
-        "unknown key; allowed here: name, description, image, run, cmd, entrypoint, env, files, timeout, "
-        "workdir, queue, pre, post, mounts, volumes, limits, retry, var, tags, priority"
+        "unknown key; allowed here: name, description, tags, tasks, inputs, secrets, output, defaults, "
+        "webhooks, permissions, autoDelete, wait"
     )
-    for value in ("{}", "", "1"):
-        assert faults_of_task(f"name: a\nimage: b\n{key}: {value}\n") == (Fault(key, allowed, 3, 1),)
+    assert fault == Fault("schedule", allowed, 3, 1)
 
 
+COMPOSITES = {
+    "parallel": "{tasks: [{image: b}]}",
+    "each": "{list: '[1, 2]', task: {name: c, image: b}}",
+    "subjob": "{name: s, tasks: [{name: c, image: b}]}",
+}
+
+
+@pytest.mark.parametrize("block", COMPOSITES)
 @pytest.mark.parametrize(
-    "key",
-    ["secrets", "inputs", "output", "defaults", "webhooks", "permissions", "autoDelete", "wait", "schedule"],
+    "line",
+    [
+        "image: b",
+        "cmd: [a]",
+        "run: a",
+        "env: {A: b}",
+        "queue: q",
+        "retry: {limit: 1}",
+        "limits: {cpus: 1}",
+        "timeout: 1s",
+        "pre: []",
+        "mounts: []",
+        "priority: 1",
+    ],
 )
-def test_so_it_is_in_a_job(key: str) -> None:
-    (fault,) = faults_of_job(f"name: a\ntasks: [{{name: b, image: c}}]\n{key}: {{}}\n")
-    assert fault == Fault(key, "unknown key; allowed here: name, description, tags, tasks", 3, 1)
+def test_a_composite_takes_nothing_of_a_container(block: str, line: str) -> None:
+    (fault,) = faults_of_task(f"name: a\n{line}\n{block}: {COMPOSITES[block]}\n")
+    assert (fault.path, fault.line) == (line.partition(":")[0], 2)
+    assert fault.message == f"not for a task with `{block}`, which runs no container of its own; remove it"
+
+
+def test_a_task_is_one_composite_only() -> None:
+    faults = faults_of_task(f"name: a\neach: {COMPOSITES['each']}\nsubjob: {COMPOSITES['subjob']}\n")
+    assert [(fault.path, fault.message) for fault in faults] == [
+        ("subjob", "a task has only one of parallel, each, subjob; it has `each` too")
+    ]
+
+
+# What is wrong inside of a job that has one task otherwise: its third line and the path.
+IN_A_JOB = [
+    ("inputs: {a: 1}", "inputs.a", "expected a string, got the number 1; write it in quotes"),
+    ("output: '{{ 1 +'", "output", "{{ is not closed by }}"),
+    ("defaults: {priority: 10}", "defaults.priority", "must be from 0 to 9"),
+    ("defaults: {image: a}", "defaults.image", "unknown key; allowed here: retry, limits, timeout, queue"),
+    ("webhooks: [{event: x, url: 'http://a'}]", "webhooks[0].event", "expected one of job.StateChange, "),
+    ("webhooks: [{}]", "webhooks[0].url", MISSING),
+    (
+        "webhooks: [{url: 'ftp://a'}]",
+        "webhooks[0].url",
+        "expected a URL that begins with http:// or https://",
+    ),
+    (
+        "webhooks: [{url: 'http://a', headers: {'a b': c}}]",
+        'webhooks[0].headers["a b"]',
+        "is not the name of",
+    ),
+    ("permissions: [{user: a, role: b}]", "permissions[0].user", "a permission is for one `user` or"),
+    ("permissions: [{}]", "permissions[0].user", "a permission is for one `user` or"),
+    ("autoDelete: {after: 0s}", "autoDelete.after", "must be longer than 0"),
+    ("wait: {}", "wait.timeout", MISSING),
+]
+
+
+@pytest.mark.parametrize(("line", "path", "message"), IN_A_JOB)
+def test_a_wrong_line_of_a_job_is_refused_with_its_place(line: str, path: str, message: str) -> None:
+    (fault,) = faults_of_job(f"name: a\ntasks: [{{name: b, image: c}}]\n{line}\n")
+    assert (fault.path, fault.line) == (path, 3)
+    assert fault.message.startswith(message)
 
 
 def test_a_step_takes_fewer_keys_than_a_task() -> None:
@@ -319,21 +374,34 @@ def test_a_body_above_the_limit_is_too_large_and_one_at_the_limit_is_not() -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "path"),
+    ("line", "path"),
     [
-        ("name: '{{ job.name }}'", "name"),
-        ("image: 'ubuntu:{{ inputs.version }}'", "image"),
-        ("cmd: [echo, '{{ inputs.greeting }}']", "cmd[1]"),
-        ("env: {GREETING: '{{ inputs.greeting }}'}", "env.GREETING"),
+        ("name: '{{ job. }}'", "name"),
+        ("image: 'ubuntu:{{ 1 + }}'", "image"),
+        ("queue: '{{ ) }}'", "queue"),
+        ("cmd: [echo, '{{ inputs.greeting'", "cmd[1]"),
+        ("env: {GREETING: '{{ }}'}", "env.GREETING"),
+        ("if: 1 +", "if"),
+        ("timeout: '{{ 1 + }}'", "timeout"),
+        ("priority: '{{ 1 + }}'", "priority"),
+        ("limits: {memory: '{{ 1 + }}'}", "limits.memory"),
+        ("registry: {username: '{{ 1 + }}', password: b}", "registry.username"),
     ],
 )
-def test_an_expression_is_refused_while_it_would_stay_text(text: str, path: str) -> None:
-    task = {"name": "name: t", "image": "image: i"} | {text.partition(":")[0]: text}
-    with pytest.raises(InvalidInput) as refused:
-        parse_task("\n".join(task.values()).encode(), "text/yaml")
-    assert [(fault.path, fault.message) for fault in refused.value.faults] == [
-        (path, "expressions ({{ ... }}) are not evaluated yet")
-    ]
+def test_an_expression_that_is_none_is_refused_when_it_comes_in(line: str, path: str) -> None:
+    body = {"name": "name: t", "image": "image: i"} | {line.partition(":")[0]: line}
+    (fault,) = faults_of_task("\n".join(body.values()).replace("greeting'", "greeting']"))
+    assert fault.path == path
+    assert "of the expression" in fault.message
+
+
+def test_an_expression_may_stand_where_its_value_is_only_known_later() -> None:
+    body = """{name: 'a {{ 1 }}', image: '{{ inputs.image }}', queue: '{{ inputs.queue }}',
+    if: inputs.x == 'y', timeout: '{{ inputs.t }}', priority: '{{ inputs.p }}',
+    limits: {cpus: '{{ 1 }}', memory: '{{ "6m" }}'},
+    cmd: ['{{ item.value }}'], env: {A: '{{ secrets.a }}'}, var: '{{ inputs.v }}'}"""
+    task = parse_task(body.encode(), YAML)
+    assert (task.priority, task.if_) == ("{{ inputs.p }}", "inputs.x == 'y'")
 
 
 @pytest.mark.parametrize(

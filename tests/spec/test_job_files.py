@@ -2,7 +2,7 @@
 
 import pytest
 
-from tork_celery.domain.model import JobDefinition, Limits, Mount, StepDefinition, TaskDefinition
+from tork_celery.domain.definition import JobDefinition, Limits, Mount, StepDefinition, TaskDefinition
 from tork_celery.spec import job_of, parse_file, parse_job, parse_task
 
 YAML = "text/yaml"

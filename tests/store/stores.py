@@ -12,10 +12,12 @@ import pytest
 from domain.samples import submission
 from sqlalchemy import Connection
 
+from tork_celery.domain.definition import TaskDefinition
 from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.domain.logs import LogPart
-from tork_celery.domain.model import Job, Task, TaskDefinition
+from tork_celery.domain.model import Job, Task
 from tork_celery.store import Database, jobs, logs, schema, tasks
+from tork_celery.store.tables import job_count_changes, metadata
 
 
 class CuttableDatabase(Database):
@@ -73,6 +75,12 @@ def _migrated_file() -> bytes:
         with closing(Database.connect(f"sqlite:///{directory}/tork.db")) as database:
             schema.migrate(database)
         return (Path(directory) / "tork.db").read_bytes()
+
+
+def delete_all(tx: Connection) -> None:
+    """Every row, those last that triggers write when others go."""
+    for table in (*reversed(metadata.sorted_tables), job_count_changes):
+        tx.execute(table.delete())
 
 
 def store_job(database: Database, *definitions: TaskDefinition, name: str = "a job") -> tuple[Job, Task]:

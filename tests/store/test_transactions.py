@@ -12,12 +12,12 @@ from sqlalchemy.exc import IntegrityError
 from store.stores import job_now, store_job
 
 from tork_celery.domain.errors import ConfigurationError, DatastoreUnavailable
-from tork_celery.store import Database, jobs, nodes, schema, tasks
+from tork_celery.store import Database, jobs, nodes, pages, schema, tasks
 
 
 def count(database: Database) -> int:
     with database.reading() as tx:
-        return jobs.page(tx, number=1, size=1)[1]
+        return pages.page(tx, number=1, size=1)[1]
 
 
 def test_an_exception_rolls_everything_back(database: Database) -> None:

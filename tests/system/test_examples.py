@@ -51,6 +51,30 @@ def test_hello(installation: Installation) -> None:
     assert ran.stdout.strip() == "hello world"
 
 
+@pytest.mark.parametrize(
+    ("example", "result", "logged"),
+    [
+        ("parallel.yaml", "30 and 12", []),
+        ("each.yaml", None, ["0: Ada", "1: Grace", "2: Edsger"]),
+        ("subjob.yaml", "February has 29 days", []),
+        ("expressions.yaml", "hello Ada and Grace", ["logged in by [REDACTED]"]),
+    ],
+)
+def test_what_an_example_says_of_itself(
+    installation: Installation, example: str, result: str | None, logged: list[str]
+) -> None:
+    text = (EXAMPLES / example).read_text()
+    posted = installation.post("/jobs", yaml.safe_load(text))
+
+    job = installation.ended_job(posted["id"])
+
+    assert (job["state"], job.get("result")) == ("COMPLETED", result), job.get("error")
+    log = installation.log_of(f"/jobs/{job['id']}")
+    assert [line for line in logged if line not in log] == []
+    for secret in yaml.safe_load(text).get("secrets", {}).values():
+        assert secret not in log + str(job)
+
+
 def test_convert_sends_five_playable_seconds(
     installation: Installation, server: docker.models.containers.Container, tmp_path: Path
 ) -> None:

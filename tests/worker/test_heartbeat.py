@@ -15,7 +15,7 @@ from worker.threads import at_work
 from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.domain.node import Node
 from tork_celery.domain.states import Outcome, TaskState
-from tork_celery.store import nodes, tasks
+from tork_celery.store import nodes, sweeps
 from tork_celery.worker import startup
 from tork_celery.worker.heartbeat import Heartbeat, cpu_percent, renew
 from tork_celery.worker.worker import Verdict, Worker
@@ -72,7 +72,7 @@ def heartbeat(
 
 def is_lost(database: CuttableDatabase) -> bool:
     with database.transaction() as tx:
-        return bool(tasks.lost(tx, limit=1))
+        return bool(sweeps.lost(tx, limit=1))
 
 
 def active(database: CuttableDatabase) -> list[str]:

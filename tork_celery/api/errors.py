@@ -12,6 +12,7 @@ from tork_celery.domain.errors import (
     InvalidInput,
     NotFound,
     TorkError,
+    Unauthenticated,
     Unavailable,
     WrongState,
 )
@@ -22,6 +23,7 @@ _STATUS: dict[type[TorkError], HTTPStatus] = {
     InvalidInput: HTTPStatus.BAD_REQUEST,
     WrongState: HTTPStatus.BAD_REQUEST,
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Unauthenticated: HTTPStatus.UNAUTHORIZED,
     NotFound: HTTPStatus.NOT_FOUND,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }

@@ -36,6 +36,8 @@ class _Server(BaseApplication):
                 coordinator=coordinator,
                 body_limit_bytes=config.body_limit_bytes,
                 image_required=config.runtime != "shell",
+                authenticator=bootstrap.authenticator(config, store),
+                cors_origins=config.cors_origins,
             )
         )
 
@@ -48,8 +50,9 @@ class _Server(BaseApplication):
 @click.option("--insecure", is_flag=True, help="Listen beyond this machine without authentication.")
 def api(host: str, port: int, workers: int, threads: int, *, insecure: bool) -> None:
     """Serve the REST API."""
-    refuse_to_expose(host, insecure=insecure)
-    store = bootstrap.database(settings.load())
+    config = settings.load()
+    refuse_to_expose(host, insecure=insecure, authenticated=bool(config.auth))
+    store = bootstrap.database(config)
     schema.check(store)
     store.close()
     _Server(
@@ -68,12 +71,13 @@ def api(host: str, port: int, workers: int, threads: int, *, insecure: bool) -> 
     ).run()
 
 
-def refuse_to_expose(host: str, *, insecure: bool) -> None:
-    """Raises ConfigurationError for an address that other machines can reach."""
-    if not insecure and not _is_loopback(host):
+def refuse_to_expose(host: str, *, insecure: bool, authenticated: bool = False) -> None:
+    """Raises ConfigurationError for an address that other machines can reach, without authentication."""
+    if not insecure and not authenticated and not _is_loopback(host):
         raise ConfigurationError(
             f"there is no authentication, so the API does not listen on {host}, where others can reach it: "
-            "use 127.0.0.1, or --insecure if something in front of it keeps strangers out"
+            "set TORK_AUTH to basic or key, use 127.0.0.1, or --insecure if something in front of it keeps "
+            "strangers out"
         )
 
 

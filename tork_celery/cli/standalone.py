@@ -87,13 +87,13 @@ def standalone(  # the options are the command's own
     insecure: bool,
 ) -> None:
     """Run the whole system: broker, API, coordinator and one worker a queue."""
-    refuse_to_expose(host, insecure=insecure)
     environment = dict(os.environ)
     if data_dir is not None:
         environment["TORK_DATA_DIR"] = str(data_dir.resolve())
     if runtime is not None:
         environment["TORK_RUNTIME"] = runtime
     config = settings.Settings.load(environment)
+    refuse_to_expose(host, insecure=insecure, authenticated=bool(config.auth))
     with ExitStack() as stack:
         stack.enter_context(_only_user_of(config.data_dir))
         _refuse_taken_port(host, port)

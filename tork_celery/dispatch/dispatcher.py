@@ -18,7 +18,7 @@ from tork_celery.domain.queues import CONTROL_QUEUE
 from tork_celery.domain.states import TaskState
 
 PRE, MAIN, POST = "tork.pre", "tork.main", "tork.post"
-ADVANCE, RECONCILE = "tork.advance", "tork.reconcile"
+ADVANCE, FILL, RECONCILE = "tork.advance", "tork.fill", "tork.reconcile"
 CANCEL = "tork_cancel"  # a remote control command of workers
 
 _SHOWN_NAME = 60  # characters of a name that Flower shows
@@ -39,6 +39,12 @@ class Dispatcher:
         with _translated():
             self.canvas(task).apply_async(retry=False, countdown=delay_s or None)
 
+    def fill(self, task_id: str) -> None:
+        """More children of a composite are to get their turn. Raises BrokerUnavailable."""
+        with _translated():
+            signature = self._app.signature(FILL, args=(task_id,), immutable=True)
+            signature.apply_async(queue=CONTROL_QUEUE, retry=False)
+
     def stop(self, task: Task) -> None:
         """Tell the node that has a task that it was cancelled. Raises BrokerUnavailable."""
         arguments = {"task_id": task.id, "delivery": task.delivery}
@@ -50,7 +56,7 @@ class Dispatcher:
         rest for its own queue; a task that was begun goes to the queue of the node that has it."""
         begun = task.state is TaskState.RUNNING and task.node
         queue = queues.of_node(task.node) if begun and task.node else task.queue
-        priority = MAX_PRIORITY if begun else task.definition.priority
+        priority = MAX_PRIORITY if begun else task.priority
         steps = [
             self._step(task, step).set(queue=queue, priority=self._priority(priority))
             for step in range(task.step, len(task.definition.steps))

@@ -1,55 +1,15 @@
-"""What a job and a task are. Frozen: a change is a copy (`dataclasses.replace`).
+"""What has become of a job and its tasks. Frozen: a change is a copy (`dataclasses.replace`).
 
-Times are seconds since the epoch. The definitions are what a client wrote, validated; `Job` and `Task`
-are what has become of them.
+Times are seconds since the epoch. What a client wrote is in `domain.definition`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from tork_celery.domain.definition import JobDefinition, TaskDefinition
 from tork_celery.domain.queues import DEFAULT_QUEUE
 from tork_celery.domain.states import JobState, Outcome, TaskState
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """The most that each step of a task may use, as written: cpus "0.5", memory "500m"."""
-
-    cpus: str | None = None
-    memory: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
-    """How often a failed task runs again, and how long it waits before: `domain.retry` has the rule."""
-
-    limit: int
-    initial_delay: str = "1s"
-    scaling_factor: float = 2.0
-    max_delay: str = "1h"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mount:
-    type: str
-    source: str | None = None
-    target: str | None = None
-    opts: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepDefinition:
-    """One container to run: a pre or post step, or the part of a task that is its main step."""
-
-    name: str | None = None
-    description: str | None = None
-    image: str | None = None
-    run: str | None = None
-    cmd: tuple[str, ...] = ()
-    entrypoint: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
-    files: Mapping[str, str] = field(default_factory=dict)
-    timeout: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,48 +25,6 @@ class StepRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskDefinition(StepDefinition):
-    """A task as a client wrote it."""
-
-    workdir: str | None = None
-    queue: str | None = None
-    pre: tuple[StepDefinition, ...] = ()
-    post: tuple[StepDefinition, ...] = ()
-    mounts: tuple[Mount, ...] = ()
-    volumes: tuple[str, ...] = ()
-    limits: Limits | None = None
-    retry: Retry | None = None
-    var: str | None = None
-    tags: tuple[str, ...] = ()
-    priority: int = 0
-
-    @property
-    def steps(self) -> tuple[StepDefinition, ...]:
-        """What runs in containers, in order: pre, main, post."""
-        return (*self.pre, self, *self.post)
-
-    @property
-    def main(self) -> int:
-        """The index of the main step in `steps`."""
-        return len(self.pre)
-
-    @property
-    def all_mounts(self) -> tuple[Mount, ...]:
-        """The mounts, the short form `volumes` included."""
-        return self.mounts + tuple(Mount(type="volume", target=path) for path in self.volumes)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobDefinition:
-    """A job as a client wrote it."""
-
-    name: str
-    tasks: tuple[TaskDefinition, ...]
-    description: str | None = None
-    tags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One attempt at one task of a job.
 
@@ -115,6 +33,11 @@ class Task:
     last published. `outcome` is set when the steps have ended; `state` follows once the job has moved on.
     `first_id` is the id of the first attempt, on the later ones; `attempts` counts those before this one;
     `due_at` is when it may begin.
+
+    A child of a composite has its `parent_id`, its `index` there, from 0, and in `scope` the names that its
+    expressions see beside those of the job. A composite has `size` children, of which `released` have had
+    their turn and `completions` are done; `concurrency` is how many of them may be at work, 0 any number. One
+    that waits for a job has its `subjob_id`.
     """
 
     id: str
@@ -125,6 +48,13 @@ class Task:
     state: TaskState
     created_at: float
     parent_id: str | None = None
+    index: int = 0
+    scope: Mapping[str, Any] = field(default_factory=dict)
+    size: int = 0
+    released: int = 0
+    completions: int = 0
+    concurrency: int = 0
+    subjob_id: str | None = None
     first_id: str | None = None
     attempts: int = 0
     due_at: float | None = None
@@ -149,6 +79,11 @@ class Task:
         return self.definition.queue or DEFAULT_QUEUE
 
     @property
+    def priority(self) -> int:
+        """That of a task which has been dispatched: its template, if it had one, is a number by then."""
+        return int(self.definition.priority or 0)
+
+    @property
     def ref(self) -> StepRef:
         """The step that runs or is next, in the current delivery."""
         return StepRef(task_id=self.id, delivery=self.delivery, step=self.step)
@@ -157,12 +92,16 @@ class Task:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A job and where it stands. `position` is that of its current task, from 1; `results` are those of its
-    tasks by `var`."""
+    tasks by `var`. `parent_id` is that of the task which waits for it, on a subjob; `created_by` the name of
+    the user who submitted it; `delete_at` is when it is to be removed."""
 
     id: str
     definition: JobDefinition
     state: JobState
     created_at: float
+    parent_id: str | None = None
+    created_by: str | None = None
+    delete_at: float | None = None
     position: int = 0
     started_at: float | None = None
     ended_at: float | None = None
@@ -174,3 +113,15 @@ class Job:
     @property
     def task_count(self) -> int:
         return len(self.definition.tasks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedJob(Job):
+    """A job as lists show it: its definition has what a summary needs and none of the tasks, only how many
+    there are."""
+
+    listed_tasks: int
+
+    @property
+    def task_count(self) -> int:
+        return self.listed_tasks

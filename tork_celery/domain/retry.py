@@ -1,7 +1,7 @@
 """When a failed task runs again: exponential back-off, as Tork's documentation has it."""
 
 from tork_celery.domain import durations
-from tork_celery.domain.model import Retry
+from tork_celery.domain.definition import Retry
 
 
 def delay_s(retry: Retry, *, attempts: int) -> float:

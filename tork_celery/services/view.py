@@ -6,11 +6,13 @@ from typing import Generic, TypeVar
 
 from tork_celery.domain.errors import NotFound, Unavailable
 from tork_celery.domain.logs import LogPart
-from tork_celery.domain.model import Job, Task
+from tork_celery.domain.model import Job, ListedJob, Task
 from tork_celery.domain.node import Node, NodeStatus
 from tork_celery.domain.queues import DEFAULT_QUEUE
+from tork_celery.domain.search import Search
+from tork_celery.domain.user import User
 from tork_celery.services.coordinator import Coordinator
-from tork_celery.store import jobs, logs, nodes, tasks
+from tork_celery.store import jobs, logs, nodes, pages, tasks
 
 T = TypeVar("T")
 
@@ -57,36 +59,43 @@ def job(coordinator: Coordinator, job_id: str) -> tuple[Job, list[Task]]:
         return found, tasks.of_job(tx, job_id)
 
 
-def task(coordinator: Coordinator, task_id: str) -> Task:
-    """The task; the id of a first attempt answers for the latest one. Raises NotFound."""
+def task(coordinator: Coordinator, task_id: str) -> tuple[Task, set[str]]:
+    """The task, and the values of its job that are not to be shown; the id of a first attempt answers for the
+    latest one. Raises NotFound."""
     with coordinator.database.reading() as tx:
         found = tasks.latest_attempt(tx, task_id)
-    if found is None:
-        raise NotFound(f"there is no task {task_id!r}")
-    return found
+        if found is None:
+            raise NotFound(f"there is no task {task_id!r}")
+        return found, jobs.secrets(tx, found.job_id)
 
 
-def job_page(coordinator: Coordinator, *, number: int, size: int) -> Page[Job]:
-    """Newest first."""
+def job_page(
+    coordinator: Coordinator, search: Search, *, number: int, size: int, viewer: User | None = None
+) -> Page[ListedJob]:
+    """Of the jobs that are searched for those that `viewer` may see, the newest first."""
     with coordinator.database.reading() as tx:
-        items, total = jobs.page(tx, number=number, size=size)
+        items, total = pages.page(tx, search, number=number, size=size, viewer=viewer)
     return Page(items=items, number=number, size=size, total_items=total)
 
 
-def task_log(coordinator: Coordinator, task_id: str, *, number: int, size: int) -> Page[LogPart]:
-    """The log of a task, its newest part first. Raises NotFound."""
-    found = task(coordinator, task_id)
+def task_log(
+    coordinator: Coordinator, task_id: str, *, number: int, size: int, text: str = ""
+) -> Page[LogPart]:
+    """The log of a task, its newest part first; with a `text`, the parts that hold it. Raises NotFound."""
+    found, _ = task(coordinator, task_id)
     with coordinator.database.reading() as tx:
-        items, total = logs.page_of_task(tx, found.id, number=number, size=size)
+        items, total = logs.page_of_task(tx, found.id, number=number, size=size, text=text)
     return Page(items=items, number=number, size=size, total_items=total)
 
 
-def job_log(coordinator: Coordinator, job_id: str, *, number: int, size: int) -> Page[LogPart]:
-    """The log of all tasks of a job, its newest part first. Raises NotFound."""
+def job_log(
+    coordinator: Coordinator, job_id: str, *, number: int, size: int, text: str = ""
+) -> Page[LogPart]:
+    """The same for all tasks of a job. Raises NotFound."""
     with coordinator.database.reading() as tx:
         if jobs.get(tx, job_id) is None:
             raise NotFound(f"there is no job {job_id!r}")
-        items, total = logs.page_of_job(tx, job_id, number=number, size=size)
+        items, total = logs.page_of_job(tx, job_id, number=number, size=size, text=text)
     return Page(items=items, number=number, size=size, total_items=total)
 
 

@@ -1,11 +1,12 @@
 """The kinds of values in a job file. They check types without converting, and say what would be right."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, cast
 
 from marshmallow import Schema, ValidationError, fields, validate
 
+from tork_celery.domain import expr
 from tork_celery.spec.faults import Faults
 from tork_celery.spec.shape import Shape
 from tork_celery.spec.texts import described, unfit
@@ -16,12 +17,21 @@ def at_most(characters: int) -> validate.Length:
 
 
 class Text(fields.String):
-    """A string of one line; with `one_line=False`, of any text."""
+    """A string of one line; with `one_line=False`, of any text. With `template=True` it may hold expressions,
+    and what the validators say of the text is only known when these are evaluated."""
 
-    def __init__(self, *, one_line: bool = True, hint: str = "write it in quotes", **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        one_line: bool = True,
+        hint: str = "write it in quotes",
+        template: bool = False,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         self._one_line = one_line
         self._hint = hint
+        self._template = template
 
     def take(self, value: Any) -> str:
         """The text, of which no validator has been asked. Raises `ValidationError`."""
@@ -35,8 +45,20 @@ class Text(fields.String):
 
     def deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         text = self.take(value)
+        if self._template and expr.is_template(text):
+            _check(expr.check_template, text)
+            return text
         for validator in self.validators:
             validator(text)
+        return text
+
+
+class Expression(Text):
+    """One expression, with `{{ }}` around it or without."""
+
+    def deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        text = self.take(value)
+        _check(expr.check_whole, text)
         return text
 
 
@@ -57,6 +79,25 @@ class Whole(fields.Integer):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
         if type(value) is not int:
             raise ValidationError(f"expected a whole number, got {described(value)}")
+        return value
+
+
+class WholeOrTemplate(Whole):
+    """A whole number, or a template of one."""
+
+    def deserialize(self, value: Any, *arguments: Any, **options: Any) -> Any:
+        if isinstance(value, str) and expr.is_template(value):
+            _check(expr.check_template, value)
+            return value
+        return super().deserialize(value, *arguments, **options)
+
+
+class Flag(fields.Boolean):
+    """true or false."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        if type(value) is not bool:
+            raise ValidationError(f"expected true or false, got {described(value)}")
         return value
 
 
@@ -129,7 +170,12 @@ class Items(_Inner):
     """A list of shapes."""
 
     def __init__(
-        self, shape: type[Shape], *, least: int = 0, most: int | None = None, **options: Any
+        self,
+        shape: "type[Shape] | Callable[[], Shape]",
+        *,
+        least: int = 0,
+        most: int | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(shape, **options)
         self._least = least
@@ -152,6 +198,13 @@ class Items(_Inner):
             raise ValidationError(f"expected at least {self._least}, got {length}")
         if self._most is not None and length > self._most:
             raise ValidationError(f"expected at most {self._most:,}, got {length:,}")
+
+
+def _check(check: Callable[[str], None], text: str) -> None:
+    try:
+        check(text)
+    except expr.ExpressionError as error:
+        raise ValidationError(str(error)) from None
 
 
 def _items(value: Any) -> Iterator[tuple[int, Any]]:

@@ -1,14 +1,53 @@
 """A job file as a whole."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tork_celery.domain.model import JobDefinition
+from tork_celery.domain.definition import (
+    Defaults,
+    JobDefinition,
+    Permission,
+    TaskDefinition,
+    Wait,
+)
 from tork_celery.spec import rules
-from tork_celery.spec.fields import Items, Text, Texts, at_most
-from tork_celery.spec.shape import Shape
-from tork_celery.spec.tasks import TaskSchema
+from tork_celery.spec.fields import Block, Items, Text, Texts, at_most
+from tork_celery.spec.limits import LimitsSchema
+from tork_celery.spec.retry import RetrySchema
+from tork_celery.spec.shape import Shape, renamed
+from tork_celery.spec.source import Path
+from tork_celery.spec.tasks import MOST_TASKS, AutoDeleteSchema, TaskSchema, names_to_texts, priority
+from tork_celery.spec.webhooks import WebhookSchema
 
-MOST_TASKS = 10_000
+
+class DefaultsSchema(Shape):
+    retry = Block(RetrySchema)
+    limits = Block(LimitsSchema)
+    timeout = Text(template=True, validate=rules.duration, hint="write it like 90s or 1h30m")
+    queue = Text(template=True, validate=rules.queue)
+    priority = priority()
+
+    def build(self, values: dict[str, Any]) -> Defaults:
+        return Defaults(**values)
+
+
+class PermissionSchema(Shape):
+    user = Text(validate=at_most(rules.LONGEST_NAME))
+    role = Text(validate=at_most(rules.LONGEST_NAME))
+
+    def conflicts(self, values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+        if len(values) != 1:
+            yield ("user",), "a permission is for one `user` or for one `role`"
+
+    def build(self, values: dict[str, Any]) -> Permission:
+        return Permission(**values)
+
+
+class WaitSchema(Shape):
+    timeout = Text(required=True, validate=rules.duration, hint="write it like 90s or 1h30m")
+
+    def build(self, values: dict[str, Any]) -> Wait:
+        return Wait(**values)
 
 
 class JobSchema(Shape):
@@ -16,6 +55,23 @@ class JobSchema(Shape):
     description = Text(one_line=False)
     tags = Texts(Text(validate=(rules.not_empty, at_most(rules.LONGEST_NAME))))
     tasks = Items(TaskSchema, required=True, least=1, most=MOST_TASKS)
+    inputs = names_to_texts()
+    secrets = names_to_texts()
+    output = Text(template=True, one_line=False)
+    defaults = Block(DefaultsSchema)
+    webhooks = Items(WebhookSchema)
+    permissions = Items(PermissionSchema)
+    autoDelete = Block(AutoDeleteSchema)  # noqa: N815  keys are named as in the file
+    wait = Block(WaitSchema)
+
+    def conflicts(self, values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+        if (number := _number_of(values["tasks"])) > MOST_TASKS:
+            yield ("tasks",), f"expected at most {MOST_TASKS:,} with those inside of others, got {number:,}"
 
     def build(self, values: dict[str, Any]) -> JobDefinition:
-        return JobDefinition(**values)
+        return JobDefinition(**renamed(values))
+
+
+def _number_of(tasks: tuple[TaskDefinition, ...]) -> int:
+    """Those inside of others included."""
+    return len(tasks) + sum(_number_of(task.inner) for task in tasks if task.is_composite)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tork_celery.domain.model import Limits
+from tork_celery.domain.definition import Limits
 from tork_celery.spec import rules
 from tork_celery.spec.fields import Amount
 from tork_celery.spec.shape import Shape
@@ -11,9 +11,9 @@ from tork_celery.spec.source import Path
 
 
 class LimitsSchema(Shape):
-    cpus = Amount(validate=rules.cpus)
-    cpu = Amount(validate=rules.cpus)  # another name for `cpus`
-    memory = Amount(validate=rules.memory)
+    cpus = Amount(template=True, validate=rules.cpus)
+    cpu = Amount(template=True, validate=rules.cpus)  # another name for `cpus`
+    memory = Amount(template=True, validate=rules.memory)
 
     def conflicts(self, values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
         if "cpu" in values and "cpus" in values:

@@ -4,10 +4,10 @@ from typing import Any
 
 from marshmallow import validate
 
-from tork_celery.domain.model import Retry
+from tork_celery.domain.definition import Retry
 from tork_celery.spec import rules
 from tork_celery.spec.fields import Number, Text, Whole
-from tork_celery.spec.shape import Shape
+from tork_celery.spec.shape import Shape, renamed
 
 
 class RetrySchema(Shape):
@@ -17,10 +17,4 @@ class RetrySchema(Shape):
     maxDelay = Text(validate=rules.duration)  # noqa: N815
 
     def build(self, values: dict[str, Any]) -> Retry:
-        named = {
-            "limit": "limit",
-            "initialDelay": "initial_delay",
-            "scalingFactor": "scaling_factor",
-            "maxDelay": "max_delay",
-        }
-        return Retry(**{named[key]: value for key, value in values.items()})
+        return Retry(**renamed(values))

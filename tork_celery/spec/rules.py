@@ -3,14 +3,21 @@
 import posixpath
 import re
 from collections.abc import Callable
+from typing import TypeVar
 
 from marshmallow import ValidationError
 
-from tork_celery.domain import durations, quantities, queues
+from tork_celery.domain import durations, names, quantities, queues
 
 LONGEST_NAME = 256
-_VAR = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+T = TypeVar("T")
 _TARGET = re.compile(r"[-/.0-9a-zA-Z_= ]+", re.ASCII)
+_MODE = re.compile(r"[01]?[0-7]{3}", re.ASCII)
+_GPUS = re.compile(r"all|[1-9][0-9]{0,2}|device=[A-Za-z0-9-]+(,[A-Za-z0-9-]+)*", re.ASCII)
+_NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", re.ASCII)
+_URL = re.compile(r"https?://[^\s/?#]+[^\s]*")
+_URL_PATH = re.compile(r"/[!-~]*", re.ASCII)
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 _TORK_DIRECTORY = "/tork"
 
 
@@ -33,6 +40,45 @@ def memory(text: str) -> None:
     _no_value_error(quantities.memory_bytes, text)
 
 
+def size(text: str) -> None:
+    _no_value_error(quantities.size_bytes, text)
+
+
+def file_mode(text: str) -> None:
+    """The mode of a directory, in octal."""
+    if not _MODE.fullmatch(text):
+        raise ValidationError("expected an octal number, such as 1777")
+
+
+def gpus(text: str) -> None:
+    """As Docker's `--gpus` takes them."""
+    if not _GPUS.fullmatch(text):
+        raise ValidationError("expected `all`, a number, or `device=0,1`")
+
+
+def network(name: str) -> None:
+    """A network that the engine has; never the machine's own."""
+    if not _NETWORK.fullmatch(name):
+        raise ValidationError("may hold letters, digits, `_`, `.` and `-` only")
+    if name in ("host", "none"):
+        raise ValidationError(f"`{name}` is no network that a task can join")
+
+
+def url(text: str) -> None:
+    if not _URL.fullmatch(text):
+        raise ValidationError("expected a URL that begins with http:// or https://")
+
+
+def url_path(text: str) -> None:
+    if not _URL_PATH.fullmatch(text):
+        raise ValidationError("expected a path such as `/health`")
+
+
+def header_name(name: str) -> None:
+    if not _HEADER.fullmatch(name):
+        raise ValidationError("is not the name of an HTTP header")
+
+
 def queue(name: str) -> None:
     try:
         queues.check(name)
@@ -41,8 +87,7 @@ def queue(name: str) -> None:
 
 
 def var(name: str) -> None:
-    if not _VAR.fullmatch(name):
-        raise ValidationError("must be a name of letters, digits and `_` that does not start with a digit")
+    _no_value_error(names.check_var, name)
 
 
 def env_name(name: str) -> None:
@@ -69,12 +114,20 @@ def target(path: str) -> None:
         raise ValidationError(f"`{_TORK_DIRECTORY}` is the system's own; choose another path")
 
 
+def source(path: str) -> None:
+    """A path on the machine of the worker; whether it is allowed is the worker's to say."""
+    if not _TARGET.fullmatch(path):
+        raise ValidationError("may hold letters, digits, spaces, `-`, `/`, `.`, `_` and `=` only")
+    if not path.startswith("/"):
+        raise ValidationError("expected an absolute path, such as `/data`")
+
+
 def normal_target(path: str) -> str:
     """`/a`, `//a/` and `/b/../a` are one place."""
     return posixpath.normpath("/" + path.lstrip("/"))
 
 
-def _no_value_error(function: Callable[[str], int], text: str) -> int:
+def _no_value_error(function: Callable[[str], T], text: str) -> T:
     try:
         return function(text)
     except ValueError as error:

@@ -1,6 +1,7 @@
 """What all mappings of a job file have in common: how keys are taken, and how their faults read."""
 
 import difflib
+import re
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -13,6 +14,8 @@ from tork_celery.spec.texts import described
 
 REQUIRED = "required, but it is missing or empty"
 _LONGEST_KEY_COMPARED = 40
+_UPPER = re.compile("[A-Z]")
+_KEYWORDS = {"if": "if_"}
 _NEAR = 0.7  # `imagee` is near `image`; `tasks` is not near `tags`
 
 
@@ -30,7 +33,8 @@ class Shape(Schema):
     def __init__(self, *, image_required: bool = True, **options: Any) -> None:
         super().__init__(**options)
         self.image_required = image_required
-        self._required = [name for name, field in self.load_fields.items() if field.required]
+        self._keys = {field.data_key or name: field for name, field in self.load_fields.items()}
+        self._required = [key for key, field in self._keys.items() if field.required]
 
     def load(self, data: Any, **_: Any) -> Any:
         """The domain object. Raises marshmallow's `ValidationError`."""
@@ -38,9 +42,9 @@ class Shape(Schema):
             raise ValidationError(f"expected a mapping, got {described(data)}")
         faults, values = Faults(), dict[str, Any]()
         for key, value in data.items():
-            field = self.load_fields.get(key)
+            field = self._keys.get(key)
             if field is None:
-                faults.add((key,), [_unknown_key(key, self.load_fields)])
+                faults.add((key,), [_unknown_key(key, self._keys)])
             elif value is not None and value != "":
                 try:
                     values[key] = field.deserialize(value)
@@ -72,6 +76,11 @@ class Shape(Schema):
         for key in self.requires(data):
             if data.get(key) in (None, ""):
                 yield (key,), REQUIRED
+
+
+def renamed(values: dict[str, Any]) -> dict[str, Any]:
+    """With the keys of a file, `initialDelay` and `if`, as the domain names them: `initial_delay`, `if_`."""
+    return {_KEYWORDS.get(key) or _UPPER.sub(r"_\g<0>", key).lower(): value for key, value in values.items()}
 
 
 def _unknown_key(key: str, known: Iterable[str]) -> str:

@@ -62,17 +62,26 @@ def position(tx: Connection, ref: StepRef) -> LogPosition:
     return LogPosition(**stored) if stored else LogPosition()
 
 
-def page_of_task(tx: Connection, task_id: str, *, number: int, size: int) -> tuple[list[LogPart], int]:
-    """One page of the log of a task, newest part first, `number` from 1; and how many parts there are."""
-    return _page(tx, log_parts.c.task_id == task_id, number=number, size=size)
+def page_of_task(
+    tx: Connection, task_id: str, *, number: int, size: int, text: str = ""
+) -> tuple[list[LogPart], int]:
+    """One page of the log of a task, newest part first, `number` from 1; and how many parts there are. With a
+    `text`, of the parts that hold it, in small letters or capitals."""
+    return _page(tx, log_parts.c.task_id == task_id, number=number, size=size, text=text)
 
 
-def page_of_job(tx: Connection, job_id: str, *, number: int, size: int) -> tuple[list[LogPart], int]:
+def page_of_job(
+    tx: Connection, job_id: str, *, number: int, size: int, text: str = ""
+) -> tuple[list[LogPart], int]:
     """The same for all tasks of a job."""
-    return _page(tx, log_parts.c.job_id == job_id, number=number, size=size)
+    return _page(tx, log_parts.c.job_id == job_id, number=number, size=size, text=text)
 
 
-def _page(tx: Connection, which: ColumnElement[bool], *, number: int, size: int) -> tuple[list[LogPart], int]:
+def _page(
+    tx: Connection, which: ColumnElement[bool], *, number: int, size: int, text: str
+) -> tuple[list[LogPart], int]:
+    if text:
+        which = which & log_parts.c.contents.icontains(text, autoescape=True)
     query = select(log_parts).where(which).order_by(log_parts.c.seq.desc())
     parts = [
         LogPart(

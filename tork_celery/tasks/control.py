@@ -2,14 +2,20 @@
 
 from celery import Task
 
-from tork_celery.dispatch.dispatcher import ADVANCE, RECONCILE
+from tork_celery.dispatch.dispatcher import ADVANCE, FILL, RECONCILE
 from tork_celery.services.advance import advance as advance_task
+from tork_celery.services.moves import fill as fill_composite
 from tork_celery.tasks.app import app, process
 
 
 @app.task(bind=True, name=ADVANCE)
 def advance(_self: Task, task_id: str, delivery: int) -> None:
     advance_task(process().coordinator, task_id, delivery)
+
+
+@app.task(bind=True, name=FILL)
+def fill(_self: Task, parent_id: str) -> None:
+    fill_composite(process().coordinator, parent_id)
 
 
 @app.task(bind=True, name=RECONCILE)

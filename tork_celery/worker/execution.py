@@ -1,15 +1,18 @@
 """One claimed step on the runtime: its environment, its timeouts, its output, until it exits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 
 from tork_celery.domain import durations
+from tork_celery.domain.definition import StepDefinition
 from tork_celery.domain.errors import DatastoreUnavailable, EngineUnavailable
 from tork_celery.domain.logs import LogPosition
 from tork_celery.domain.model import StepRef, Task
-from tork_celery.runtime.protocol import AlreadyRun, Left, Runtime, StepExit, StepRun, Stream
-from tork_celery.store import Database, logs, tasks
+from tork_celery.domain.redaction import secrets_of_task
+from tork_celery.runtime.protocol import AlreadyRun, Left, Runtime, SidecarRun, StepExit, StepRun, Stream
+from tork_celery.store import Database, jobs, logs, tasks
 from tork_celery.worker.active import ActiveStep, ActiveSteps
 from tork_celery.worker.backoff import Backoff
 from tork_celery.worker.output import StepOutput
@@ -33,11 +36,15 @@ class Execution:
     log_limit_bytes: int
 
     def new_step(self, task: Task, ref: StepRef, *, adopted: bool) -> ActiveStep:
+        """Raises DatastoreUnavailable."""
+        with self.database.reading() as tx:
+            secrets = jobs.secrets(tx, task.job_id)
         output = StepOutput(
             task_id=task.id,
             step=ref.step,
             stored=self._stored(ref) if adopted else LogPosition(),
             limit_bytes=self.log_limit_bytes,
+            secrets={*secrets, *secrets_of_task(task.definition)},
         )
         return ActiveStep(ref=ref, job_id=task.job_id, output=output)
 
@@ -55,7 +62,8 @@ class Execution:
                     self.runtime.check(within_s=_LEAVING_S)  # it may be the engine's own end that killed it
                     return exit_
                 log.warning("step.killed_with_engine", step=str(step.ref), code=exit_.code)
-                self.runtime.discard(step.ref)
+                for ref in containers_of(task, step.ref):
+                    self.runtime.discard(ref)
                 engine_was_away = False
                 with step.output.storing:
                     step.output.restart(LogPosition())
@@ -115,14 +123,39 @@ def _killed_by_others(exit_: StepExit, step: ActiveStep) -> bool:
     return step.ended is None and exit_.note is None and exit_.code in _KILLED
 
 
+def containers_of(task: Task, ref: StepRef) -> list[StepRef]:
+    """What the run of a step may have made: its sidecars, and itself. The references of the sidecars come
+    after those of the task's steps."""
+    if ref.step != task.definition.main:
+        return [ref]
+    after = len(task.definition.steps)
+    sidecars = range(after, after + len(task.definition.sidecars))
+    return [*(replace(ref, step=number) for number in sidecars), ref]
+
+
 def _step_run(task: Task, ref: StepRef) -> StepRun:
-    definition = task.definition.steps[ref.step]
+    definition = task.definition
+    common = _common(task, ref, definition.steps[ref.step])
+    if ref.step != definition.main:
+        return StepRun(**common)
+    *refs, _ = containers_of(task, ref)
+    pairs = zip(refs, definition.sidecars, strict=True)
     return StepRun(
-        ref=ref,
-        job_id=task.job_id,
-        definition=definition,
-        env=definition.env,
-        workdir=task.definition.workdir if ref.step == task.definition.main else None,
-        mounts=task.definition.all_mounts,
-        limits=task.definition.limits,
+        **common,
+        workdir=definition.workdir,
+        gpus=definition.gpus,
+        sidecars=tuple(SidecarRun(**_common(task, ref, it), probe=it.probe) for ref, it in pairs),
     )
+
+
+def _common(task: Task, ref: StepRef, definition: StepDefinition) -> dict[str, Any]:
+    """What all containers of a task are given."""
+    return {
+        "ref": ref,
+        "job_id": task.job_id,
+        "definition": definition,
+        "env": definition.env,
+        "mounts": task.definition.all_mounts,
+        "networks": task.definition.networks,
+        "limits": task.definition.limits,
+    }

@@ -13,13 +13,13 @@ from tork_celery.dispatch.dispatcher import Dispatcher
 from tork_celery.domain import flow
 from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable, StepFailed
 from tork_celery.domain.model import StepRef, Task
-from tork_celery.domain.states import Outcome, TaskState
+from tork_celery.domain.states import ENDED_EARLY, Outcome
 from tork_celery.runtime.protocol import Left, Runtime
 from tork_celery.store import Database, jobs, logs, tasks
 from tork_celery.worker.active import ActiveStep, ActiveSteps, Ended
 from tork_celery.worker.adoption import Adoptable
 from tork_celery.worker.backoff import Backoff
-from tork_celery.worker.execution import Execution
+from tork_celery.worker.execution import Execution, containers_of
 from tork_celery.worker.outcome import StepOutcome, outcome_of
 from tork_celery.worker.shipper import LogShipper
 
@@ -128,7 +128,7 @@ class Worker:
             task = tasks.get(tx, ref.task_id)
         if task is None or task.delivery != ref.delivery:
             return Verdict.IGNORE
-        if task.state is TaskState.CANCELLED and task.node == self.node:  # between two of its steps
+        if task.state in ENDED_EARLY and task.node == self.node:  # between two of its steps
             self.runtime.release(ref.task_id, ref.delivery)
         if task.step > ref.step:
             return Verdict.NEXT
@@ -183,7 +183,8 @@ class Worker:
         return task.step == ref.step + 1
 
     def _follow_up(self, task: Task, ref: StepRef, outcome: StepOutcome, *, recorded: bool) -> Verdict:
-        self.runtime.discard(ref)
+        for used in containers_of(task, ref):
+            self.runtime.discard(used)
         failed = outcome.error is not None
         if not recorded or failed or ref.step + 1 == len(task.definition.steps):
             self.runtime.release(ref.task_id, ref.delivery)

@@ -22,6 +22,7 @@ __all__ = [
     "check_whole",
     "evaluate",
     "evaluate_whole",
+    "is_template",
     "render",
     "to_text",
 ]
@@ -60,6 +61,11 @@ def evaluate_whole(
 ) -> object:
     """`evaluate` for a field that is one expression, with `{{ }}` around it or without: `if`, `each.list`."""
     return evaluate(template.whole(text), context, now=now, dice=dice)
+
+
+def is_template(text: str) -> bool:
+    """Whether there is an expression in the text."""
+    return template.OPENING in text
 
 
 def check_template(text: str) -> None:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from tork_celery.domain.expr import limits
 from tork_celery.domain.expr.errors import ExpressionError
 
-_OPENING, _CLOSING = "{{", "}}"
+OPENING, _CLOSING = "{{", "}}"
 # What may hide a brace inside of a hole: strings and comments.
 _PART = re.compile(
     r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"'
@@ -35,7 +35,7 @@ def parts(template: str) -> tuple[Part, ...]:
 
     Raises ExpressionError for a hole that is not closed, and past the limits of templates.
     """
-    if _OPENING not in template:
+    if OPENING not in template:
         return (template,) if template else ()
     if len(template) > limits.TEMPLATE_CHARS:
         raise ExpressionError(f"the text is longer than {limits.TEMPLATE_CHARS} characters", template)
@@ -50,12 +50,12 @@ def _cached(template: str) -> tuple[Part, ...]:
 def _split(template: str) -> tuple[Part, ...]:
     found: list[Part] = []
     end = 0
-    while (start := template.find(_OPENING, end)) >= 0:
+    while (start := template.find(OPENING, end)) >= 0:
         if len(found) > 2 * limits.TEMPLATE_HOLES:
             many = f"the text holds more than {limits.TEMPLATE_HOLES} expressions"
             raise ExpressionError(many, template, start)
         stop = _closing(template, start)
-        found += [template[end:start], Hole(template[start + len(_OPENING) : stop])]
+        found += [template[end:start], Hole(template[start + len(OPENING) : stop])]
         end = stop + len(_CLOSING)
     return tuple(part for part in (*found, template[end:]) if part)
 
@@ -63,7 +63,7 @@ def _split(template: str) -> tuple[Part, ...]:
 def _closing(template: str, start: int) -> int:
     """Where the braces close that open at `start`; a map's own braces are passed over."""
     depth = 0
-    for part in _PART.finditer(template, start + len(_OPENING), start + limits.SOURCE_CHARS):
+    for part in _PART.finditer(template, start + len(OPENING), start + limits.SOURCE_CHARS):
         if part[0] == "{":
             depth += 1
         elif part[0] == "}":
@@ -76,7 +76,7 @@ def _closing(template: str, start: int) -> int:
 def whole(text: str) -> str:
     """The source of a field that is one expression, with braces around it or without."""
     stripped = text.strip()
-    if not stripped.startswith(_OPENING):
+    if not stripped.startswith(OPENING):
         return text
     split = parts(stripped)
     return split[0].source if len(split) == 1 and isinstance(split[0], Hole) else text

@@ -5,7 +5,7 @@ inspects a container before it reads its log.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -135,6 +135,12 @@ class EngineApi:
                 if error.status_code != _CONFLICT:
                     raise
 
+    def tail(self, name: str, *, lines: int) -> Iterator[bytes]:
+        """The last lines of what the container has printed, as frames."""
+        params = {"stdout": 1, "stderr": 1, "tail": lines}
+        with closing(self._stream("GET", f"/containers/{name}/logs", params=params)) as stream:
+            yield from stream.chunks()
+
     def remove_volume(self, name: str) -> None:
         with translated():
             try:
@@ -151,6 +157,39 @@ class EngineApi:
         with translated():
             answer: dict[str, Any] = self._connected().volumes(filters={"label": labels})
             return answer["Volumes"] or []
+
+    def network(self, name: str) -> dict[str, Any] | None:
+        with translated():
+            try:
+                found: dict[str, Any] = self._connected().inspect_network(name)
+            except docker.errors.NotFound:
+                return None
+            return found
+
+    def create_network(self, name: str, labels: dict[str, str]) -> None:
+        """A bridge network. One of that name that is there is fine."""
+        with translated():
+            try:
+                self._connected().create_network(name, "bridge", check_duplicate=True, labels=labels)
+            except docker.errors.APIError as error:
+                if error.status_code != _CONFLICT:
+                    raise
+
+    def connect(self, network: str, container: str, aliases: list[str]) -> None:
+        with translated():
+            self._connected().connect_container_to_network(container, network, aliases=aliases or None)
+
+    def remove_network(self, name: str) -> None:
+        with translated():
+            try:
+                self._connected().remove_network(name)
+            except docker.errors.NotFound:
+                return
+
+    def networks(self, labels: list[str]) -> list[dict[str, Any]]:
+        with translated():
+            found: list[dict[str, Any]] = self._connected().networks(filters={"label": labels})
+            return found
 
     def pull(self, image: str, *, timeout_s: float) -> EngineStream:
         """How the pull goes, as JSON, one object a line. Raises PullFailed."""

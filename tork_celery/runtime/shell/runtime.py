@@ -160,7 +160,11 @@ def _refuse_what_needs_a_container(run: StepRun) -> None:
         "an image": definition.image,
         "an entrypoint": definition.entrypoint,
         "mounts": run.mounts,
+        "networks": run.networks,
+        "sidecars": run.sidecars,
         "limits": run.limits,
+        "gpus": run.gpus,
+        "registry credentials": definition.registry,
     }
     if refused := [name for name, value in asked.items() if value]:
         raise StepFailed(
