@@ -20,11 +20,21 @@ def _default_data_dir() -> Path:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """What SIGTERM does to the steps of a worker: they have `wait_s` to end by themselves; what runs then is
+    left to run on or, with `release`, ended and its task given back."""
+
+    wait_s: float = 0.0
+    release: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One field a setting; the field `lease_s` is TORK_LEASE in the environment, a Go duration."""
 
     data_dir: Path
     broker_url: str = "redis://127.0.0.1:6379/0"
+    broker_ca: str = ""
     datastore_url: str = ""
     datastore_full_sync: bool = False
     runtime: str = "docker"
@@ -38,6 +48,7 @@ class Settings:
     default_memory: str = ""
     default_timeout: str = ""
     pull: str = "missing"
+    stop: Stop = Stop()
     pull_timeout_s: float = 900.0
     log_limit_bytes: int = 256 * 1024 * 1024
     auth: tuple[str, ...] = ()
@@ -159,6 +170,17 @@ def _positive_duration(text: str) -> float:
     return seconds
 
 
+def _stop(text: str) -> Stop:
+    if text == "leave":
+        return Stop()
+    if text == "release":
+        return Stop(release=True)
+    try:
+        return Stop(wait_s=durations.seconds(text))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is neither leave nor release nor a duration, such as 30s") from error
+
+
 def _level(text: str) -> str:
     if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ValueError(f"{text!r} is no log level; there are DEBUG, INFO, WARNING and ERROR")
@@ -168,6 +190,7 @@ def _level(text: str) -> str:
 _READERS: dict[str, Callable[[str], Any]] = {
     "data_dir": Path,
     "broker_url": str,
+    "broker_ca": str,
     "datastore_url": str,
     "datastore_full_sync": _flag,
     "runtime": _runtime,
@@ -181,6 +204,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "default_memory": _memory,
     "default_timeout": _timeout,
     "pull": _pull,
+    "stop": _stop,
     "pull_timeout_s": _positive_duration,
     "log_limit_bytes": quantities.size_bytes,
     "auth": _auth,

@@ -119,6 +119,9 @@ class FakeRuntime(Runtime):
     def discard(self, ref: StepRef) -> None:
         self.discarded.append(ref)
 
+    def clear(self, ref: StepRef) -> None:
+        self.discarded.append(ref)
+
     def release(self, task_id: str, delivery: int) -> None:
         self.released.append((task_id, delivery))
 

@@ -112,6 +112,10 @@ class Runtime(Protocol):
         Like `release`, it may return before that is done, and raises nothing for what cannot be removed: it
         is logged, and shows in `deliveries` until a later `release` succeeds."""
 
+    def clear(self, ref: StepRef) -> None:
+        """As `discard`, so that the step can be run again: it is done when this returns. Raises
+        EngineUnavailable."""
+
     def release(self, task_id: str, delivery: int) -> None:
         """Remove all that one delivery of a task left on this host: steps, volumes, networks, directories.
         It comes after the discards of the same delivery that were asked for before."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, delete, select, update
+from sqlalchemy import Connection, Row, Table, delete, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tork_celery.domain.user import BUILT_IN_ROLES, User

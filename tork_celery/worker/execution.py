@@ -64,7 +64,7 @@ class Execution:
                     return exit_
                 log.warning("step.killed_with_engine", step=str(step.ref), code=exit_.code)
                 for ref in containers_of(task, step.ref):
-                    self.runtime.discard(ref)
+                    self.runtime.clear(ref)
                 engine_was_away = False
                 with step.output.storing:
                     step.output.restart(LogPosition())

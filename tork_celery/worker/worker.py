@@ -72,14 +72,21 @@ class Worker:
             log_limit_bytes=log_limit_bytes,
             defaults=defaults or Defaults(),
         )
-        self._stopping = threading.Event()
+        self._closed = threading.Event()  # no step begins any more
+        self._stopping = threading.Event()  # and those that run are let go of
 
     def start(self) -> None:
         self._shipper.start()
 
+    def finish(self, *, within_s: float) -> None:
+        """Take no more steps; return when those that run have ended, or after that time."""
+        self._closed.set()
+        self.steps.wait_for_end(within_s)
+
     def stop(self, *, release: bool) -> None:
         """Take no more steps, and let go of those that run: leave their containers running, to be taken up
         again, or with `release` (and where the runtime cannot) end them and give the tasks back."""
+        self._closed.set()
         self._stopping.set()
         if release or not self.runtime.adopts:
             for step in self.steps.all():
@@ -100,7 +107,7 @@ class Worker:
 
     def run(self, ref: StepRef) -> Verdict:
         """Claim the step, run it, store its outcome. Safe to call again for the same step at any time."""
-        if self._stopping.is_set():
+        if self._closed.is_set():
             return Verdict.REQUEUE
         try:
             adopted = self.adoptable.take(ref)

@@ -113,6 +113,10 @@ class DockerRuntime:
         self._live.forget(ref)
         self._removals.submit((ref.task_id, ref.delivery), lambda: self._discard(ref))
 
+    def clear(self, ref: StepRef) -> None:
+        self._graces.cancel(ref)
+        self._discard(ref)
+
     def release(self, task_id: str, delivery: int) -> None:
         self._removals.submit((task_id, delivery), lambda: self._release(task_id, delivery))
 

@@ -95,6 +95,9 @@ class ShellRuntime:
         except OSError as error:
             log.warning("runtime.removal_failed", step=str(ref), error=str(error))
 
+    def clear(self, ref: StepRef) -> None:
+        self._exchange.remove(ref)
+
     def release(self, task_id: str, delivery: int) -> None:
         try:
             self._exchange.release(task_id, delivery)
