@@ -3,7 +3,7 @@
 from typing import Any
 
 from tork_celery import settings
-from tork_celery.dispatch.dispatcher import RECONCILE
+from tork_celery.dispatch.dispatcher import DELIVER, RECONCILE
 from tork_celery.dispatch.queues import MAX_PRIORITY, declare
 from tork_celery.domain.queues import CONTROL_QUEUE, DEFAULT_QUEUE
 
@@ -50,6 +50,11 @@ beat_schedule = {
         "task": RECONCILE,
         "schedule": 2.0,
         "options": {"queue": CONTROL_QUEUE, "expires": 4.0},
+    },
+    "deliver": {  # the calls of webhooks; where there are none it is one look at an index
+        "task": DELIVER,
+        "schedule": 1.0,
+        "options": {"queue": CONTROL_QUEUE, "expires": 2.0},
     },
 }
 

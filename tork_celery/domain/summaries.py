@@ -12,6 +12,11 @@ from tork_celery.domain.model import Job, Task
 from tork_celery.domain.redaction import masking, redacted, secrets_of_job, secrets_of_task
 from tork_celery.domain.states import JobState, TaskState
 
+_OF_A_TASK_SUMMARY = (
+    *("id", "jobId", "parentId", "position", "name", "description", "tags", "state", "queue"),
+    *("createdAt", "scheduledAt", "startedAt", "completedAt", "failedAt"),
+    *("nodeId", "redelivered", "var", "progress", "result", "error"),
+)
 _OF_A_WHOLE_JOB = ("output", "defaults", "webhooks", "permissions", "autoDelete", "secrets")
 
 
@@ -65,6 +70,12 @@ def task(found: Task, job_secrets: Collection[str]) -> Document:
         }
     )
     return cast(Document, redacted(document, masking({*job_secrets, *secrets_of_task(found.definition)})))
+
+
+def task_summary(found: Task, job_secrets: Collection[str]) -> Document:
+    """The task without what it runs."""
+    whole = task(found, job_secrets)
+    return {key: whole[key] for key in _OF_A_TASK_SUMMARY if key in whole}
 
 
 def _composite(found: Task, definition: Document) -> Document:

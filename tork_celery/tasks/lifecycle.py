@@ -15,6 +15,7 @@ from tork_celery.domain import queues
 from tork_celery.domain.errors import TorkError
 from tork_celery.domain.queues import CONTROL_QUEUE, DEFAULT_QUEUE
 from tork_celery.services.reconcile import Reconciler
+from tork_celery.services.webhooks import Courier
 from tork_celery.store import schema, tasks
 from tork_celery.tasks.app import Process, app, become, process
 from tork_celery.worker import startup
@@ -68,7 +69,7 @@ def _begin(instance: Any) -> None:
     heartbeat = Heartbeat(
         store, node, worker, interval_s=config.heartbeat_s, lease_s=config.lease_s, watcher=reconciler
     )
-    become(Process(coordinator=coordinator, reconciler=reconciler, worker=worker))
+    become(Process(coordinator=coordinator, reconciler=reconciler, courier=Courier(store), worker=worker))
     heartbeat.start()
     _heartbeats.append(heartbeat)
 
@@ -106,6 +107,7 @@ def let_go(sig: str, **_: Any) -> None:
 def end(**_: Any) -> None:
     for heartbeat in _heartbeats:
         heartbeat.stop()
+    process().courier.close()
     worker = process().worker
     if worker is not None:
         worker.close()
