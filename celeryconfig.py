@@ -44,7 +44,8 @@ task_queues = (declare(DEFAULT_QUEUE),)  # what a worker without -Q takes
 task_queue_max_priority = MAX_PRIORITY
 task_publish_retry_policy = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2}
 
-beat_scheduler = "celery.beat:Scheduler"  # nothing of beat's is worth a file: the sweep may run at any time
+# It fires the scheduled jobs of the datastore; nothing of beat's own is worth a file.
+beat_scheduler = "tork_celery.tasks.beat:Scheduler"
 beat_schedule = {
     "reconcile": {
         "task": RECONCILE,
