@@ -16,6 +16,7 @@ from tork_celery.domain import queues
 from tork_celery.domain.errors import TorkError
 from tork_celery.domain.queues import CONTROL_QUEUE, DEFAULT_QUEUE
 from tork_celery.services.reconcile import Reconciler
+from tork_celery.services.webhooks import Courier
 from tork_celery.settings import Stop
 from tork_celery.store import schema, tasks
 from tork_celery.tasks.app import Process, app, become, process
@@ -77,7 +78,7 @@ def _begin(instance: Any) -> None:
         watcher=reconciler,
         replaced=lambda: os.kill(os.getpid(), signal.SIGTERM),
     )
-    become(Process(coordinator=coordinator, reconciler=reconciler, worker=worker))
+    become(Process(coordinator=coordinator, reconciler=reconciler, courier=Courier(store), worker=worker))
     heartbeat.start()
     _heartbeats.append(heartbeat)
 
@@ -115,6 +116,7 @@ def _let_go(worker: Worker, chosen: Stop) -> None:
 def end(**_: Any) -> None:
     for heartbeat in _heartbeats:
         heartbeat.stop()
+    process().courier.close()
     worker = process().worker
     if worker is not None:
         worker.close()

@@ -16,7 +16,7 @@ from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable, S
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.states import ENDED_EARLY, Outcome
 from tork_celery.runtime.protocol import Left, Runtime
-from tork_celery.store import Database, jobs, logs, tasks
+from tork_celery.store import Database, jobs, logs, tasks, webhooks
 from tork_celery.worker.active import ActiveStep, ActiveSteps, Ended
 from tork_celery.worker.adoption import Adoptable
 from tork_celery.worker.backoff import Backoff
@@ -122,7 +122,7 @@ class Worker:
         with self.database.transaction() as tx:
             task = tasks.claim(tx, ref, node=self.node, lease_s=self._lease_s)
             if task is not None and ref.step == 0:
-                jobs.begin(tx, task.job_id)
+                webhooks.record_claim(tx, task, job_began=jobs.begin(tx, task.job_id))
             return task
 
     def _not_claimed(self, ref: StepRef) -> Verdict:
@@ -208,6 +208,7 @@ class Worker:
                 if task is None:
                     return Verdict.IGNORE
                 free = flow.give_back(task, now=self.database.now(tx))
+                webhooks.record_tasks(tx, [free])
                 tasks.save(tx, [free])
             self.dispatcher.send(free)
         except (DatastoreUnavailable, BrokerUnavailable) as error:
