@@ -46,7 +46,12 @@ def database(settings: Settings, *, slots: int = 4) -> Database:
 
 
 def coordinator(settings: Settings, app: Celery, store: Database) -> Coordinator:
-    return Coordinator(database=store, dispatcher=Dispatcher(app), lease_s=settings.lease_s)
+    return Coordinator(
+        database=store,
+        dispatcher=Dispatcher(app),
+        lease_s=settings.lease_s,
+        keep_jobs_s=settings.keep_jobs_s,
+    )
 
 
 def authenticator(settings: Settings, store: Database) -> Authenticator | None:

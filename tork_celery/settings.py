@@ -54,6 +54,7 @@ class Settings:
     auth: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
     body_limit_bytes: int = 4 * 1024 * 1024
+    keep_jobs_s: float | None = None
     broker_visibility_timeout_s: float = 3600.0
     log_level: str = "INFO"
 
@@ -210,6 +211,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "auth": _auth,
     "cors_origins": _origins,
     "body_limit_bytes": quantities.size_bytes,
+    "keep_jobs_s": _positive_duration,
     "broker_visibility_timeout_s": _positive_duration,
     "log_level": _level,
 }

@@ -5,10 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
-from store.paging_contract import PagingContract, add, counted, kept, move
+from sqlalchemy import select
+from store.paging_contract import add, counted, fill, kept, move
+from store.plans import plan_of
 
 from tork_celery.domain.states import JobState
-from tork_celery.store import Database, counts
+from tork_celery.store import Database, counts, pages
+from tork_celery.store.tables import job_texts
 
 pytestmark = pytest.mark.servers
 
@@ -19,7 +22,7 @@ def database(postgresql_url: str) -> Iterator[Database]:
         yield found
 
 
-class TestPagesOnPostgresql(PagingContract):
+class TestPagesOnPostgresql:
     def test_counts_are_exact_after_many_writers_and_folds_at_once(self, database: Database) -> None:
         def write(_: int) -> None:
             for _ in range(20):
@@ -33,6 +36,14 @@ class TestPagesOnPostgresql(PagingContract):
         expected = counted(database)
         assert expected == {"": 120, "status:FAILED": 120, "tag:a": 120, "tag:b": 120}
         assert kept(database, expected) == expected
+
+    def test_words_are_found_in_an_index(self, database: Database) -> None:
+        """Where there are few jobs, the whole query rather walks them."""
+        fill(database, jobs_in_all=1000)
+        with database.reading() as tx:
+            plan = plan_of(tx, select(job_texts.c.rowid).where(pages.has_words(tx, ["234"])))
+
+        assert "Bitmap Index Scan on ix_job_texts_text" in plan
 
     def test_nobody_waits_for_another_transaction_that_counts(self, database: Database) -> None:
         with database.transaction() as tx:

@@ -1,7 +1,7 @@
-"""Lists of jobs on SQLite."""
+"""Lists of jobs on each datastore."""
 
 from store.paging_contract import PagingContract
 
 
-class TestPagesOnSqlite(PagingContract):
+class TestJobPages(PagingContract):
     pass

@@ -1,6 +1,6 @@
 """What can be seen: jobs, tasks, logs, nodes, queues, and whether the system is well."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -8,8 +8,9 @@ from tork_celery.domain.errors import NotFound, Unavailable
 from tork_celery.domain.logs import LogPart
 from tork_celery.domain.model import Job, ListedJob, Task
 from tork_celery.domain.node import Node, NodeStatus
-from tork_celery.domain.queues import DEFAULT_QUEUE
+from tork_celery.domain.queues import DEFAULT_QUEUE, LONGEST_NAME
 from tork_celery.domain.search import Search
+from tork_celery.domain.states import JobState
 from tork_celery.domain.user import User
 from tork_celery.services.coordinator import Coordinator
 from tork_celery.store import jobs, logs, nodes, pages, tasks
@@ -41,6 +42,17 @@ class QueueView:
     size: int
     subscribers: int
     unacked: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """How busy the system is, by the datastore; tasks by queue, `cpu_percent` the mean over the nodes."""
+
+    running_jobs: int
+    running_tasks: Mapping[str, int]
+    waiting_tasks: Mapping[str, int]
+    online_nodes: int
+    cpu_percent: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +142,28 @@ def queues(coordinator: Coordinator) -> list[QueueView]:
         )
         for name in names
     ]
+
+
+def queue(coordinator: Coordinator, name: str) -> QueueView:
+    """One queue that has tasks or a live node. Raises NotFound."""
+    for found in queues(coordinator):
+        if found.name == name:
+            return found
+    raise NotFound(f"there is no queue {name[:LONGEST_NAME]!r}")
+
+
+def metrics(coordinator: Coordinator) -> Metrics:
+    with coordinator.database.reading() as tx:
+        running_jobs = jobs.count(tx, JobState.RUNNING)
+    live = [view.node for view in active_nodes(coordinator) if view.status is NodeStatus.UP]
+    shown = queues(coordinator)
+    return Metrics(
+        running_jobs=running_jobs,
+        running_tasks={queue.name: queue.unacked for queue in shown},
+        waiting_tasks={queue.name: queue.size for queue in shown},
+        online_nodes=len(live),
+        cpu_percent=round(sum(node.cpu_percent for node in live) / len(live), 1) if live else 0.0,
+    )
 
 
 def faults(coordinator: Coordinator) -> dict[str, str]:

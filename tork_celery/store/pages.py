@@ -109,7 +109,7 @@ def _search(
     tagged = exists().where(job_tags.c.tag.in_(tags))
     on_jobs = ([jobs.c.state.in_(states)] if states else []) + ([] if visible is None else [visible])
     if words:
-        query = select(job_texts.c.rowid.label("seq")).where(_has(tx, words))
+        query = select(job_texts.c.rowid.label("seq")).where(has_words(tx, words))
         query = query.where(tagged.where(job_tags.c.seq == job_texts.c.rowid)) if tags else query
         return query.join(jobs, jobs.c.seq == job_texts.c.rowid).where(*on_jobs) if on_jobs else query
     if tags and not _fewer(tx, states, tags):
@@ -127,7 +127,7 @@ def _fewer(tx: Connection, states: Sequence[JobState], tags: Sequence[str]) -> b
     return in_states < counts.total(tx, *map(counts.of_tag, tags))
 
 
-def _has(tx: Connection, words: Sequence[str]) -> ColumnElement[bool]:
+def has_words(tx: Connection, words: Sequence[str]) -> ColumnElement[bool]:
     """All the words, the last one also as the beginning of a word. They hold no character of a syntax."""
     if tx.dialect.name == "sqlite":
         quoted = " ".join(f'"{word}"' for word in words)

@@ -56,6 +56,7 @@ jobs = Table(
     Column("restricted", Boolean, nullable=False, server_default=false()),  # it has permissions
     Column("has_webhooks", Boolean, nullable=False, server_default=false()),
     Index(None, "state", "seq"),
+    Index(None, "ended_at"),
     sqlite_autoincrement=True,
 )
 Index(

@@ -109,7 +109,7 @@ def _postgresql() -> tuple[str, ...]:
         *trigger(
             "jobs_removed",
             "DELETE ON jobs FOR EACH ROW",
-            f"""DELETE FROM job_tags WHERE seq = OLD.seq AND tag IN {tags("OLD")};
+            f"""DELETE FROM job_tags WHERE seq = OLD.seq AND tag = ANY (ARRAY {tags("OLD")});
             DELETE FROM job_texts WHERE rowid = OLD.seq;
             {count("OLD", -1)}""",
         ),

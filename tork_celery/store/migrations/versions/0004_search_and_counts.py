@@ -16,6 +16,7 @@ def upgrade() -> None:
     _move_definitions()
     op.drop_index("ix_jobs_active", "jobs")
     op.create_index(op.f("ix_jobs_state_seq"), "jobs", ["state", "seq"])
+    op.create_index(op.f("ix_jobs_ended_at"), "jobs", ["ended_at"])
     _make_tables()
     for statement in job_triggers.statements(op.get_bind().dialect.name):
         op.get_bind().exec_driver_sql(statement)
