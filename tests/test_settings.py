@@ -28,6 +28,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "TORK_PULL": ("always", "always"),
     "TORK_STOP": ("30s", Stop(wait_s=30.0)),
     "TORK_PULL_TIMEOUT": ("1h", 3600.0),
+    "TORK_KEEP_JOBS": ("720h", 2_592_000.0),
     "TORK_LOG_LIMIT": ("64k", 2**16),
     "TORK_AUTH": ("basic, key", ("basic", "key")),
     "TORK_CORS_ORIGINS": (
