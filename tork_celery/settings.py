@@ -36,6 +36,7 @@ class Settings:
     default_timeout: str = ""
     pull: str = "missing"
     pull_timeout_s: float = 900.0
+    image_ttl_s: float | None = None
     log_limit_bytes: int = 256 * 1024 * 1024
     body_limit_bytes: int = 4 * 1024 * 1024
     broker_visibility_timeout_s: float = 3600.0
@@ -144,6 +145,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "default_timeout": _timeout,
     "pull": _pull,
     "pull_timeout_s": _positive_duration,
+    "image_ttl_s": _positive_duration,
     "log_limit_bytes": quantities.size_bytes,
     "body_limit_bytes": quantities.size_bytes,
     "broker_visibility_timeout_s": _positive_duration,

@@ -9,6 +9,7 @@ from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker.api import EngineApi, ImageMissing, NameTaken
 from tork_celery.runtime.docker.containers import EXCHANGE, archive, configuration
 from tork_celery.runtime.docker.images import Pulls
+from tork_celery.runtime.docker.keeping import Keeping
 from tork_celery.runtime.docker.names import Names
 from tork_celery.runtime.docker.networks import Networks, endpoints
 from tork_celery.runtime.docker.traces import Traces
@@ -29,6 +30,7 @@ class Creation:
     exchange: Exchange
     traces: Traces
     pulls: Pulls
+    keeping: Keeping
     networks: Networks
     log_limit_bytes: int
     bind_sources: Sequence[Path]
@@ -102,12 +104,14 @@ class Creation:
         if not step.proceed():
             return False
         if not self.pull_always and self._created(name, body):
+            self.keeping.used(image)
             return True
         self.pulls.pull(image, run.definition.registry, step, sink)
         if not step.proceed():
             return False
         if not self._created(name, body):
             raise StepFailed(f'image "{image}" is not there, though it was pulled')
+        self.keeping.pulled(image)
         return True
 
     def _created(self, name: str, body: dict[str, object]) -> bool:

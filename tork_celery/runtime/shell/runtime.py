@@ -104,6 +104,9 @@ class ShellRuntime:
     def deliveries(self) -> Iterable[tuple[str, int]]:
         return sorted(self._exchange.deliveries())
 
+    def tidy(self) -> None:
+        """It keeps nothing."""
+
     def check(self) -> None:
         """A machine that runs this can run a process."""
 
