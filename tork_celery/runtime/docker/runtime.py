@@ -188,9 +188,9 @@ class DockerRuntime:
             self._api.remove_container(container)
         for volume in volumes:
             self._api.remove_volume(volume)
-        for network in networks:
-            self._api.remove_network(network)
         self._exchange.release(task_id, delivery)
+        for network in networks:  # last: it stays as long as somebody else is in it
+            self._api.remove_network(network)
 
     def _search(self, task_id: str, delivery: int) -> tuple[list[str], list[str], list[str]]:
         """The containers, volumes and networks of a delivery that the engine knows, whoever made them."""
