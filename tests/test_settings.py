@@ -29,6 +29,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "TORK_STOP": ("30s", Stop(wait_s=30.0)),
     "TORK_PULL_TIMEOUT": ("1h", 3600.0),
     "TORK_KEEP_JOBS": ("720h", 2_592_000.0),
+    "TORK_IMAGE_TTL": ("168h", 604800.0),
     "TORK_LOG_LIMIT": ("64k", 2**16),
     "TORK_AUTH": ("basic, key", ("basic", "key")),
     "TORK_CORS_ORIGINS": (
@@ -72,6 +73,7 @@ def test_an_empty_variable_is_like_none(name: str) -> None:
         ("TORK_STOP", "now", "neither leave nor release nor a duration"),
         ("TORK_PULL_TIMEOUT", "soon", "write it like 1h30m"),
         ("TORK_BROKER_VISIBILITY_TIMEOUT", "0", "not above zero"),
+        ("TORK_IMAGE_TTL", "0s", "not above zero"),
         ("TORK_LOG_LIMIT", "much", "write it like 500m"),
         ("TORK_BODY_LIMIT", "-1g", "write it like 500m"),
         ("TORK_AUTH", "password", "there are none, basic, key, and basic,key"),

@@ -104,6 +104,7 @@ def runtime(settings: Settings, *, cluster: str, node: str, slots: int) -> Runti
         pool_size=slots,
         bind_sources=settings.bind_sources,
         pull_always=settings.pull == "always",
+        image_ttl_s=settings.image_ttl_s,
     )
 
 

@@ -50,6 +50,7 @@ class Settings:
     pull: str = "missing"
     stop: Stop = Stop()
     pull_timeout_s: float = 900.0
+    image_ttl_s: float | None = None
     log_limit_bytes: int = 256 * 1024 * 1024
     auth: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
@@ -207,6 +208,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "pull": _pull,
     "stop": _stop,
     "pull_timeout_s": _positive_duration,
+    "image_ttl_s": _positive_duration,
     "log_limit_bytes": quantities.size_bytes,
     "auth": _auth,
     "cors_origins": _origins,

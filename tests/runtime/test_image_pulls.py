@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import cast
 
 import docker
@@ -194,6 +195,31 @@ def test_an_image_that_is_there_can_be_pulled_all_the_same(
     assert runtime.run(steps.step("true"), recorder, started=lambda: None).code == 0
 
     assert "Image is up to date" in recorder.notes
+
+
+@pytest.mark.usefixtures("guarded")
+def test_an_image_that_was_pulled_and_not_used_for_long_is_removed(
+    another: Another, steps: Steps, client: docker.APIClient
+) -> None:
+    runtime = another(image_ttl_s=0.001)
+    run = steps.step("true", registry=ADA)
+    runtime.run(run, Recorder(), started=lambda: None)
+
+    runtime.release(run.ref.task_id, 1)
+
+    until(lambda: runtime.tidy() or not client.images(steps.image))
+
+
+def test_an_image_that_this_machine_had_is_kept(
+    another: Another, busybox: str, client: docker.APIClient, tmp_path: Path
+) -> None:
+    runtime = another(image_ttl_s=0.001)
+    runtime.run(Steps(busybox).step("true"), Recorder(), started=lambda: None)
+
+    assert not (tmp_path / "images").exists()
+    runtime.tidy()
+    runtime.close()
+    assert client.images(busybox)
 
 
 class Telling:

@@ -66,6 +66,7 @@ class FakeRuntime(Runtime):
         self.left_here: list[tuple[str, int]] = []
         self.progresses: dict[StepRef, float] = {}
         self.closed = False
+        self.tidied = 0
         self.away = False
         self.leaving = False
         self.at_work = threading.Event()
@@ -127,6 +128,9 @@ class FakeRuntime(Runtime):
 
     def deliveries(self) -> Iterable[tuple[str, int]]:
         return self.left_here
+
+    def tidy(self) -> None:
+        self.tidied += 1
 
     def check(self, *, within_s: float = 5.0) -> None:
         del within_s

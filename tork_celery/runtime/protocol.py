@@ -123,6 +123,9 @@ class Runtime(Protocol):
     def deliveries(self) -> Iterable[tuple[str, int]]:
         """The (task id, delivery) pairs of this node of which anything is left on this host."""
 
+    def tidy(self) -> None:
+        """Remove, soon, what is kept beyond the deliveries and was not used for long: images, say."""
+
     def check(self, *, within_s: float = 5.0) -> None:
         """Raises EngineUnavailable, saying what to do, when steps cannot be run now, or when no answer comes
         within that time. What has ended a step in order to stop itself does not pass this check."""

@@ -46,7 +46,9 @@ def take_up(worker: Worker) -> None:
 
 
 def tidy(worker: Worker) -> None:
-    """Remove what this node has on this host of deliveries that ended or were superseded."""
+    """Remove what this node has on this host of deliveries that ended or were superseded, and what its
+    runtime has kept for long enough."""
+    worker.runtime.tidy()
     left = list(worker.runtime.deliveries())
     if not left:
         return

@@ -214,6 +214,19 @@ class EngineApi:
             if self._client is not None:
                 self._client.close()
 
+    def remove_image(self, image: str) -> bool:
+        """Whether it is gone; one that a container has stays."""
+        with translated():
+            try:
+                self._connected().remove_image(image)
+            except docker.errors.NotFound:
+                return True
+            except docker.errors.APIError as error:
+                if error.status_code != _CONFLICT:
+                    raise
+                return False
+            return True
+
     def _authorization(self, repository: str, credentials: Registry | None) -> dict[str, bytes]:
         try:
             registry, _ = docker.auth.resolve_repository_name(repository)

@@ -107,6 +107,9 @@ class ShellRuntime:
     def deliveries(self) -> Iterable[tuple[str, int]]:
         return sorted(self._exchange.deliveries())
 
+    def tidy(self) -> None:
+        """It keeps nothing."""
+
     def check(self, *, within_s: float = 5.0) -> None:
         """A machine that runs this can run a process."""
 
