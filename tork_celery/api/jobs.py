@@ -7,7 +7,7 @@ from tork_celery.api import documents
 from tork_celery.api.authentication import user, username
 from tork_celery.api.context import Api
 from tork_celery.api.requests import log_page, page, searched_text, submitted
-from tork_celery.domain import search
+from tork_celery.domain import durations, search
 from tork_celery.domain.document import Document
 from tork_celery.services import control, submit, view
 
@@ -22,8 +22,14 @@ def routes(api: Api) -> Blueprint:
             image_required=api.image_required,
             limit_bytes=api.body_limit_bytes,
         )
-        job, _ = submit.submit(api.coordinator, definition, created_by=username())
-        return documents.job_summary(job)
+        if definition.wait is None:
+            job, _ = submit.submit(api.coordinator, definition, created_by=username())
+            return documents.job_summary(job)
+        timeout_s = durations.seconds(definition.wait.timeout)
+        with api.waiting_room.seat():
+            job, _ = submit.submit(api.coordinator, definition, created_by=username())
+            api.waiting_room.until_ended(api.coordinator, job.id, timeout_s=timeout_s)
+        return documents.job(*view.job(api.coordinator, job.id))
 
     @blueprint.get("/jobs")
     def get_jobs() -> Document:

@@ -15,6 +15,7 @@ from tork_celery.api.context import Api
 from tork_celery.cli.presence import Presence
 from tork_celery.domain.errors import ConfigurationError
 from tork_celery.domain.node import Node
+from tork_celery.services.waiting import WaitingRoom
 from tork_celery.store import schema
 
 DEFAULT_PORT = 3000
@@ -42,6 +43,7 @@ class _Server(BaseApplication):
         return create_app(
             Api(
                 coordinator=coordinator,
+                waiting_room=WaitingRoom(seats=max(1, self._options["threads"] // 2)),
                 body_limit_bytes=config.body_limit_bytes,
                 image_required=config.runtime != "shell",
                 authenticator=bootstrap.authenticator(config, store),

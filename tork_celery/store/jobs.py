@@ -77,6 +77,11 @@ def remove(tx: Connection, job_id: str) -> None:
     tx.execute(delete(jobs).where(jobs.c.id == job_id))
 
 
+def state(tx: Connection, job_id: str) -> JobState | None:
+    found = tx.scalar(select(jobs.c.state).where(jobs.c.id == job_id))
+    return None if found is None else JobState(found)
+
+
 def count(tx: Connection, state: JobState) -> int:
     return tx.scalar(select(func.count()).select_from(jobs).where(jobs.c.state == state)) or 0
 
