@@ -20,11 +20,21 @@ def _default_data_dir() -> Path:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """What SIGTERM does to the steps of a worker: they have `wait_s` to end by themselves; what runs then is
+    left to run on or, with `release`, ended and its task given back."""
+
+    wait_s: float = 0.0
+    release: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One field a setting; the field `lease_s` is TORK_LEASE in the environment, a Go duration."""
 
     data_dir: Path
     broker_url: str = "redis://127.0.0.1:6379/0"
+    broker_ca: str = ""
     datastore_url: str = ""
     datastore_full_sync: bool = False
     runtime: str = "docker"
@@ -34,7 +44,13 @@ class Settings:
     lease_s: float = 10.0
     heartbeat_s: float = 2.0
     cancel_grace_s: float = 3.0
+    default_cpus: str = ""
+    default_memory: str = ""
+    default_timeout: str = ""
+    pull: str = "missing"
+    stop: Stop = Stop()
     pull_timeout_s: float = 900.0
+    image_ttl_s: float | None = None
     log_limit_bytes: int = 256 * 1024 * 1024
     auth: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
@@ -128,11 +144,43 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(part for each in text.split(",") if (part := each.strip()))
 
 
+def _cpus(text: str) -> str:
+    quantities.nano_cpus(text)
+    return text
+
+
+def _memory(text: str) -> str:
+    quantities.memory_bytes(text)
+    return text
+
+
+def _timeout(text: str) -> str:
+    _positive_duration(text)
+    return text
+
+
+def _pull(text: str) -> str:
+    if text not in ("missing", "always"):
+        raise ValueError(f"{text!r} is no way to pull images; there are missing and always")
+    return text
+
+
 def _positive_duration(text: str) -> float:
     seconds = durations.seconds(text)
     if seconds <= 0:
         raise ValueError(f"{text!r} is not above zero")
     return seconds
+
+
+def _stop(text: str) -> Stop:
+    if text == "leave":
+        return Stop()
+    if text == "release":
+        return Stop(release=True)
+    try:
+        return Stop(wait_s=durations.seconds(text))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is neither leave nor release nor a duration, such as 30s") from error
 
 
 def _level(text: str) -> str:
@@ -144,6 +192,7 @@ def _level(text: str) -> str:
 _READERS: dict[str, Callable[[str], Any]] = {
     "data_dir": Path,
     "broker_url": str,
+    "broker_ca": str,
     "datastore_url": str,
     "datastore_full_sync": _flag,
     "runtime": _runtime,
@@ -153,7 +202,13 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "lease_s": _positive_duration,
     "heartbeat_s": _positive_duration,
     "cancel_grace_s": durations.seconds,
+    "default_cpus": _cpus,
+    "default_memory": _memory,
+    "default_timeout": _timeout,
+    "pull": _pull,
+    "stop": _stop,
     "pull_timeout_s": _positive_duration,
+    "image_ttl_s": _positive_duration,
     "log_limit_bytes": quantities.size_bytes,
     "auth": _auth,
     "cors_origins": _origins,

@@ -12,6 +12,8 @@ from tork_celery.domain.definition import Limits, Mount
 from tork_celery.domain.errors import EngineUnavailable, StepFailed
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker import DockerRuntime
+from tork_celery.runtime.docker.containers import configuration
+from tork_celery.runtime.docker.names import Names
 from tork_celery.runtime.protocol import Stream
 
 pytestmark = pytest.mark.engine
@@ -130,6 +132,35 @@ def test_exceeding_the_memory_limit_kills_and_says_so(runtime: DockerRuntime, st
 def test_limits_that_cannot_be_fail_the_task(runtime: DockerRuntime, steps: Steps, limits: Limits) -> None:
     with pytest.raises(StepFailed, match=r"CPU|memory"):
         runtime.run(steps.step("true", limits=limits), Recorder(), started=lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "request_"),
+    [
+        ("all", {"Count": -1}),
+        ("2", {"Count": 2}),
+        ("device=0,GPU-1a", {"DeviceIDs": ["0", "GPU-1a"]}),
+    ],
+)
+def test_gpus_are_asked_for_as_docker_run_does(
+    steps: Steps, tmp_path: Path, gpus: str, request_: dict[str, object]
+) -> None:
+    body = configuration(
+        steps.step("true", gpus=gpus),
+        names=Names(cluster="c", node="n", host="h"),
+        exchange=tmp_path,
+        log_limit_bytes=1,
+        private_workdir=False,
+        bind_sources=(),
+    )
+
+    assert body["HostConfig"]["DeviceRequests"] == [{"Driver": "", "Capabilities": [["gpu"]], **request_}]
+
+
+@pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="this machine has a GPU")
+def test_a_machine_without_gpus_fails_the_task_and_says_so(runtime: DockerRuntime, steps: Steps) -> None:
+    with pytest.raises(StepFailed, match="could not select device driver"):
+        runtime.run(steps.step("true", gpus="all"), Recorder(), started=lambda: None)
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,7 @@ def test_killing_the_worker_kills_the_script_and_its_descendants(tmp_path: Path)
         import os, sys
         from pathlib import Path
         from tork_celery.domain.definition import StepDefinition
-from tork_celery.domain.model import StepRef
+        from tork_celery.domain.model import StepRef
         from tork_celery.runtime.protocol import StepRun
         from tork_celery.runtime.shell import ShellRuntime
 

@@ -121,6 +121,26 @@ def test_a_sidecar_that_does_not_pass_its_probe_fails_the_task(
     until(lambda: not runtime.deliveries())
 
 
+@pytest.mark.parametrize(
+    ("what", "error"),
+    [
+        ({"image": "127.0.0.1:1/no/such:image"}, 'the sidecar "web": image ".*" could not be pulled'),
+        ({"env": {"A": "x\0y"}}, 'the sidecar "web": the container engine refuses'),
+    ],
+    ids=["image", "env"],
+)
+def test_a_sidecar_that_cannot_be_made_fails_the_task_and_is_named(
+    runtime: DockerRuntime, steps: Steps, ref: StepRef, what: dict[str, object], error: str
+) -> None:
+    run = with_sidecars(steps, "echo never", steps.sidecar("web", "true", beside=ref, **what), ref=ref)
+
+    with pytest.raises(StepFailed, match=error):
+        runtime.run(run, Recorder(), started=lambda: None)
+    finish(runtime, run)
+
+    until(lambda: not runtime.deliveries())
+
+
 def test_a_step_that_is_stopped_while_a_probe_is_tried_never_starts(
     runtime: DockerRuntime, steps: Steps, ref: StepRef, client: docker.APIClient
 ) -> None:

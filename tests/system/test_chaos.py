@@ -32,6 +32,8 @@ TASKS = int(os.environ.get("CHAOS_TASKS", "40"))
 OUTAGE_S = float(os.environ.get("CHAOS_OUTAGE_S", "10"))
 KILL_EVERY_S = 2.0
 RERUN_WITHIN_S = 15
+ADOPTED_WITHIN_S = 3
+STOPPED_WITHIN_S = 1
 BEYOND_THE_WORK_S = 30
 ANSWERED_WITHIN_S = 5
 
@@ -99,6 +101,32 @@ def test_what_a_frozen_worker_had_runs_elsewhere_and_its_late_result_is_refused(
         eventually(lambda: not _left(engine, [task_id]))
     print(f"frozen to run elsewhere: {rerun_s:.1f} s of {RERUN_WITHIN_S} s")
     assert seen.count["begun"] == 2
+
+
+def test_a_worker_that_starts_again_takes_up_its_step_and_a_cancelled_one_stops(
+    engine: docker.DockerClient, tmp_path: Path
+) -> None:
+    with installed(tmp_path / "data", "--queue", "other:1") as installation:
+        worker = installation.worker("default", 1, name="one@chaos")
+        script = "i=0; while :; do echo $i; i=$((i + 1)); sleep 0.1; done"
+        task_id = installation.post("/task", {"name": "t", "image": IMAGE, "run": script})["id"]
+        eventually(lambda: installation.log_of(f"/tasks/{task_id}"))
+        worker.kill()
+        worker.wait()
+        stored = len(installation.log_of(f"/tasks/{task_id}"))
+        begun = time.monotonic()
+        installation.worker("default", 1, name="one@chaos")
+        eventually(lambda: len(installation.log_of(f"/tasks/{task_id}")) > stored)
+        adopted_s = time.monotonic() - begun
+        begun = time.monotonic()
+        assert requests.put(f"{installation.url}/task/{task_id}/cancel", timeout=10).ok
+        eventually(lambda: not engine.containers.list(filters={"label": f"tork.task={task_id}"}))
+        stopped_s = time.monotonic() - begun
+        lines = installation.log_of(f"/tasks/{task_id}").splitlines()
+        eventually(lambda: not _left(engine, [task_id]))
+    print(f"a worker's start to its step's next output: {adopted_s:.1f} s of {ADOPTED_WITHIN_S} s")
+    print(f"cancelled to stopped: {stopped_s:.2f} s of {STOPPED_WITHIN_S} s")
+    assert lines == [str(number) for number in range(len(lines))]  # none lost, none twice
 
 
 def test_a_frozen_broker_hangs_no_request_and_loses_no_job(
@@ -214,7 +242,8 @@ def _all_completed(installation: Installation, posted: dict[str, str]) -> None:
     """Each by its first delivery."""
     within_s = BEYOND_THE_WORK_S + 2 * len(posted)
     ended = [installation.ended_task(task_id, within_s=within_s) for task_id in posted.values()]
-    assert not [task for task in ended if task["state"] != "COMPLETED" or "redelivered" in task]
+    odd = [task for task in ended if task["state"] != "COMPLETED" or "redelivered" in task]
+    assert not [(task["name"], task["state"], task.get("error"), task.get("redelivered")) for task in odd]
 
 
 def _all_ended(installation: Installation) -> bool:

@@ -3,9 +3,12 @@
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import docker
 import psutil
@@ -82,6 +85,20 @@ def test_sigterm_leaves_the_containers_running_for_the_next_start(
         assert installation.log_of(f"/tasks/{task_id}") == ALL_LINES
 
 
+@pytest.mark.parametrize(("stop", "lines"), [("release", ""), ("30s", "begun\ndone\n")])
+def test_what_sigterm_does_to_running_steps_is_a_setting(
+    engine: docker.DockerClient, tmp_path: Path, stop: str, lines: str
+) -> None:
+    with installed(tmp_path / "data", environment={"TORK_STOP": stop}) as installation:
+        task = {"name": "t", "image": IMAGE, "run": "echo begun; sleep 2; echo done"}
+        task_id = installation.post("/task", task)["id"]
+        eventually(lambda: "begun" in installation.log_of(f"/tasks/{task_id}"))
+        assert installation.stop(signal.SIGTERM) == 0
+        assert containers_of(engine, task_id) == []
+        [(state, result)] = _rows(installation, "SELECT state, result FROM tasks")
+    assert (state, result or "") == (("RUNNING" if lines else "SCHEDULED"), lines)
+
+
 @pytest.mark.parametrize("victim", ["broker", "control", "api", "worker"])
 def test_it_restarts_a_process_of_its_own_that_dies(installation: Installation, victim: str) -> None:
     marks = {
@@ -140,6 +157,11 @@ def _standalone(*options: str, **environment: str) -> subprocess.CompletedProces
         timeout=60,
         check=False,
     )
+
+
+def _rows(installation: Installation, query: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(installation.data_dir / "tork.db")) as datastore:
+        return datastore.execute(query).fetchall()
 
 
 def _running_task(installation: Installation, job_id: str) -> str | None:

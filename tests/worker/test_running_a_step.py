@@ -10,14 +10,14 @@ from store.stores import CuttableDatabase, job_now, store_task, task_now, text_o
 from worker.fakes import Call, FakeRuntime, hold, succeed
 from worker.threads import at_work
 
-from tork_celery.domain.definition import Limits, Mount, Probe, Sidecar, StepDefinition
+from tork_celery.domain.definition import Defaults, Limits, Mount, Probe, Sidecar, StepDefinition
 from tork_celery.domain.errors import StepFailed
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.runtime.protocol import StepExit, Stream
 from tork_celery.worker.worker import Verdict, Worker
 
-Hire = Callable[[FakeRuntime], Worker]
+Hire = Callable[..., Worker]
 
 NODE = "default@here"
 
@@ -214,3 +214,33 @@ def test_the_time_of_a_task_runs_from_its_first_container(hire: Hire, database: 
 
     assert first.deadline_at is not None
     assert task_now(database, task.id).deadline_at == first.deadline_at
+
+
+@pytest.mark.parametrize(
+    ("given", "in_force"),
+    [
+        (None, Limits(cpus="1", memory="64m")),
+        (Limits(cpus="4"), Limits(cpus="4", memory="64m")),
+        (Limits(cpus="4", memory="1g"), Limits(cpus="4", memory="1g")),
+    ],
+)
+def test_limits_that_a_task_does_not_give_are_those_of_the_worker(
+    hire: Hire, database: CuttableDatabase, given: Limits | None, in_force: Limits
+) -> None:
+    runtime = FakeRuntime()
+    task = store_task(database, replace(task_definition(), limits=given))
+
+    hire(runtime, defaults=Defaults(limits=Limits(cpus="1", memory="64m"))).run(task.ref)
+
+    assert runtime.runs[0].limits == in_force
+
+
+@pytest.mark.parametrize(("given", "in_force"), [(None, "10ms"), ("20ms", "20ms")])
+def test_a_task_without_a_timeout_has_that_of_the_worker(
+    hire: Hire, database: CuttableDatabase, given: str | None, in_force: str
+) -> None:
+    task = store_task(database, task_definition(timeout=given))
+
+    hire(FakeRuntime(hold), defaults=Defaults(timeout="10ms")).run(task.ref)
+
+    assert task_now(database, task.id).error == f"timed out after {in_force}"

@@ -1,7 +1,10 @@
 """What the API answers, as JSON Schema: the description of `api.documents` and `domain.summaries`."""
 
+from enum import StrEnum
+
 from tork_celery.domain.document import Document
 from tork_celery.domain.node import NodeStatus
+from tork_celery.domain.scheduled_job import ScheduleState
 from tork_celery.domain.states import JobState, TaskState
 
 TEXT: Document = {"type": "string"}
@@ -22,7 +25,7 @@ def list_of(item: Document) -> Document:
     return {"type": "array", "items": item}
 
 
-def one_of(values: type[JobState] | type[TaskState] | type[NodeStatus]) -> Document:
+def one_of(values: type[StrEnum]) -> Document:
     return {"type": "string", "enum": [str(value) for value in values]}
 
 
@@ -74,6 +77,21 @@ _WHOLE_JOB = {
     "autoDelete": PART,
     "deleteAt": TIME,
     "secrets": BY_NAME,
+}
+_SCHEDULED_ALWAYS = {
+    "id": TEXT,
+    "name": TEXT,
+    "state": one_of(ScheduleState),
+    "cron": TEXT,
+    "schedule": thing({"id": TEXT, "cron": TEXT}),
+    "createdAt": TIME,
+}
+_SCHEDULED = {
+    "createdBy": thing({"username": TEXT}),
+    "description": TEXT,
+    "tags": TEXTS,
+    "inputs": BY_NAME,
+    "nextRunAt": TIME,
 }
 _TASK = {
     "parentId": TEXT,
@@ -136,6 +154,9 @@ SCHEMAS: dict[str, Document] = {
     "LogPart": thing({"id": TEXT, "number": WHOLE, "taskId": TEXT, "contents": TEXT, "createdAt": TIME}),
     "JobPage": page_of("JobSummary"),
     "LogPage": page_of("LogPart"),
+    "ScheduledJobSummary": thing(_SCHEDULED_ALWAYS, _SCHEDULED),
+    "ScheduledJobAnswer": thing(_SCHEDULED_ALWAYS | {"tasks": PARTS}, _SCHEDULED | _WHOLE_JOB),
+    "ScheduledJobPage": page_of("ScheduledJobSummary"),
     "Node": thing(
         {
             "id": TEXT,

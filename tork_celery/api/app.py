@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from tork_celery.api import about, jobs, system, tasks, users
+from tork_celery.api import about, jobs, scheduled_jobs, system, tasks, users
 from tork_celery.api.authentication import authenticate
 from tork_celery.api.context import Api
 from tork_celery.api.cors import allow_origins
@@ -20,6 +20,7 @@ def create_app(api: Api) -> Flask:
     app.register_blueprint(tasks.routes(api))
     app.register_blueprint(jobs.routes(api))
     app.register_blueprint(system.routes(api))
+    app.register_blueprint(scheduled_jobs.routes(api))
     app.register_blueprint(users.routes(api))
     app.register_blueprint(about.routes(api))
     return app

@@ -8,11 +8,32 @@ from typing import TypeVar
 
 from tork_celery.domain.document import Document
 from tork_celery.domain.logs import LogPart
-from tork_celery.domain.summaries import job, job_summary, task, time, without_empty
+from tork_celery.domain.summaries import (
+    job,
+    job_summary,
+    scheduled_job,
+    scheduled_job_summary,
+    task,
+    time,
+    without_empty,
+)
 from tork_celery.domain.user import User
 from tork_celery.services.view import Metrics, NodeView, Page, QueueView
 
-__all__ = ["OK", "job", "job_summary", "log_part", "metrics", "node", "page", "queue", "task", "user"]
+__all__ = [
+    "OK",
+    "job",
+    "job_summary",
+    "log_part",
+    "metrics",
+    "node",
+    "page",
+    "queue",
+    "scheduled_job",
+    "scheduled_job_summary",
+    "task",
+    "user",
+]
 
 T = TypeVar("T")
 

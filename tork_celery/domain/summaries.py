@@ -10,8 +10,14 @@ from typing import Any, cast
 from tork_celery.domain.document import Document, encode
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.redaction import masking, redacted, secrets_of_job, secrets_of_task
+from tork_celery.domain.scheduled_job import ScheduledJob
 from tork_celery.domain.states import JobState, TaskState
 
+_OF_A_TASK_SUMMARY = (
+    *("id", "jobId", "parentId", "position", "name", "description", "tags", "state", "queue"),
+    *("createdAt", "scheduledAt", "startedAt", "completedAt", "failedAt"),
+    *("nodeId", "redelivered", "var", "progress", "result", "error"),
+)
 _OF_A_WHOLE_JOB = ("output", "defaults", "webhooks", "permissions", "autoDelete", "secrets")
 
 
@@ -65,6 +71,46 @@ def task(found: Task, job_secrets: Collection[str]) -> Document:
         }
     )
     return cast(Document, redacted(document, masking({*job_secrets, *secrets_of_task(found.definition)})))
+
+
+def scheduled_job_summary(found: ScheduledJob) -> Document:
+    mask = masking(secrets_of_job(found.definition))
+    return cast(Document, redacted(_scheduled_job_summary(found), mask))
+
+
+def scheduled_job(found: ScheduledJob) -> Document:
+    """With what its jobs are made of."""
+    definition = encode(found.definition)
+    whole = _scheduled_job_summary(found) | {
+        "tasks": definition["tasks"],
+        **{key: definition[key] for key in _OF_A_WHOLE_JOB if key in definition},
+    }
+    return cast(Document, redacted(whole, masking(secrets_of_job(found.definition))))
+
+
+def _scheduled_job_summary(found: ScheduledJob) -> Document:
+    definition = found.definition
+    return without_empty(
+        {
+            "id": found.id,
+            "createdBy": found.created_by and {"username": found.created_by},
+            "name": definition.name,
+            "description": definition.description,
+            "tags": list(definition.tags),
+            "inputs": dict(definition.inputs),
+            "state": found.state,
+            "cron": found.cron,
+            "schedule": {"id": found.id, "cron": found.cron},
+            "createdAt": time(found.created_at),
+            "nextRunAt": time(found.next_at),
+        }
+    )
+
+
+def task_summary(found: Task, job_secrets: Collection[str]) -> Document:
+    """The task without what it runs."""
+    whole = task(found, job_secrets)
+    return {key: whole[key] for key in _OF_A_TASK_SUMMARY if key in whole}
 
 
 def _composite(found: Task, definition: Document) -> Document:

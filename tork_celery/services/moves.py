@@ -11,8 +11,9 @@ from tork_celery.domain import flow
 from tork_celery.domain.errors import BrokerUnavailable, WrongState
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan
+from tork_celery.domain.states import TaskState
 from tork_celery.services.coordinator import Coordinator
-from tork_celery.store import jobs, tasks
+from tork_celery.store import jobs, tasks, webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -64,17 +65,24 @@ def move(coordinator: Coordinator, lock: Lock, decide: Decision) -> Job | None:
 
 def store(tx: Connection, plan: Plan, *, now: float) -> Stored:
     """Store a plan for a job whose row this transaction has locked."""
+    webhooks.record(tx, plan.job, (*plan.changed, *plan.added))
     jobs.save(tx, plan.job)
     tasks.save(tx, plan.changed)
     tasks.add(tx, plan.added)
-    stopped = tasks.stop(tx, plan.job.id, state=plan.stop) if plan.stop else ()
+    stopped = _stopped(tx, plan.job, plan.stop) if plan.stop else ()
     for subjob in plan.subjobs:
         add(tx, subjob)
     return Stored(plan=plan, stopped=stopped, now=now)
 
 
+def _stopped(tx: Connection, job: Job, state: TaskState) -> Sequence[Task]:
+    webhooks.record_stop(tx, job, state)
+    return tasks.stop(tx, job.id, state=state)
+
+
 def add(tx: Connection, plan: Plan) -> None:
     """Store a plan for a job that comes in."""
+    webhooks.record(tx, plan.job, plan.added)
     jobs.add(tx, plan.job)
     tasks.add(tx, plan.added)
     for subjob in plan.subjobs:

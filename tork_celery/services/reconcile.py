@@ -12,7 +12,7 @@ from tork_celery.services import housekeeping
 from tork_celery.services.advance import advance
 from tork_celery.services.coordinator import Coordinator
 from tork_celery.services.moves import end_orphan, fill, finish_parent, publish
-from tork_celery.store import nodes, sweeps, tasks
+from tork_celery.store import nodes, sweeps, tasks, webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +65,7 @@ class Reconciler:
             now = self._coordinator.database.now(tx)
             lost = sweeps.lost(tx, limit=_BATCH)
             again = [flow.lose(task, now=now) for task in lost]
+            webhooks.record_tasks(tx, again)
             tasks.save(tx, again)
         for task, before in zip(again, lost, strict=True):
             log.warning("task.lost", task_id=task.id, node=before.node, losses=task.losses)

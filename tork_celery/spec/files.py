@@ -15,6 +15,7 @@ from tork_celery.domain.user import NewUser
 from tork_celery.spec.bodies import BODY_LIMIT_BYTES, read
 from tork_celery.spec.faults import faults_in
 from tork_celery.spec.jobs import JobSchema
+from tork_celery.spec.scheduled_jobs import ScheduledJobSchema
 from tork_celery.spec.shape import Shape
 from tork_celery.spec.source import Source
 from tork_celery.spec.tasks import TaskSchema
@@ -39,6 +40,14 @@ def parse_task(
     body: bytes, media_type: str, *, image_required: bool = True, limit_bytes: int = BODY_LIMIT_BYTES
 ) -> TaskDefinition:
     return _task(_read(body, media_type, limit_bytes), image_required=image_required)
+
+
+def parse_scheduled_job(
+    body: bytes, media_type: str, *, image_required: bool = True, limit_bytes: int = BODY_LIMIT_BYTES
+) -> JobDefinition:
+    """The definition has a `schedule`."""
+    schema = _schema(ScheduledJobSchema, image_required=image_required)
+    return cast(JobDefinition, _load(schema, _read(body, media_type, limit_bytes)))
 
 
 def parse_file(

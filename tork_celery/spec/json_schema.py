@@ -27,6 +27,7 @@ from tork_celery.spec.fields import (
     WholeOrTemplate,
 )
 from tork_celery.spec.jobs import JobSchema
+from tork_celery.spec.scheduled_jobs import ScheduledJobSchema
 from tork_celery.spec.shape import Shape
 from tork_celery.spec.steps import StepSchema
 from tork_celery.spec.tasks import TaskSchema
@@ -62,7 +63,7 @@ def of_job(*, image_required: bool = True) -> Document:
 def definitions(*, image_required: bool = True) -> dict[str, Document]:
     """The schemas of a job and of all that can be in it, by name. They refer to each other in `#/$defs/`."""
     found = dict[type[Shape], Document]()
-    waiting: list[type[Shape]] = [JobSchema, TaskSchema]
+    waiting: list[type[Shape]] = [JobSchema, TaskSchema, ScheduledJobSchema]
     while waiting:
         shape = waiting.pop()
         if shape not in found:

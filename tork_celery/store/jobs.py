@@ -56,13 +56,14 @@ def secrets(tx: Connection, job_id: str) -> set[str]:
     return secrets_of_job(JobDefinition(name="", tasks=(), secrets=row[0], inputs=row[1] or {}))
 
 
-def begin(tx: Connection, job_id: str) -> None:
-    """The job is RUNNING from now on, if it was only SCHEDULED."""
-    tx.execute(
+def begin(tx: Connection, job_id: str) -> bool:
+    """The job is RUNNING from now on, if it was only SCHEDULED; whether it was."""
+    query = (
         update(jobs)
         .where(jobs.c.id == job_id, jobs.c.state == JobState.SCHEDULED)
         .values(state=JobState.RUNNING, started_at=datastore_now())
     )
+    return tx.execute(query).rowcount == 1
 
 
 def lock(tx: Connection, job_id: str) -> Job | None:

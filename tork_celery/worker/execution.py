@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 
 from tork_celery.domain import durations
-from tork_celery.domain.definition import StepDefinition
+from tork_celery.domain.definition import Defaults, Limits, StepDefinition
 from tork_celery.domain.errors import DatastoreUnavailable, EngineUnavailable
 from tork_celery.domain.logs import LogPosition
 from tork_celery.domain.model import StepRef, Task
@@ -34,6 +34,7 @@ class Execution:
     shipper: LogShipper
     node: str
     log_limit_bytes: int
+    defaults: Defaults
 
     def new_step(self, task: Task, ref: StepRef, *, adopted: bool) -> ActiveStep:
         """Raises DatastoreUnavailable."""
@@ -63,7 +64,7 @@ class Execution:
                     return exit_
                 log.warning("step.killed_with_engine", step=str(step.ref), code=exit_.code)
                 for ref in containers_of(task, step.ref):
-                    self.runtime.discard(ref)
+                    self.runtime.clear(ref)
                 engine_was_away = False
                 with step.output.storing:
                     step.output.restart(LogPosition())
@@ -84,7 +85,7 @@ class Execution:
         def started() -> None:
             self._start_timers(task, step)
 
-        run = _step_run(task, step.ref)
+        run = _step_run(task, step.ref, _limits(task.definition.limits, self.defaults.limits))
         try:
             return self.runtime.run(run, sink, started=started)
         except AlreadyRun:
@@ -97,11 +98,10 @@ class Execution:
         definition = task.definition.steps[step.ref.step]
         if step.ref.step != task.definition.main and definition.timeout:
             self.steps.end_after(step, durations.seconds(definition.timeout), definition.timeout)
-        if task.definition.timeout:
-            timeout_s = durations.seconds(task.definition.timeout)
-            left_s = self._left_s(step.ref, timeout_s)
+        if timeout := task.definition.timeout or self.defaults.timeout:
+            left_s = self._left_s(step.ref, durations.seconds(timeout))
             if left_s is not None:
-                self.steps.end_after(step, left_s, task.definition.timeout)
+                self.steps.end_after(step, left_s, timeout)
 
     def _left_s(self, ref: StepRef, timeout_s: float) -> float | None:
         """The seconds until the task's deadline. While the datastore is away that is the whole timeout: the
@@ -133,29 +133,36 @@ def containers_of(task: Task, ref: StepRef) -> list[StepRef]:
     return [*(replace(ref, step=number) for number in sidecars), ref]
 
 
-def _step_run(task: Task, ref: StepRef) -> StepRun:
+def _step_run(task: Task, ref: StepRef, limits: Limits | None) -> StepRun:
     definition = task.definition
-    common = _common(task, ref, definition.steps[ref.step])
+    common = _common(task, limits)
+    run = StepRun(**common, ref=ref, **_own(definition.steps[ref.step]))
     if ref.step != definition.main:
-        return StepRun(**common)
+        return run
     *refs, _ = containers_of(task, ref)
-    pairs = zip(refs, definition.sidecars, strict=True)
-    return StepRun(
-        **common,
-        workdir=definition.workdir,
-        gpus=definition.gpus,
-        sidecars=tuple(SidecarRun(**_common(task, ref, it), probe=it.probe) for ref, it in pairs),
+    sidecars = tuple(
+        SidecarRun(**common, ref=ref, **_own(sidecar), probe=sidecar.probe)
+        for ref, sidecar in zip(refs, definition.sidecars, strict=True)
     )
+    return replace(run, workdir=definition.workdir, gpus=definition.gpus, sidecars=sidecars)
 
 
-def _common(task: Task, ref: StepRef, definition: StepDefinition) -> dict[str, Any]:
+def _common(task: Task, limits: Limits | None) -> dict[str, Any]:
     """What all containers of a task are given."""
     return {
-        "ref": ref,
         "job_id": task.job_id,
-        "definition": definition,
-        "env": definition.env,
         "mounts": task.definition.all_mounts,
         "networks": task.definition.networks,
-        "limits": task.definition.limits,
+        "limits": limits,
     }
+
+
+def _own(definition: StepDefinition) -> dict[str, Any]:
+    return {"definition": definition, "env": definition.env}
+
+
+def _limits(given: Limits | None, default: Limits | None) -> Limits | None:
+    """Those of the task, each that it does not give from the worker's default."""
+    if given is None or default is None:
+        return given or default
+    return Limits(cpus=given.cpus or default.cpus, memory=given.memory or default.memory)

@@ -10,7 +10,7 @@ from tork_celery.domain import flow
 from tork_celery.domain.errors import BrokerUnavailable, ConfigurationError
 from tork_celery.domain.model import Task
 from tork_celery.domain.node import Node, NodeStatus
-from tork_celery.store import Database, nodes, tasks
+from tork_celery.store import Database, nodes, tasks, webhooks
 from tork_celery.worker.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -46,7 +46,9 @@ def take_up(worker: Worker) -> None:
 
 
 def tidy(worker: Worker) -> None:
-    """Remove what this node has on this host of deliveries that ended or were superseded."""
+    """Remove what this node has on this host of deliveries that ended or were superseded, and what its
+    runtime has kept for long enough."""
+    worker.runtime.tidy()
     left = list(worker.runtime.deliveries())
     if not left:
         return
@@ -70,6 +72,7 @@ def _give_back(tx: Connection, worker: Worker, begun: list[Task]) -> list[Task]:
     """Steps that died with their process: their tasks start again, on any node."""
     now = worker.database.now(tx)
     free = [flow.give_back(task, now=now) for task in begun]
+    webhooks.record_tasks(tx, free)
     tasks.save(tx, free)
     return free
 

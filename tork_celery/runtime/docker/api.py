@@ -15,6 +15,7 @@ import docker.utils
 import requests
 import structlog
 
+from tork_celery.domain.definition import Registry
 from tork_celery.domain.errors import EngineUnavailable
 from tork_celery.runtime.docker import faults
 from tork_celery.runtime.docker.faults import translated
@@ -191,18 +192,17 @@ class EngineApi:
             found: list[dict[str, Any]] = self._connected().networks(filters={"label": labels})
             return found
 
-    def pull(self, image: str, *, timeout_s: float) -> EngineStream:
-        """How the pull goes, as JSON, one object a line. Raises PullFailed."""
+    def pull(self, image: str, credentials: Registry | None, *, timeout_s: float) -> EngineStream:
+        """How the pull goes, as JSON, one object a line. Without `credentials`, with those that this machine
+        has for the registry, as every client of Docker. Raises PullFailed."""
         repository, tag = docker.utils.parse_repository_tag(image)
-        registry, _ = docker.auth.resolve_repository_name(repository)
-        credentials = docker.auth.get_config_header(self._connected(), registry)
         with translated():
             try:
                 response = self._open(
                     "POST",
                     "/images/create",
                     params={"fromImage": repository, "tag": tag or "latest"},
-                    headers={"X-Registry-Auth": credentials} if credentials else {},
+                    headers=self._authorization(repository, credentials),
                     timeout_s=timeout_s,
                 )
             except docker.errors.APIError as error:
@@ -213,6 +213,30 @@ class EngineApi:
         with self._lock:
             if self._client is not None:
                 self._client.close()
+
+    def remove_image(self, image: str) -> bool:
+        """Whether it is gone; one that a container has stays."""
+        with translated():
+            try:
+                self._connected().remove_image(image)
+            except docker.errors.NotFound:
+                return True
+            except docker.errors.APIError as error:
+                if error.status_code != _CONFLICT:
+                    raise
+                return False
+            return True
+
+    def _authorization(self, repository: str, credentials: Registry | None) -> dict[str, bytes]:
+        try:
+            registry, _ = docker.auth.resolve_repository_name(repository)
+        except docker.errors.InvalidRepository as error:
+            raise PullFailed(faults.one_line(str(error))) from error
+        if credentials is None:
+            header = docker.auth.get_config_header(self._connected(), registry)
+            return {"X-Registry-Auth": header} if header else {}
+        given = {"username": credentials.username, "password": credentials.password}
+        return {"X-Registry-Auth": docker.auth.encode_header({**given, "serveraddress": registry})}
 
     def _stream(
         self,

@@ -54,6 +54,7 @@ def configuration(
                 "Config": {"max-size": str(log_limit_bytes), "max-file": str(_LOG_FILES)},
             },
             **_limits(run.limits),
+            **_gpus(run.gpus),
         },
     }
 
@@ -147,3 +148,15 @@ def _limits(limits: Limits | None) -> dict[str, int]:
     except ValueError as error:
         raise StepFailed(f"limits: {error}") from error
     return settings
+
+
+def _gpus(gpus: str | None) -> dict[str, Any]:
+    """As Docker's `--gpus`: all, a number, or device=0,1."""
+    if not gpus:
+        return {}
+    request: dict[str, Any] = {"Driver": "", "Capabilities": [["gpu"]]}
+    if gpus.startswith("device="):
+        request["DeviceIDs"] = gpus.removeprefix("device=").split(",")
+    else:
+        request["Count"] = -1 if gpus == "all" else int(gpus)
+    return {"DeviceRequests": [request]}

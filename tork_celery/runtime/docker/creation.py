@@ -8,13 +8,15 @@ from tork_celery.domain.errors import EngineUnavailable, StepFailed
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker.api import EngineApi, ImageMissing, NameTaken
 from tork_celery.runtime.docker.containers import EXCHANGE, archive, configuration
+from tork_celery.runtime.docker.faults import of_sidecar
 from tork_celery.runtime.docker.images import Pulls
+from tork_celery.runtime.docker.keeping import Keeping
 from tork_celery.runtime.docker.names import Names
 from tork_celery.runtime.docker.networks import Networks, endpoints
 from tork_celery.runtime.docker.traces import Traces
 from tork_celery.runtime.exchange import WORKDIR, Exchange
 from tork_celery.runtime.live import LiveStep
-from tork_celery.runtime.protocol import AlreadyRun, Sink, StepRun
+from tork_celery.runtime.protocol import AlreadyRun, SidecarRun, Sink, StepRun
 
 _NOT_TO_FOLLOW = {"created", "removing", "dead"}
 
@@ -29,10 +31,12 @@ class Creation:
     exchange: Exchange
     traces: Traces
     pulls: Pulls
+    keeping: Keeping
     networks: Networks
     log_limit_bytes: int
     bind_sources: Sequence[Path]
     private_workdir: bool
+    pull_always: bool
 
     def create(self, run: StepRun, step: LiveStep, sink: Sink) -> bool:
         """Make the step's container and those of its sidecars. False when the step was stopped meanwhile.
@@ -70,7 +74,13 @@ class Creation:
     def _place_all(self, run: StepRun, step: LiveStep, sink: Sink) -> bool:
         self.traces.leave(run)
         self.networks.prepare(run)
-        return all(self._place(each, step, sink) for each in (run, *run.sidecars))
+        return self._place(run, step, sink) and all(
+            self._place_sidecar(sidecar, step, sink) for sidecar in run.sidecars
+        )
+
+    def _place_sidecar(self, sidecar: SidecarRun, step: LiveStep, sink: Sink) -> bool:
+        with of_sidecar(sidecar.definition.name):
+            return self._place(sidecar, step, sink)
 
     def _place(self, run: StepRun, step: LiveStep, sink: Sink) -> bool:
         name = self.names.container(run.ref)
@@ -100,18 +110,23 @@ class Creation:
             raise StepFailed("a task needs an image to run in a container")
         if not step.proceed():
             return False
+        if not self.pull_always and self._created(name, body):
+            self.keeping.used(image)
+            return True
+        self.pulls.pull(image, run.definition.registry, step, sink)
+        if not step.proceed():
+            return False
+        if not self._created(name, body):
+            raise StepFailed(f'image "{image}" is not there, though it was pulled')
+        self.keeping.pulled(image)
+        return True
+
+    def _created(self, name: str, body: dict[str, object]) -> bool:
+        """False when its image is missing."""
         try:
             self.api.create(name, body)
         except ImageMissing:
-            self.pulls.pull(image, step, sink)
-        else:
-            return True
-        if not step.proceed():
             return False
-        try:
-            self.api.create(name, body)
-        except ImageMissing as error:
-            raise StepFailed(f'image "{image}" is not there, though it was pulled') from error
         return True
 
     def _put_files(self, name: str, run: StepRun) -> None:

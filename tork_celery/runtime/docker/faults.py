@@ -45,6 +45,15 @@ def translated() -> Iterator[None]:
         raise unreachable(error) from error
 
 
+@contextmanager
+def of_sidecar(name: str | None) -> Iterator[None]:
+    """Say of a failure that it is the sidecar's."""
+    try:
+        yield
+    except StepFailed as error:
+        raise StepFailed(f'the sidecar "{name}": {error}') from error
+
+
 def of_answer(error: docker.errors.APIError) -> TorkError:
     """What it means that the engine refused a call."""
     text = reason(error)

@@ -60,8 +60,11 @@ class Probing(threading.Thread):
         return f"GET {self.probe.path} on port {self.probe.port}: {self.last}"
 
     def _passes(self) -> bool:
-        connection = HTTPConnection(self._address(), self.probe.port, timeout=_ATTEMPT_S)
-        with closing(connection):
+        address = self._address()
+        if not address:  # http.client would ask this machine
+            self.last = "it has no address"
+            return False
+        with closing(HTTPConnection(address, self.probe.port, timeout=_ATTEMPT_S)) as connection:
             try:
                 connection.request("GET", self.probe.path, headers={"Connection": "close"})
                 status = connection.getresponse().status
@@ -78,7 +81,8 @@ class Probing(threading.Thread):
             raise StepFailed("was removed")
         if not found["State"]["Running"]:
             raise StepFailed(f"ended with exit code {found['State']['ExitCode']}")
-        return str(found["NetworkSettings"]["Networks"][private(self.sidecar)]["IPAddress"])
+        endpoint = found["NetworkSettings"]["Networks"].get(private(self.sidecar), {})
+        return str(endpoint.get("IPAddress", ""))
 
 
 def _reason(error: Exception) -> str:

@@ -14,6 +14,7 @@ from tork_celery.runtime.docker.containers import memory_limit
 from tork_celery.runtime.docker.creation import Creation
 from tork_celery.runtime.docker.frames import FrameReader
 from tork_celery.runtime.docker.images import Pulls
+from tork_celery.runtime.docker.keeping import Keeping
 from tork_celery.runtime.docker.names import DELIVERY, TASK, Names
 from tork_celery.runtime.docker.networks import Networks
 from tork_celery.runtime.docker.removals import Removals
@@ -31,7 +32,8 @@ _CONNECTIONS_PER_STEP = 2  # one brings the output, one is for the calls
 class DockerRuntime:
     """Runs each step in a container of its own. `pool_size` is how many steps run at a time; without a
     `url` the engine is that of this machine's usual socket; `bind_sources` are the paths of this machine that
-    a task may bind, with all below them. Nothing connects before the first call."""
+    a task may bind, with all below them; with `pull_always` an image that is there is pulled, too; one that
+    was pulled and not used for `image_ttl_s` is removed. Nothing connects before the first call."""
 
     adopts = True
 
@@ -46,6 +48,8 @@ class DockerRuntime:
         pull_timeout_s: float,
         pool_size: int,
         bind_sources: Sequence[Path] = (),
+        pull_always: bool = False,
+        image_ttl_s: float | None = None,
     ) -> None:
         self._names = Names(cluster=cluster, node=node, host=socket.gethostname())
         self._exchange = Exchange(work_dir=work_dir, node=node)
@@ -55,16 +59,19 @@ class DockerRuntime:
         self._pulls = Pulls(self._api, timeout_s=pull_timeout_s)
         self._graces = Graces()
         self._removals = Removals(threads=_REMOVING_THREADS)
+        self._keeping = Keeping(api=self._api, directory=work_dir.parent / "images", ttl_s=image_ttl_s)
         self._creation = Creation(
             api=self._api,
             names=self._names,
             exchange=self._exchange,
             traces=self._traces,
             pulls=self._pulls,
+            keeping=self._keeping,
             networks=Networks(api=self._api, names=self._names),
             log_limit_bytes=log_limit_bytes,
             bind_sources=bind_sources,
             private_workdir=os.geteuid() != 0,
+            pull_always=pull_always,
         )
         self._sidecars = Sidecars(api=self._api, names=self._names, graces=self._graces)
 
@@ -110,6 +117,10 @@ class DockerRuntime:
         self._live.forget(ref)
         self._removals.submit((ref.task_id, ref.delivery), lambda: self._discard(ref))
 
+    def clear(self, ref: StepRef) -> None:
+        self._graces.cancel(ref)
+        self._discard(ref)
+
     def release(self, task_id: str, delivery: int) -> None:
         self._removals.submit((task_id, delivery), lambda: self._release(task_id, delivery))
 
@@ -123,6 +134,9 @@ class DockerRuntime:
         ):
             found.add((thing["Labels"][TASK], int(thing["Labels"][DELIVERY])))
         return sorted(found)
+
+    def tidy(self) -> None:
+        self._removals.submit(("images", 0), self._keeping.tidy)
 
     def check(self, *, within_s: float = 5.0) -> None:
         self._api.ping(within_s=within_s)
@@ -178,9 +192,9 @@ class DockerRuntime:
             self._api.remove_container(container)
         for volume in volumes:
             self._api.remove_volume(volume)
-        for network in networks:
-            self._api.remove_network(network)
         self._exchange.release(task_id, delivery)
+        for network in networks:  # last: it stays as long as somebody else is in it
+            self._api.remove_network(network)
 
     def _search(self, task_id: str, delivery: int) -> tuple[list[str], list[str], list[str]]:
         """The containers, volumes and networks of a delivery that the engine knows, whoever made them."""

@@ -8,6 +8,7 @@ from queue import Empty, SimpleQueue
 from tork_celery.domain import durations
 from tork_celery.domain.errors import StepFailed
 from tork_celery.runtime.docker.api import EngineApi
+from tork_celery.runtime.docker.faults import of_sidecar
 from tork_celery.runtime.docker.frames import FrameReader
 from tork_celery.runtime.docker.names import Names
 from tork_celery.runtime.docker.probes import Probing
@@ -39,7 +40,8 @@ class Sidecars:
 
     def _start(self, sidecar: SidecarRun) -> None:
         name = self.names.container(sidecar.ref)
-        self.api.start(name)
+        with of_sidecar(sidecar.definition.name):
+            self.api.start(name)
         if timeout := sidecar.definition.timeout:
             self.graces.give(sidecar.ref, durations.seconds(timeout), lambda: self.api.kill(name, "SIGKILL"))
 
