@@ -1,5 +1,6 @@
 """What was submitted and what became of it is all in the answers."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,9 @@ from store.stores import CuttableDatabase, change, job_now, tasks_of
 
 from tork_celery.domain.definition import Schedule
 from tork_celery.domain.states import JobState, TaskState
+from tork_celery.domain.user import NewUser
+from tork_celery.services import users
+from tork_celery.spec import parse_task
 from tork_celery.store import jobs
 from tork_celery.store import tables as store_tables
 
@@ -176,3 +180,56 @@ def test_a_task_has_all_that_was_given_and_what_became_of_it(
         "error": "e",
         "progress": 5.0,
     }.items() <= found.items()
+
+
+def test_a_job_shows_whom_it_is_for(client: FlaskClient, database: CuttableDatabase) -> None:
+    users.add(database, NewUser(username="mia", password="s3cr3t"))
+    permissions = [{"user": "mia"}, {"role": "public"}]
+    job = client.post("/jobs", json=JOB | {"permissions": permissions}).json
+    scheduled = client.post(
+        "/scheduled-jobs", json=JOB | {"permissions": permissions, "schedule": {"cron": "@daily"}}
+    ).json
+
+    assert client.get(f"/jobs/{job['id']}").json["permissions"] == permissions
+    assert client.get(f"/scheduled-jobs/{scheduled['id']}").json["permissions"] == permissions
+
+
+def test_a_scheduled_job_has_all_that_was_given(client: FlaskClient) -> None:
+    summary = client.post("/scheduled-jobs", json=JOB | {"schedule": {"cron": "@daily"}}).json
+
+    whole = client.get(f"/scheduled-jobs/{summary['id']}").json
+
+    assert summary["inputs"] == GIVEN["inputs"]
+    assert summary.items() <= whole.items()
+    assert GIVEN.items() <= whole.items()
+    assert (whole["defaults"], whole["webhooks"]) == (HIDDEN["defaults"], HIDDEN["webhooks"])
+
+
+INNER = {"name": "i", "image": "busybox"}
+
+
+@pytest.mark.parametrize(
+    ("block", "stands"),
+    [
+        ({"parallel": {"tasks": [INNER]}}, {"completions": 3}),
+        (
+            {"each": {"list": "1..5", "var": "n", "concurrency": 2, "task": INNER}},
+            {"size": 5, "completions": 3, "index": 4},
+        ),
+        ({"subjob": {"name": "s", "tasks": [INNER], "detached": True}}, {"id": "sub"}),
+    ],
+    ids=["parallel", "each", "subjob"],
+)
+def test_a_composite_says_where_it_stands(
+    client: FlaskClient, database: CuttableDatabase, block: dict[str, Any], stands: dict[str, Any]
+) -> None:
+    job = client.post("/jobs", json={"name": "j", "tasks": [INNER]}).json
+    definition = parse_task(json.dumps({"name": "c"} | block).encode(), "application/json")
+    [run] = tasks_of(database, job["id"])
+    values = {"size": 5, "completions": 3, "released": 4, "subjob_id": "sub"}
+    change(database, run, definition=definition, **values)
+
+    found = client.get(f"/tasks/{run.id}").json
+
+    [(kind, given)] = block.items()
+    assert (given | stands).items() <= found[kind].items()

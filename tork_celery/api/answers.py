@@ -69,13 +69,12 @@ _SUMMARY = {
     "progress": NUMBER,
     "schedule": PART,
 }
-_WHOLE_JOB = {
+_GIVEN = {
     "output": TEXT,
     "defaults": PART,
     "webhooks": PARTS,
     "permissions": PARTS,
     "autoDelete": PART,
-    "deleteAt": TIME,
     "secrets": BY_NAME,
 }
 _SCHEDULED_ALWAYS = {
@@ -146,7 +145,7 @@ SCHEMAS: dict[str, Document] = {
     "JobSummary": thing(_SUMMARY_ALWAYS, _SUMMARY),
     "JobAnswer": thing(
         _SUMMARY_ALWAYS | {"tasks": PARTS, "execution": list_of(ref("TaskAnswer")), "context": PART},
-        _SUMMARY | _WHOLE_JOB,
+        _SUMMARY | _GIVEN | {"deleteAt": TIME},
     ),
     "TaskAnswer": thing(
         {"id": TEXT, "jobId": TEXT, "position": WHOLE, "state": one_of(TaskState), "createdAt": TIME}, _TASK
@@ -155,7 +154,7 @@ SCHEMAS: dict[str, Document] = {
     "JobPage": page_of("JobSummary"),
     "LogPage": page_of("LogPart"),
     "ScheduledJobSummary": thing(_SCHEDULED_ALWAYS, _SCHEDULED),
-    "ScheduledJobAnswer": thing(_SCHEDULED_ALWAYS | {"tasks": PARTS}, _SCHEDULED | _WHOLE_JOB),
+    "ScheduledJobAnswer": thing(_SCHEDULED_ALWAYS | {"tasks": PARTS}, _SCHEDULED | _GIVEN),
     "ScheduledJobPage": page_of("ScheduledJobSummary"),
     "Node": thing(
         {

@@ -62,14 +62,19 @@ def of_job(*, image_required: bool = True) -> Document:
 
 def definitions(*, image_required: bool = True) -> dict[str, Document]:
     """The schemas of a job and of all that can be in it, by name. They refer to each other in `#/$defs/`."""
-    found = dict[type[Shape], Document]()
+    return {name_of(shape): _of_shape(shape, image_required=image_required) for shape in shapes()}
+
+
+def shapes() -> list[type[Shape]]:
+    """All that there are of a job file."""
+    found = set[type[Shape]]()
     waiting: list[type[Shape]] = [JobSchema, TaskSchema, ScheduledJobSchema]
     while waiting:
         shape = waiting.pop()
         if shape not in found:
-            found[shape] = _of_shape(shape, image_required=image_required)
+            found.add(shape)
             waiting += _inner_shapes(shape)
-    return {name_of(shape): found[shape] for shape in sorted(found, key=name_of)}
+    return sorted(found, key=name_of)
 
 
 def of_user() -> Document:
