@@ -73,7 +73,7 @@ def _nodes(installation: Installation) -> list[dict[str, str]]:
     return [
         {"queue": queue, **node}
         for node in installation.get("/nodes")
-        for queue in node.pop("queue").split(",")
+        for queue in node.pop("queue", "").split(",")
     ]
 
 

@@ -76,7 +76,9 @@ def test_a_broker_that_is_emptied_loses_nothing(system: System, engine: docker.D
         posted = _post_many(system, seen.script)
         eventually(lambda: len(seen.count) > 2)
         own = [
-            f"node.{node['name']}" for node in system.installation.get("/nodes") if node["queue"] in QUEUES
+            f"node.{node['name']}"
+            for node in system.installation.get("/nodes")
+            if node.get("queue") in QUEUES
         ]
         assert len(own) == len(QUEUES)
         system.pair.empty_broker(["control", *QUEUES, *own])
