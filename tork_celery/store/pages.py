@@ -133,7 +133,8 @@ def has_words(tx: Connection, words: Sequence[str]) -> ColumnElement[bool]:
         quoted = " ".join(f'"{word}"' for word in words)
         return literal_column("job_texts").op("MATCH")(quoted + "*")
     quoted = " & ".join(f"'{word}'" for word in words)
-    return job_texts.c.text.op("@@")(func.to_tsquery(literal_column("'simple'"), quoted + ":*"))
+    parsed = select(func.to_tsquery(literal_column("'simple'"), quoted + ":*")).scalar_subquery()  # once
+    return job_texts.c.text.op("@@")(parsed)
 
 
 def _listed(row: Row[Any]) -> ListedJob:
