@@ -1,9 +1,10 @@
 """How Celery is configured, each setting with its reason. Where things are comes from the environment."""
 
+import ssl
 from typing import Any
 
 from tork_celery import settings
-from tork_celery.dispatch.dispatcher import RECONCILE
+from tork_celery.dispatch.dispatcher import DELIVER, RECONCILE
 from tork_celery.dispatch.queues import MAX_PRIORITY, declare
 from tork_celery.domain.queues import CONTROL_QUEUE, DEFAULT_QUEUE
 
@@ -15,6 +16,13 @@ broker_connection_retry_on_startup = True  # a worker may start before its broke
 broker_channel_error_retry = True  # RabbitMQ closes a channel that waits too long; the worker is to live on
 broker_connection_max_retries = None  # a worker waits for its broker for as long as that takes
 broker_connection_timeout = _BROKER_TIMEOUT_S  # a client that posts a job waits for this at the most
+
+# A broker by TLS shows who it is. Without this Celery would encrypt, and take any certificate.
+_ca = _settings.broker_ca or None  # None: those that this machine trusts
+if broker_url.startswith(("rediss:", "valkeys:")):
+    broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": _ca}
+elif broker_url.startswith("amqps:"):
+    broker_use_ssl = {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": _ca, "server_hostname": None}  # the URL's
 
 # A step is acknowledged when it has ended, so that the message of one whose worker died comes back.
 task_acks_late = True
@@ -44,12 +52,18 @@ task_queues = (declare(DEFAULT_QUEUE),)  # what a worker without -Q takes
 task_queue_max_priority = MAX_PRIORITY
 task_publish_retry_policy = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2}
 
-beat_scheduler = "celery.beat:Scheduler"  # nothing of beat's is worth a file: the sweep may run at any time
+# It fires the scheduled jobs of the datastore; nothing of beat's own is worth a file.
+beat_scheduler = "tork_celery.tasks.beat:Scheduler"
 beat_schedule = {
     "reconcile": {
         "task": RECONCILE,
         "schedule": 2.0,
         "options": {"queue": CONTROL_QUEUE, "expires": 4.0},
+    },
+    "deliver": {  # the calls of webhooks; where there are none it is one look at an index
+        "task": DELIVER,
+        "schedule": 1.0,
+        "options": {"queue": CONTROL_QUEUE, "expires": 2.0},
     },
 }
 

@@ -15,6 +15,7 @@ from tork_celery.domain.node import Node
 from tork_celery.runtime.docker import DockerRuntime
 from tork_celery.runtime.protocol import Runtime
 from tork_celery.runtime.shell import ShellRuntime
+from tork_celery.services.authentication import Authenticator
 from tork_celery.services.coordinator import Coordinator
 from tork_celery.settings import Settings
 from tork_celery.store import Database, nodes
@@ -45,7 +46,17 @@ def database(settings: Settings, *, slots: int = 4) -> Database:
 
 
 def coordinator(settings: Settings, app: Celery, store: Database) -> Coordinator:
-    return Coordinator(database=store, dispatcher=Dispatcher(app), lease_s=settings.lease_s)
+    return Coordinator(
+        database=store,
+        dispatcher=Dispatcher(app),
+        lease_s=settings.lease_s,
+        keep_jobs_s=settings.keep_jobs_s,
+    )
+
+
+def authenticator(settings: Settings, store: Database) -> Authenticator | None:
+    """None where anybody may ask."""
+    return Authenticator(store, schemes=settings.auth) if settings.auth else None
 
 
 def worker(settings: Settings, app: Celery, store: Database, *, node: str, slots: int) -> Worker:

@@ -1,6 +1,7 @@
 """All settings, read from the environment once. `docs/deployment.md` lists them; a test holds it to that."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,10 +11,21 @@ from tork_celery.domain import durations, quantities
 from tork_celery.domain.errors import ConfigurationError
 
 PREFIX = "TORK_"
+_BEATS_IN_A_LEASE = 3
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?")
 
 
 def _default_data_dir() -> Path:
     return Path.home() / ".local" / "share" / "tork-celery"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """What SIGTERM does to the steps of a worker: they have `wait_s` to end by themselves; what runs then is
+    left to run on or, with `release`, ended and its task given back."""
+
+    wait_s: float = 0.0
+    release: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +34,7 @@ class Settings:
 
     data_dir: Path
     broker_url: str = "redis://127.0.0.1:6379/0"
+    broker_ca: str = ""
     datastore_url: str = ""
     datastore_full_sync: bool = False
     runtime: str = "docker"
@@ -35,10 +48,14 @@ class Settings:
     default_memory: str = ""
     default_timeout: str = ""
     pull: str = "missing"
+    stop: Stop = Stop()
     pull_timeout_s: float = 900.0
     image_ttl_s: float | None = None
     log_limit_bytes: int = 256 * 1024 * 1024
+    auth: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
     body_limit_bytes: int = 4 * 1024 * 1024
+    keep_jobs_s: float | None = None
     broker_visibility_timeout_s: float = 3600.0
     log_level: str = "INFO"
 
@@ -53,7 +70,17 @@ class Settings:
         given.setdefault("docker_url", environment.get("DOCKER_HOST", ""))  # as every client of Docker does
         data_dir = given.pop("data_dir", None) or _default_data_dir()
         given.setdefault("datastore_url", f"sqlite:///{data_dir.resolve()}/tork.db")
-        return cls(data_dir=data_dir.resolve(), **given)
+        loaded = cls(data_dir=data_dir.resolve(), **given)
+        loaded.check()
+        return loaded
+
+    def check(self) -> None:
+        """Raises ConfigurationError for values that do not go together."""
+        if self.heartbeat_s > self.lease_s / _BEATS_IN_A_LEASE:
+            raise ConfigurationError(
+                f"TORK_HEARTBEAT: {self.heartbeat_s:g}s is more than a third of TORK_LEASE, "
+                f"{self.lease_s:g}s: a node that misses a beat or two would lose its tasks"
+            )
 
 
 def variable(field_name: str) -> str:
@@ -94,6 +121,29 @@ def _runtime(text: str) -> str:
     return text
 
 
+def _auth(text: str) -> tuple[str, ...]:
+    """The ways of authentication; none of them for `none`."""
+    ways = tuple(dict.fromkeys(_listed(text)))
+    if ways == ("none",):
+        return ()
+    if not ways or set(ways) - {"basic", "key"}:
+        raise ValueError(f"{text!r} is no way of authentication; there are none, basic, key, and basic,key")
+    return ways
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = () if text == "none" else _listed(text)
+    for origin in origins:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise ValueError(f"{origin!r} is no origin; write it like https://tork.example.com:8080, or *")
+    return origins
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(part for each in text.split(",") if (part := each.strip()))
+
+
 def _cpus(text: str) -> str:
     quantities.nano_cpus(text)
     return text
@@ -122,6 +172,17 @@ def _positive_duration(text: str) -> float:
     return seconds
 
 
+def _stop(text: str) -> Stop:
+    if text == "leave":
+        return Stop()
+    if text == "release":
+        return Stop(release=True)
+    try:
+        return Stop(wait_s=durations.seconds(text))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is neither leave nor release nor a duration, such as 30s") from error
+
+
 def _level(text: str) -> str:
     if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ValueError(f"{text!r} is no log level; there are DEBUG, INFO, WARNING and ERROR")
@@ -131,6 +192,7 @@ def _level(text: str) -> str:
 _READERS: dict[str, Callable[[str], Any]] = {
     "data_dir": Path,
     "broker_url": str,
+    "broker_ca": str,
     "datastore_url": str,
     "datastore_full_sync": _flag,
     "runtime": _runtime,
@@ -144,10 +206,14 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "default_memory": _memory,
     "default_timeout": _timeout,
     "pull": _pull,
+    "stop": _stop,
     "pull_timeout_s": _positive_duration,
     "image_ttl_s": _positive_duration,
     "log_limit_bytes": quantities.size_bytes,
+    "auth": _auth,
+    "cors_origins": _origins,
     "body_limit_bytes": quantities.size_bytes,
+    "keep_jobs_s": _positive_duration,
     "broker_visibility_timeout_s": _positive_duration,
     "log_level": _level,
 }

@@ -141,3 +141,20 @@ def test_a_file_that_is_not_there_is_a_usage_error(
 
     assert exited.value.code == 2
     assert "does not exist" in capsys.readouterr().err
+
+
+def test_who_is_not_let_in_hears_how_to_say_who_he_is(stub: StubApi, command: Command) -> None:
+    stub.answers = {"POST /task": [(401, {"message": "the header Authorization is missing"})]}
+
+    code, _, said = command.run(stub.url, TASK)
+
+    assert code == 1
+    assert "the header Authorization is missing; set TORK_KEY, or TORK_USER and TORK_PASSWORD" in said
+
+
+def test_a_password_in_the_url_is_not_printed(command: Command) -> None:
+    code, _, said = command.run("http://ada:s3cret@127.0.0.1:1", TASK)
+
+    assert code == 1
+    assert "nothing answers at http://127.0.0.1:1:" in said
+    assert "s3cret" not in said

@@ -6,9 +6,12 @@ import pytest
 from documents import ROOT, Block, blocks, first_column, name, section, text_of
 
 from tork_celery import spec
+from tork_celery.spec.jobs import JobSchema
+from tork_celery.spec.scheduled_jobs import ScheduledJobSchema
 from tork_celery.spec.shape import Shape
 from tork_celery.spec.steps import StepSchema
 from tork_celery.spec.tasks import TaskSchema
+from tork_celery.spec.users import UserSchema
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 YAML_BLOCKS = [block for block in blocks() if block.info.startswith("yaml")]
@@ -16,6 +19,10 @@ YAML_BLOCKS = [block for block in blocks() if block.info.startswith("yaml")]
 
 def documented(heading: str) -> set[str]:
     return set(first_column(section(text_of("docs/job-file.md"), heading)))
+
+
+OTHERS = (TaskSchema, UserSchema, ScheduledJobSchema)
+"""Documented in a way of their own."""
 
 
 def schemas() -> list[type[Shape]]:
@@ -28,19 +35,38 @@ def schemas() -> list[type[Shape]]:
     return found
 
 
-@pytest.mark.parametrize("schema", [schema for schema in schemas() if schema is not TaskSchema])
+def keys(schema: type[Shape]) -> set[str]:
+    return {field.data_key or name for name, field in schema().fields.items()}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [schema for schema in schemas() if schema not in OTHERS and not schema.__name__.startswith("_")],
+)
 def test_the_keys_of_each_section_are_those_of_its_schema(schema: type[Shape]) -> None:
-    assert documented(f"## {schema.__name__.removesuffix('Schema')}") == set(schema().fields)
+    assert documented(f"## {schema.__name__.removesuffix('Schema')}") == keys(schema)
+
+
+def test_the_keys_of_a_user_are_documented_with_the_route() -> None:
+    assert set(first_column(section(text_of("docs/api.md"), "## Users"))) == set(UserSchema().fields)
+
+
+def test_a_scheduled_job_has_the_keys_of_a_job_and_its_own() -> None:
+    assert documented("## Scheduled job") == keys(ScheduledJobSchema) - keys(JobSchema)
 
 
 def test_a_task_has_its_own_keys_and_those_of_a_step() -> None:
-    assert documented("## Task") == set(TaskSchema().fields) - set(StepSchema().fields)
+    assert documented("## Task") == keys(TaskSchema) - keys(StepSchema)
 
 
 @pytest.mark.parametrize("block", YAML_BLOCKS, ids=str)
 def test_every_job_file_in_the_documentation_is_accepted(block: Block) -> None:
-    parsers = {"yaml job": spec.parse_job, "yaml task": spec.parse_task}
-    assert block.info in parsers, "say behind the fence whether it is a job or a task"
+    parsers = {
+        "yaml job": spec.parse_job,
+        "yaml task": spec.parse_task,
+        "yaml scheduled job": spec.parse_scheduled_job,
+    }
+    assert block.info in parsers, "say behind the fence whether it is a job, a scheduled job or a task"
     parsers[block.info](block.text.encode(), "text/yaml")
 
 

@@ -29,7 +29,7 @@ def test_every_setting_is_in_the_table_once_and_nothing_else_is() -> None:
     [
         field.name
         for field in fields(Settings)
-        if field.name not in ("data_dir", "datastore_url", "docker_url", "body_limit_bytes")
+        if field.name not in ("data_dir", "broker_ca", "datastore_url", "docker_url", "body_limit_bytes")
     ],
 )
 def test_the_default_in_the_table_is_the_default(name: str) -> None:

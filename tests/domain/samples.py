@@ -6,6 +6,7 @@ from typing import Any
 from tork_celery.domain import flow
 from tork_celery.domain.definition import JobDefinition, StepDefinition, TaskDefinition
 from tork_celery.domain.model import Task
+from tork_celery.domain.plan import Plan
 from tork_celery.domain.states import TaskState
 
 _numbers = itertools.count(1)
@@ -35,7 +36,7 @@ def job_definition(*definitions: TaskDefinition, name: str = "a job", **values: 
     return JobDefinition(name=name, tasks=definitions or (task_definition(),), **values)
 
 
-def submission(*definitions: TaskDefinition, now: float = 1000.0, name: str = "a job") -> flow.Plan:
+def submission(*definitions: TaskDefinition, now: float = 1000.0, name: str = "a job") -> Plan:
     """A new job with its first task."""
     return flow.submit(job_definition(*definitions, name=name), now=now, new_id=new_id)
 

@@ -1,62 +1,95 @@
-"""What is secret is not shown."""
+import itertools
+from dataclasses import replace
 
 import pytest
+from domain.samples import job_definition, task_definition
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tork_celery.domain.redaction import REDACTED, redact_document, redact_values
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        "SECRET",
-        "my_secret",
-        "DB_PASSWORD",
-        "password",
-        "API_TOKEN",
-        "Token",
-        "AWS_SECRET_ACCESS_KEY",
-        "access_key",
-    ],
-)
-def test_a_value_whose_key_says_so_is_masked(key: str) -> None:
-    assert redact_values({key: "x"}) == {key: REDACTED}
-
-
-@pytest.mark.parametrize("key", ["PORT", "PASS", "KEY", "SECRE", ""])
-def test_other_values_are_shown(key: str) -> None:
-    assert redact_values({key: "x"}) == {key: "x"}
-
-
-json = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["env", "pre", "TOKEN", "x"]), inner, max_size=3)
-    ),
-    max_leaves=10,
+from tork_celery.domain.definition import Registry
+from tork_celery.domain.redaction import (
+    REDACTED,
+    StreamMask,
+    masking,
+    redacted,
+    secrets_of_job,
+    secrets_of_task,
 )
 
 
-@given(json)
-def test_every_environment_is_redacted_at_any_depth(document: object) -> None:
-    nested = {"pre": [{"env": {"A_TOKEN": "hidden in here", "B": "shown"}}, document]}
-
-    found = redact_document({"tasks": [nested]})
-
-    assert found["tasks"][0]["pre"][0] == {"env": {"A_TOKEN": REDACTED, "B": "shown"}}
-    assert "hidden in here" not in str(found)
+@pytest.mark.parametrize("key", ["MY_SECRET", "password", "Token", "AWS_ACCESS_KEY_ID", "x_access_key"])
+@pytest.mark.parametrize("place", ["env", "inputs"])
+def test_a_key_that_says_so_masks_its_value(key: str, place: str) -> None:
+    document = {"tasks": [{place: {key: "a", "HOME": "b"}}]}
+    assert redacted(document, str) == {"tasks": [{place: {key: REDACTED, "HOME": "b"}}]}
 
 
-def test_only_an_environment_is_redacted() -> None:
-    document = {"name": "TOKEN", "files": {"TOKEN": "x"}, "env": "not a mapping"}
+def test_all_secrets_and_passwords_are_masked_by_their_place() -> None:
+    document = {"secrets": {"a": "b"}, "registry": {"username": "u", "password": "p"}}
+    assert redacted(document, str) == {
+        "secrets": {"a": REDACTED},
+        "registry": {"username": "u", "password": REDACTED},
+    }
 
-    assert redact_document(document) == document
+
+def test_a_value_is_masked_wherever_it_stands() -> None:
+    document = {"result": "it is hunter2.", "pre": [{"cmd": ["login", "hunter2"]}], "env": {"A": "hunter2"}}
+    assert redacted(document, masking({"hunter2"})) == {
+        "result": f"it is {REDACTED}.",
+        "pre": [{"cmd": ["login", REDACTED]}],
+        "env": {"A": REDACTED},
+    }
 
 
-def test_what_is_redacted_is_a_copy() -> None:
-    document = {"env": {"TOKEN": "x"}}
-    redact_document(document)
+def test_ids_and_states_stay() -> None:
+    document = {"id": "abcdef", "state": "RUNNING", "number": 1}
+    assert redacted(document, masking({"abc", "RUN"})) == document
 
-    assert document == {"env": {"TOKEN": "x"}}
+
+def test_the_secrets_of_a_job_and_a_task_are_those_of_their_place_and_of_their_keys() -> None:
+    job = job_definition(secrets={"a": "one"}, inputs={"api_token": "two", "name": "three"})
+    step = task_definition(
+        env={"PASSWORD": "four", "A": "five"}, registry=Registry(username="u", password="p")
+    )
+    task = task_definition(pre=1)
+    assert secrets_of_job(job) == {"one", "two"}
+    assert secrets_of_task(replace(task, post=(step,))) == {"four", "p"}
+
+
+def test_of_two_secrets_that_begin_alike_the_longer_one_is_masked() -> None:
+    assert masking({"abc", "abcdef"})("abcdef abc") == f"{REDACTED} {REDACTED}"
+
+
+def test_very_short_values_are_left() -> None:
+    assert masking({"1", "", "ab"})("1 ab") == "1 ab"
+
+
+def test_each_long_line_of_a_secret_is_one() -> None:
+    assert masking({"BEGIN KEY\n0123456789\nEND"})("0123456789 END") == f"{REDACTED} END"
+
+
+def test_what_may_be_the_beginning_of_a_secret_is_held_back() -> None:
+    mask = StreamMask({"hunter2"})
+    assert [mask.feed("I am hun"), mask.feed("ter"), mask.feed("2!"), mask.feed("", final=True)] == [
+        "I am ",
+        "",
+        f"{REDACTED}!",
+        "",
+    ]
+
+
+def test_what_was_no_secret_comes_out_at_the_end() -> None:
+    mask = StreamMask({"hunter2"})
+    assert [mask.feed("hunt"), mask.feed("", final=True)] == ["", "hunt"]
+
+
+@given(
+    text=st.text("abc\n", max_size=60),
+    secrets=st.sets(st.text("abc\n", min_size=1, max_size=6), max_size=4),
+    cuts=st.lists(st.integers(0, 60), max_size=8),
+)
+def test_it_matters_not_where_the_text_is_cut(text: str, secrets: set[str], cuts: list[int]) -> None:
+    mask = StreamMask(secrets)
+    places = [0, *sorted(cut for cut in cuts if cut < len(text)), len(text)]
+    pieces = [mask.feed(text[start:end]) for start, end in itertools.pairwise(places)]
+    assert "".join(pieces) + mask.feed("", final=True) == masking(secrets)(text)

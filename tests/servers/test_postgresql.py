@@ -17,7 +17,7 @@ from scripts import servers
 from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import TaskState
-from tork_celery.store import Database, jobs, nodes, schema, tasks
+from tork_celery.store import Database, jobs, nodes, schema, sweeps, tasks
 from tork_celery.store.tables import identity
 
 pytestmark = pytest.mark.servers
@@ -82,8 +82,8 @@ def test_a_view_to_read_from_takes_no_changes(database: Database) -> None:
 def test_two_sweeps_at_once_find_different_tasks(database: Database) -> None:
     running = {task.id for task in add_running(database, 4)}
     with database.transaction() as one, database.transaction() as another:
-        first = {task.id for task in tasks.lost(one, limit=2)}
-        second = {task.id for task in tasks.lost(another, limit=10)}
+        first = {task.id for task in sweeps.lost(one, limit=2)}
+        second = {task.id for task in sweeps.lost(another, limit=10)}
     assert len(first) == 2
     assert first | second == running
     assert not first & second

@@ -15,6 +15,8 @@ class FakeDispatcher(Dispatcher):
         self.sent: list[Task] = []
         self.delays_s: list[float] = []
         self.stopped: list[Task] = []
+        self.purged: list[str] = []
+        self.filling: list[str] = []
         self.depths: Counter[str] = Counter()
         self.away = False
 
@@ -27,6 +29,10 @@ class FakeDispatcher(Dispatcher):
         self.sent.append(task)
         self.delays_s.append(delay_s)
 
+    def fill(self, task_id: str) -> None:
+        self.ping()
+        self.filling.append(task_id)
+
     def stop(self, task: Task) -> None:
         self.ping()
         self.stopped.append(task)
@@ -34,6 +40,10 @@ class FakeDispatcher(Dispatcher):
     def depth(self, queue: str) -> int:
         self.ping()
         return self.depths[queue]
+
+    def purge(self, queue: str) -> None:
+        self.ping()
+        self.purged.append(queue)
 
     def ping(self) -> None:
         if self.away:

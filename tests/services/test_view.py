@@ -9,6 +9,7 @@ from store.stores import CuttableDatabase, store_job, store_task
 
 from tork_celery.domain.errors import NotFound
 from tork_celery.domain.node import Node, NodeStatus
+from tork_celery.domain.search import EVERYTHING
 from tork_celery.domain.states import TaskState
 from tork_celery.services import view
 from tork_celery.services.coordinator import Coordinator
@@ -30,8 +31,9 @@ def test_a_job_is_seen_with_its_task_runs(coordinator: Coordinator, database: Cu
     job, task = store_job(database)
 
     assert view.job(coordinator, job.id) == (job, [task])
-    assert view.task(coordinator, task.id) == task
-    assert view.job_page(coordinator, number=1, size=10).items == [job]
+    assert view.task(coordinator, task.id) == (task, set())
+    [listed] = view.job_page(coordinator, EVERYTHING, number=1, size=10).items
+    assert (listed.id, listed.state, listed.task_count) == (job.id, job.state, 1)
 
 
 @pytest.mark.parametrize("look", [view.job, view.task])
@@ -52,7 +54,7 @@ def test_a_queue_is_seen_when_it_has_tasks_or_a_node(
     register(database, "a@here", "gpu", "default")
     register(database, "b@here", "gpu")
     store_task(database, task_definition(queue="slow"))
-    store_task(database, task_definition(queue="gpu"), state=TaskState.RUNNING)
+    store_task(database, task_definition(queue="gpu"), state=TaskState.RUNNING, node="n")
 
     assert view.queues(coordinator) == [
         view.QueueView(name="default", size=0, subscribers=1, unacked=0),

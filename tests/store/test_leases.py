@@ -8,7 +8,7 @@ from store.stores import seconds_now, store_task, task_now
 
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.states import Outcome, TaskState
-from tork_celery.store import Database, tasks
+from tork_celery.store import Database, sweeps, tasks
 
 NODE, OTHER = "default@here", "default@there"
 OVER = 1.0  # a time that is long past
@@ -29,7 +29,7 @@ def renew(
 
 def lost(database: Database) -> list[str]:
     with database.transaction() as tx:
-        return [task.id for task in tasks.lost(tx, limit=100)]
+        return [task.id for task in sweeps.lost(tx, limit=100)]
 
 
 def test_renewing_keeps_what_the_node_runs(database: Database) -> None:
@@ -100,7 +100,7 @@ def test_no_more_are_lost_at_once_than_asked_for(database: Database) -> None:
         store_task(database, **HELD)
 
     with database.transaction() as tx:
-        assert len(tasks.lost(tx, limit=2)) == 2
+        assert len(sweeps.lost(tx, limit=2)) == 2
 
 
 def test_a_planned_stop_keeps_the_nodes_tasks_for_it(database: Database) -> None:

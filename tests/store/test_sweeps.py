@@ -7,7 +7,7 @@ from domain.samples import task_definition
 from store.stores import seconds_now, store_task, task_now
 
 from tork_celery.domain.states import Outcome, TaskState
-from tork_celery.store import Database, tasks
+from tork_celery.store import Database, sweeps, tasks
 
 NODE = "default@here"
 LONG_AGO = 1.0
@@ -24,7 +24,7 @@ def longest(
     limit: int = 9,
 ) -> list[str]:
     with database.reading() as tx:
-        found = tasks.waiting_longest(tx, queue=queue, node=node, after_s=after_s, limit=limit)
+        found = sweeps.waiting_longest(tx, queue=queue, node=node, after_s=after_s, limit=limit)
     return [task.id for task in found]
 
 
@@ -32,12 +32,12 @@ def test_unadvanced_is_what_ended_a_while_ago(database: Database) -> None:
     task = store_task(database, **ENDED, delivery=4)
     store_task(database, **ENDED | {"ended_at": seconds_now(database)})
     store_task(database, **ENDED | {"state": TaskState.FAILED})
-    store_task(database, state=TaskState.RUNNING)
+    store_task(database, state=TaskState.RUNNING, node="n")
 
     with database.reading() as tx:
-        assert tasks.unadvanced(tx, after_s=60, limit=10) == [(task.id, 4)]
-        assert len(tasks.unadvanced(tx, after_s=-60, limit=10)) == 2
-        assert len(tasks.unadvanced(tx, after_s=-60, limit=1)) == 1
+        assert sweeps.unadvanced(tx, after_s=60, limit=10) == [(task.id, 4)]
+        assert len(sweeps.unadvanced(tx, after_s=-60, limit=10)) == 2
+        assert len(sweeps.unadvanced(tx, after_s=-60, limit=1)) == 1
 
 
 def test_waiting_tasks_are_counted_by_queue_and_by_the_node_that_has_begun_them(database: Database) -> None:
@@ -49,7 +49,7 @@ def test_waiting_tasks_are_counted_by_queue_and_by_the_node_that_has_begun_them(
     store_task(database, **ENDED)
 
     with database.reading() as tx:
-        assert tasks.waiting_queues(tx) == {("default", None): 2, ("gpu", None): 1, ("default", NODE): 1}
+        assert sweeps.waiting_queues(tx) == {("default", None): 2, ("gpu", None): 1, ("default", NODE): 1}
 
 
 def test_those_that_wait_longest_come_first(database: Database) -> None:
@@ -84,9 +84,9 @@ def test_what_was_sent_again_is_not_waiting_for_long(database: Database) -> None
 
 def test_queues_are_counted(database: Database) -> None:
     store_task(database)
-    store_task(database, state=TaskState.RUNNING)
+    store_task(database, state=TaskState.RUNNING, node="n")
     store_task(database, state=TaskState.COMPLETED)
-    store_task(database, task_definition(queue="gpu"), state=TaskState.RUNNING)
+    store_task(database, task_definition(queue="gpu"), state=TaskState.RUNNING, node="n")
 
     with database.reading() as tx:
         assert tasks.count_by_queue(tx) == {"default": (1, 1), "gpu": (0, 1)}

@@ -2,8 +2,10 @@
 
 from flask import Flask
 
-from tork_celery.api import jobs, system, tasks
+from tork_celery.api import jobs, scheduled_jobs, system, tasks, users
+from tork_celery.api.authentication import authenticate
 from tork_celery.api.context import Api
+from tork_celery.api.cors import allow_origins
 from tork_celery.api.errors import handle_errors
 
 
@@ -11,7 +13,11 @@ def create_app(api: Api) -> Flask:
     app = Flask("tork_celery.api", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # a document reads in the order it is written in
     handle_errors(app)
+    authenticate(app, api.authenticator)
+    allow_origins(app, api.cors_origins)
     app.register_blueprint(tasks.routes(api))
     app.register_blueprint(jobs.routes(api))
     app.register_blueprint(system.routes(api))
+    app.register_blueprint(scheduled_jobs.routes(api))
+    app.register_blueprint(users.routes(api))
     return app

@@ -11,7 +11,9 @@ from tork_celery.domain.errors import (
     BodyTooLarge,
     InvalidInput,
     NotFound,
+    StillRunning,
     TorkError,
+    Unauthenticated,
     Unavailable,
     WrongState,
 )
@@ -22,7 +24,9 @@ _STATUS: dict[type[TorkError], HTTPStatus] = {
     InvalidInput: HTTPStatus.BAD_REQUEST,
     WrongState: HTTPStatus.BAD_REQUEST,
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Unauthenticated: HTTPStatus.UNAUTHORIZED,
     NotFound: HTTPStatus.NOT_FOUND,
+    StillRunning: HTTPStatus.REQUEST_TIMEOUT,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

@@ -4,9 +4,11 @@ from flask import Blueprint, request
 
 from tork_celery import spec
 from tork_celery.api import documents
+from tork_celery.api.authentication import username
 from tork_celery.api.context import Api
-from tork_celery.api.requests import log_page, submitted
+from tork_celery.api.requests import log_page, searched_text, submitted
 from tork_celery.domain.document import Document
+from tork_celery.domain.redaction import secrets_of_job
 from tork_celery.services import control, submit, view
 
 
@@ -21,13 +23,13 @@ def routes(api: Api) -> Blueprint:
             image_required=api.image_required,
             limit_bytes=api.body_limit_bytes,
         )
-        _, task = submit.submit(api.coordinator, spec.job_of(definition))
-        return documents.task(task)
+        job, task = submit.submit(api.coordinator, spec.job_of(definition), created_by=username())
+        return documents.task(task, secrets_of_job(job.definition))
 
     @blueprint.get("/task/<task_id>")
     @blueprint.get("/tasks/<task_id>")
     def get_task(task_id: str) -> Document:
-        return documents.task(view.task(api.coordinator, task_id))
+        return documents.task(*view.task(api.coordinator, task_id))
 
     @blueprint.put("/task/<task_id>/cancel")
     @blueprint.put("/tasks/<task_id>/cancel")
@@ -39,7 +41,8 @@ def routes(api: Api) -> Blueprint:
     @blueprint.get("/tasks/<task_id>/log")
     def get_task_log(task_id: str) -> Document:
         number, size = log_page(request)
-        found = view.task_log(api.coordinator, task_id, number=number, size=size)
+        text = searched_text(request)
+        found = view.task_log(api.coordinator, task_id, number=number, size=size, text=text)
         return documents.page(found, documents.log_part)
 
     return blueprint

@@ -1,5 +1,6 @@
 """`tork-celery run FILE`."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tork_celery import spec
 from tork_celery.cli.client import Client
+from tork_celery.cli.credentials import credentials
 from tork_celery.domain.states import JobState
 
 _POLL_S = 0.1
@@ -40,9 +42,9 @@ def run(file: Path, url: str) -> None:
     Exits with 0 when it completes, else with 1.
     """
     body = file.read_bytes()
-    media_type = "application/json" if file.suffix == ".json" else "text/yaml"
+    media_type = spec.media_type_of(file.name)
     kind = spec.parse_file(body, media_type, image_required=False).kind
-    client = Client(url)
+    client = Client(url, auth=credentials(os.environ))
     try:
         answer = client.submit(kind, body, media_type)
         job_id = answer["jobId"] if kind == "task" else answer["id"]

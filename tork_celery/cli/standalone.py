@@ -24,6 +24,7 @@ from tork_celery.store import nodes, schema
 from tork_celery.store.database import Database
 
 _READY_WITHIN_S = 60.0
+_STOP_WITHIN_S = 15.0
 _CONTROL_THREADS = 4
 _SLOTS = re.compile(r"0*[1-9][0-9]{0,3}", re.ASCII)
 
@@ -86,13 +87,13 @@ def standalone(  # the options are the command's own
     insecure: bool,
 ) -> None:
     """Run the whole system: broker, API, coordinator and one worker a queue."""
-    refuse_to_expose(host, insecure=insecure)
     environment = dict(os.environ)
     if data_dir is not None:
         environment["TORK_DATA_DIR"] = str(data_dir.resolve())
     if runtime is not None:
         environment["TORK_RUNTIME"] = runtime
     config = settings.Settings.load(environment)
+    refuse_to_expose(host, insecure=insecure, authenticated=bool(config.auth))
     with ExitStack() as stack:
         stack.enter_context(_only_user_of(config.data_dir))
         _refuse_taken_port(host, port)
@@ -122,7 +123,7 @@ class _Standalone:
         self._host = host
         self._port = port
         self._insecure = insecure
-        self._supervisor = Supervisor(environment, _say)
+        self._supervisor = Supervisor(environment, _say, stop_within_s=_STOP_WITHIN_S + config.stop.wait_s)
 
     def run(self, stack: ExitStack) -> None:
         stack.enter_context(self._supervisor.attentive())

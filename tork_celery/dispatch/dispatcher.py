@@ -18,7 +18,8 @@ from tork_celery.domain.queues import CONTROL_QUEUE
 from tork_celery.domain.states import TaskState
 
 PRE, MAIN, POST = "tork.pre", "tork.main", "tork.post"
-ADVANCE, RECONCILE = "tork.advance", "tork.reconcile"
+ADVANCE, FILL, RECONCILE = "tork.advance", "tork.fill", "tork.reconcile"
+DELIVER = "tork.deliver"
 CANCEL = "tork_cancel"  # a remote control command of workers
 
 _SHOWN_NAME = 60  # characters of a name that Flower shows
@@ -38,6 +39,12 @@ class Dispatcher:
         """
         with _translated():
             self.canvas(task).apply_async(retry=False, countdown=delay_s or None)
+
+    def fill(self, task_id: str) -> None:
+        """More children of a composite are to get their turn. Raises BrokerUnavailable."""
+        with _translated():
+            signature = self._app.signature(FILL, args=(task_id,), immutable=True)
+            signature.apply_async(queue=CONTROL_QUEUE, retry=False)
 
     def stop(self, task: Task) -> None:
         """Tell the node that has a task that it was cancelled. Raises BrokerUnavailable."""
@@ -65,6 +72,14 @@ class Dispatcher:
                 return int(bound.queue_declare(passive=True).message_count)
             except ChannelError:  # there is no such queue yet
                 return 0
+
+    def purge(self, queue: str) -> None:
+        """Remove the messages that wait in a queue. Raises BrokerUnavailable."""
+        with _translated(), self._app.connection_for_write() as connection:
+            try:
+                declare(queue)(connection.default_channel).purge()
+            except ChannelError:  # there is no such queue yet
+                return
 
     def ping(self) -> None:
         """Raises BrokerUnavailable."""

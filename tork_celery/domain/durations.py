@@ -27,6 +27,14 @@ def seconds(text: str) -> float:
     return nanoseconds(text) / 1_000_000_000
 
 
+def positive_seconds(text: str) -> float:
+    """The same for a duration that must not be 0; raises ValueError for that too."""
+    found = seconds(text)
+    if not found:
+        raise ValueError(f"{text[:40]!r} must be longer than 0")
+    return found
+
+
 def nanoseconds(text: str) -> int:
     """The duration `text` in nanoseconds; raises ValueError as `seconds` does."""
     if text == "0":

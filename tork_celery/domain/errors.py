@@ -4,11 +4,15 @@
     ├── InvalidInput          a client's input is wrong: HTTP 400
     ├── BodyTooLarge          a body above the limit: HTTP 413
     ├── WrongState            the thing is not in a state for that: HTTP 400
+    ├── Unauthenticated       who asks is not known: HTTP 401
     ├── NotFound              no such thing: HTTP 404
+    ├── StillRunning          a client waited for a job's end, but not long enough: HTTP 408
     ├── Unavailable           a part that the system needs is away: HTTP 503
+    │   ├── TooManyWaiting        for the ends of jobs
     │   ├── DatastoreUnavailable
     │   ├── BrokerUnavailable
     │   └── EngineUnavailable     the container engine does not answer; uses up no attempt
+    ├── EvaluationFailed      an expression of a task fails, or yields what does not fit: the task fails
     ├── StepFailed            a step cannot run, and never will: its task fails
     └── ConfigurationError    a setting or the machine keeps a process from starting
 
@@ -58,6 +62,10 @@ class WrongState(TorkError):
     """The thing is not in a state in which that can be done."""
 
 
+class Unauthenticated(TorkError):
+    """Nobody is known by the credentials of a request, or there are none."""
+
+
 class NotFound(TorkError):
     """There is no such thing."""
 
@@ -74,8 +82,20 @@ class BrokerUnavailable(Unavailable):
     """The broker does not answer."""
 
 
+class TooManyWaiting(Unavailable):
+    """As many clients as may are waiting for the ends of their jobs."""
+
+
 class EngineUnavailable(Unavailable):
     """The container engine does not answer."""
+
+
+class StillRunning(TorkError):
+    """The job has not ended within the time for which a client waits."""
+
+
+class EvaluationFailed(TorkError):
+    """An expression fails, or yields what does not fit its field; its text becomes the task's error."""
 
 
 class StepFailed(TorkError):

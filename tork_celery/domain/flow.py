@@ -1,41 +1,31 @@
 """The coordinator's mind: what follows from what, as pure functions from what is to a plan.
 
-`Plan` says which rows change, which are new and which tasks are to be sent once that is committed; the
-services apply it under the job's lock.
+The services apply a plan under the job's lock. How a job goes through its tasks is in `domain.course`.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tork_celery.domain import retry as backoff
+from tork_celery.domain.course import Course, NewId, Relatives, begun
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.errors import WrongState
 from tork_celery.domain.model import Job, Task
+from tork_celery.domain.plan import Plan
 from tork_celery.domain.states import JobState, Outcome, TaskState
 
 MAX_LOSSES = 5
 """A task that was lost with its node more often than this fails: it may be what kills them."""
 
-NewId = Callable[[], str]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What to do: `job` as it is to be, tasks to change and to add, and those of them to send."""
-
-    job: Job
-    changed: tuple[Task, ...] = ()
-    added: tuple[Task, ...] = ()
-    send: tuple[Task, ...] = ()
-
-
-def submit(definition: JobDefinition, *, now: float, new_id: NewId) -> Plan:
+def submit(definition: JobDefinition, *, now: float, new_id: NewId, created_by: str | None = None) -> Plan:
     """A job comes in: it is stored with its first task, which is sent."""
-    job = Job(id=new_id(), definition=definition, state=JobState.PENDING, created_at=now)
-    return _begin_next(job, now=now, new_id=new_id)
+    job = Job(
+        id=new_id(), definition=definition, state=JobState.PENDING, created_at=now, created_by=created_by
+    )
+    return begun(job, now=now, new_id=new_id)
 
 
-def advance(job: Job, task: Task, *, now: float, new_id: NewId) -> Plan | None:
+def advance(job: Job, task: Task, relatives: Relatives, *, now: float, new_id: NewId) -> Plan | None:
     """The steps of a task have ended: the task takes its state, and the job moves on or ends.
 
     None when there is nothing to do: it was done before, or the steps have not ended.
@@ -43,41 +33,67 @@ def advance(job: Job, task: Task, *, now: float, new_id: NewId) -> Plan | None:
     if task.outcome is None or task.state is not TaskState.RUNNING or job.state.ended:
         return None
     ended = replace(task, state=TaskState(task.outcome), ended_at=task.ended_at or now)
-    if task.outcome is Outcome.FAILED:
-        if (again := _retry(ended, now=now, new_id=new_id)) is not None:
-            return Plan(job=job, changed=(ended,), added=(again,), send=(again,))
-        failed = replace(job, state=JobState.FAILED, error=task.error, ended_at=now)
-        return Plan(job=failed, changed=(ended,))
-    job = _with_result(job, ended)
-    if job.position < job.task_count:
-        following = _begin_next(job, now=now, new_id=new_id)
-        return replace(following, changed=(ended,))
-    done = replace(job, state=JobState.COMPLETED, progress=100.0, ended_at=now)
-    return Plan(job=done, changed=(ended,))
+    course = Course(job, relatives, now=now, new_id=new_id)
+    if task.outcome is Outcome.COMPLETED:
+        course.done(replace(ended, result=ended.result or ""))
+    elif (attempt := _retry(ended, now=now, new_id=new_id)) is not None:
+        course.again(ended, attempt)
+    else:
+        course.fail(ended)
+    return course.plan()
 
 
-def cancel(job: Job, tasks: Iterable[Task], *, now: float) -> Plan:
+def fill(job: Job, parent: Task, relatives: Relatives, *, now: float, new_id: NewId) -> Plan | None:
+    """Children of a composite whose turn has come get it. None when there is nothing to do."""
+    if job.state.ended or parent.state is not TaskState.RUNNING or parent.released == parent.size:
+        return None
+    course = Course(job, relatives, now=now, new_id=new_id)
+    course.fill(parent.id)
+    return course.plan()
+
+
+def subjob_ended(
+    job: Job, task: Task, subjob: Job, relatives: Relatives, *, now: float, new_id: NewId
+) -> Plan | None:
+    """The job that a task waits for has ended: so does the task. None when there is nothing to do."""
+    waits = task.state is TaskState.RUNNING and task.subjob_id == subjob.id
+    if not waits or job.state.ended or not subjob.state.ended:
+        return None
+    course = Course(job, relatives, now=now, new_id=new_id)
+    if subjob.state is JobState.CANCELLED:
+        course.cancel()
+    elif subjob.state is JobState.FAILED:
+        course.fail(replace(task, error=subjob.error))
+    else:
+        course.done(replace(task, state=TaskState.COMPLETED, ended_at=now, result=subjob.result or ""))
+    return course.plan()
+
+
+def cancel(job: Job, relatives: Relatives, *, now: float, new_id: NewId) -> Plan:
     """A user ends a job: what of it is active ends with it. Raises WrongState."""
     if job.state.ended:
         raise WrongState(f"the job is {job.state}; only one that has not ended can be cancelled")
-    ended = tuple(
-        replace(task, state=TaskState.CANCELLED, step_running=False, ended_at=now)
-        for task in tasks
-        if task.state.active
-    )
-    return Plan(job=replace(job, state=JobState.CANCELLED, ended_at=now), changed=ended)
+    course = Course(job, relatives, now=now, new_id=new_id)
+    course.cancel()
+    return course.plan()
 
 
 def restart(job: Job, *, now: float, new_id: NewId) -> Plan:
-    """A user lets a job go on from the task that it stopped at. Raises WrongState."""
+    """A user lets a job go on from the top-level task that it stopped at. Raises WrongState."""
     if job.state not in (JobState.FAILED, JobState.CANCELLED):
         raise WrongState(
             f"the job is {job.state}; only one that has failed or was cancelled can be restarted"
         )
     before = replace(
-        job, state=JobState.PENDING, position=job.position - 1, error=None, ended_at=None, started_at=None
+        job,
+        state=JobState.PENDING,
+        position=max(0, job.position - 1),
+        error=None,
+        ended_at=None,
+        started_at=None,
+        delete_at=None,
     )
-    return _begin_next(before, now=now, new_id=new_id)
+    return begun(before, now=now, new_id=new_id)
 
 
 def lose(task: Task, *, now: float) -> Task:
@@ -112,25 +128,6 @@ def give_back(task: Task, *, now: float) -> Task:
     )
 
 
-def _begin_next(job: Job, *, now: float, new_id: NewId) -> Plan:
-    definition = job.definition.tasks[job.position]
-    job = replace(job, position=job.position + 1)
-    if job.state is JobState.PENDING:
-        job = replace(job, state=JobState.SCHEDULED)
-    task = Task(
-        id=new_id(),
-        job_id=job.id,
-        job_name=job.definition.name,
-        position=job.position,
-        definition=definition,
-        state=TaskState.SCHEDULED,
-        created_at=now,
-        scheduled_at=now,
-        sent_at=now,
-    )
-    return Plan(job=job, added=(task,), send=(task,))
-
-
 def _retry(failed: Task, *, now: float, new_id: NewId) -> Task | None:
     """The next attempt at a task, if it has one left."""
     retry = failed.definition.retry
@@ -144,6 +141,8 @@ def _retry(failed: Task, *, now: float, new_id: NewId) -> Task | None:
         job_id=failed.job_id,
         job_name=failed.job_name,
         parent_id=failed.parent_id,
+        index=failed.index,
+        scope=failed.scope,
         position=failed.position,
         definition=failed.definition,
         state=TaskState.PENDING,
@@ -151,9 +150,3 @@ def _retry(failed: Task, *, now: float, new_id: NewId) -> Task | None:
         due_at=now + delay_s,
         sent_at=now,
     )
-
-
-def _with_result(job: Job, task: Task) -> Job:
-    progress = round(100.0 * job.position / job.task_count, 2)
-    results = {**job.results} | ({task.definition.var: task.result or ""} if task.definition.var else {})
-    return replace(job, results=results, progress=progress)

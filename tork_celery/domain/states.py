@@ -40,6 +40,8 @@ class Outcome(StrEnum):
 
 
 ACTIVE = frozenset({TaskState.CREATED, TaskState.PENDING, TaskState.SCHEDULED, TaskState.RUNNING})
+ENDED_EARLY = frozenset({TaskState.CANCELLED, TaskState.STOPPED})
+"""Ended while there was more to do: what a node still runs of it is to be stopped."""
 _ENDED_JOBS = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
 
 JOB_MOVES = frozenset(
@@ -47,18 +49,28 @@ JOB_MOVES = frozenset(
         (JobState.PENDING, JobState.SCHEDULED),  # its first task was sent
         (JobState.SCHEDULED, JobState.RUNNING),  # a node claimed its first task
         (JobState.RUNNING, JobState.COMPLETED),  # its last task is done
+        (JobState.SCHEDULED, JobState.COMPLETED),  # all its tasks were skipped
         (JobState.SCHEDULED, JobState.FAILED),  # its first task failed before a node claimed it
         (JobState.RUNNING, JobState.FAILED),  # a task failed
         (JobState.SCHEDULED, JobState.CANCELLED),  # by a user
         (JobState.RUNNING, JobState.CANCELLED),  # by a user
         (JobState.FAILED, JobState.SCHEDULED),  # restarted by a user
-        (JobState.CANCELLED, JobState.SCHEDULED),  # restarted by a user
+        (JobState.CANCELLED, JobState.SCHEDULED),
+        (JobState.FAILED, JobState.RUNNING),  # restarted with a composite
+        (JobState.CANCELLED, JobState.RUNNING),
+        (JobState.FAILED, JobState.COMPLETED),  # restarted, and all that is left is skipped
+        (JobState.CANCELLED, JobState.COMPLETED),
+        (JobState.CANCELLED, JobState.FAILED),  # restarted with a task whose expression fails
     }
 )
 
 TASK_MOVES = frozenset(
     {
         (TaskState.CREATED, TaskState.SCHEDULED),  # its turn has come
+        (TaskState.CREATED, TaskState.RUNNING),  # the turn of a composite
+        (TaskState.CREATED, TaskState.SKIPPED),  # its `if` says so
+        (TaskState.CREATED, TaskState.FAILED),  # an expression of it failed
+        (TaskState.CREATED, TaskState.COMPLETED),  # an `each` over nothing
         (TaskState.PENDING, TaskState.SCHEDULED),  # the time of its retry has come
         (TaskState.SCHEDULED, TaskState.RUNNING),  # claimed by a node
         (TaskState.RUNNING, TaskState.SCHEDULED),  # its node was lost, or gave it back
@@ -69,5 +81,9 @@ TASK_MOVES = frozenset(
         (TaskState.PENDING, TaskState.CANCELLED),
         (TaskState.SCHEDULED, TaskState.CANCELLED),
         (TaskState.RUNNING, TaskState.CANCELLED),
+        (TaskState.CREATED, TaskState.STOPPED),  # a sibling or the job has failed, like the next three
+        (TaskState.PENDING, TaskState.STOPPED),
+        (TaskState.SCHEDULED, TaskState.STOPPED),
+        (TaskState.RUNNING, TaskState.STOPPED),
     }
 )

@@ -112,6 +112,10 @@ class Runtime(Protocol):
         Like `release`, it may return before that is done, and raises nothing for what cannot be removed: it
         is logged, and shows in `deliveries` until a later `release` succeeds."""
 
+    def clear(self, ref: StepRef) -> None:
+        """As `discard`, so that the step can be run again: it is done when this returns. Raises
+        EngineUnavailable."""
+
     def release(self, task_id: str, delivery: int) -> None:
         """Remove all that one delivery of a task left on this host: steps, volumes, networks, directories.
         It comes after the discards of the same delivery that were asked for before."""
@@ -122,8 +126,9 @@ class Runtime(Protocol):
     def tidy(self) -> None:
         """Remove, soon, what is kept beyond the deliveries and was not used for long: images, say."""
 
-    def check(self) -> None:
-        """Raises EngineUnavailable, saying what to do, when steps cannot be run now."""
+    def check(self, *, within_s: float = 5.0) -> None:
+        """Raises EngineUnavailable, saying what to do, when steps cannot be run now, or when no answer comes
+        within that time. What has ended a step in order to stop itself does not pass this check."""
 
     def close(self) -> None:
         """Finish pending removals and let go of all connections."""

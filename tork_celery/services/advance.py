@@ -1,20 +1,20 @@
 """Jobs move on."""
 
 from tork_celery.domain import flow
-from tork_celery.services.coordinator import Coordinator, apply, publish
-from tork_celery.store import jobs, tasks
+from tork_celery.domain.model import Job
+from tork_celery.domain.plan import Plan
+from tork_celery.services.coordinator import Coordinator
+from tork_celery.services.moves import StoredRelatives, move
+from tork_celery.store import jobs
 
 
 def advance(coordinator: Coordinator, task_id: str, delivery: int) -> None:
     """The steps of this delivery of a task have ended: do what follows. A second call finds nothing to do."""
-    with coordinator.database.transaction() as tx:
-        job = jobs.lock_of_task(tx, task_id)
-        task = tasks.get(tx, task_id)
-        if job is None or task is None or task.delivery != delivery:
-            return
-        now = coordinator.database.now(tx)
-        plan = flow.advance(job, task, now=now, new_id=coordinator.new_id)
-        if plan is None:
-            return
-        apply(tx, plan)
-    publish(coordinator, plan.send, now=now)
+
+    def decide(job: Job, relatives: StoredRelatives, now: float) -> Plan | None:
+        task = relatives.task(task_id)
+        if task.delivery != delivery:
+            return None
+        return flow.advance(job, task, relatives, now=now, new_id=coordinator.new_id)
+
+    move(coordinator, lambda tx: jobs.lock_of_task(tx, task_id), decide)

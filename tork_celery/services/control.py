@@ -1,27 +1,20 @@
 """What users do to jobs: cancel, restart, delete."""
 
-import structlog
-
-from tork_celery.domain import flow
-from tork_celery.domain.errors import BrokerUnavailable, NotFound, WrongState
-from tork_celery.domain.model import Task
-from tork_celery.services.coordinator import Coordinator, apply, publish
+from tork_celery.domain import flow, queues
+from tork_celery.domain.errors import Fault, InvalidInput, NotFound, WrongState
+from tork_celery.domain.model import Job
+from tork_celery.domain.plan import Plan
+from tork_celery.services import moves, view
+from tork_celery.services.coordinator import Coordinator
 from tork_celery.store import jobs, tasks
-
-log = structlog.get_logger(__name__)
 
 
 def cancel(coordinator: Coordinator, job_id: str) -> None:
-    """End a job and what of it is active. Running steps are told at once; where that message is lost, the
-    heartbeat of their node finds out. Raises NotFound, WrongState."""
-    with coordinator.database.transaction() as tx:
-        job = jobs.lock(tx, job_id)
-        if job is None:
-            raise NotFound(f"there is no job {job_id!r}")
-        active = tasks.active_of_job(tx, job_id)
-        apply(tx, flow.cancel(job, active, now=coordinator.database.now(tx)))
-    for task in active:
-        _stop(coordinator, task)
+    """End a job and what of it is active, its subjobs too, and the job that waits for it. Running steps are
+    told at once; where that message is lost, the heartbeat of their node finds out. Raises NotFound,
+    WrongState."""
+    if moves.cancel(coordinator, job_id) is None:
+        raise NotFound(f"there is no job {job_id!r}")
 
 
 def cancel_task(coordinator: Coordinator, task_id: str) -> None:
@@ -34,15 +27,15 @@ def cancel_task(coordinator: Coordinator, task_id: str) -> None:
 
 
 def restart(coordinator: Coordinator, job_id: str) -> None:
-    """Let a failed or cancelled job go on from the task that it stopped at. Raises NotFound, WrongState."""
-    with coordinator.database.transaction() as tx:
-        job = jobs.lock(tx, job_id)
-        if job is None:
-            raise NotFound(f"there is no job {job_id!r}")
-        now = coordinator.database.now(tx)
-        plan = flow.restart(job, now=now, new_id=coordinator.new_id)
-        apply(tx, plan)
-    publish(coordinator, plan.send, now=now)
+    """Let a failed or cancelled job go on from the top-level task that it stopped at; a subjob that another
+    job waited for, as a part of that job. Raises NotFound, WrongState."""
+
+    def decide(job: Job, _: moves.StoredRelatives, now: float) -> Plan:
+        return flow.restart(job, now=now, new_id=coordinator.new_id)
+
+    outermost = _outermost(coordinator, job_id)
+    if moves.move(coordinator, lambda tx: jobs.lock(tx, outermost), decide) is None:
+        raise NotFound(f"there is no job {job_id!r}")
 
 
 def delete(coordinator: Coordinator, job_id: str) -> None:
@@ -56,10 +49,20 @@ def delete(coordinator: Coordinator, job_id: str) -> None:
         jobs.remove(tx, job_id)
 
 
-def _stop(coordinator: Coordinator, task: Task) -> None:
-    if task.node is None:
-        return
+def empty_queue(coordinator: Coordinator, name: str) -> None:
+    """Remove the messages of a queue. Its tasks stay: the sweep sends those that wait again. Raises NotFound,
+    InvalidInput, BrokerUnavailable."""
+    view.queue(coordinator, name)
     try:
-        coordinator.dispatcher.stop(task)
-    except BrokerUnavailable as error:
-        log.warning("task.cancel_not_sent", task_id=task.id, reason=str(error))
+        queues.check(name)
+    except ValueError as error:
+        raise InvalidInput(Fault(path="name", message=str(error))) from None
+    coordinator.dispatcher.purge(name)
+
+
+def _outermost(coordinator: Coordinator, job_id: str) -> str:
+    """The job that waits for this one, or for one that waits for it, and so on."""
+    with coordinator.database.reading() as tx:
+        while (waiting := jobs.waiting_for(tx, job_id)) is not None:
+            job_id = waiting
+    return job_id

@@ -8,9 +8,11 @@ from collections.abc import Callable
 import structlog
 
 from tork_celery.domain import flow, queues
+from tork_celery.services import housekeeping
 from tork_celery.services.advance import advance
-from tork_celery.services.coordinator import Coordinator, publish
-from tork_celery.store import nodes, tasks
+from tork_celery.services.coordinator import Coordinator
+from tork_celery.services.moves import end_orphan, fill, finish_parent, publish
+from tork_celery.store import nodes, sweeps, tasks, webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +50,9 @@ class Reconciler:
         if self._leases_can_be_judged():
             self._redeliver_lost()
         self._advance_ended()
+        self._advance_composites()
         self._republish_waiting()
+        housekeeping.tidy(self._coordinator)
         with self._coordinator.database.transaction() as tx:
             nodes.forget(tx, after_s=_FORGET_NODES_S)
 
@@ -59,8 +63,9 @@ class Reconciler:
     def _redeliver_lost(self) -> None:
         with self._coordinator.database.transaction() as tx:
             now = self._coordinator.database.now(tx)
-            lost = tasks.lost(tx, limit=_BATCH)
+            lost = sweeps.lost(tx, limit=_BATCH)
             again = [flow.lose(task, now=now) for task in lost]
+            webhooks.record_tasks(tx, again)
             tasks.save(tx, again)
         for task, before in zip(again, lost, strict=True):
             log.warning("task.lost", task_id=task.id, node=before.node, losses=task.losses)
@@ -68,14 +73,28 @@ class Reconciler:
 
     def _advance_ended(self) -> None:
         with self._coordinator.database.reading() as tx:
-            ended = tasks.unadvanced(tx, after_s=_UNADVANCED_S, limit=_BATCH)
+            ended = sweeps.unadvanced(tx, after_s=_UNADVANCED_S, limit=_BATCH)
         for task_id, delivery in ended:
             advance(self._coordinator, task_id, delivery)
+
+    def _advance_composites(self) -> None:
+        """What a crash after a commit kept from following: children whose turn has come, parents of subjobs
+        that ended, subjobs of parents that stopped."""
+        with self._coordinator.database.reading() as tx:
+            unfilled = sweeps.unfilled(tx, limit=_BATCH)
+            waiting_for_ended = sweeps.waiting_for_ended(tx, limit=_BATCH)
+            orphans = sweeps.orphans(tx, limit=_BATCH)
+        for task_id in unfilled:
+            fill(self._coordinator, task_id)
+        for task_id in waiting_for_ended:
+            finish_parent(self._coordinator, task_id)
+        for job_id in orphans:
+            end_orphan(self._coordinator, job_id)
 
     def _republish_waiting(self) -> None:
         """For each queue, publish as many again as there are more tasks waiting than messages."""
         with self._coordinator.database.reading() as tx:
-            waiting = tasks.waiting_queues(tx)
+            waiting = sweeps.waiting_queues(tx)
         for (queue, node), number in waiting.items():
             depth = self._coordinator.dispatcher.depth(queues.of_node(node) if node else queue)
             missing = number - depth
@@ -84,7 +103,7 @@ class Reconciler:
 
     def _republish(self, queue: str, node: str | None, *, limit: int) -> None:
         with self._coordinator.database.transaction() as tx:
-            unheard = tasks.waiting_longest(tx, queue=queue, node=node, after_s=_UNHEARD_S, limit=limit)
+            unheard = sweeps.waiting_longest(tx, queue=queue, node=node, after_s=_UNHEARD_S, limit=limit)
             tasks.mark_sent(tx, [task.id for task in unheard])
             now = self._coordinator.database.now(tx)
         if unheard:

@@ -1,9 +1,11 @@
 """A request's body, or a file's contents, as plain values."""
 
+from typing import Any
+
 from tork_celery.domain.errors import BodyTooLarge, Fault, InvalidInput
 from tork_celery.spec import json_reader, yaml_reader
 from tork_celery.spec.source import Source, position
-from tork_celery.spec.texts import shown
+from tork_celery.spec.texts import described, shown
 
 BODY_LIMIT_BYTES = 4 * 1024 * 1024
 _READERS = {
@@ -12,6 +14,19 @@ _READERS = {
     "application/x-yaml": yaml_reader.read,
 }
 MEDIA_TYPES = tuple(_READERS)
+
+
+def media_type_of(file_name: str) -> str:
+    """By its ending: what does not end in .json is YAML."""
+    return "application/json" if file_name.endswith(".json") else "text/yaml"
+
+
+def read_mapping(body: bytes, media_type: str) -> dict[str, Any]:
+    """A mapping that `body` holds, of whatever keys. Raises `InvalidInput`, `BodyTooLarge`."""
+    source = read(body, media_type)
+    if not isinstance(source.value, dict):
+        raise InvalidInput(source.fault((), f"expected a mapping, got {described(source.value)}"))
+    return source.value
 
 
 def read(body: bytes, media_type: str, *, limit_bytes: int = BODY_LIMIT_BYTES) -> Source:

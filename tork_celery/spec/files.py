@@ -11,13 +11,16 @@ from marshmallow import ValidationError
 
 from tork_celery.domain.definition import JobDefinition, TaskDefinition
 from tork_celery.domain.errors import InvalidInput
+from tork_celery.domain.user import NewUser
 from tork_celery.spec.bodies import BODY_LIMIT_BYTES, read
 from tork_celery.spec.faults import faults_in
 from tork_celery.spec.jobs import JobSchema
+from tork_celery.spec.scheduled_jobs import ScheduledJobSchema
 from tork_celery.spec.shape import Shape
 from tork_celery.spec.source import Source
 from tork_celery.spec.tasks import TaskSchema
 from tork_celery.spec.texts import described
+from tork_celery.spec.users import UserSchema
 
 
 class JobFile(NamedTuple):
@@ -39,6 +42,14 @@ def parse_task(
     return _task(_read(body, media_type, limit_bytes), image_required=image_required)
 
 
+def parse_scheduled_job(
+    body: bytes, media_type: str, *, image_required: bool = True, limit_bytes: int = BODY_LIMIT_BYTES
+) -> JobDefinition:
+    """The definition has a `schedule`."""
+    schema = _schema(ScheduledJobSchema, image_required=image_required)
+    return cast(JobDefinition, _load(schema, _read(body, media_type, limit_bytes)))
+
+
 def parse_file(
     body: bytes, media_type: str, *, image_required: bool = True, limit_bytes: int = BODY_LIMIT_BYTES
 ) -> JobFile:
@@ -47,6 +58,11 @@ def parse_file(
     if "tasks" in source.value:
         return JobFile(_job(source, image_required=image_required), "job")
     return JobFile(job_of(_task(source, image_required=image_required)), "task")
+
+
+def parse_user(body: bytes, media_type: str, *, limit_bytes: int = BODY_LIMIT_BYTES) -> NewUser:
+    source = _read(body, media_type, limit_bytes, expected="a mapping with `username` and `password`")
+    return cast(NewUser, _load(_schema(UserSchema, image_required=False), source))
 
 
 def job_of(task: TaskDefinition) -> JobDefinition:
@@ -62,11 +78,17 @@ def _task(source: Source, *, image_required: bool) -> TaskDefinition:
     return cast(TaskDefinition, _load(_schema(TaskSchema, image_required=image_required), source))
 
 
-def _read(body: bytes, media_type: str, limit_bytes: int) -> Source:
+def _read(
+    body: bytes,
+    media_type: str,
+    limit_bytes: int,
+    *,
+    expected: str = "a mapping with the keys of a job or task",
+) -> Source:
     source = read(body, media_type, limit_bytes=limit_bytes)
     if not isinstance(source.value, dict):
         got = described(source.value)
-        raise InvalidInput(source.fault((), f"expected a mapping with the keys of a job or task, got {got}"))
+        raise InvalidInput(source.fault((), f"expected {expected}, got {got}"))
     return source
 
 

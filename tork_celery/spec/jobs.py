@@ -17,7 +17,7 @@ from tork_celery.spec.retry import RetrySchema
 from tork_celery.spec.shape import Shape, renamed
 from tork_celery.spec.source import Path
 from tork_celery.spec.tasks import MOST_TASKS, AutoDeleteSchema, TaskSchema, names_to_texts, priority
-from tork_celery.spec.webhooks import WebhookSchema
+from tork_celery.spec.webhooks import MOST_WEBHOOKS, WebhookSchema
 
 
 class DefaultsSchema(Shape):
@@ -59,7 +59,7 @@ class JobSchema(Shape):
     secrets = names_to_texts()
     output = Text(template=True, one_line=False)
     defaults = Block(DefaultsSchema)
-    webhooks = Items(WebhookSchema)
+    webhooks = Items(WebhookSchema, most=MOST_WEBHOOKS)
     permissions = Items(PermissionSchema)
     autoDelete = Block(AutoDeleteSchema)  # noqa: N815  keys are named as in the file
     wait = Block(WaitSchema)

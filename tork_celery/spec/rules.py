@@ -3,13 +3,14 @@
 import posixpath
 import re
 from collections.abc import Callable
+from typing import TypeVar
 
 from marshmallow import ValidationError
 
-from tork_celery.domain import durations, quantities, queues
+from tork_celery.domain import durations, names, quantities, queues
 
 LONGEST_NAME = 256
-_VAR = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+T = TypeVar("T")
 _TARGET = re.compile(r"[-/.0-9a-zA-Z_= ]+", re.ASCII)
 _MODE = re.compile(r"[01]?[0-7]{3}", re.ASCII)
 _GPUS = re.compile(r"all|[1-9][0-9]{0,2}|device=[A-Za-z0-9-]+(,[A-Za-z0-9-]+)*", re.ASCII)
@@ -86,8 +87,7 @@ def queue(name: str) -> None:
 
 
 def var(name: str) -> None:
-    if not _VAR.fullmatch(name):
-        raise ValidationError("must be a name of letters, digits and `_` that does not start with a digit")
+    _no_value_error(names.check_var, name)
 
 
 def env_name(name: str) -> None:
@@ -127,7 +127,7 @@ def normal_target(path: str) -> str:
     return posixpath.normpath("/" + path.lstrip("/"))
 
 
-def _no_value_error(function: Callable[[str], int], text: str) -> int:
+def _no_value_error(function: Callable[[str], T], text: str) -> T:
     try:
         return function(text)
     except ValueError as error:

@@ -26,7 +26,7 @@ from tork_celery.spec.retry import RetrySchema
 from tork_celery.spec.shape import Shape, renamed
 from tork_celery.spec.source import Path
 from tork_celery.spec.steps import SidecarSchema, StepSchema
-from tork_celery.spec.webhooks import WebhookSchema
+from tork_celery.spec.webhooks import MOST_WEBHOOKS, WebhookSchema
 
 MOST_TASKS = 10_000
 
@@ -123,7 +123,7 @@ class SubjobSchema(Shape):
     output = Text(template=True, one_line=False)
     detached = Flag()
     autoDelete = Block(AutoDeleteSchema)  # noqa: N815  keys are named as in the file
-    webhooks = Items(WebhookSchema)
+    webhooks = Items(WebhookSchema, most=MOST_WEBHOOKS)
 
     def build(self, values: dict[str, Any]) -> Subjob:
         return Subjob(**renamed(values))

@@ -10,6 +10,9 @@ from tork_celery.spec import rules
 from tork_celery.spec.fields import Expression, Text, TextMap, at_most
 from tork_celery.spec.shape import Shape, renamed
 
+MOST_WEBHOOKS = 100
+"""Of a job: each of them is looked at whenever something changes."""
+
 
 class WebhookSchema(Shape):
     url = Text(required=True, template=True, validate=(at_most(2048), rules.url))

@@ -16,6 +16,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    column,
+    false,
+    table,
 )
 
 metadata = MetaData(
@@ -37,7 +40,7 @@ jobs = Table(
     Column("id", String(32), nullable=False, unique=True),
     Column("name", String(256), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("definition", JSON, nullable=False),
+    Column("summary", JSON, nullable=False),  # of the definition: what lists show
     Column("secrets", JSON, nullable=False, server_default="{}"),  # apart from the definition, which is shown
     Column("results", JSON, nullable=False),
     Column("parent_id", String(32)),  # of the task that waits for this job
@@ -50,13 +53,11 @@ jobs = Table(
     Column("result", Text),
     Column("error", Text),
     Column("progress", Double, nullable=False),
+    Column("restricted", Boolean, nullable=False, server_default=false()),  # it has permissions
+    Column("has_webhooks", Boolean, nullable=False, server_default=false()),
+    Index(None, "state", "seq"),
+    Index(None, "ended_at"),
     sqlite_autoincrement=True,
-)
-Index(
-    "ix_jobs_active",
-    jobs.c.state,
-    sqlite_where=jobs.c.state.in_(("PENDING", "SCHEDULED", "RUNNING")),
-    postgresql_where=jobs.c.state.in_(("PENDING", "SCHEDULED", "RUNNING")),
 )
 Index(
     "ix_jobs_delete_at",
@@ -64,6 +65,56 @@ Index(
     sqlite_where=jobs.c.delete_at.is_not(None),
     postgresql_where=jobs.c.delete_at.is_not(None),
 )
+Index(
+    "ix_jobs_restricted",  # those that not everybody sees, which are few
+    jobs.c.seq,
+    sqlite_where=jobs.c.restricted,
+    postgresql_where=jobs.c.restricted,
+)
+
+job_permissions = Table(
+    "job_permissions",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(4), primary_key=True),  # user or role
+    Column("name", String(64), primary_key=True),
+)
+
+# Apart from the jobs, whose rows change often: SQLite writes a row as a whole.
+job_definitions = Table(
+    "job_definitions",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("definition", JSON, nullable=False),
+)
+
+# The next four are kept by triggers on `jobs`, which migration 0004 makes.
+job_tags = Table(
+    "job_tags",
+    metadata,
+    Column("tag", String(256), primary_key=True),
+    Column("seq", _sequence, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+job_counts = Table(  # how many jobs there are, and how many of a tag or state, in each block of `seq`
+    "job_counts",
+    metadata,
+    Column("term", String(264), primary_key=True),
+    Column("block", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+job_count_changes = Table(  # what is to be added to them: on PostgreSQL nobody waits for a count's row
+    "job_count_changes",
+    metadata,
+    Column("id", _sequence, primary_key=True, autoincrement=True),
+    Column("term", String(264), nullable=False),
+    Column("block", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Index(None, "term"),
+)
+# Not of the metadata: of FTS5 on SQLite, a plain one with a tsvector on PostgreSQL. `rowid` is a job's seq.
+job_texts = table("job_texts", column("rowid", Integer), column("text"))
 
 tasks = Table(
     "tasks",
@@ -150,4 +201,65 @@ identity = Table(
     "identity",
     metadata,
     Column("cluster", String(32), primary_key=True),  # tells this installation's containers from another's
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("username", String(64), primary_key=True),
+    Column("name", String(256), nullable=False),
+    Column("password_hash", String(256), nullable=False),
+    Column("key_hash", String(64), unique=True),
+    Column("disabled", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+roles = Table("roles", metadata, Column("name", String(64), primary_key=True))
+
+user_roles = Table(
+    "user_roles",
+    metadata,
+    Column("username", String(64), ForeignKey("users.username", ondelete="CASCADE"), primary_key=True),
+    Column("role", String(64), ForeignKey("roles.name", ondelete="CASCADE"), primary_key=True),
+)
+
+webhook_calls = Table(
+    "webhook_calls",
+    metadata,
+    Column("id", _sequence, primary_key=True, autoincrement=True),
+    Column("stream", String(64), nullable=False),  # of calls that go out one after the other
+    Column("job_id", String(32), nullable=False),  # no foreign key: a call outlives its job
+    Column("event", String(32), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Double, nullable=False),  # of one that is being made: when it is given to somebody else
+    Index(None, "due_at"),
+    Index(None, "stream", "id"),
+    sqlite_autoincrement=True,
+)
+
+scheduled_jobs = Table(
+    "scheduled_jobs",
+    metadata,
+    Column("seq", _sequence, primary_key=True, autoincrement=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("state", String(16), nullable=False),
+    Column("definition", JSON, nullable=False),
+    Column("secrets", JSON, nullable=False),
+    Column("created_by", String(256)),
+    Column("created_at", Double, nullable=False),
+    Column("restricted", Boolean, nullable=False),
+    Column("next_at", Double),  # none while it is paused
+    Index(None, "next_at"),
+    sqlite_autoincrement=True,
+)
+
+scheduled_job_permissions = Table(
+    "scheduled_job_permissions",
+    metadata,
+    Column("job_id", String(32), ForeignKey("scheduled_jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(4), primary_key=True),
+    Column("name", String(64), primary_key=True),
 )

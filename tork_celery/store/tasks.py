@@ -8,17 +8,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, func, insert, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain.definition import TaskDefinition
 from tork_celery.domain.document import decode, encode
 from tork_celery.domain.model import StepRef, Task
-from tork_celery.domain.states import ACTIVE, Outcome, TaskState
+from tork_celery.domain.states import ACTIVE, ENDED_EARLY, Outcome, TaskState
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import tasks
 
 _PLAIN = tuple(f.name for f in fields(Task) if f.name not in ("definition", "state", "outcome"))
+
+
+_SAVE = update(tasks).where(tasks.c.id == bindparam("row_id"))
 
 
 def add(tx: Connection, new: Sequence[Task]) -> None:
@@ -28,31 +31,52 @@ def add(tx: Connection, new: Sequence[Task]) -> None:
 
 def get(tx: Connection, task_id: str) -> Task | None:
     row = tx.execute(select(tasks).where(tasks.c.id == task_id)).one_or_none()
-    return None if row is None else _task(row)
+    return None if row is None else task_of(row)
 
 
 def latest_attempt(tx: Connection, task_id: str) -> Task | None:
     """The task, or where it is the first attempt of several, the latest one."""
     query = select(tasks).where(or_(tasks.c.id == task_id, tasks.c.first_id == task_id))
     row = tx.execute(query.order_by(tasks.c.attempts.desc()).limit(1)).one_or_none()
-    return None if row is None else _task(row)
+    return None if row is None else task_of(row)
 
 
-def active_of_job(tx: Connection, job_id: str) -> list[Task]:
-    """What of a job has not ended, locked: a worker that is about to store an outcome waits."""
-    query = select(tasks).where(tasks.c.job_id == job_id, tasks.c.state.in_(ACTIVE)).with_for_update()
-    return [_task(row) for row in tx.execute(query)]
+def stop(tx: Connection, job_id: str, *, state: TaskState) -> list[Task]:
+    """What of a job is active ends in this state. Returns those of it that have begun: a node has one, or a
+    subjob runs for it."""
+    query = (
+        update(tasks)
+        .where(tasks.c.job_id == job_id, tasks.c.state.in_(ACTIVE))
+        .values(state=state, step_running=False, ended_at=datastore_now())
+        .returning(tasks)
+    )
+    return [task_of(row) for row in tx.execute(query) if row.node or row.subjob_id]
+
+
+def waiting_children(tx: Connection, parent_id: str, *, limit: int) -> list[Task]:
+    """Children of a composite whose turn has not come, in order."""
+    query = (
+        select(tasks)
+        .where(tasks.c.parent_id == parent_id, tasks.c.state == TaskState.CREATED)
+        .order_by(tasks.c.index)
+        .limit(limit)
+    )
+    return [task_of(row) for row in tx.execute(query)]
 
 
 def of_job(tx: Connection, job_id: str) -> list[Task]:
     """The task runs of a job, in order."""
-    query = select(tasks).where(tasks.c.job_id == job_id).order_by(tasks.c.position, tasks.c.created_at)
-    return [_task(row) for row in tx.execute(query)]
+    query = (
+        select(tasks)
+        .where(tasks.c.job_id == job_id)
+        .order_by(tasks.c.position, tasks.c.created_at, tasks.c.index)
+    )
+    return [task_of(row) for row in tx.execute(query)]
 
 
 def save(tx: Connection, changed: Sequence[Task]) -> None:
-    for task in changed:
-        tx.execute(update(tasks).where(tasks.c.id == task.id), _values(task))
+    if changed:
+        tx.execute(_SAVE, [{"row_id": task.id, **_values(task)} for task in changed])
 
 
 def mark_sent(tx: Connection, task_ids: Sequence[str]) -> None:
@@ -73,7 +97,7 @@ def claim(tx: Connection, ref: StepRef, *, node: str, lease_s: float) -> Task | 
             tasks.c.step_running.is_(False),
             tasks.c.outcome.is_(None),
             or_(
-                _due(),
+                due(),
                 and_(tasks.c.state == TaskState.RUNNING, tasks.c.node == node),
             ),
         )
@@ -88,7 +112,7 @@ def claim(tx: Connection, ref: StepRef, *, node: str, lease_s: float) -> Task | 
         .returning(tasks)
     )
     row = tx.execute(query).one_or_none()
-    return None if row is None else _task(row)
+    return None if row is None else task_of(row)
 
 
 def finish_step(tx: Connection, ref: StepRef, *, node: str, result: str | None, last: bool) -> bool:
@@ -113,7 +137,7 @@ def fail_step(tx: Connection, ref: StepRef, *, node: str, error: str) -> bool:
 def held(tx: Connection, ref: StepRef, *, node: str) -> Task | None:
     """The task, locked, if its step is this node's and runs."""
     row = tx.execute(select(tasks).where(*_held(ref, node)).with_for_update()).one_or_none()
-    return None if row is None else _task(row)
+    return None if row is None else task_of(row)
 
 
 def hold_step(tx: Connection, ref: StepRef, *, node: str) -> bool:
@@ -167,89 +191,42 @@ def renew(
 
 
 def cancelled(tx: Connection, task_ids: Sequence[str]) -> set[str]:
-    """Those of the tasks that a user has cancelled."""
+    """Those of the tasks that a user has cancelled, or that were stopped with their job."""
     if not task_ids:
         return set()
-    query = select(tasks.c.id).where(tasks.c.id.in_(task_ids), tasks.c.state == TaskState.CANCELLED)
+    query = select(tasks.c.id).where(tasks.c.id.in_(task_ids), tasks.c.state.in_(ENDED_EARLY))
     return set(tx.scalars(query))
 
 
 def of_node(tx: Connection, node: str) -> list[Task]:
     """What a node has claimed and not ended."""
-    query = select(tasks).where(*_running(), tasks.c.node == node)
-    return [_task(row) for row in tx.execute(query)]
+    query = select(tasks).where(*claimed(), tasks.c.node == node)
+    return [task_of(row) for row in tx.execute(query)]
 
 
 def extend_leases(tx: Connection, *, node: str, lease_s: float) -> None:
     """Before a planned stop: keep what this node has for it until it is back."""
     lease = datastore_now() + lease_s
-    tx.execute(update(tasks).where(*_running(), tasks.c.node == node).values(lease_until=lease))
+    tx.execute(update(tasks).where(*claimed(), tasks.c.node == node).values(lease_until=lease))
 
 
-# ---------------------------------------------------------------- the sweeps of a coordinator
-
-
-def lost(tx: Connection, *, limit: int) -> list[Task]:
-    """Running tasks whose lease ran out, locked."""
-    query = (
-        select(tasks)
-        .where(*_running(), tasks.c.lease_until < datastore_now())
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return [_task(row) for row in tx.execute(query)]
-
-
-def unadvanced(tx: Connection, *, after_s: float, limit: int) -> list[tuple[str, int]]:
-    """(id, delivery) of the tasks whose steps ended a while ago and whose jobs have not moved on."""
-    query = (
-        select(tasks.c.id, tasks.c.delivery)
-        .where(
-            tasks.c.state == TaskState.RUNNING,
-            tasks.c.outcome.is_not(None),
-            tasks.c.ended_at < datastore_now() - after_s,
-        )
-        .limit(limit)
-    )
-    return [(row.id, row.delivery) for row in tx.execute(query)]
-
-
-def waiting_queues(tx: Connection) -> dict[tuple[str, str | None], int]:
-    """How many tasks wait for a message to be taken, by (queue, node): the node is set where a task that it
-    has begun waits for its next step."""
-    node = case((tasks.c.state == TaskState.RUNNING, tasks.c.node), else_=None).label("node")
-    query = select(tasks.c.queue, node, func.count()).where(_waiting()).group_by(tasks.c.queue, node)
-    return {(queue, holder): number for queue, holder, number in tx.execute(query)}
-
-
-def waiting_longest(
-    tx: Connection, *, queue: str, node: str | None, after_s: float, limit: int
-) -> list[Task]:
-    """Those of the waiting tasks of a queue for which no message was published for `after_s`."""
-    held = tasks.c.node == node if node else _due()
-    query = (
-        select(tasks)
-        .where(_waiting(), tasks.c.queue == queue, held)
-        .where(or_(tasks.c.sent_at.is_(None), tasks.c.sent_at < datastore_now() - after_s))
-        .order_by(tasks.c.sent_at.nulls_first())
-        .limit(limit)
-    )
-    return [_task(row) for row in tx.execute(query)]
+# ---------------------------------------------------------------- counts
 
 
 def count_by_queue(tx: Connection) -> dict[str, tuple[int, int]]:
     """For each queue that has any: how many tasks wait, and how many run."""
-    running = func.sum(case((tasks.c.state == TaskState.RUNNING, 1), else_=0))
+    busy = tasks.c.state == TaskState.RUNNING
     query = (
-        select(tasks.c.queue, func.count(), running)
+        select(tasks.c.queue, func.count(), func.sum(case((busy, 1), else_=0)))
         .where(tasks.c.state.in_((TaskState.PENDING, TaskState.SCHEDULED, TaskState.RUNNING)))
+        .where(or_(~busy, tasks.c.node.is_not(None)))  # a composite that is RUNNING is in no queue
         .group_by(tasks.c.queue)
     )
-    return {queue: (total - busy, busy) for queue, total, busy in tx.execute(query)}
+    return {queue: (total - running, running) for queue, total, running in tx.execute(query)}
 
 
 def count_by_node(tx: Connection) -> dict[str, int]:
-    query = select(tasks.c.node, func.count()).where(*_running()).group_by(tasks.c.node)
+    query = select(tasks.c.node, func.count()).where(*claimed()).group_by(tasks.c.node)
     return dict(tx.execute(query).all())
 
 
@@ -261,19 +238,20 @@ def _at(ref: StepRef) -> tuple[ColumnElement[bool], ...]:
 
 
 def _held(ref: StepRef, node: str) -> tuple[ColumnElement[bool], ...]:
-    return (*_at(ref), *_running(), tasks.c.node == node, tasks.c.step_running.is_(True))
+    return (*_at(ref), *claimed(), tasks.c.node == node, tasks.c.step_running.is_(True))
 
 
-def _running() -> tuple[ColumnElement[bool], ...]:
-    return tasks.c.state == TaskState.RUNNING, tasks.c.outcome.is_(None)
+def claimed() -> tuple[ColumnElement[bool], ...]:
+    """It is at work on a node, as a composite that is RUNNING never is."""
+    return tasks.c.state == TaskState.RUNNING, tasks.c.outcome.is_(None), tasks.c.node.is_not(None)
 
 
-def _waiting() -> ColumnElement[bool]:
-    between = and_(*_running(), tasks.c.step_running.is_(False))
-    return or_(_due(), between)
+def waiting() -> ColumnElement[bool]:
+    between = and_(*claimed(), tasks.c.step_running.is_(False))
+    return or_(due(), between)
 
 
-def _due() -> ColumnElement[bool]:
+def due() -> ColumnElement[bool]:
     """Not begun, and free to begin now: for a retry, its time has come."""
     waited = and_(tasks.c.state == TaskState.PENDING, tasks.c.due_at <= datastore_now())
     return or_(tasks.c.state == TaskState.SCHEDULED, waited)
@@ -293,7 +271,7 @@ def _values(task: Task) -> dict[str, Any]:
     }
 
 
-def _task(row: Row[Any]) -> Task:
+def task_of(row: Row[Any]) -> Task:
     return Task(
         **{name: getattr(row, name) for name in _PLAIN},
         definition=decode(TaskDefinition, row.definition),

@@ -7,9 +7,12 @@ from celery import Celery
 from tork_celery import bootstrap
 from tork_celery.services.coordinator import Coordinator
 from tork_celery.services.reconcile import Reconciler
+from tork_celery.services.webhooks import Courier
+from tork_celery.tasks.wakeup import WakeUp
 from tork_celery.worker.worker import Worker
 
 app: Celery = bootstrap.celery_app()
+app.steps["consumer"].add(WakeUp)
 app.conf.imports = (
     "tork_celery.tasks.steps",
     "tork_celery.tasks.control",
@@ -25,6 +28,7 @@ class Process:
 
     coordinator: Coordinator
     reconciler: Reconciler
+    courier: Courier
     worker: Worker | None
 
 

@@ -2,8 +2,9 @@
 
 from celery import Task
 
-from tork_celery.dispatch.dispatcher import ADVANCE, RECONCILE
+from tork_celery.dispatch.dispatcher import ADVANCE, DELIVER, FILL, RECONCILE
 from tork_celery.services.advance import advance as advance_task
+from tork_celery.services.moves import fill as fill_composite
 from tork_celery.tasks.app import app, process
 
 
@@ -12,6 +13,16 @@ def advance(_self: Task, task_id: str, delivery: int) -> None:
     advance_task(process().coordinator, task_id, delivery)
 
 
+@app.task(bind=True, name=FILL)
+def fill(_self: Task, parent_id: str) -> None:
+    fill_composite(process().coordinator, parent_id)
+
+
 @app.task(bind=True, name=RECONCILE)
 def reconcile(_self: Task) -> None:
     process().reconciler.sweep()
+
+
+@app.task(bind=True, name=DELIVER)
+def deliver(_self: Task) -> None:
+    process().courier.deliver_due()

@@ -10,8 +10,9 @@ from tork_celery.domain.definition import Defaults, Limits, StepDefinition
 from tork_celery.domain.errors import DatastoreUnavailable, EngineUnavailable
 from tork_celery.domain.logs import LogPosition
 from tork_celery.domain.model import StepRef, Task
+from tork_celery.domain.redaction import secrets_of_task
 from tork_celery.runtime.protocol import AlreadyRun, Left, Runtime, SidecarRun, StepExit, StepRun, Stream
-from tork_celery.store import Database, logs, tasks
+from tork_celery.store import Database, jobs, logs, tasks
 from tork_celery.worker.active import ActiveStep, ActiveSteps
 from tork_celery.worker.backoff import Backoff
 from tork_celery.worker.output import StepOutput
@@ -20,6 +21,7 @@ from tork_celery.worker.shipper import LogShipper
 log = structlog.get_logger(__name__)
 
 _KILLED = {137, 143, 255}  # by KILL, by TERM, or found dead by an engine that starts
+_LEAVING_S = 1.0  # an engine whose socket another program keeps does not refuse: it does not answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +37,15 @@ class Execution:
     defaults: Defaults
 
     def new_step(self, task: Task, ref: StepRef, *, adopted: bool) -> ActiveStep:
+        """Raises DatastoreUnavailable."""
+        with self.database.reading() as tx:
+            secrets = jobs.secrets(tx, task.job_id)
         output = StepOutput(
             task_id=task.id,
             step=ref.step,
             stored=self._stored(ref) if adopted else LogPosition(),
             limit_bytes=self.log_limit_bytes,
+            secrets={*secrets, *secrets_of_task(task.definition)},
         )
         return ActiveStep(ref=ref, job_id=task.job_id, output=output)
 
@@ -51,11 +57,14 @@ class Execution:
         while True:
             try:
                 exit_ = self._run_or_follow(task, step)
-                if not (engine_was_away and step.ended is None and exit_.code in _KILLED):
+                if not _killed_by_others(exit_, step):
+                    return exit_
+                if not engine_was_away:
+                    self.runtime.check(within_s=_LEAVING_S)  # it may be the engine's own end that killed it
                     return exit_
                 log.warning("step.killed_with_engine", step=str(step.ref), code=exit_.code)
                 for ref in containers_of(task, step.ref):
-                    self.runtime.discard(ref)
+                    self.runtime.clear(ref)
                 engine_was_away = False
                 with step.output.storing:
                     step.output.restart(LogPosition())
@@ -107,6 +116,11 @@ class Execution:
     def _stored(self, ref: StepRef) -> LogPosition:
         with self.database.reading() as tx:
             return logs.position(tx, ref)
+
+
+def _killed_by_others(exit_: StepExit, step: ActiveStep) -> bool:
+    """Not by this worker, nor for what the runtime knows of."""
+    return step.ended is None and exit_.note is None and exit_.code in _KILLED
 
 
 def containers_of(task: Task, ref: StepRef) -> list[StepRef]:

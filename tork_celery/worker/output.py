@@ -3,9 +3,10 @@
 import codecs
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tork_celery.domain.logs import LogPart, LogPosition
+from tork_celery.domain.redaction import StreamMask
 from tork_celery.runtime.protocol import MAX_RESULT_BYTES, Stream
 
 _PART_BYTES = 64 * 1024
@@ -20,14 +21,16 @@ FULL_CHARACTERS = 1024 * 1024
 class _Reader:
     """One of the streams of a step: its bytes become text, its lines are counted."""
 
-    def __init__(self, *, skip_lines: int, skip_open: int) -> None:
+    def __init__(self, *, skip_lines: int, skip_open: int, secrets: Collection[str]) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._mask = StreamMask(secrets)
         self._skip_lines = skip_lines
         self._skip_open = skip_open
 
     def read(self, data: bytes, *, final: bool = False) -> str:
         # PostgreSQL cannot store NUL in a text
-        return self._decoder.decode(data, final).replace("\x00", "\N{REPLACEMENT CHARACTER}")
+        text = self._decoder.decode(data, final).replace("\x00", "\N{REPLACEMENT CHARACTER}")
+        return self._mask.feed(text, final=final)
 
     def skip(self, text: str) -> str:
         """`text` without what was stored by an earlier process."""
@@ -43,15 +46,24 @@ class _Reader:
 
 
 class StepOutput:
-    """A `runtime.Sink` that keeps what a step prints until it is taken to the datastore.
+    """A `runtime.Sink` that keeps what a step prints until it is taken to the datastore, `secrets` masked.
 
     `stored` is what of this step's output is in the datastore already: that much is passed over.
     """
 
-    def __init__(self, *, task_id: str, step: int, stored: LogPosition, limit_bytes: int) -> None:
+    def __init__(
+        self,
+        *,
+        task_id: str,
+        step: int,
+        stored: LogPosition,
+        limit_bytes: int,
+        secrets: Collection[str] = (),
+    ) -> None:
         self._task_id = task_id
         self._step = step
         self._limit_bytes = limit_bytes
+        self._secrets = secrets
         self._lock = threading.Lock()
         self.storing = threading.Lock()
         """Held from `take` to `stored`, so that parts are stored once and in order."""
@@ -64,9 +76,9 @@ class StepOutput:
             self._room = self._limit_bytes
             self._cut = False
             self._readers = {
-                Stream.STDOUT: _Reader(skip_lines=stored.stdout_lines, skip_open=stored.stdout_open),
-                Stream.STDERR: _Reader(skip_lines=stored.stderr_lines, skip_open=stored.stderr_open),
-                Stream.NOTE: _Reader(skip_lines=0, skip_open=0),
+                Stream.STDOUT: self._reader(stored.stdout_lines, stored.stdout_open),
+                Stream.STDERR: self._reader(stored.stderr_lines, stored.stderr_open),
+                Stream.NOTE: self._reader(0, 0),
             }
             self._pending: deque[tuple[Stream, str]] = deque()
             self._taken: list[LogPart] = []
@@ -114,6 +126,9 @@ class StepOutput:
     def last_lines(self) -> str:
         """The last ten lines of what was printed."""
         return "\n".join(self._tail.rstrip("\n").split("\n")[-_TAIL_LINES:])
+
+    def _reader(self, lines: int, still_open: int) -> _Reader:
+        return _Reader(skip_lines=lines, skip_open=still_open, secrets=self._secrets)
 
     def _take_in(self, stream: Stream, text: str) -> None:
         if not text:

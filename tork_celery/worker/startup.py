@@ -10,7 +10,7 @@ from tork_celery.domain import flow
 from tork_celery.domain.errors import BrokerUnavailable, ConfigurationError
 from tork_celery.domain.model import Task
 from tork_celery.domain.node import Node, NodeStatus
-from tork_celery.store import Database, nodes, tasks
+from tork_celery.store import Database, nodes, tasks, webhooks
 from tork_celery.worker.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 def register(database: Database, node: Node, *, lease_s: float) -> None:
     """Take the node's name. Raises ConfigurationError when a process that is alive has it."""
     with database.transaction() as tx:
-        earlier = nodes.get(tx, node.name)
+        earlier = nodes.claim_name(tx, node.name)
         alive = earlier and earlier.status(now=database.now(tx), lease_s=lease_s) is NodeStatus.UP
         if earlier and alive and not _died_here(earlier):
             raise ConfigurationError(
@@ -72,6 +72,7 @@ def _give_back(tx: Connection, worker: Worker, begun: list[Task]) -> list[Task]:
     """Steps that died with their process: their tasks start again, on any node."""
     now = worker.database.now(tx)
     free = [flow.give_back(task, now=now) for task in begun]
+    webhooks.record_tasks(tx, free)
     tasks.save(tx, free)
     return free
 

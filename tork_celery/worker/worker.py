@@ -14,9 +14,9 @@ from tork_celery.domain import flow
 from tork_celery.domain.definition import Defaults
 from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable, StepFailed
 from tork_celery.domain.model import StepRef, Task
-from tork_celery.domain.states import Outcome, TaskState
+from tork_celery.domain.states import ENDED_EARLY, Outcome
 from tork_celery.runtime.protocol import Left, Runtime
-from tork_celery.store import Database, jobs, logs, tasks
+from tork_celery.store import Database, jobs, logs, tasks, webhooks
 from tork_celery.worker.active import ActiveStep, ActiveSteps, Ended
 from tork_celery.worker.adoption import Adoptable
 from tork_celery.worker.backoff import Backoff
@@ -72,14 +72,21 @@ class Worker:
             log_limit_bytes=log_limit_bytes,
             defaults=defaults or Defaults(),
         )
-        self._stopping = threading.Event()
+        self._closed = threading.Event()  # no step begins any more
+        self._stopping = threading.Event()  # and those that run are let go of
 
     def start(self) -> None:
         self._shipper.start()
 
+    def finish(self, *, within_s: float) -> None:
+        """Take no more steps; return when those that run have ended, or after that time."""
+        self._closed.set()
+        self.steps.wait_for_end(within_s)
+
     def stop(self, *, release: bool) -> None:
         """Take no more steps, and let go of those that run: leave their containers running, to be taken up
         again, or with `release` (and where the runtime cannot) end them and give the tasks back."""
+        self._closed.set()
         self._stopping.set()
         if release or not self.runtime.adopts:
             for step in self.steps.all():
@@ -100,7 +107,7 @@ class Worker:
 
     def run(self, ref: StepRef) -> Verdict:
         """Claim the step, run it, store its outcome. Safe to call again for the same step at any time."""
-        if self._stopping.is_set():
+        if self._closed.is_set():
             return Verdict.REQUEUE
         try:
             adopted = self.adoptable.take(ref)
@@ -115,7 +122,7 @@ class Worker:
         with self.database.transaction() as tx:
             task = tasks.claim(tx, ref, node=self.node, lease_s=self._lease_s)
             if task is not None and ref.step == 0:
-                jobs.begin(tx, task.job_id)
+                webhooks.record_claim(tx, task, job_began=jobs.begin(tx, task.job_id))
             return task
 
     def _not_claimed(self, ref: StepRef) -> Verdict:
@@ -125,7 +132,7 @@ class Worker:
             task = tasks.get(tx, ref.task_id)
         if task is None or task.delivery != ref.delivery:
             return Verdict.IGNORE
-        if task.state is TaskState.CANCELLED and task.node == self.node:  # between two of its steps
+        if task.state in ENDED_EARLY and task.node == self.node:  # between two of its steps
             self.runtime.release(ref.task_id, ref.delivery)
         if task.step > ref.step:
             return Verdict.NEXT
@@ -201,6 +208,7 @@ class Worker:
                 if task is None:
                     return Verdict.IGNORE
                 free = flow.give_back(task, now=self.database.now(tx))
+                webhooks.record_tasks(tx, [free])
                 tasks.save(tx, [free])
             self.dispatcher.send(free)
         except (DatastoreUnavailable, BrokerUnavailable) as error:

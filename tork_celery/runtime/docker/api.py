@@ -26,7 +26,6 @@ log = structlog.get_logger()
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
 _CALL_TIMEOUT_S = 60
-_PING_TIMEOUT_S = 5
 _EXIT_TIMEOUT_S = 10
 _CONFLICT = 409
 
@@ -52,12 +51,12 @@ class EngineApi:
         self._lock = threading.Lock()
         self._client: EngineClient | None = None
 
-    def ping(self) -> None:
-        """Raises EngineUnavailable, saying what to do."""
+    def ping(self, *, within_s: float) -> None:
+        """On a connection of its own, for an engine that is about to stop still serves those that it has.
+        Raises EngineUnavailable, saying what to do."""
         try:
-            with translated():
-                answer = self._connected().get(self._address("/_ping"), timeout=_PING_TIMEOUT_S)
-                answer.raise_for_status()
+            with translated(), closing(self._another(timeout_s=within_s)) as client:
+                client.ping()
         except EngineUnavailable as error:
             raise EngineUnavailable(
                 f"no container engine answers at {self.url} ({error}): start it, or install one, and see "
@@ -273,6 +272,12 @@ class EngineApi:
     def _address(self, path: str) -> str:
         client = self._connected()
         return f"{client.base_url}/v{client.api_version}{path}"
+
+    def _another(self, *, timeout_s: float) -> EngineClient:
+        version = self._connected().api_version
+        client = EngineClient(self.url, version=version, timeout=timeout_s)  # type: ignore[arg-type]
+        client.trust_env = False
+        return client
 
     def _connected(self) -> EngineClient:
         client = self._client

@@ -117,6 +117,10 @@ class DockerRuntime:
         self._live.forget(ref)
         self._removals.submit((ref.task_id, ref.delivery), lambda: self._discard(ref))
 
+    def clear(self, ref: StepRef) -> None:
+        self._graces.cancel(ref)
+        self._discard(ref)
+
     def release(self, task_id: str, delivery: int) -> None:
         self._removals.submit((task_id, delivery), lambda: self._release(task_id, delivery))
 
@@ -134,8 +138,8 @@ class DockerRuntime:
     def tidy(self) -> None:
         self._removals.submit(("images", 0), self._keeping.tidy)
 
-    def check(self) -> None:
-        self._api.ping()
+    def check(self, *, within_s: float = 5.0) -> None:
+        self._api.ping(within_s=within_s)
 
     def close(self) -> None:
         self._graces.close()

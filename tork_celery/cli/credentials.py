@@ -1,0 +1,33 @@
+"""As whom the command line asks the API."""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from requests import PreparedRequest
+from requests.auth import AuthBase, HTTPBasicAuth
+
+
+class Bearer(AuthBase):
+    """A user's key."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
+
+
+def credentials(environment: Mapping[str, str]) -> AuthBase | None:
+    """Those in TORK_KEY, else in TORK_USER and TORK_PASSWORD. None leaves it to the URL."""
+    if key := environment.get("TORK_KEY"):
+        return Bearer(key)
+    if user := environment.get("TORK_USER"):
+        return HTTPBasicAuth(user.encode(), environment.get("TORK_PASSWORD", "").encode())
+    return None
+
+
+def without_credentials(url: str) -> str:
+    """The URL as it may be shown."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

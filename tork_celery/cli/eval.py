@@ -1,0 +1,31 @@
+"""`tork-celery eval`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tork_celery import spec
+from tork_celery.domain import expr
+
+
+@click.command("eval")
+@click.argument("expression")
+@click.option(
+    "--context",
+    "context_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A YAML or JSON file with the names that the expression sees.",
+)
+def evaluate(expression: str, context_file: Path | None) -> None:
+    """Show what an expression of a job file yields, as JSON."""
+    try:
+        value = expr.evaluate_whole(expression, _context(context_file))
+    except expr.ExpressionError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(json.dumps(value, ensure_ascii=False, default=expr.to_text))
+
+
+def _context(file: Path | None) -> dict[str, Any]:
+    return {} if file is None else spec.read_mapping(file.read_bytes(), spec.media_type_of(file.name))

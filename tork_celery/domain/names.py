@@ -1,0 +1,11 @@
+"""The names that a job file gives to things."""
+
+import re
+
+_VAR = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+def check_var(name: str) -> None:
+    """Raises ValueError for what no expression could use as a name."""
+    if not _VAR.fullmatch(name):
+        raise ValueError("must be a name of letters, digits and `_` that does not start with a digit")

@@ -1,0 +1,194 @@
+"""How a plan is carried out: stored in one transaction, and once that is committed, what follows from it."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Connection
+
+from tork_celery.domain import flow
+from tork_celery.domain.errors import BrokerUnavailable, WrongState
+from tork_celery.domain.model import Job, Task
+from tork_celery.domain.plan import Plan
+from tork_celery.domain.states import TaskState
+from tork_celery.services.coordinator import Coordinator
+from tork_celery.store import jobs, tasks, webhooks
+
+log = structlog.get_logger(__name__)
+
+LONGEST_COUNTDOWN_S = 60.0
+"""A worker holds a message with a countdown in its memory, so longer delays are left to the sweep."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRelatives:
+    """The tasks of a job, as the transaction that has locked it finds them."""
+
+    tx: Connection
+
+    def task(self, task_id: str) -> Task:
+        found = tasks.get(self.tx, task_id)
+        if found is None:
+            raise LookupError(task_id)
+        return found
+
+    def waiting(self, parent_id: str, limit: int) -> Sequence[Task]:
+        return tasks.waiting_children(self.tx, parent_id, limit=limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A plan that was stored at the time `now`, with the tasks that were stopped by it."""
+
+    plan: Plan
+    stopped: Sequence[Task] = ()
+    now: float
+
+
+Lock = Callable[[Connection], Job | None]
+Decision = Callable[[Job, StoredRelatives, float], Plan | None]
+
+
+def move(coordinator: Coordinator, lock: Lock, decide: Decision) -> Job | None:
+    """Lock a job, decide what follows, store it, and do what follows from that.
+
+    Returns the job as it is then; None when there is no job or nothing was to be done. Raises
+    DatastoreUnavailable, and what `decide` raises; then nothing is stored.
+    """
+    stored = _decided(coordinator, lock, decide)
+    if stored is None:
+        return None
+    follow_up(coordinator, stored)
+    return stored.plan.job
+
+
+def store(tx: Connection, plan: Plan, *, now: float) -> Stored:
+    """Store a plan for a job whose row this transaction has locked."""
+    webhooks.record(tx, plan.job, (*plan.changed, *plan.added))
+    jobs.save(tx, plan.job)
+    tasks.save(tx, plan.changed)
+    tasks.add(tx, plan.added)
+    stopped = _stopped(tx, plan.job, plan.stop) if plan.stop else ()
+    for subjob in plan.subjobs:
+        add(tx, subjob)
+    return Stored(plan=plan, stopped=stopped, now=now)
+
+
+def _stopped(tx: Connection, job: Job, state: TaskState) -> Sequence[Task]:
+    webhooks.record_stop(tx, job, state)
+    return tasks.stop(tx, job.id, state=state)
+
+
+def add(tx: Connection, plan: Plan) -> None:
+    """Store a plan for a job that comes in."""
+    webhooks.record(tx, plan.job, plan.added)
+    jobs.add(tx, plan.job)
+    tasks.add(tx, plan.added)
+    for subjob in plan.subjobs:
+        add(tx, subjob)
+
+
+def follow_up(coordinator: Coordinator, stored: Stored) -> None:
+    """After the commit. What a crash keeps from being done here, the sweep finds."""
+    todo = deque([stored])
+    while todo:
+        stored = todo.popleft()
+        publish(coordinator, stored.plan.send, now=stored.now)
+        for task in stored.stopped:
+            _stop(coordinator, task)
+        todo.extend(Stored(plan=subjob, now=stored.now) for subjob in stored.plan.subjobs)
+        _fill_later(coordinator, stored.plan.unfilled)
+        job = stored.plan.job
+        if job.state.ended and job.parent_id:
+            todo.extend(_parent_finished(coordinator, job.parent_id))
+
+
+def fill(coordinator: Coordinator, parent_id: str) -> None:
+    """Give children of a composite their turn, as many as have room and fit into one transaction."""
+
+    def decide(job: Job, relatives: StoredRelatives, now: float) -> Plan | None:
+        parent = relatives.task(parent_id)
+        return flow.fill(job, parent, relatives, now=now, new_id=coordinator.new_id)
+
+    move(coordinator, lambda tx: jobs.lock_of_task(tx, parent_id), decide)
+
+
+def finish_parent(coordinator: Coordinator, task_id: str) -> None:
+    """The job that a task waits for has ended: the job of that task goes on."""
+    for stored in _parent_finished(coordinator, task_id):
+        follow_up(coordinator, stored)
+
+
+def cancel(coordinator: Coordinator, job_id: str) -> Job | None:
+    """End a job and what of it is active, subjobs too; a job that waits for it ends with it. Raises
+    WrongState; None when there is no such job."""
+
+    def decide(job: Job, relatives: StoredRelatives, now: float) -> Plan:
+        return flow.cancel(job, relatives, now=now, new_id=coordinator.new_id)
+
+    return move(coordinator, lambda tx: jobs.lock(tx, job_id), decide)
+
+
+def end_orphan(coordinator: Coordinator, job_id: str) -> None:
+    """Cancel a job whose parent has stopped, unless it has ended by itself."""
+    try:
+        cancel(coordinator, job_id)
+    except WrongState:
+        log.debug("job.ended_before", job_id=job_id)
+
+
+def publish(coordinator: Coordinator, following: Iterable[Task], *, now: float) -> None:
+    """Send what a committed plan says. A broker that is away is no error: the sweep publishes it later. So is
+    a retry that is due much later: it waits in the datastore."""
+    for task in following:
+        delay_s = max(0.0, (task.due_at or now) - now)
+        if delay_s > LONGEST_COUNTDOWN_S:
+            continue
+        try:
+            coordinator.dispatcher.send(task, delay_s=delay_s)
+        except BrokerUnavailable as error:
+            log.warning("task.not_published", task_id=task.id, reason=str(error))
+            return
+
+
+def _stop(coordinator: Coordinator, task: Task) -> None:
+    """What a stopped task had begun ends too: its step, of which its node is told, or its subjob."""
+    if task.subjob_id:
+        end_orphan(coordinator, task.subjob_id)
+    elif task.node:
+        try:
+            coordinator.dispatcher.stop(task)
+        except BrokerUnavailable as error:
+            log.warning("task.cancel_not_sent", task_id=task.id, reason=str(error))
+
+
+def _fill_later(coordinator: Coordinator, parents: Iterable[str]) -> None:
+    """By a message each, so that other transactions have their turn in between."""
+    try:
+        for parent_id in parents:
+            coordinator.dispatcher.fill(parent_id)
+    except BrokerUnavailable as error:
+        log.warning("task.not_filled", reason=str(error))
+
+
+def _parent_finished(coordinator: Coordinator, task_id: str) -> list[Stored]:
+    def decide(job: Job, relatives: StoredRelatives, now: float) -> Plan | None:
+        task = relatives.task(task_id)
+        subjob = jobs.get(relatives.tx, task.subjob_id) if task.subjob_id else None
+        if subjob is None:
+            return None
+        return flow.subjob_ended(job, task, subjob, relatives, now=now, new_id=coordinator.new_id)
+
+    stored = _decided(coordinator, lambda tx: jobs.lock_of_task(tx, task_id), decide)
+    return [] if stored is None else [stored]
+
+
+def _decided(coordinator: Coordinator, lock: Lock, decide: Decision) -> Stored | None:
+    with coordinator.database.transaction() as tx:
+        job = lock(tx)
+        if job is None:
+            return None
+        now = coordinator.database.now(tx)
+        plan = decide(job, StoredRelatives(tx), now)
+        return None if plan is None else store(tx, plan, now=now)

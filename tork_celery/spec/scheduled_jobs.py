@@ -1,0 +1,36 @@
+"""A job that is made again and again."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from marshmallow import ValidationError
+
+from tork_celery.domain import cron
+from tork_celery.domain.definition import Schedule
+from tork_celery.spec.fields import Block, Text
+from tork_celery.spec.jobs import JobSchema
+from tork_celery.spec.shape import Shape
+from tork_celery.spec.source import Path
+
+
+def _cron(text: str) -> None:
+    try:
+        cron.check(text)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
+
+
+class ScheduleSchema(Shape):
+    cron = Text(required=True, validate=_cron)
+
+    def build(self, values: dict[str, Any]) -> Schedule:
+        return Schedule(**values)
+
+
+class ScheduledJobSchema(JobSchema):
+    schedule = Block(ScheduleSchema, required=True)
+
+    def conflicts(self, values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+        yield from super().conflicts(values)
+        if "wait" in values:
+            yield ("wait",), "nobody waits for a scheduled job; remove `wait`"

@@ -1,0 +1,26 @@
+"""A user who is to be added, as a client writes it."""
+
+from typing import Any
+
+from marshmallow import ValidationError
+
+from tork_celery.domain import user
+from tork_celery.domain.user import NewUser
+from tork_celery.spec.fields import Text, at_most
+from tork_celery.spec.shape import Shape
+
+
+def _name(text: str) -> None:
+    try:
+        user.check_name(text)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
+
+
+class UserSchema(Shape):
+    username = Text(required=True, validate=_name)
+    password = Text(required=True, validate=at_most(user.LONGEST_PASSWORD))
+    name = Text(validate=at_most(user.LONGEST_DISPLAY_NAME))
+
+    def build(self, values: dict[str, Any]) -> NewUser:
+        return NewUser(**values)

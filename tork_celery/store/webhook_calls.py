@@ -1,0 +1,85 @@
+"""The queue of the calls that webhooks are to make.
+
+A claim sets the time at which the call is given to somebody else, should nobody hear of it until then. Who
+claims it counts the attempt, so nothing is done for an older one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, exists, insert, not_, select, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from tork_celery.domain.webhooks import Call
+from tork_celery.store.database import datastore_now
+from tork_celery.store.tables import webhook_calls as calls
+
+_earlier = calls.alias("earlier")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A call that is to be made now, for the time number `attempts`."""
+
+    id: int
+    attempts: int
+    call: Call
+
+
+def add(tx: Connection, new: Sequence[Call]) -> None:
+    """They are due at once."""
+    if new:
+        now = tx.scalar(select(datastore_now()))
+        rows = [asdict(call) | {"headers": dict(call.headers), "attempts": 0, "due_at": now} for call in new]
+        tx.execute(insert(calls), rows)
+
+
+def any_due(tx: Connection) -> bool:
+    """Whether there is anything to claim."""
+    return tx.scalar(select(calls.c.id).where(*_due()).limit(1)) is not None
+
+
+def claim(tx: Connection, *, limit: int, lease_s: float) -> list[Claimed]:
+    """Calls that are due, the oldest first, and one of a stream. Nobody else gets them for `lease_s`."""
+    query = select(calls.c.id).where(*_due()).order_by(calls.c.due_at).limit(limit)
+    ids = tx.scalars(query.with_for_update(skip_locked=True)).all()
+    claim_ = (
+        update(calls)
+        .where(calls.c.id.in_(ids))
+        .values(attempts=calls.c.attempts + 1, due_at=datastore_now() + lease_s)
+        .returning(calls)
+    )
+    return [_claimed(row) for row in tx.execute(claim_)] if ids else []
+
+
+def remove(tx: Connection, claimed: Claimed) -> bool:
+    """It was delivered, or is given up. False when somebody else has it by now."""
+    return tx.execute(delete(calls).where(*_ours(claimed))).rowcount == 1
+
+
+def postpone(tx: Connection, claimed: Claimed, *, delay_s: float) -> bool:
+    """It is to be tried again. False when somebody else has it by now."""
+    query = update(calls).where(*_ours(claimed)).values(due_at=datastore_now() + delay_s)
+    return tx.execute(query).rowcount == 1
+
+
+def _due() -> tuple[ColumnElement[bool], ...]:
+    first = not_(exists().where(_earlier.c.stream == calls.c.stream, _earlier.c.id < calls.c.id))
+    return calls.c.due_at <= datastore_now(), first
+
+
+def _ours(claimed: Claimed) -> tuple[ColumnElement[bool], ...]:
+    return calls.c.id == claimed.id, calls.c.attempts == claimed.attempts
+
+
+def _claimed(row: Any) -> Claimed:
+    call = Call(
+        stream=row.stream,
+        job_id=row.job_id,
+        event=row.event,
+        url=row.url,
+        headers=row.headers,
+        body=row.body,
+    )
+    return Claimed(id=row.id, attempts=row.attempts, call=call)
