@@ -85,7 +85,6 @@ FIELD = st.text("0123456789*,-/#LWSUNJA", min_size=1, max_size=6) | st.sampled_f
 def test_any_text_is_taken_or_refused(text: str) -> None:
     try:
         cron.check(text)
-    except ValueError as refused:
-        assert str(refused)
-    else:
-        assert cron.next_time(text, after=NOON) is not None
+    except ValueError:
+        return
+    assert cron.next_time(text, after=NOON) is not None
