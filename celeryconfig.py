@@ -1,5 +1,6 @@
 """How Celery is configured, each setting with its reason. Where things are comes from the environment."""
 
+import ssl
 from typing import Any
 
 from tork_celery import settings
@@ -15,6 +16,13 @@ broker_connection_retry_on_startup = True  # a worker may start before its broke
 broker_channel_error_retry = True  # RabbitMQ closes a channel that waits too long; the worker is to live on
 broker_connection_max_retries = None  # a worker waits for its broker for as long as that takes
 broker_connection_timeout = _BROKER_TIMEOUT_S  # a client that posts a job waits for this at the most
+
+# A broker by TLS shows who it is. Without this Celery would encrypt, and take any certificate.
+_ca = _settings.broker_ca or None  # None: those that this machine trusts
+if broker_url.startswith(("rediss:", "valkeys:")):
+    broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": _ca}
+elif broker_url.startswith("amqps:"):
+    broker_use_ssl = {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": _ca, "server_hostname": None}  # the URL's
 
 # A step is acknowledged when it has ended, so that the message of one whose worker died comes back.
 task_acks_late = True

@@ -95,39 +95,46 @@ def running_postgresql() -> Iterator[Server]:
 
 
 @contextmanager
-def running_redis() -> Iterator[Server]:
-    """The same as a server that can be stopped and started."""
+def running_redis(*, tls: Path | None = None) -> Iterator[Server]:
+    """The same as a server that can be stopped and started; by TLS alone with the `cert.pem` and `key.pem` of
+    a directory."""
     require("redis")
     password, port = secrets.token_hex(16), free_port()
     with _folder() as folder:
+        listen = f"port {port}\n"
+        if tls is not None:
+            listen = f"port 0\ntls-port {port}\ntls-cert-file {tls}/cert.pem\ntls-key-file {tls}/key.pem\n"
+            listen += f"tls-ca-cert-file {tls}/cert.pem\ntls-auth-clients no\n"
         configuration = (
             folder / "redis.conf"
         )  # a file, for the password is not to show in a list of processes
         configuration.write_text(
-            f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {folder}\n"
+            f"bind 127.0.0.1\n{listen}requirepass {password}\ndir {folder}\n"
             "appendonly yes\nsave ''\nmaxmemory-policy noeviction\n"
         )
-        url = f"redis://:{password}@127.0.0.1:{port}/0"
+        url = f"{'rediss' if tls else 'redis'}://:{password}@127.0.0.1:{port}/0"
         started = Server(
             url=url,
             command=["redis-server", configuration],
             folder=folder,
-            answers=lambda: _redis_answers(url),
+            answers=lambda: is_open(port) if tls else _redis_answers(url),
         )
         with started.running():
             yield started
 
 
 @contextmanager
-def running_rabbitmq(options: Mapping[str, str] | None = None) -> Iterator[Server]:
+def running_rabbitmq(
+    options: Mapping[str, str] | None = None, *, tls: Path | None = None
+) -> Iterator[Server]:
     """The same as a server that can be stopped and started. `options` are lines of advanced.config by name:
-    `{"consumer_timeout": "20000", "channel_tick_interval": "2000"}`, in milliseconds."""
+    `{"consumer_timeout": "20000", "channel_tick_interval": "2000"}`, in milliseconds. `tls` as for Redis."""
     require("rabbitmq")
     password = secrets.token_hex(16)
     port, distribution_port, epmd_port = free_port(), free_port(), free_port()
     with _folder() as folder, ExitStack() as stack:
         (folder / "rabbitmq.conf").write_text(
-            f"listeners.tcp.default = 127.0.0.1:{port}\nlog.console = true\nlog.console.level = info\n"
+            f"{_rabbitmq_listens(port, tls)}log.console = true\nlog.console.level = info\n"
             f"log.file = false\ndefault_user = {_USER}\ndefault_pass = {password}\n"
         )
         terms = ", ".join(f"{{{name}, {value}}}" for name, value in (options or {}).items())
@@ -153,16 +160,29 @@ def running_rabbitmq(options: Mapping[str, str] | None = None) -> Iterator[Serve
         }
         # Erlang would start a port mapper that stays: this one is there first, and ends with the context.
         stack.enter_context(_port_mapper(epmd_port, folder))
-        url = f"amqp://{_USER}:{password}@127.0.0.1:{port}//"
+        url = f"{'amqps' if tls else 'amqp'}://{_USER}:{password}@127.0.0.1:{port}//"
         started = Server(
             url=url,
             command=[_RABBITMQ],
             folder=folder,
-            answers=lambda: _rabbitmq_answers(url),
+            answers=lambda: is_open(port) if tls else _rabbitmq_answers(url),
             environment=environment,
         )
         stack.enter_context(started.running())
         yield started
+
+
+def _rabbitmq_listens(port: int, tls: Path | None) -> str:
+    if tls is None:
+        return f"listeners.tcp.default = 127.0.0.1:{port}\n"
+    files = {"cacertfile": "cert.pem", "certfile": "cert.pem", "keyfile": "key.pem"}
+    options = "".join(f"ssl_options.{option} = {tls}/{name}\n" for option, name in files.items())
+    return f"listeners.tcp = none\nlisteners.ssl.default = 127.0.0.1:{port}\n{options}"
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _postgresql_answers(url: str) -> bool:

@@ -4,8 +4,11 @@ from collections.abc import Iterator
 
 import docker
 import pytest
+from servers.datastores import postgresql_server, postgresql_url
 
 from scripts.images import stand_ins
+
+__all__ = ["postgresql_server", "postgresql_url"]  # here, so that there is one server a session
 
 
 @pytest.fixture(scope="session")

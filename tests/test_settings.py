@@ -7,20 +7,29 @@ from typing import Any
 import pytest
 
 from tork_celery.domain.errors import ConfigurationError
-from tork_celery.settings import Settings, load, variable
+from tork_celery.settings import Settings, Stop, load, variable
 
 GIVEN: dict[str, tuple[str, Any]] = {
     "TORK_DATA_DIR": ("/somewhere", Path("/somewhere")),
     "TORK_BROKER_URL": ("amqp://there//", "amqp://there//"),
+    "TORK_BROKER_CA": ("/etc/ca.pem", "/etc/ca.pem"),
     "TORK_DATASTORE_URL": ("postgresql://there/tork", "postgresql://there/tork"),
     "TORK_DATASTORE_FULL_SYNC": ("yes", True),
     "TORK_RUNTIME": ("shell", "shell"),
     "TORK_DOCKER_URL": ("tcp://there:2375", "tcp://there:2375"),
+    "TORK_BIND_SOURCES": ("/srv/data:/srv/media", (Path("/srv/data"), Path("/srv/media"))),
     "TORK_SHELL_ALLOW_ROOT": ("1", True),
     "TORK_LEASE": ("1m", 60.0),
     "TORK_HEARTBEAT": ("500ms", 0.5),
     "TORK_CANCEL_GRACE": ("0s", 0.0),
+    "TORK_DEFAULT_CPUS": ("0.5", "0.5"),
+    "TORK_DEFAULT_MEMORY": ("500m", "500m"),
+    "TORK_DEFAULT_TIMEOUT": ("1h30m", "1h30m"),
+    "TORK_PULL": ("always", "always"),
+    "TORK_STOP": ("30s", Stop(wait_s=30.0)),
     "TORK_PULL_TIMEOUT": ("1h", 3600.0),
+    "TORK_KEEP_JOBS": ("720h", 2_592_000.0),
+    "TORK_IMAGE_TTL": ("168h", 604800.0),
     "TORK_LOG_LIMIT": ("64k", 2**16),
     "TORK_AUTH": ("basic, key", ("basic", "key")),
     "TORK_CORS_ORIGINS": (
@@ -53,11 +62,18 @@ def test_an_empty_variable_is_like_none(name: str) -> None:
         ("TORK_DATASTORE_FULL_SYNC", "maybe", "neither true nor false"),
         ("TORK_SHELL_ALLOW_ROOT", "2", "neither true nor false"),
         ("TORK_RUNTIME", "podman", "there are docker and shell"),
+        ("TORK_BIND_SOURCES", "data", "is not an absolute path; write them like /srv/data:"),
         ("TORK_LEASE", "10", "write it like 1h30m"),
         ("TORK_LEASE", "0s", "not above zero"),
         ("TORK_HEARTBEAT", "-1s", "write it like 1h30m"),
+        ("TORK_DEFAULT_CPUS", "many", "write it like 0.5"),
+        ("TORK_DEFAULT_MEMORY", "1k", "6m is the least"),
+        ("TORK_DEFAULT_TIMEOUT", "0s", "not above zero"),
+        ("TORK_PULL", "never", "there are missing and always"),
+        ("TORK_STOP", "now", "neither leave nor release nor a duration"),
         ("TORK_PULL_TIMEOUT", "soon", "write it like 1h30m"),
         ("TORK_BROKER_VISIBILITY_TIMEOUT", "0", "not above zero"),
+        ("TORK_IMAGE_TTL", "0s", "not above zero"),
         ("TORK_LOG_LIMIT", "much", "write it like 500m"),
         ("TORK_BODY_LIMIT", "-1g", "write it like 500m"),
         ("TORK_AUTH", "password", "there are none, basic, key, and basic,key"),
@@ -77,11 +93,22 @@ def test_a_wrong_value_is_refused_with_what_would_be_right(name: str, text: str,
     assert right in str(refusal.value)
 
 
+def test_a_heartbeat_that_is_long_for_the_lease_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="TORK_HEARTBEAT: 2s is more than a third of TORK_LEASE, 5s"):
+        Settings.load({"TORK_LEASE": "5s"})
+    assert Settings.load({"TORK_LEASE": "6s"}).heartbeat_s == 2.0
+
+
 @pytest.mark.parametrize(
     ("text", "value"), [("TRUE", True), ("on", True), ("No", False), ("off", False), ("0", False)]
 )
 def test_a_flag_is_true_or_false(text: str, *, value: bool) -> None:
     assert Settings.load({"TORK_SHELL_ALLOW_ROOT": text}).shell_allow_root is value
+
+
+@pytest.mark.parametrize(("text", "value"), [("leave", Stop()), ("release", Stop(release=True))])
+def test_a_stop_leaves_or_releases(text: str, value: Stop) -> None:
+    assert Settings.load({"TORK_STOP": text}).stop == value
 
 
 def test_the_datastore_is_a_file_in_the_data_directory_by_default() -> None:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from celery import Celery
 
 from tork_celery.dispatch.dispatcher import Dispatcher
+from tork_celery.domain.definition import Defaults, Limits
+from tork_celery.domain.errors import ConfigurationError
 from tork_celery.domain.node import Node
 from tork_celery.runtime.docker import DockerRuntime
 from tork_celery.runtime.protocol import Runtime
@@ -44,7 +46,12 @@ def database(settings: Settings, *, slots: int = 4) -> Database:
 
 
 def coordinator(settings: Settings, app: Celery, store: Database) -> Coordinator:
-    return Coordinator(database=store, dispatcher=Dispatcher(app), lease_s=settings.lease_s)
+    return Coordinator(
+        database=store,
+        dispatcher=Dispatcher(app),
+        lease_s=settings.lease_s,
+        keep_jobs_s=settings.keep_jobs_s,
+    )
 
 
 def authenticator(settings: Settings, store: Database) -> Authenticator | None:
@@ -66,7 +73,19 @@ def worker(settings: Settings, app: Celery, store: Database, *, node: str, slots
         lease_s=settings.lease_s,
         log_limit_bytes=settings.log_limit_bytes,
         cancel_grace_s=settings.cancel_grace_s,
+        defaults=defaults(settings),
     )
+
+
+def defaults(settings: Settings) -> Defaults:
+    """What holds for tasks that say nothing, and have nothing from their job. Raises ConfigurationError."""
+    cpus, memory = settings.default_cpus or None, settings.default_memory or None
+    if settings.runtime == "shell" and (cpus or memory):
+        raise ConfigurationError(
+            "TORK_DEFAULT_CPUS and TORK_DEFAULT_MEMORY: the shell runtime cannot limit its steps; unset them"
+        )
+    limits = Limits(cpus=cpus, memory=memory) if cpus or memory else None
+    return Defaults(limits=limits, timeout=settings.default_timeout or None)
 
 
 def runtime(settings: Settings, *, cluster: str, node: str, slots: int) -> Runtime:
@@ -83,6 +102,9 @@ def runtime(settings: Settings, *, cluster: str, node: str, slots: int) -> Runti
         log_limit_bytes=settings.log_limit_bytes,
         pull_timeout_s=settings.pull_timeout_s,
         pool_size=slots,
+        bind_sources=settings.bind_sources,
+        pull_always=settings.pull == "always",
+        image_ttl_s=settings.image_ttl_s,
     )
 
 

@@ -11,6 +11,7 @@ from tork_celery.domain import durations, quantities
 from tork_celery.domain.errors import ConfigurationError
 
 PREFIX = "TORK_"
+_BEATS_IN_A_LEASE = 3
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?")
 
 
@@ -19,24 +20,42 @@ def _default_data_dir() -> Path:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """What SIGTERM does to the steps of a worker: they have `wait_s` to end by themselves; what runs then is
+    left to run on or, with `release`, ended and its task given back."""
+
+    wait_s: float = 0.0
+    release: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One field a setting; the field `lease_s` is TORK_LEASE in the environment, a Go duration."""
 
     data_dir: Path
     broker_url: str = "redis://127.0.0.1:6379/0"
+    broker_ca: str = ""
     datastore_url: str = ""
     datastore_full_sync: bool = False
     runtime: str = "docker"
     docker_url: str = ""
+    bind_sources: tuple[Path, ...] = ()
     shell_allow_root: bool = False
     lease_s: float = 10.0
     heartbeat_s: float = 2.0
     cancel_grace_s: float = 3.0
+    default_cpus: str = ""
+    default_memory: str = ""
+    default_timeout: str = ""
+    pull: str = "missing"
+    stop: Stop = Stop()
     pull_timeout_s: float = 900.0
+    image_ttl_s: float | None = None
     log_limit_bytes: int = 256 * 1024 * 1024
     auth: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
     body_limit_bytes: int = 4 * 1024 * 1024
+    keep_jobs_s: float | None = None
     broker_visibility_timeout_s: float = 3600.0
     log_level: str = "INFO"
 
@@ -51,7 +70,17 @@ class Settings:
         given.setdefault("docker_url", environment.get("DOCKER_HOST", ""))  # as every client of Docker does
         data_dir = given.pop("data_dir", None) or _default_data_dir()
         given.setdefault("datastore_url", f"sqlite:///{data_dir.resolve()}/tork.db")
-        return cls(data_dir=data_dir.resolve(), **given)
+        loaded = cls(data_dir=data_dir.resolve(), **given)
+        loaded.check()
+        return loaded
+
+    def check(self) -> None:
+        """Raises ConfigurationError for values that do not go together."""
+        if self.heartbeat_s > self.lease_s / _BEATS_IN_A_LEASE:
+            raise ConfigurationError(
+                f"TORK_HEARTBEAT: {self.heartbeat_s:g}s is more than a third of TORK_LEASE, "
+                f"{self.lease_s:g}s: a node that misses a beat or two would lose its tasks"
+            )
 
 
 def variable(field_name: str) -> str:
@@ -77,6 +106,13 @@ def _flag(text: str) -> bool:
     if text.lower() in ("0", "false", "no", "off"):
         return False
     raise ValueError(f"{text!r} is neither true nor false")
+
+
+def _paths(text: str) -> tuple[Path, ...]:
+    paths = tuple(Path(part) for part in text.split(":") if part)
+    if wrong := [path for path in paths if not path.is_absolute()]:
+        raise ValueError(f"{str(wrong[0])!r} is not an absolute path; write them like /srv/data:/srv/media")
+    return paths
 
 
 def _runtime(text: str) -> str:
@@ -108,11 +144,43 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(part for each in text.split(",") if (part := each.strip()))
 
 
+def _cpus(text: str) -> str:
+    quantities.nano_cpus(text)
+    return text
+
+
+def _memory(text: str) -> str:
+    quantities.memory_bytes(text)
+    return text
+
+
+def _timeout(text: str) -> str:
+    _positive_duration(text)
+    return text
+
+
+def _pull(text: str) -> str:
+    if text not in ("missing", "always"):
+        raise ValueError(f"{text!r} is no way to pull images; there are missing and always")
+    return text
+
+
 def _positive_duration(text: str) -> float:
     seconds = durations.seconds(text)
     if seconds <= 0:
         raise ValueError(f"{text!r} is not above zero")
     return seconds
+
+
+def _stop(text: str) -> Stop:
+    if text == "leave":
+        return Stop()
+    if text == "release":
+        return Stop(release=True)
+    try:
+        return Stop(wait_s=durations.seconds(text))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is neither leave nor release nor a duration, such as 30s") from error
 
 
 def _level(text: str) -> str:
@@ -124,19 +192,28 @@ def _level(text: str) -> str:
 _READERS: dict[str, Callable[[str], Any]] = {
     "data_dir": Path,
     "broker_url": str,
+    "broker_ca": str,
     "datastore_url": str,
     "datastore_full_sync": _flag,
     "runtime": _runtime,
     "docker_url": str,
+    "bind_sources": _paths,
     "shell_allow_root": _flag,
     "lease_s": _positive_duration,
     "heartbeat_s": _positive_duration,
     "cancel_grace_s": durations.seconds,
+    "default_cpus": _cpus,
+    "default_memory": _memory,
+    "default_timeout": _timeout,
+    "pull": _pull,
+    "stop": _stop,
     "pull_timeout_s": _positive_duration,
+    "image_ttl_s": _positive_duration,
     "log_limit_bytes": quantities.size_bytes,
     "auth": _auth,
     "cors_origins": _origins,
     "body_limit_bytes": quantities.size_bytes,
+    "keep_jobs_s": _positive_duration,
     "broker_visibility_timeout_s": _positive_duration,
     "log_level": _level,
 }

@@ -9,7 +9,7 @@ from store.stores import CuttableDatabase, database
 from tork_celery.api import create_app
 from tork_celery.api.context import Api
 from tork_celery.services.coordinator import Coordinator
-from tork_celery.store import jobs
+from tork_celery.store import pages
 
 __all__ = ["database"]
 
@@ -49,6 +49,6 @@ def stored_jobs(database: CuttableDatabase) -> Callable[[], int]:
 
     def count() -> int:
         with database.reading() as tx:
-            return jobs.page(tx, number=1, size=1)[1]
+            return pages.page(tx, number=1, size=1)[1]
 
     return count

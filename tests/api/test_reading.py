@@ -190,6 +190,54 @@ def test_a_log_is_seen_in_pages_newest_part_first(
         assert part["taskId"] == task.id
 
 
+@pytest.mark.parametrize("kind", ["jobs", "tasks"])
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("100%25", [3]),
+        ("ERROR", [3, 1]),
+        ("two", [2]),
+        ("%25", [3]),
+        ("_", []),
+        ("nothing", []),
+        ("", [3, 2, 1]),
+    ],
+)
+def test_a_log_is_searched_for_a_text(
+    client: FlaskClient, database: CuttableDatabase, kind: str, query: str, numbers: list[int]
+) -> None:
+    _, task = store_job(database)
+    add_log(database, task, "one error\n", "two\n", "Error: 100% full\n")
+    thing = task.id if kind == "tasks" else task.job_id
+
+    found = get(client, f"/{kind}/{thing}/log?q={query}")
+
+    assert [part["number"] for part in found["items"]] == numbers
+    assert found["totalItems"] == len(numbers)
+
+
+@pytest.mark.parametrize("query", ["a%00b", "x" * 1001])
+def test_a_text_that_no_log_can_hold_is_refused(
+    client: FlaskClient, database: CuttableDatabase, query: str
+) -> None:
+    job, _ = store_job(database)
+
+    answer = client.get(f"/jobs/{job.id}/log?q={query}")
+
+    assert answer.status_code == 400
+    assert answer.json["message"].startswith("q: ")
+
+
+def test_jobs_are_searched_for(client: FlaskClient, submit: Submit) -> None:
+    task = {"name": "t", "image": "busybox"}
+    for name, tags in (("convert video", ["media"]), ("backup", [])):
+        submit("/jobs", {"name": name, "tags": tags, "tasks": [task]})
+
+    assert [job["name"] for job in get(client, "/jobs?q=tag:media video")["items"]] == ["convert video"]
+    assert get(client, "/jobs?q=status:scheduled&size=1")["totalItems"] == 2
+    assert client.get("/jobs?q=status:gone").status_code == 400
+
+
 def test_a_log_that_is_empty_is_an_empty_page(client: FlaskClient, database: CuttableDatabase) -> None:
     job, task = store_job(database)
 

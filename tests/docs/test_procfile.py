@@ -16,7 +16,9 @@ PROCESSES = dict(line.split(": ", 1) for line in text_of("Procfile").splitlines(
 
 def words(process: str) -> list[str]:
     """Its command, with the variables as .env.example has them."""
-    return shlex.split(re.sub(r"\$\{?\w+(:-(\w+)\})?", lambda found: found[2] or "value", PROCESSES[process]))
+    return shlex.split(
+        re.sub(r"\$\{?\w+(:-(\w+)|:\?[^}]*)?\}?", lambda found: found[2] or "value", PROCESSES[process])
+    )
 
 
 @pytest.mark.parametrize("process", PROCESSES)

@@ -2,6 +2,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -37,12 +38,15 @@ def client(cluster: str) -> Iterator[docker.APIClient]:
     with closing(docker.APIClient(version="auto")) as client:
         yield client
         ours = {"label": f"tork.cluster={cluster}"}
-        left = client.containers(all=True, filters=ours), client.volumes(filters=ours)["Volumes"] or []
-        for container in left[0]:
+        containers = client.containers(all=True, filters=ours)
+        for container in containers:
             client.remove_container(container["Id"], v=True, force=True)
-        for volume in left[1]:
+        volumes, networks = client.volumes(filters=ours)["Volumes"] or [], client.networks(filters=ours)
+        for volume in volumes:
             client.remove_volume(volume["Name"])
-        assert left == ([], [])
+        for network in networks:
+            client.remove_network(network["Id"])
+        assert (containers, volumes, networks) == ([], [], [])
 
 
 @pytest.fixture
@@ -52,7 +56,7 @@ def another(tmp_path: Path, cluster: str) -> Iterator[Another]:
     made: list[DockerRuntime] = []
 
     def make(
-        *, node: str = "default@here", url: str | None = None, pull_timeout_s: float = 30
+        *, node: str = "default@here", url: str | None = None, pull_timeout_s: float = 30, **more: Any
     ) -> DockerRuntime:
         runtime = DockerRuntime(
             cluster=cluster,
@@ -62,6 +66,7 @@ def another(tmp_path: Path, cluster: str) -> Iterator[Another]:
             log_limit_bytes=50_000_000,
             pull_timeout_s=pull_timeout_s,
             pool_size=4,
+            **more,
         )
         made.append(runtime)
         return runtime
@@ -73,3 +78,9 @@ def another(tmp_path: Path, cluster: str) -> Iterator[Another]:
     for runtime in made:
         runtime.close()
     assert list((tmp_path / "work").glob("*/*")) == []
+
+
+@pytest.fixture
+def runtime(another: Another, client: docker.APIClient) -> DockerRuntime:  # noqa: ARG001  it looks after us
+    """A Docker runtime; the tests of another kind have a fixture of their own."""
+    return another()

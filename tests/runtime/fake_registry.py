@@ -1,5 +1,6 @@
 """A registry on this machine, for the engine to pull from: enough of one for a single image."""
 
+import base64
 import gzip
 import hashlib
 import io
@@ -11,13 +12,18 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+TOKEN = "a-token"
 
 
 class Registry:
-    """Holds one image under any name. `hold` keeps answers back until `release`; `status` fails them all."""
+    """Holds one image under any name. `hold` keeps answers back until `release`; `status` fails them all.
+    Where `users` has passwords by name, only they may pull: by basic authentication or, `with_tokens`, by
+    a token that they get with it."""
 
     def __init__(self) -> None:
         self.status: int | None = None
+        self.users: dict[str, str] = {}
+        self.with_tokens = False
         self.manifests_asked = 0
         self.asked = threading.Event()
         self._open = threading.Event()
@@ -48,11 +54,27 @@ class Registry:
     def release(self) -> None:
         self._open.set()
 
+    def admits(self, path: str, authorization: str | None) -> bool:
+        if not self.users:
+            return True
+        if self.with_tokens and not path.startswith("/token"):
+            return authorization == f"Bearer {TOKEN}"
+        pairs = (f"{name}:{password}".encode() for name, password in self.users.items())
+        return authorization in {f"Basic {base64.b64encode(pair).decode()}" for pair in pairs}
+
+    @property
+    def challenge(self) -> str:
+        if self.with_tokens:
+            return f'Bearer realm="http://{self.address}/token",service="fake"'
+        return 'Basic realm="fake"'
+
     def answer(self, path: str) -> tuple[int, str, bytes]:
         self.asked.set()
         self._open.wait(60)
         if self.status is not None:
             return self.status, "text/plain", b""
+        if path.startswith("/token"):
+            return 200, "application/json", json.dumps({"token": TOKEN}).encode()
         if "/manifests/" in path and self._manifest:
             self.manifests_asked += 1
             return 200, MANIFEST, self._manifest
@@ -74,6 +96,9 @@ def serving() -> Iterator[Registry]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            if not registry.admits(self.path, self.headers["Authorization"]):
+                self.refuse()
+                return
             status, kind, body = registry.answer(self.path)
             self.send_response(status)
             self.send_header("Content-Type", kind)
@@ -82,6 +107,12 @@ def serving() -> Iterator[Registry]:
             self.end_headers()
             if self.command == "GET":
                 self.wfile.write(body)
+
+        def refuse(self) -> None:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", registry.challenge)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         do_HEAD = do_GET  # noqa: N815  the name that the base class looks for
 

@@ -6,14 +6,15 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import docker
 
-from tork_celery.domain.definition import Limits, Mount, StepDefinition
+from tork_celery.domain.definition import Limits, Mount, Probe, StepDefinition
 from tork_celery.domain.model import StepRef
-from tork_celery.runtime.protocol import Runtime, StepExit, StepRun, Stream
+from tork_celery.runtime.protocol import Runtime, SidecarRun, StepExit, StepRun, Stream
 
 PATIENCE_S = 30.0
 
@@ -72,6 +73,9 @@ class Steps:
         workdir: str | None = None,
         mounts: tuple[Mount, ...] = (),
         limits: Limits | None = None,
+        networks: tuple[str, ...] = (),
+        gpus: str | None = None,
+        sidecars: tuple[SidecarRun, ...] = (),
         **definition: Any,
     ) -> StepRun:
         return StepRun(
@@ -82,7 +86,24 @@ class Steps:
             workdir=workdir,
             mounts=mounts,
             limits=limits,
+            networks=networks,
+            gpus=gpus,
+            sidecars=sidecars,
         )
+
+    def sidecar(
+        self,
+        name: str,
+        script: str,
+        *,
+        beside: StepRef,
+        number: int = 1,
+        probe: Probe | None = None,
+        **more: Any,
+    ) -> SidecarRun:
+        """One that is to run beside the step of that reference."""
+        run = self.step(script, ref=replace(beside, step=beside.step + number), name=name, **more)
+        return SidecarRun(**{field.name: getattr(run, field.name) for field in fields(run)}, probe=probe)
 
 
 def start(runtime: Runtime, run: StepRun, recorder: Recorder) -> "Future[StepExit]":

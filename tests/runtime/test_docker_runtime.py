@@ -12,17 +12,14 @@ from tork_celery.domain.definition import Limits, Mount
 from tork_celery.domain.errors import EngineUnavailable, StepFailed
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker import DockerRuntime
+from tork_celery.runtime.docker.containers import configuration
+from tork_celery.runtime.docker.names import Names
 from tork_celery.runtime.protocol import Stream
 
 pytestmark = pytest.mark.engine
 
 Another = Callable[..., DockerRuntime]
 NODE = "default@here"  # as in the fixture `another`
-
-
-@pytest.fixture
-def runtime(another: Another, client: docker.APIClient) -> DockerRuntime:  # noqa: ARG001  it looks after us
-    return another()
 
 
 @pytest.fixture
@@ -138,6 +135,35 @@ def test_limits_that_cannot_be_fail_the_task(runtime: DockerRuntime, steps: Step
 
 
 @pytest.mark.parametrize(
+    ("gpus", "request_"),
+    [
+        ("all", {"Count": -1}),
+        ("2", {"Count": 2}),
+        ("device=0,GPU-1a", {"DeviceIDs": ["0", "GPU-1a"]}),
+    ],
+)
+def test_gpus_are_asked_for_as_docker_run_does(
+    steps: Steps, tmp_path: Path, gpus: str, request_: dict[str, object]
+) -> None:
+    body = configuration(
+        steps.step("true", gpus=gpus),
+        names=Names(cluster="c", node="n", host="h"),
+        exchange=tmp_path,
+        log_limit_bytes=1,
+        private_workdir=False,
+        bind_sources=(),
+    )
+
+    assert body["HostConfig"]["DeviceRequests"] == [{"Driver": "", "Capabilities": [["gpu"]], **request_}]
+
+
+@pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="this machine has a GPU")
+def test_a_machine_without_gpus_fails_the_task_and_says_so(runtime: DockerRuntime, steps: Steps) -> None:
+    with pytest.raises(StepFailed, match="could not select device driver"):
+        runtime.run(steps.step("true", gpus="all"), Recorder(), started=lambda: None)
+
+
+@pytest.mark.parametrize(
     ("workdir", "env"), [("not/absolute", {}), ("/etc/passwd", {}), ("/", {"A": "x\0y"})]
 )
 def test_what_the_engine_refuses_fails_the_task_with_its_reason(
@@ -171,7 +197,7 @@ def as_nobody(client: docker.APIClient, busybox: str) -> Iterator[str]:
 def test_any_user_can_write_where_the_step_starts(
     runtime: DockerRuntime, steps: Steps, as_nobody: str, *, private: bool
 ) -> None:
-    runtime._private_workdir = private
+    runtime._creation.private_workdir = private
     script = "id -un; cat d/a; echo b > b; echo c >> d/a; echo d > d/d; echo done > $TORK_OUTPUT"
 
     recorder = Recorder()
@@ -196,13 +222,6 @@ def test_an_image_that_does_not_exist_fails_the_task(runtime: DockerRuntime, ste
 def test_a_task_without_an_image_fails(runtime: DockerRuntime, steps: Steps) -> None:
     with pytest.raises(StepFailed, match="needs an image"):
         runtime.run(steps.step("true", image=None), Recorder(), started=lambda: None)
-
-
-def test_mounts_of_other_types_are_refused(runtime: DockerRuntime, steps: Steps) -> None:
-    mount = Mount(type="bind", source="/etc", target="/x")
-
-    with pytest.raises(StepFailed, match="type bind"):
-        runtime.run(steps.step("true", mounts=(mount,)), Recorder(), started=lambda: None)
 
 
 def test_an_engine_that_does_not_answer_is_not_the_tasks_fault(

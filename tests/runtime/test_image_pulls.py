@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import cast
 
 import docker
@@ -10,6 +11,7 @@ import pytest
 from fake_registry import Registry
 from steps_at_work import PATIENCE_S, Recorder, Steps, start, until
 
+from tork_celery.domain.definition import Registry as Credentials
 from tork_celery.domain.errors import EngineUnavailable, StepFailed
 from tork_celery.runtime.docker import DockerRuntime
 from tork_celery.runtime.docker.api import EngineApi
@@ -117,13 +119,116 @@ def test_a_step_can_be_left_while_its_image_is_pulled(
         future.result(PATIENCE_S)
 
 
+ADA = Credentials(username="ada", password="of-ada-0")
+
+
+@pytest.fixture
+def guarded(registry: Registry, client: docker.APIClient, busybox: str) -> Registry:
+    """The registry with an image, and two users who may have it."""
+    registry.store(b"".join(client.get_image(busybox)))
+    registry.users = {"ada": "of-ada-0", "bob": "of-bob-0"}
+    return registry
+
+
+@pytest.mark.parametrize("with_tokens", [False, True], ids=["basic", "token"])
+def test_credentials_are_given_to_the_registry(
+    another: Another, steps: Steps, guarded: Registry, *, with_tokens: bool
+) -> None:
+    guarded.with_tokens = with_tokens
+
+    assert another().run(steps.step("true", registry=ADA), Recorder(), started=lambda: None).code == 0
+
+
+@pytest.mark.parametrize("with_tokens", [False, True], ids=["basic", "token"])
+@pytest.mark.parametrize("registry_", [None, Credentials(username="ada", password="wr0ng-word")])
+def test_without_the_right_credentials_the_task_fails_and_no_password_is_told(
+    another: Another, steps: Steps, guarded: Registry, registry_: Credentials | None, *, with_tokens: bool
+) -> None:
+    guarded.with_tokens = with_tokens
+    recorder = Recorder()
+
+    with pytest.raises(StepFailed, match="could not be pulled: ") as failure:
+        another().run(steps.step("true", registry=registry_), recorder, started=recorder.started)
+
+    assert "wr0ng-word" not in str(failure.value) + recorder.notes
+    assert "wr0ng-word" not in repr(registry_)
+
+
+def test_an_image_that_is_there_needs_no_credentials(
+    another: Another, steps: Steps, guarded: Registry
+) -> None:
+    runtime = another()
+    runtime.run(steps.step("true", registry=ADA), Recorder(), started=lambda: None)
+    asked = guarded.manifests_asked
+
+    assert runtime.run(steps.step("true"), Recorder(), started=lambda: None).code == 0
+
+    assert guarded.manifests_asked == asked
+
+
+def test_each_is_judged_by_its_own_credentials(another: Another, steps: Steps, guarded: Registry) -> None:
+    """The pull of one that has them does not serve another that has not."""
+    runtime = another()
+    guarded.hold()
+    given = [
+        ADA,
+        ADA,
+        Credentials(username="bob", password="of-bob-0"),
+        Credentials(username="bob", password="x"),
+    ]
+    futures = [start(runtime, steps.step("true", registry=each), Recorder()) for each in given]
+    until(lambda: waiting(runtime) == len(given) or futures[-1].done())
+    assert isinstance(futures[-1].exception(PATIENCE_S), StepFailed)
+    assert len(runtime._pulls._pulls) == 2
+    guarded.release()
+
+    assert [future.result(PATIENCE_S).code for future in futures[:3]] == [0, 0, 0]
+
+
+def test_an_image_that_is_there_can_be_pulled_all_the_same(
+    another: Another, steps: Steps, registry: Registry, client: docker.APIClient, busybox: str
+) -> None:
+    registry.store(b"".join(client.get_image(busybox)))
+    runtime, recorder = another(pull_always=True), Recorder()
+    runtime.run(steps.step("true"), Recorder(), started=lambda: None)
+
+    assert runtime.run(steps.step("true"), recorder, started=lambda: None).code == 0
+
+    assert "Image is up to date" in recorder.notes
+
+
+@pytest.mark.usefixtures("guarded")
+def test_an_image_that_was_pulled_and_not_used_for_long_is_removed(
+    another: Another, steps: Steps, client: docker.APIClient
+) -> None:
+    runtime = another(image_ttl_s=0.001)
+    run = steps.step("true", registry=ADA)
+    runtime.run(run, Recorder(), started=lambda: None)
+
+    runtime.release(run.ref.task_id, 1)
+
+    until(lambda: runtime.tidy() or not client.images(steps.image))
+
+
+def test_an_image_that_this_machine_had_is_kept(
+    another: Another, busybox: str, client: docker.APIClient, tmp_path: Path
+) -> None:
+    runtime = another(image_ttl_s=0.001)
+    runtime.run(Steps(busybox).step("true"), Recorder(), started=lambda: None)
+
+    assert not (tmp_path / "images").exists()
+    runtime.tidy()
+    runtime.close()
+    assert client.images(busybox)
+
+
 class Telling:
     """An engine whose pulls go as the test says."""
 
     def __init__(self, *chunks: bytes) -> None:
         self._chunks = chunks
 
-    def pull(self, _image: str, *, timeout_s: float) -> "Telling":  # noqa: ARG002
+    def pull(self, _image: str, _credentials: None, *, timeout_s: float) -> "Telling":  # noqa: ARG002
         return self
 
     def chunks(self) -> Iterator[bytes]:
@@ -137,7 +242,7 @@ class Telling:
 def pulled(*chunks: bytes) -> list[str]:
     recorder = Recorder()
     pulls = Pulls(cast("EngineApi", Telling(*chunks)), timeout_s=PATIENCE_S)
-    pulls.pull("some:image", LiveStep(), recorder)
+    pulls.pull("some:image", None, LiveStep(), recorder)
     return recorder.notes.splitlines()
 
 

@@ -11,8 +11,9 @@ import pytest
 from runtime_contract import RuntimeContract
 from steps_at_work import PATIENCE_S, Recorder, Steps, is_alive, start, until
 
-from tork_celery.domain.definition import Limits, Mount
+from tork_celery.domain.definition import Limits, Mount, Registry
 from tork_celery.domain.errors import ConfigurationError, StepFailed
+from tork_celery.domain.model import StepRef
 from tork_celery.runtime.shell import ShellRuntime
 
 ENVIRON = {"PATH": os.environ["PATH"], "HOME": "/somewhere", "TORK_BROKER_URL": "redis://:secret@broker"}
@@ -23,6 +24,9 @@ setsid sh -c 'trap "" TERM; echo $$; sleep 300 & echo $!; wait' &
 echo $$
 wait
 """
+
+
+REF = StepRef(task_id="t", delivery=1, step=0)
 
 
 @pytest.fixture
@@ -68,7 +72,11 @@ def test_a_script_sees_nothing_of_the_workers_secrets(runtime: ShellRuntime, ste
         ("an image", {"image": "busybox"}),
         ("an entrypoint", {"entrypoint": ("bash",)}),
         ("mounts", {"mounts": (Mount(type="volume", target="/x"),)}),
+        ("networks", {"networks": ("bridge",)}),
+        ("sidecars", {"sidecars": (Steps(None).sidecar("s", "true", beside=REF),)}),
         ("limits", {"limits": Limits(memory="16m")}),
+        ("gpus", {"gpus": "all"}),
+        ("registry credentials", {"registry": Registry(username="u", password="p")}),
     ],
 )
 def test_what_needs_a_container_is_refused(
@@ -157,7 +165,7 @@ def test_killing_the_worker_kills_the_script_and_its_descendants(tmp_path: Path)
         import os, sys
         from pathlib import Path
         from tork_celery.domain.definition import StepDefinition
-from tork_celery.domain.model import StepRef
+        from tork_celery.domain.model import StepRef
         from tork_celery.runtime.protocol import StepRun
         from tork_celery.runtime.shell import ShellRuntime
 

@@ -1,15 +1,16 @@
 """PostgreSQL for tests: one server a session, emptied for each test."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 
+import psycopg
 import pytest
 from sqlalchemy import text
+from store.stores import delete_all
 
 from scripts import servers
 from tork_celery.domain.errors import ConfigurationError
 from tork_celery.store import Database, schema
-from tork_celery.store.tables import metadata
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +18,17 @@ def postgresql_server() -> Iterator[str]:
     """The URL of a server that runs while the session lasts."""
     with servers.postgresql() as url:
         yield url
+
+
+@contextmanager
+def a_database(server_url: str) -> Iterator[str]:
+    """The URL of an empty database on the server, which goes with the context."""
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE another")
+        try:
+            yield f"{server_url.rpartition('/')[0]}/another"
+        finally:
+            connection.execute("DROP DATABASE another WITH (FORCE)")
 
 
 @pytest.fixture
@@ -28,8 +40,7 @@ def postgresql_url(postgresql_server: str) -> str:
         except ConfigurationError:  # it is new, or the test before has changed the schema
             _make_anew(database)
         with database.transaction() as tx:  # several times as fast as a new database or schema
-            for table in reversed(metadata.sorted_tables):
-                tx.execute(table.delete())
+            delete_all(tx)
     return postgresql_server
 
 

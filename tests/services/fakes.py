@@ -15,6 +15,7 @@ class FakeDispatcher(Dispatcher):
         self.sent: list[Task] = []
         self.delays_s: list[float] = []
         self.stopped: list[Task] = []
+        self.purged: list[str] = []
         self.filling: list[str] = []
         self.depths: Counter[str] = Counter()
         self.away = False
@@ -39,6 +40,10 @@ class FakeDispatcher(Dispatcher):
     def depth(self, queue: str) -> int:
         self.ping()
         return self.depths[queue]
+
+    def purge(self, queue: str) -> None:
+        self.ping()
+        self.purged.append(queue)
 
     def ping(self) -> None:
         if self.away:

@@ -10,7 +10,7 @@ from tork_celery.domain.model import Task
 from tork_celery.domain.states import JobState, TaskState
 from tork_celery.services.coordinator import Coordinator
 from tork_celery.services.submit import submit
-from tork_celery.store import jobs
+from tork_celery.store import pages
 
 TWO = job_definition(task_definition(name="first"), task_definition(name="second"))
 
@@ -59,5 +59,5 @@ def test_without_a_datastore_a_job_is_refused_and_nothing_is_sent(
         submit(coordinator, TWO)
 
     with database.reading() as tx:
-        assert jobs.page(tx, number=1, size=1) == ([], 0)
+        assert pages.page(tx, number=1, size=1) == ([], 0)
     assert dispatcher.sent == []

@@ -9,6 +9,7 @@ from store.stores import CuttableDatabase, store_job, store_task
 
 from tork_celery.domain.errors import NotFound
 from tork_celery.domain.node import Node, NodeStatus
+from tork_celery.domain.search import EVERYTHING
 from tork_celery.domain.states import TaskState
 from tork_celery.services import view
 from tork_celery.services.coordinator import Coordinator
@@ -31,7 +32,8 @@ def test_a_job_is_seen_with_its_task_runs(coordinator: Coordinator, database: Cu
 
     assert view.job(coordinator, job.id) == (job, [task])
     assert view.task(coordinator, task.id) == (task, set())
-    assert view.job_page(coordinator, number=1, size=10).items == [job]
+    [listed] = view.job_page(coordinator, EVERYTHING, number=1, size=10).items
+    assert (listed.id, listed.state, listed.task_count) == (job.id, job.state, 1)
 
 
 @pytest.mark.parametrize("look", [view.job, view.task])

@@ -17,12 +17,7 @@ from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.domain.logs import LogPart
 from tork_celery.domain.model import Job, Task
 from tork_celery.store import Database, jobs, logs, schema, tasks
-from tork_celery.store.tables import metadata
-
-URLS = {
-    "sqlite": "sqlite:///{directory}/tork.db",
-}
-"""The datastores that every test of the store is run on."""
+from tork_celery.store.tables import job_count_changes, metadata
 
 
 class CuttableDatabase(Database):
@@ -53,33 +48,39 @@ class CuttableDatabase(Database):
         raise DatastoreUnavailable("the datastore is away")
 
 
-@pytest.fixture(params=URLS)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CuttableDatabase]:
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[CuttableDatabase]:
     """A migrated datastore without a row in it."""
-    if request.param == "sqlite":
-        (tmp_path / "tork.db").write_bytes(_migrated_file())
-    with closing(CuttableDatabase.connect(URLS[request.param].format(directory=tmp_path))) as found:
-        assert isinstance(found, CuttableDatabase)
-        if request.param != "sqlite":
-            _make_empty(found)
+    with connected(sqlite_url(tmp_path)) as found:
         yield found
+
+
+@contextmanager
+def connected(url: str) -> Iterator[CuttableDatabase]:
+    with closing(CuttableDatabase.connect(url)) as found:
+        assert isinstance(found, CuttableDatabase)
+        yield found
+
+
+def sqlite_url(directory: Path) -> str:
+    """The URL of a migrated file in the directory."""
+    (directory / "tork.db").write_bytes(_migrated_file())
+    return f"sqlite:///{directory}/tork.db"
 
 
 @functools.cache
 def _migrated_file() -> bytes:
     """What SQLite makes of the migrations: they take longer than most tests."""
     with TemporaryDirectory() as directory:
-        with closing(Database.connect(URLS["sqlite"].format(directory=directory))) as database:
+        with closing(Database.connect(f"sqlite:///{directory}/tork.db")) as database:
             schema.migrate(database)
         return (Path(directory) / "tork.db").read_bytes()
 
 
-def _make_empty(database: Database) -> None:
-    """A server's tables hold what the test before left."""
-    schema.migrate(database)
-    with database.transaction() as tx:
-        for table in reversed(metadata.sorted_tables):
-            tx.execute(table.delete())
+def delete_all(tx: Connection) -> None:
+    """Every row, those last that triggers write when others go."""
+    for table in (*reversed(metadata.sorted_tables), job_count_changes):
+        tx.execute(table.delete())
 
 
 def store_job(database: Database, *definitions: TaskDefinition, name: str = "a job") -> tuple[Job, Task]:

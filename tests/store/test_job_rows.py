@@ -74,25 +74,10 @@ def test_a_task_comes_back_as_it_was_stored(database: Database) -> None:
 
 
 def test_what_is_not_there_is_none(database: Database) -> None:
-    with database.reading() as tx:
+    with database.transaction() as tx:
         assert jobs.get(tx, "none") is None
         assert tasks.get(tx, "none") is None
         assert jobs.lock_of_task(tx, "none") is None
-
-
-def test_a_page_holds_the_newest_jobs_first(database: Database) -> None:
-    made = [store_job(database, name=f"job {number}")[0].definition.name for number in range(5)]
-
-    with database.reading() as tx:
-        pages = [jobs.page(tx, number=number, size=2) for number in (1, 2, 3, 4)]
-
-    assert [[job.definition.name for job in found] for found, _ in pages] == [
-        [made[4], made[3]],
-        [made[2], made[1]],
-        [made[0]],
-        [],
-    ]
-    assert {total for _, total in pages} == {5}
 
 
 def test_jobs_are_counted_by_state(database: Database) -> None:

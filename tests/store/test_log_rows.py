@@ -1,5 +1,8 @@
 """The parts of a log are numbered within their task, and say how far they go."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 from store.stores import log_of, store_task
 
 from tork_celery.domain.logs import LogPart, LogPosition
@@ -39,6 +42,21 @@ def test_parts_are_numbered_on_over_steps_and_deliveries(database: Database) -> 
     ]
     assert [part.step for part in found] == [0, 0, 1, 0, 0]
     assert all(part.created_at > 1.7e9 for part in found)
+
+
+def test_two_deliveries_may_append_at_once(database: Database) -> None:
+    task = store_task(database)
+    together = threading.Barrier(2)
+
+    def append(delivery: int) -> None:
+        together.wait()
+        for _ in range(20):
+            add(database, task, step_of(task, delivery=delivery), "x")
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(append, (1, 2)))
+
+    assert [part.number for part in log_of(database, task.id)] == list(range(1, 41))
 
 
 def test_the_position_is_that_of_the_last_part_of_the_same_run(database: Database) -> None:

@@ -117,6 +117,20 @@ def test_a_node_that_was_not_heard_of_for_long_is_forgotten(database: Database) 
         assert nodes.get(tx, "default@here") is None
 
 
+def test_of_processes_that_ask_for_a_new_name_at_once_the_others_see_the_first(database: Database) -> None:
+    together = threading.Barrier(4)
+
+    def claim(number: int) -> bool:
+        together.wait()
+        with database.transaction() as tx:
+            found = nodes.claim_name(tx, "default@here")
+            nodes.register(tx, a_node(instance=str(number)))
+        return found is None
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(claim, range(4))) == [False, False, False, True]
+
+
 def test_the_identity_of_an_installation_stays(database: Database) -> None:
     together = threading.Barrier(4)
 

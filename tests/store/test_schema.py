@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -33,8 +34,13 @@ def empty(tmp_path: Path) -> Iterator[Database]:
 
 
 def test_the_migrations_make_exactly_the_tables(database: Database) -> None:
+    def is_table(thing: Any, name: str | None, kind: str, *_: Any) -> bool:
+        of_texts = kind == "table" and str(name).startswith("job_texts")  # what is searched is no plain table
+        return not of_texts and thing is not None
+
+    options = {"include_object": is_table}
     with database.transaction() as tx:
-        assert compare_metadata(MigrationContext.configure(tx), metadata) == []
+        assert compare_metadata(MigrationContext.configure(tx, opts=options), metadata) == []
 
 
 def test_there_is_one_newest_migration(database: Database) -> None:

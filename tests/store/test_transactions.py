@@ -11,13 +11,13 @@ from domain.samples import submission
 from sqlalchemy.exc import IntegrityError
 from store.stores import job_now, store_job
 
-from tork_celery.domain.errors import DatastoreUnavailable
-from tork_celery.store import Database, jobs, nodes, schema, tasks
+from tork_celery.domain.errors import ConfigurationError, DatastoreUnavailable
+from tork_celery.store import Database, jobs, nodes, pages, schema, tasks
 
 
 def count(database: Database) -> int:
     with database.reading() as tx:
-        return jobs.page(tx, number=1, size=1)[1]
+        return pages.page(tx, number=1, size=1)[1]
 
 
 def test_an_exception_rolls_everything_back(database: Database) -> None:
@@ -141,3 +141,19 @@ def test_a_bare_url_of_postgresql_means_psycopg() -> None:
         assert database.engine.driver == "psycopg"
         with pytest.raises(DatastoreUnavailable), database.transaction():
             pass
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "tork.db",
+        "mysql://u:hidden@h/n",
+        "postgresql+asyncpg://u:hidden@h/n",
+        "postgresql://u:hidden@h:x/n",
+    ],
+)
+def test_a_url_of_neither_datastore_is_refused_with_what_would_be_right(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"TORK_DATASTORE_URL.*write it like sqlite:////") as refusal:
+        Database.connect(url)
+    assert "hidden" not in str(refusal.value)

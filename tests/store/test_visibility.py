@@ -9,7 +9,7 @@ from sqlalchemy import func, select, text
 from tork_celery.domain.definition import Permission
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.user import User
-from tork_celery.store import Database, jobs, tables, tasks, visibility
+from tork_celery.store import Database, jobs, pages, tables, tasks, visibility
 
 
 def user(username: str, *roles: str) -> User:
@@ -54,7 +54,8 @@ def test_a_job_is_seen_by_those_it_is_for(
     with database.reading() as tx:
         assert visibility.sees_job(tx, viewer, job.id) is seen
         assert visibility.sees_task(tx, viewer, task.id) is seen
-        assert jobs.page(tx, number=1, size=9, viewer=viewer) == (([job], 1) if seen else ([], 0))
+        shown, number = pages.page(tx, number=1, size=9, viewer=viewer)
+        assert ([each.id for each in shown], number) == (([job.id], 1) if seen else ([], 0))
         assert tx.scalar(hidden) == (0 if seen else 1)
 
 

@@ -51,12 +51,12 @@ class Installation:
             assert time.monotonic() < deadline, self.log()
             time.sleep(0.05)
 
-    def worker(self, queue: str, slots: int, *, name: str) -> subprocess.Popen[bytes]:
-        """Another worker beside it, of the node name `name`."""
+    def worker(self, queue: str, slots: int, *options: str, name: str) -> subprocess.Popen[bytes]:
+        """Another worker beside it, of the node name `name`; the options are Celery's."""
         celery = [str(_BIN / "celery"), "-A", "tork_celery", "worker", "-Q", queue, "-c", str(slots)]
         with self._log.open("ab") as log:
             process = subprocess.Popen(
-                [*celery, "-n", name],
+                [*celery, "-n", name, *options],
                 env={**self.environment, "TORK_BROKER_URL": self.broker_url},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -85,12 +85,17 @@ class Installation:
         self.process.send_signal(number)
         return self.process.wait(timeout=30)
 
-    def close(self) -> None:
+    def dismiss_workers(self) -> None:
+        """End those that were started beside it."""
         for process in self._others:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
         for process in self._others:
             process.wait(timeout=30)
+        self._others.clear()
+
+    def close(self) -> None:
+        self.dismiss_workers()
         if self.process is not None and self.process.poll() is None:
             self.stop()
 

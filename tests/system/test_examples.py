@@ -9,6 +9,7 @@ from pathlib import Path
 
 import docker
 import pytest
+import requests
 import yaml
 from imageio_ffmpeg import get_ffmpeg_exe
 from system.installation import Installation
@@ -54,6 +55,10 @@ def test_hello(installation: Installation) -> None:
 @pytest.mark.parametrize(
     ("example", "result", "logged"),
     [
+        ("job.yaml", None, []),
+        ("webhooks.yaml", "all is well", []),
+        ("permissions.yaml", None, []),
+        ("wait.yaml", "42", []),
         ("parallel.yaml", "30 and 12", []),
         ("each.yaml", None, ["0: Ada", "1: Grace", "2: Edsger"]),
         ("subjob.yaml", "February has 29 days", []),
@@ -73,6 +78,26 @@ def test_what_an_example_says_of_itself(
     assert [line for line in logged if line not in log] == []
     for secret in yaml.safe_load(text).get("secrets", {}).values():
         assert secret not in log + str(job)
+
+
+@pytest.mark.parametrize(
+    ("example", "result"),
+    [("files.yaml", "6"), ("steps.yaml", "apple\npear\nplum\n"), ("retry.yaml", None)],
+)
+def test_what_an_example_of_a_task_says_of_itself(
+    installation: Installation, example: str, result: str | None
+) -> None:
+    task = installation.run_task(yaml.safe_load((EXAMPLES / example).read_text()), within_s=120)
+
+    assert task["state"] == "COMPLETED", task
+    assert result in (None, task["result"])
+
+
+def test_a_schedule_is_taken_and_shown(installation: Installation) -> None:
+    text = (EXAMPLES / "scheduled" / "nightly.yaml").read_text()
+    made = installation.post("/scheduled-jobs", yaml.safe_load(text))
+    assert (made["cron"], made["state"]) == ("30 2 * * *", "ACTIVE")
+    requests.delete(f"{installation.url}/scheduled-jobs/{made['id']}", timeout=10).raise_for_status()
 
 
 def test_convert_sends_five_playable_seconds(

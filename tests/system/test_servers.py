@@ -1,5 +1,7 @@
 """The same system on real servers, which it is told of by their URLs alone."""
 
+import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +21,11 @@ pytestmark = pytest.mark.servers
 IMAGE = "busybox:stable"
 QUEUES = ["default", "other", "single"]
 TASKS = 20
+OUTAGE_S = float(os.environ.get("CHAOS_OUTAGE_S", "10"))
+TOLD_WITHIN_S = 1.0
+TRIVIAL = {"name": "t", "image": IMAGE, "run": "true"}
+JOBS = 6
+TASKS_OF_A_JOB = 4
 SLOW = {"name": "slow", "image": IMAGE, "run": "for i in $(seq 1 4); do echo line $i; sleep 1; done"}
 ALL_LINES = "".join(f"line {number}\n" for number in range(1, 5))
 
@@ -142,6 +149,77 @@ def test_a_datastore_that_restarts_is_waited_for(system: System, engine: docker.
     assert seen.count["t"] == 1
 
 
+def test_a_datastore_that_is_away_under_load_is_waited_for(
+    system: System, engine: docker.DockerClient
+) -> None:
+    """Clients are told at once, no attempt is used up, and nothing runs twice because leases ran out."""
+    with visits(engine) as seen:
+        posted = _post_many(system, lambda name: f"{seen.script(name)}; sleep 1")
+        eventually(lambda: len(seen.count) > 2)
+        system.pair.datastore.stop()
+        begun = time.monotonic()
+        try:
+            told = [_asked(system, "GET", "/jobs"), _asked(system, "POST", "/task", json=TRIVIAL)]
+            told_within_s = time.monotonic() - begun
+            time.sleep(max(0.0, begun + OUTAGE_S - time.monotonic()))  # the length of the outage
+        finally:
+            system.pair.datastore.start()
+        eventually(lambda: _asked(system, "GET", "/health").ok)
+        _all_complete(system, posted)
+    assert [answer.status_code for answer in told] == [503, 503]
+    print(f"two requests without a datastore: {told_within_s:.2f} s of {TOLD_WITHIN_S:g} s")
+    assert told_within_s < TOLD_WITHIN_S
+    assert seen.count == Counter(posted.keys())
+
+
+def test_a_broker_that_is_away_under_load_keeps_nobody_from_posting(
+    system: System, engine: docker.DockerClient
+) -> None:
+    with visits(engine) as seen:
+        posted = _post_many(system, lambda name: f"{seen.script(name)}; sleep 1")
+        eventually(lambda: len(seen.count) > 2)
+        system.pair.broker.stop()
+        begun = time.monotonic()
+        try:
+            stored = _asked(system, "POST", "/task", json=TRIVIAL)
+            health = _asked(system, "GET", "/health")
+            time.sleep(max(0.0, begun + OUTAGE_S - time.monotonic()))  # the length of the outage
+        finally:
+            system.pair.broker.start()
+        _all_complete(system, posted)
+        assert system.installation.ended_task(stored.json()["id"])["state"] == "COMPLETED"
+    assert (stored.status_code, health.status_code) == (200, 503)
+    assert "broker" in health.json()["down"]
+    assert seen.count == Counter(posted.keys())
+
+
+def test_a_datastore_that_restarts_under_three_coordinators_and_beats(
+    system: System, engine: docker.DockerClient
+) -> None:
+    """Nothing is lost, and nothing doubled."""
+    installation = system.installation
+    beside = ["second@more", "third@more", "worker@more"]
+    try:
+        for name in beside[:2]:
+            installation.worker("control", 2, "--beat", name=name)
+        installation.worker("default", 2, name=beside[2])
+        eventually(lambda: set(beside) <= _nodes_up(system), within_s=60)
+        with visits(engine) as seen:
+            posted = [_post_job(system, f"j{number}", seen.script) for number in range(JOBS)]
+            eventually(lambda: len(seen.count) > JOBS)
+            system.pair.datastore.stop()
+            system.pair.datastore.start()
+            eventually(lambda: requests.get(f"{installation.url}/health", timeout=10).ok)
+            ended = [installation.ended_job(job_id, within_s=120) for job_id in posted]
+    finally:
+        installation.dismiss_workers()
+    assert Counter(job["state"] for job in ended) == {"COMPLETED": JOBS}
+    runs = [task for job in ended for task in job["execution"]]
+    assert Counter(task["name"] for task in runs) == seen.count == dict.fromkeys(seen.count, 1)
+    assert len(runs) == JOBS * TASKS_OF_A_JOB
+    assert not [task for task in runs if "redelivered" in task]
+
+
 @pytest.mark.parametrize("system", ["rabbitmq+postgresql"], indirect=True)
 def test_a_task_that_outlives_the_consumer_timeout_runs_once(
     system: System, engine: docker.DockerClient
@@ -166,9 +244,25 @@ def _post_many(system: System, script: Any) -> dict[str, str]:
     }
 
 
+def _post_job(system: System, name: str, script: Any) -> str:
+    """The id of a job whose tasks run one after another."""
+    names = [f"{name}-{number}" for number in range(TASKS_OF_A_JOB)]
+    tasks = [{"name": name, "image": IMAGE, "run": f"{script(name)}; sleep 0.5"} for name in names]
+    return str(system.installation.post("/jobs", {"name": name, "tasks": tasks})["id"])
+
+
+def _nodes_up(system: System) -> set[str]:
+    return {node["name"] for node in system.installation.get("/nodes") if node["status"] == "UP"}
+
+
+def _asked(system: System, method: str, route: str, **more: Any) -> requests.Response:
+    return requests.request(method, system.installation.url + route, timeout=10, **more)
+
+
 def _all_complete(system: System, posted: dict[str, str]) -> None:
     ended = [system.installation.ended_task(task_id) for task_id in posted.values()]
     assert Counter(task["state"] for task in ended) == {"COMPLETED": TASKS}
+    assert not [task for task in ended if "redelivered" in task]
 
 
 def _ended(system: System, task_id: str) -> dict[str, Any] | None:

@@ -3,9 +3,12 @@
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import docker
 import psutil
@@ -14,8 +17,8 @@ from eventually import eventually
 from system.installation import Installation, installed
 
 IMAGE = "busybox:stable"
-SLOW = {"name": "slow", "image": IMAGE, "run": "for i in $(seq 1 8); do echo line $i; sleep 1; done"}
-ALL_LINES = "".join(f"line {number}\n" for number in range(1, 9))
+SLOW = {"name": "slow", "image": IMAGE, "run": "for i in $(seq 1 6); do echo line $i; sleep 1; done"}
+ALL_LINES = "".join(f"line {number}\n" for number in range(1, 7))
 
 
 def processes_of(installation: Installation) -> list[psutil.Process]:
@@ -60,12 +63,13 @@ def test_ctrl_c_stops_the_containers_and_the_next_start_runs_their_tasks_again(
     engine: docker.DockerClient, tmp_path: Path
 ) -> None:
     with installed(tmp_path / "data") as installation:
-        task_id = installation.post("/task", SLOW)["id"]
-        eventually(lambda: "running" in containers_of(engine, task_id))
+        task = {"name": "t", "image": IMAGE, "run": "echo begun; sleep 3; echo done"}
+        task_id = installation.post("/task", task)["id"]
+        eventually(lambda: "begun" in installation.log_of(f"/tasks/{task_id}"))
         assert installation.stop(signal.SIGINT) == 0
         assert containers_of(engine, task_id) == []
         installation.start()
-        assert installation.ended_task(task_id)["result"] == ALL_LINES
+        assert installation.ended_task(task_id)["result"] == "begun\ndone\n"
 
 
 def test_sigterm_leaves_the_containers_running_for_the_next_start(
@@ -81,29 +85,38 @@ def test_sigterm_leaves_the_containers_running_for_the_next_start(
         assert installation.log_of(f"/tasks/{task_id}") == ALL_LINES
 
 
-@pytest.mark.parametrize("victim", ["broker", "control", "api", "worker"])
-def test_it_restarts_a_process_of_its_own_that_dies(
-    engine: docker.DockerClient, tmp_path: Path, victim: str
+@pytest.mark.parametrize(("stop", "lines"), [("release", ""), ("30s", "begun\ndone\n")])
+def test_what_sigterm_does_to_running_steps_is_a_setting(
+    engine: docker.DockerClient, tmp_path: Path, stop: str, lines: str
 ) -> None:
-    del engine
+    with installed(tmp_path / "data", environment={"TORK_STOP": stop}) as installation:
+        task = {"name": "t", "image": IMAGE, "run": "echo begun; sleep 2; echo done"}
+        task_id = installation.post("/task", task)["id"]
+        eventually(lambda: "begun" in installation.log_of(f"/tasks/{task_id}"))
+        assert installation.stop(signal.SIGTERM) == 0
+        assert containers_of(engine, task_id) == []
+        [(state, result)] = _rows(installation, "SELECT state, result FROM tasks")
+    assert (state, result or "") == (("RUNNING" if lines else "SCHEDULED"), lines)
+
+
+@pytest.mark.parametrize("victim", ["broker", "control", "api", "worker"])
+def test_it_restarts_a_process_of_its_own_that_dies(installation: Installation, victim: str) -> None:
     marks = {
         "broker": "valkey-server",
         "control": "-Q control",
         "api": "tork_celery.cli api",
         "worker": "-Q default",
     }
-    with installed(tmp_path / "data") as installation:
-        found = [p for p in processes_of(installation)[1:] if marks[victim] in " ".join(p.cmdline())]
-        found[0].kill()
-        eventually(lambda: "it starts again in" in installation.log())
-        eventually(lambda: _answers(installation))
-        assert installation.run_task({"name": "t", "image": IMAGE, "run": "echo -n well"})["result"] == "well"
+    found = [p for p in processes_of(installation)[1:] if marks[victim] in " ".join(p.cmdline())]
+    found[0].kill()
+    name = "worker default" if victim == "worker" else victim
+    eventually(lambda: f"{name} was killed by SIGKILL; it starts again in" in installation.log())
+    eventually(lambda: _answers(installation))
+    assert installation.run_task({"name": "t", "image": IMAGE, "run": "echo -n well"})["result"] == "well"
 
 
-def test_a_second_one_is_refused_the_data_directory(engine: docker.DockerClient, tmp_path: Path) -> None:
-    del engine
-    with installed(tmp_path / "data") as installation:
-        refused = _standalone("--data-dir", str(installation.data_dir), "--port", "39999")
+def test_a_second_one_is_refused_the_data_directory(installation: Installation) -> None:
+    refused = _standalone("--data-dir", str(installation.data_dir), "--port", "39999")
     assert refused.returncode == 1
     assert f"another tork-celery uses the data directory {installation.data_dir}" in refused.stderr
 
@@ -144,6 +157,11 @@ def _standalone(*options: str, **environment: str) -> subprocess.CompletedProces
         timeout=60,
         check=False,
     )
+
+
+def _rows(installation: Installation, query: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(installation.data_dir / "tork.db")) as datastore:
+        return datastore.execute(query).fetchall()
 
 
 def _running_task(installation: Installation, job_id: str) -> str | None:

@@ -5,6 +5,7 @@ from services.fakes import FakeDispatcher
 from store.stores import CuttableDatabase, database
 from worker.fakes import FakeRuntime
 
+from tork_celery.domain.definition import Defaults
 from tork_celery.worker.worker import Worker
 
 __all__ = ["database"]
@@ -18,11 +19,11 @@ def dispatcher() -> FakeDispatcher:
 
 
 @pytest.fixture
-def hire(database: CuttableDatabase, dispatcher: FakeDispatcher) -> Iterator[Callable[[FakeRuntime], Worker]]:
+def hire(database: CuttableDatabase, dispatcher: FakeDispatcher) -> Iterator[Callable[..., Worker]]:
     """Makes workers of the node, each on the runtime that is given."""
     hired: list[Worker] = []
 
-    def make(runtime: FakeRuntime) -> Worker:
+    def make(runtime: FakeRuntime, *, defaults: Defaults | None = None) -> Worker:
         worker = Worker(
             database=database,
             dispatcher=dispatcher,
@@ -31,6 +32,7 @@ def hire(database: CuttableDatabase, dispatcher: FakeDispatcher) -> Iterator[Cal
             lease_s=30.0,
             log_limit_bytes=100_000,
             cancel_grace_s=3.0,
+            defaults=defaults,
         )
         worker.start()
         hired.append(worker)

@@ -66,7 +66,9 @@ class FakeRuntime(Runtime):
         self.left_here: list[tuple[str, int]] = []
         self.progresses: dict[StepRef, float] = {}
         self.closed = False
+        self.tidied = 0
         self.away = False
+        self.leaving = False
         self.at_work = threading.Event()
         self._changed = threading.Condition()
         self._exits: dict[StepRef, StepExit] = {}
@@ -118,14 +120,23 @@ class FakeRuntime(Runtime):
     def discard(self, ref: StepRef) -> None:
         self.discarded.append(ref)
 
+    def clear(self, ref: StepRef) -> None:
+        self.discarded.append(ref)
+
     def release(self, task_id: str, delivery: int) -> None:
         self.released.append((task_id, delivery))
 
     def deliveries(self) -> Iterable[tuple[str, int]]:
         return self.left_here
 
-    def check(self) -> None:
-        """It always answers."""
+    def tidy(self) -> None:
+        self.tidied += 1
+
+    def check(self, *, within_s: float = 5.0) -> None:
+        del within_s
+        if self.leaving:
+            self.leaving = False
+            raise EngineUnavailable("the engine is about to stop")
 
     def close(self) -> None:
         self.closed = True

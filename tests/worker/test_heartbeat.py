@@ -1,5 +1,6 @@
 """A heartbeat keeps what is the worker's own, and ends what is not."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -36,8 +37,12 @@ class Watcher:
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.fails = 0
 
     def datastore_answered(self) -> None:
+        if self.fails:
+            self.fails -= 1
+            raise KeyError
         self.told.append("answered")
 
     def datastore_was_away(self) -> None:
@@ -50,6 +55,7 @@ def heartbeat(
     *,
     interval_s: float = 0.01,
     watcher: Watcher | None = None,
+    replaced: Callable[[], None] = lambda: None,
 ) -> Heartbeat:
     with database.transaction() as tx:
         nodes.register(tx, a_node())
@@ -60,6 +66,7 @@ def heartbeat(
         interval_s=interval_s,
         lease_s=LEASE_S,
         watcher=watcher or Watcher(),
+        replaced=replaced,
     )
 
 
@@ -180,6 +187,38 @@ def test_a_node_beats_on_after_an_outage(database: CuttableDatabase) -> None:
         beating.stop()
     assert watcher.told[:2] == ["away", "away"]
     assert watcher.told[-1] == "answered"
+
+
+def test_a_node_whose_name_was_taken_stops_and_leaves_its_steps(
+    hire: Hire, database: CuttableDatabase
+) -> None:
+    runtime = FakeRuntime(hold)
+    task = store_task(database)
+    worker, replaced = hire(runtime), threading.Event()
+    beating = heartbeat(database, worker, replaced=replaced.set)
+
+    with at_work(worker, runtime, task.ref) as verdict:
+        with database.transaction() as tx:
+            nodes.register(tx, a_node(instance="2"))
+        beating.start()
+        assert replaced.wait(20)
+        assert verdict.result(timeout=20) is Verdict.IGNORE
+    beating.stop()
+
+    assert worker.run(store_task(database).ref) is Verdict.REQUEUE
+    assert (runtime.stopped, runtime.released) == ([], [])
+    assert (node_now(database).instance, active(database)) == ("2", [NODE])
+
+
+def test_a_node_beats_on_after_a_bug(database: CuttableDatabase) -> None:
+    watcher = Watcher()
+    watcher.fails = 2
+    beating = heartbeat(database, watcher=watcher)
+    beating.start()
+    try:
+        eventually(lambda: "answered" in watcher.told)
+    finally:
+        beating.stop()
 
 
 def test_a_node_stops_without_a_datastore(database: CuttableDatabase) -> None:

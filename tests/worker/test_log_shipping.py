@@ -2,6 +2,8 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 from eventually import eventually
@@ -72,6 +74,25 @@ def test_while_the_datastore_is_away_nothing_is_lost(
         printed(step, "two\n")
         database.away = False
         eventually(lambda: text_of(database, task.id) == "one\ntwo\n")
+
+
+def test_a_bug_does_not_end_it(
+    database: CuttableDatabase, steps: ActiveSteps, at_work: LogShipper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del at_work
+    task = store_task(database)
+    step, failed = a_step(task), threading.Event()
+
+    def fail(**_: object) -> None:
+        failed.set()
+        raise KeyError
+
+    with steps.running(step):
+        with monkeypatch.context() as patched:
+            patched.setattr(step, "output", SimpleNamespace(storing=nullcontext(), take=fail))
+            assert failed.wait(20)
+        printed(step, "one\n")
+        eventually(lambda: text_of(database, task.id) == "one\n")
 
 
 def test_what_was_printed_for_a_superseded_delivery_is_dropped(

@@ -8,7 +8,7 @@ from domain.samples import task_definition
 from eventually import eventually
 from sqlalchemy import Connection
 from store.stores import CuttableDatabase, change, store_task, task_now, text_of
-from worker.fakes import Call, FakeRuntime, hold
+from worker.fakes import Call, FakeRuntime, hold, succeed
 from worker.threads import at_work
 
 from tork_celery.domain.errors import DatastoreUnavailable, EngineUnavailable
@@ -28,6 +28,37 @@ def test_an_engine_that_comes_back_runs_the_step(hire: Hire, database: CuttableD
     done = task_now(database, task.id)
     assert (done.outcome, done.delivery, done.losses) == (Outcome.COMPLETED, 1, 0)
     assert len(runtime.runs) == 3
+
+
+def test_a_step_that_an_engine_ended_in_order_to_stop_runs_again(
+    hire: Hire, database: CuttableDatabase
+) -> None:
+    def taken_along(call: Call) -> StepExit:
+        call.started()
+        call.say("first\n")
+        call.runtime.leaving = True
+        return StepExit(code=143)
+
+    runtime = FakeRuntime(taken_along, AlreadyRun(), succeed, followed_by=[StepExit(code=143)])
+    task = store_task(database)
+
+    assert hire(runtime).run(task.ref) is Verdict.NEXT
+
+    done = task_now(database, task.id)
+    assert (done.outcome, done.delivery, done.attempts) == (Outcome.COMPLETED, 1, 0)
+    assert runtime.discarded[0] == task.ref
+
+
+def test_a_step_that_was_killed_while_the_engine_answers_has_failed(
+    hire: Hire, database: CuttableDatabase
+) -> None:
+    runtime = FakeRuntime(StepExit(code=143))
+    task = store_task(database)
+
+    assert hire(runtime).run(task.ref) is Verdict.ADVANCE
+
+    assert task_now(database, task.id).error == "exit code 143"
+    assert len(runtime.runs) == 1
 
 
 def test_after_an_outage_of_the_engine_no_output_is_there_twice(

@@ -10,14 +10,14 @@ from store.stores import CuttableDatabase, job_now, store_task, task_now, text_o
 from worker.fakes import Call, FakeRuntime, hold, succeed
 from worker.threads import at_work
 
-from tork_celery.domain.definition import Limits, Mount, StepDefinition
+from tork_celery.domain.definition import Defaults, Limits, Mount, Probe, Sidecar, StepDefinition
 from tork_celery.domain.errors import StepFailed
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.runtime.protocol import StepExit, Stream
 from tork_celery.worker.worker import Verdict, Worker
 
-Hire = Callable[[FakeRuntime], Worker]
+Hire = Callable[..., Worker]
 
 NODE = "default@here"
 
@@ -131,6 +131,8 @@ def test_the_runtime_is_told_all_it_needs(hire: Hire, database: CuttableDatabase
         mounts=(Mount(type="volume", target="/data"),),
         volumes=("/short",),
         limits=Limits(cpus="0.5"),
+        networks=("office",),
+        gpus="all",
     )
     runtime = FakeRuntime()
     task = store_task(database, definition)
@@ -145,7 +147,39 @@ def test_the_runtime_is_told_all_it_needs(hire: Hire, database: CuttableDatabase
     assert (main.definition.image, main.env, main.workdir) == ("busybox", {"A": "of the task"}, "/work")
     assert (first.mounts, main.mounts) == (mounts, mounts)
     assert (first.limits, main.limits) == (Limits(cpus="0.5"), Limits(cpus="0.5"))
+    assert (first.networks, main.networks) == (("office",), ("office",))
+    assert (first.gpus, main.gpus) == (None, "all")
     assert (first.job_id, main.job_id) == (task.job_id, task.job_id)
+
+
+def test_sidecars_are_of_the_main_step_and_have_references_after_those_of_all_steps(
+    hire: Hire, database: CuttableDatabase
+) -> None:
+    sidecars = tuple(
+        Sidecar(name=name, image="busybox", env={"A": name}, probe=Probe(path="/", port=port))
+        for name, port in (("one", 1), ("two", 2))
+    )
+    limits, networks, mounts = Limits(cpus="1"), ("office",), (Mount(type="volume", target="/data"),)
+    definition = replace(
+        task_definition(pre=1, post=1), sidecars=sidecars, limits=limits, networks=networks, mounts=mounts
+    )
+    runtime = FakeRuntime()
+    task = store_task(database, definition)
+    worker = hire(runtime)
+    refs = [StepRef(task_id=task.id, delivery=1, step=step) for step in range(5)]
+
+    for ref in refs[:3]:
+        worker.run(ref)
+
+    pre, main, post = runtime.runs
+    assert (pre.sidecars, post.sidecars) == ((), ())
+    assert [run.ref for run in main.sidecars] == refs[3:]
+    assert [(run.definition, run.env, run.probe) for run in main.sidecars] == [
+        (sidecar, sidecar.env, sidecar.probe) for sidecar in sidecars
+    ]
+    for run in main.sidecars:
+        assert (run.limits, run.networks, run.mounts) == (limits, networks, mounts)
+    assert runtime.discarded == [refs[0], refs[3], refs[4], refs[1], refs[2]]
 
 
 @pytest.mark.parametrize("limit", ["0.01s", "1ms"])
@@ -180,3 +214,33 @@ def test_the_time_of_a_task_runs_from_its_first_container(hire: Hire, database: 
 
     assert first.deadline_at is not None
     assert task_now(database, task.id).deadline_at == first.deadline_at
+
+
+@pytest.mark.parametrize(
+    ("given", "in_force"),
+    [
+        (None, Limits(cpus="1", memory="64m")),
+        (Limits(cpus="4"), Limits(cpus="4", memory="64m")),
+        (Limits(cpus="4", memory="1g"), Limits(cpus="4", memory="1g")),
+    ],
+)
+def test_limits_that_a_task_does_not_give_are_those_of_the_worker(
+    hire: Hire, database: CuttableDatabase, given: Limits | None, in_force: Limits
+) -> None:
+    runtime = FakeRuntime()
+    task = store_task(database, replace(task_definition(), limits=given))
+
+    hire(runtime, defaults=Defaults(limits=Limits(cpus="1", memory="64m"))).run(task.ref)
+
+    assert runtime.runs[0].limits == in_force
+
+
+@pytest.mark.parametrize(("given", "in_force"), [(None, "10ms"), ("20ms", "20ms")])
+def test_a_task_without_a_timeout_has_that_of_the_worker(
+    hire: Hire, database: CuttableDatabase, given: str | None, in_force: str
+) -> None:
+    task = store_task(database, task_definition(timeout=given))
+
+    hire(FakeRuntime(hold), defaults=Defaults(timeout="10ms")).run(task.ref)
+
+    assert task_now(database, task.id).error == f"timed out after {in_force}"

@@ -233,6 +233,14 @@ def test_what_is_left_of_deliveries_that_are_not_the_nodes_own_is_removed(
     assert runtime.released == [(ours.id, 1), (others.id, 2), (ended.id, 2), ("none", 1)]
 
 
+def test_the_runtime_removes_what_it_kept_for_long_enough(hire: Hire) -> None:
+    runtime = FakeRuntime()
+
+    startup.tidy(hire(runtime))
+
+    assert runtime.tidied == 1
+
+
 def test_with_nothing_left_the_datastore_is_not_asked(hire: Hire, database: CuttableDatabase) -> None:
     worker = hire(FakeRuntime())
     database.away = True

@@ -10,7 +10,7 @@ from store.stores import CuttableDatabase, change, store_task, task_now, text_of
 from worker.fakes import Call, FakeRuntime, hold
 from worker.threads import at_work
 
-from tork_celery.domain.states import TaskState
+from tork_celery.domain.states import Outcome, TaskState
 from tork_celery.runtime.protocol import StepExit
 from tork_celery.worker.worker import Verdict, Worker
 
@@ -123,6 +123,21 @@ def test_a_worker_that_waits_for_the_datastore_stops_all_the_same(
         assert verdict.result(timeout=20) is Verdict.IGNORE
 
     assert runtime.discarded == []  # what the step left tells the next process how it ended
+
+
+def test_a_step_may_be_waited_for_while_no_other_begins(hire: Hire, database: CuttableDatabase) -> None:
+    runtime = FakeRuntime(hold)
+    task, another = store_task(database), store_task(database)
+    worker = hire(runtime)
+
+    with at_work(worker, runtime, task.ref) as verdict:
+        worker.finish(within_s=0.0)
+        assert worker.run(another.ref) is Verdict.REQUEUE
+        runtime.finish(task.ref)
+        worker.finish(within_s=20.0)
+        assert verdict.result(timeout=20) is Verdict.NEXT
+
+    assert task_now(database, task.id).outcome is Outcome.COMPLETED
 
 
 def test_closing_lets_go_of_the_runtime(hire: Hire) -> None:

@@ -1,9 +1,10 @@
 """What the views work with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tork_celery.services.authentication import Authenticator
 from tork_celery.services.coordinator import Coordinator
+from tork_celery.services.waiting import WaitingRoom
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +14,7 @@ class Api:
 
     coordinator: Coordinator
     body_limit_bytes: int
+    waiting_room: WaitingRoom = field(default_factory=lambda: WaitingRoom(seats=4))
     image_required: bool = True
     authenticator: Authenticator | None = None
     cors_origins: tuple[str, ...] = ()

@@ -18,13 +18,14 @@ from tork_celery.domain.summaries import (
     without_empty,
 )
 from tork_celery.domain.user import User
-from tork_celery.services.view import NodeView, Page, QueueView
+from tork_celery.services.view import Metrics, NodeView, Page, QueueView
 
 __all__ = [
     "OK",
     "job",
     "job_summary",
     "log_part",
+    "metrics",
     "node",
     "page",
     "queue",
@@ -70,6 +71,14 @@ def node(view: NodeView) -> Document:
 
 def queue(view: QueueView) -> Document:
     return {"name": view.name, "size": view.size, "subscribers": view.subscribers, "unacked": view.unacked}
+
+
+def metrics(found: Metrics) -> Document:
+    return {
+        "jobs": {"running": found.running_jobs},
+        "tasks": {"running": sum(found.running_tasks.values())},
+        "nodes": {"online": found.online_nodes, "cpuPercent": found.cpu_percent},
+    }
 
 
 def user(found: User) -> Document:

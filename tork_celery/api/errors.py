@@ -11,6 +11,7 @@ from tork_celery.domain.errors import (
     BodyTooLarge,
     InvalidInput,
     NotFound,
+    StillRunning,
     TorkError,
     Unauthenticated,
     Unavailable,
@@ -25,6 +26,7 @@ _STATUS: dict[type[TorkError], HTTPStatus] = {
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
     NotFound: HTTPStatus.NOT_FOUND,
+    StillRunning: HTTPStatus.REQUEST_TIMEOUT,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

@@ -6,9 +6,9 @@ from tork_celery import spec
 from tork_celery.api import documents
 from tork_celery.api.authentication import user, username
 from tork_celery.api.context import Api
-from tork_celery.api.requests import log_page, page, submitted
+from tork_celery.api.requests import log_page, page, searched_text, submitted
+from tork_celery.domain import durations, search
 from tork_celery.domain.document import Document
-from tork_celery.domain.errors import Fault, InvalidInput
 from tork_celery.services import control, submit, view
 
 
@@ -22,15 +22,20 @@ def routes(api: Api) -> Blueprint:
             image_required=api.image_required,
             limit_bytes=api.body_limit_bytes,
         )
-        job, _ = submit.submit(api.coordinator, definition, created_by=username())
-        return documents.job_summary(job)
+        if definition.wait is None:
+            job, _ = submit.submit(api.coordinator, definition, created_by=username())
+            return documents.job_summary(job)
+        timeout_s = durations.seconds(definition.wait.timeout)
+        with api.waiting_room.seat():
+            job, _ = submit.submit(api.coordinator, definition, created_by=username())
+            api.waiting_room.until_ended(api.coordinator, job.id, timeout_s=timeout_s)
+        return documents.job(*view.job(api.coordinator, job.id))
 
     @blueprint.get("/jobs")
     def get_jobs() -> Document:
-        if request.args.get("q"):
-            raise InvalidInput(Fault(path="q", message="jobs cannot be searched yet"))
         number, size = page(request)
-        found = view.job_page(api.coordinator, number=number, size=size, viewer=user())
+        wanted = search.parse(request.args.get("q", ""))
+        found = view.job_page(api.coordinator, wanted, number=number, size=size, viewer=user())
         return documents.page(found, documents.job_summary)
 
     @blueprint.get("/jobs/<job_id>")
@@ -55,7 +60,8 @@ def routes(api: Api) -> Blueprint:
     @blueprint.get("/jobs/<job_id>/log")
     def get_job_log(job_id: str) -> Document:
         number, size = log_page(request)
-        found = view.job_log(api.coordinator, job_id, number=number, size=size)
+        text = searched_text(request)
+        found = view.job_log(api.coordinator, job_id, number=number, size=size, text=text)
         return documents.page(found, documents.log_part)
 
     return blueprint

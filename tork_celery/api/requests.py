@@ -3,6 +3,7 @@
 from flask import Request
 
 from tork_celery.domain.errors import BodyTooLarge, Fault, InvalidInput
+from tork_celery.domain.search import LONGEST_QUERY
 
 _DRAINED_BODIES = 8  # a body of up to so many times the limit is read to its end before it is refused
 _CHUNK_BYTES = 64 * 1024
@@ -32,6 +33,16 @@ def submitted(request: Request, *, limit_bytes: int) -> tuple[bytes, str]:
 def log_page(request: Request) -> tuple[int, int]:
     """The number and the size of the page of a log that is asked for. Raises InvalidInput."""
     return page(request, size=_LOG_PARTS, most=_MOST_LOG_PARTS)
+
+
+def searched_text(request: Request) -> str:
+    """The text that is searched for, as it is. Raises InvalidInput."""
+    text = request.args.get("q", "")
+    if len(text) > LONGEST_QUERY:
+        raise InvalidInput(Fault(path="q", message=f"longer than {LONGEST_QUERY} characters"))
+    if "\0" in text:
+        raise InvalidInput(Fault(path="q", message="holds the character NUL, which no log does"))
+    return text
 
 
 def page(request: Request, *, size: int = 10, most: int = MOST_PER_PAGE) -> tuple[int, int]:

@@ -1,14 +1,14 @@
-"""How the system is: nodes, queues, health."""
+"""How the system is: nodes, queues, metrics, health."""
 
 from http import HTTPStatus
 
-from flask import Blueprint
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from tork_celery.api import documents
+from tork_celery.api import documents, prometheus
 from tork_celery.api.context import Api
 from tork_celery.domain.document import Document
-from tork_celery.services import view
+from tork_celery.services import control, view
 
 
 def routes(api: Api) -> Blueprint:
@@ -21,6 +21,23 @@ def routes(api: Api) -> Blueprint:
     @blueprint.get("/queues")
     def get_queues() -> list[Document]:
         return [documents.queue(found) for found in view.queues(api.coordinator)]
+
+    @blueprint.get("/queues/<name>")
+    def get_queue(name: str) -> Document:
+        return documents.queue(view.queue(api.coordinator, name))
+
+    @blueprint.delete("/queues/<name>")
+    def empty_queue(name: str) -> Document:
+        control.empty_queue(api.coordinator, name)
+        return documents.OK
+
+    @blueprint.get("/metrics")
+    def get_metrics() -> ResponseReturnValue:
+        found = view.metrics(api.coordinator)
+        if not prometheus.is_wanted(request.accept_mimetypes.values()):
+            return documents.metrics(found)
+        text, media_type = prometheus.exposition(found, accept=request.headers["Accept"])
+        return text, {"Content-Type": media_type}
 
     @blueprint.get("/health")
     def get_health() -> ResponseReturnValue:

@@ -6,7 +6,7 @@ from tork_celery import spec
 from tork_celery.api import documents
 from tork_celery.api.authentication import username
 from tork_celery.api.context import Api
-from tork_celery.api.requests import log_page, submitted
+from tork_celery.api.requests import log_page, searched_text, submitted
 from tork_celery.domain.document import Document
 from tork_celery.domain.redaction import secrets_of_job
 from tork_celery.services import control, submit, view
@@ -41,7 +41,8 @@ def routes(api: Api) -> Blueprint:
     @blueprint.get("/tasks/<task_id>/log")
     def get_task_log(task_id: str) -> Document:
         number, size = log_page(request)
-        found = view.task_log(api.coordinator, task_id, number=number, size=size)
+        text = searched_text(request)
+        found = view.task_log(api.coordinator, task_id, number=number, size=size, text=text)
         return documents.page(found, documents.log_part)
 
     return blueprint

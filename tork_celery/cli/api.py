@@ -1,6 +1,8 @@
 """`tork-celery api`: the REST API under gunicorn."""
 
 import ipaddress
+import os
+import socket
 from typing import Any
 
 import click
@@ -10,15 +12,20 @@ from gunicorn.app.base import BaseApplication
 from tork_celery import bootstrap, journal, offspring, settings
 from tork_celery.api import create_app
 from tork_celery.api.context import Api
+from tork_celery.cli.presence import Presence
 from tork_celery.domain.errors import ConfigurationError
+from tork_celery.domain.node import Node
+from tork_celery.services.waiting import WaitingRoom
 from tork_celery.store import schema
 
 DEFAULT_PORT = 3000
 
 
 class _Server(BaseApplication):
-    def __init__(self, options: dict[str, Any]) -> None:
-        self._options = options
+    def __init__(self, options: dict[str, Any], *, port: int) -> None:
+        self._options = options | {"worker_exit": self._leave}
+        self._port = port
+        self._presence: Presence | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -31,15 +38,27 @@ class _Server(BaseApplication):
         journal.configure(config.log_level)
         store = bootstrap.database(config, slots=self._options["threads"])
         coordinator = bootstrap.coordinator(config, bootstrap.celery_app(), store)
+        self._presence = Presence(store, self._node(), interval_s=config.heartbeat_s)
+        self._presence.start()
         return create_app(
             Api(
                 coordinator=coordinator,
+                waiting_room=WaitingRoom(seats=max(1, self._options["threads"] // 2)),
                 body_limit_bytes=config.body_limit_bytes,
                 image_required=config.runtime != "shell",
                 authenticator=bootstrap.authenticator(config, store),
                 cors_origins=config.cors_origins,
             )
         )
+
+    def _node(self) -> Node:
+        """The name tells the processes of one host: by their port and, where they share it, by their ids."""
+        name = f"api-{self._port}" if self._options["workers"] == 1 else f"api-{self._port}-{os.getpid()}"
+        return bootstrap.node(f"{name}@{socket.gethostname()}", [], port=self._port)
+
+    def _leave(self, _arbiter: object, _worker: object) -> None:
+        if self._presence is not None:
+            self._presence.stop()
 
 
 @click.command()
@@ -67,7 +86,8 @@ def api(host: str, port: int, workers: int, threads: int, *, insecure: bool) -> 
             "accesslog": None,
             "loglevel": "warning",
             "post_fork": lambda _arbiter, _worker: offspring.die_with_parent(),
-        }
+        },
+        port=port,
     ).run()
 
 

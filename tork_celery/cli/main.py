@@ -8,6 +8,7 @@ from tork_celery.cli.api import api
 from tork_celery.cli.eval import evaluate
 from tork_celery.cli.migration import migration
 from tork_celery.cli.run import run
+from tork_celery.cli.schema import schema
 from tork_celery.cli.standalone import standalone
 from tork_celery.cli.users import users
 from tork_celery.domain.errors import TorkError
@@ -19,7 +20,7 @@ def cli() -> None:
     """Run work in containers: jobs in YAML, steps on any number of machines."""
 
 
-for command in (standalone, run, evaluate, api, migration, users):
+for command in (standalone, run, evaluate, api, migration, schema, users):
     cli.add_command(command)
 
 

@@ -24,6 +24,7 @@ from tork_celery.store import nodes, schema
 from tork_celery.store.database import Database
 
 _READY_WITHIN_S = 60.0
+_STOP_WITHIN_S = 15.0
 _CONTROL_THREADS = 4
 _SLOTS = re.compile(r"0*[1-9][0-9]{0,3}", re.ASCII)
 
@@ -122,7 +123,7 @@ class _Standalone:
         self._host = host
         self._port = port
         self._insecure = insecure
-        self._supervisor = Supervisor(environment, _say)
+        self._supervisor = Supervisor(environment, _say, stop_within_s=_STOP_WITHIN_S + config.stop.wait_s)
 
     def run(self, stack: ExitStack) -> None:
         stack.enter_context(self._supervisor.attentive())

@@ -14,7 +14,6 @@ from tork_celery import offspring
 _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 10.0
 _STABLE_AFTER_S = 30.0  # a process that ran for so long starts again without delay
-_STOP_WITHIN_S = 15.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 
 
@@ -39,7 +38,10 @@ class Service:
 class Supervisor:
     """Keeps services running until it is told to stop. To be used in the main thread."""
 
-    def __init__(self, environment: Mapping[str, str], say: Callable[[str], None]) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], say: Callable[[str], None], *, stop_within_s: float = 15.0
+    ) -> None:
+        self._stop_within_s = stop_within_s
         self._environment = environment
         self._say = say
         self._services: list[Service] = []
@@ -101,7 +103,7 @@ class Supervisor:
             self._await_end(batch)
 
     def _await_end(self, batch: Sequence[Service]) -> None:
-        deadline = time.monotonic() + _STOP_WITHIN_S
+        deadline = time.monotonic() + self._stop_within_s
         while any(service.running for service in batch):
             if len(self._received) > 1 or time.monotonic() > deadline:
                 self._say("stopping at once")

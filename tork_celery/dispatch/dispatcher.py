@@ -72,6 +72,14 @@ class Dispatcher:
             except ChannelError:  # there is no such queue yet
                 return 0
 
+    def purge(self, queue: str) -> None:
+        """Remove the messages that wait in a queue. Raises BrokerUnavailable."""
+        with _translated(), self._app.connection_for_write() as connection:
+            try:
+                declare(queue)(connection.default_channel).purge()
+            except ChannelError:  # there is no such queue yet
+                return
+
     def ping(self) -> None:
         """Raises BrokerUnavailable."""
         self.depth(CONTROL_QUEUE)

@@ -37,7 +37,7 @@ class Registry:
     """The credentials of the registry that an image is pulled from."""
 
     username: str
-    password: str
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,9 @@
     ├── WrongState            the thing is not in a state for that: HTTP 400
     ├── Unauthenticated       who asks is not known: HTTP 401
     ├── NotFound              no such thing: HTTP 404
+    ├── StillRunning          a client waited for a job's end, but not long enough: HTTP 408
     ├── Unavailable           a part that the system needs is away: HTTP 503
+    │   ├── TooManyWaiting        for the ends of jobs
     │   ├── DatastoreUnavailable
     │   ├── BrokerUnavailable
     │   └── EngineUnavailable     the container engine does not answer; uses up no attempt
@@ -80,8 +82,16 @@ class BrokerUnavailable(Unavailable):
     """The broker does not answer."""
 
 
+class TooManyWaiting(Unavailable):
+    """As many clients as may are waiting for the ends of their jobs."""
+
+
 class EngineUnavailable(Unavailable):
     """The container engine does not answer."""
+
+
+class StillRunning(TorkError):
+    """The job has not ended within the time for which a client waits."""
 
 
 class EvaluationFailed(TorkError):

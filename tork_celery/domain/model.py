@@ -113,3 +113,15 @@ class Job:
     @property
     def task_count(self) -> int:
         return len(self.definition.tasks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedJob(Job):
+    """A job as lists show it: its definition has what a summary needs and none of the tasks, only how many
+    there are."""
+
+    listed_tasks: int
+
+    @property
+    def task_count(self) -> int:
+        return self.listed_tasks

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
-from tork_celery.domain.definition import Limits, Mount, StepDefinition
+from tork_celery.domain.definition import Limits, Mount, Probe, StepDefinition
 from tork_celery.domain.model import StepRef
 
 MAX_RESULT_BYTES = 64 * 1024
@@ -14,7 +14,7 @@ MAX_RESULT_BYTES = 64 * 1024
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRun:
     """All that a runtime needs to know to run one step. Mounts of type volume are shared by the steps of a
-    task delivery and are made with the first step that names them."""
+    task delivery and are made with the first step that names them. `networks` are joined by name."""
 
     ref: StepRef
     job_id: str
@@ -22,7 +22,18 @@ class StepRun:
     env: Mapping[str, str] = field(default_factory=dict)
     workdir: str | None = None
     mounts: tuple[Mount, ...] = ()
+    networks: tuple[str, ...] = ()
     limits: Limits | None = None
+    gpus: str | None = None
+    sidecars: tuple["SidecarRun", ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SidecarRun(StepRun):
+    """What runs beside a step, in a network with it, from when all probes have passed. It has a reference of
+    its own, to be discarded like that of a step."""
+
+    probe: Probe | None = None
 
 
 class Stream(Enum):
@@ -66,12 +77,15 @@ class Runtime(Protocol):
     def run(self, run: StepRun, sink: Sink, *, started: Callable[[], None]) -> StepExit:
         """Run the step to its end; what it prints goes to `sink`, in order, before this returns.
 
-        `started` is called once, when the step's container has started (not while its image is pulled).
+        Its sidecars start before it. `started` is called once, when its first container has started (not
+        while an image is pulled).
         What it used is kept until `discard`, so that a crash before its outcome is stored loses nothing.
-        A step that was stopped before it started ends with the code 137, and `started` is not called.
+        A step that was stopped before it started ends with the code 137, and `started` is not called unless
+        a sidecar had started.
         Raises StepFailed (the step can never run as written), EngineUnavailable (the machinery's fault;
         the step may be running all the same), Left, and AlreadyRun, never touching what is there, when the
-        step was started before. What an earlier `run` left of a step that never started is replaced.
+        step was started before. What an earlier `run` left of a step that never started is replaced, with
+        its sidecars.
         """
 
     def follow(self, ref: StepRef, sink: Sink) -> StepExit | None:
@@ -98,6 +112,10 @@ class Runtime(Protocol):
         Like `release`, it may return before that is done, and raises nothing for what cannot be removed: it
         is logged, and shows in `deliveries` until a later `release` succeeds."""
 
+    def clear(self, ref: StepRef) -> None:
+        """As `discard`, so that the step can be run again: it is done when this returns. Raises
+        EngineUnavailable."""
+
     def release(self, task_id: str, delivery: int) -> None:
         """Remove all that one delivery of a task left on this host: steps, volumes, networks, directories.
         It comes after the discards of the same delivery that were asked for before."""
@@ -105,8 +123,12 @@ class Runtime(Protocol):
     def deliveries(self) -> Iterable[tuple[str, int]]:
         """The (task id, delivery) pairs of this node of which anything is left on this host."""
 
-    def check(self) -> None:
-        """Raises EngineUnavailable, saying what to do, when steps cannot be run now."""
+    def tidy(self) -> None:
+        """Remove, soon, what is kept beyond the deliveries and was not used for long: images, say."""
+
+    def check(self, *, within_s: float = 5.0) -> None:
+        """Raises EngineUnavailable, saying what to do, when steps cannot be run now, or when no answer comes
+        within that time. What has ended a step in order to stop itself does not pass this check."""
 
     def close(self) -> None:
         """Finish pending removals and let go of all connections."""

@@ -1,10 +1,10 @@
 """What users do to jobs: cancel, restart, delete."""
 
-from tork_celery.domain import flow
-from tork_celery.domain.errors import NotFound, WrongState
+from tork_celery.domain import flow, queues
+from tork_celery.domain.errors import Fault, InvalidInput, NotFound, WrongState
 from tork_celery.domain.model import Job
 from tork_celery.domain.plan import Plan
-from tork_celery.services import moves
+from tork_celery.services import moves, view
 from tork_celery.services.coordinator import Coordinator
 from tork_celery.store import jobs, tasks
 
@@ -47,6 +47,17 @@ def delete(coordinator: Coordinator, job_id: str) -> None:
         if not job.state.ended:
             raise WrongState(f"the job is {job.state}; only one that has ended can be deleted")
         jobs.remove(tx, job_id)
+
+
+def empty_queue(coordinator: Coordinator, name: str) -> None:
+    """Remove the messages of a queue. Its tasks stay: the sweep sends those that wait again. Raises NotFound,
+    InvalidInput, BrokerUnavailable."""
+    view.queue(coordinator, name)
+    try:
+        queues.check(name)
+    except ValueError as error:
+        raise InvalidInput(Fault(path="name", message=str(error))) from None
+    coordinator.dispatcher.purge(name)
 
 
 def _outermost(coordinator: Coordinator, job_id: str) -> str:

@@ -18,4 +18,5 @@ class Coordinator:
     database: Database
     dispatcher: Dispatcher
     lease_s: float
+    keep_jobs_s: float | None = None
     new_id: Callable[[], str] = new_id

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from tork_celery.domain import flow, queues
+from tork_celery.services import housekeeping
 from tork_celery.services.advance import advance
 from tork_celery.services.coordinator import Coordinator
 from tork_celery.services.moves import end_orphan, fill, finish_parent, publish
@@ -51,6 +52,7 @@ class Reconciler:
         self._advance_ended()
         self._advance_composites()
         self._republish_waiting()
+        housekeeping.tidy(self._coordinator)
         with self._coordinator.database.transaction() as tx:
             nodes.forget(tx, after_s=_FORGET_NODES_S)
 

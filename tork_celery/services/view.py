@@ -1,17 +1,19 @@
 """What can be seen: jobs, tasks, logs, nodes, queues, and whether the system is well."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from tork_celery.domain.errors import NotFound, Unavailable
 from tork_celery.domain.logs import LogPart
-from tork_celery.domain.model import Job, Task
+from tork_celery.domain.model import Job, ListedJob, Task
 from tork_celery.domain.node import Node, NodeStatus
-from tork_celery.domain.queues import DEFAULT_QUEUE
+from tork_celery.domain.queues import DEFAULT_QUEUE, LONGEST_NAME
+from tork_celery.domain.search import Search
+from tork_celery.domain.states import JobState
 from tork_celery.domain.user import User
 from tork_celery.services.coordinator import Coordinator
-from tork_celery.store import jobs, logs, nodes, tasks
+from tork_celery.store import jobs, logs, nodes, pages, tasks
 
 T = TypeVar("T")
 
@@ -43,6 +45,17 @@ class QueueView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """How busy the system is, by the datastore; tasks by queue, `cpu_percent` the mean over the nodes."""
+
+    running_jobs: int
+    running_tasks: Mapping[str, int]
+    waiting_tasks: Mapping[str, int]
+    online_nodes: int
+    cpu_percent: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
     node: Node
     status: NodeStatus
@@ -68,27 +81,33 @@ def task(coordinator: Coordinator, task_id: str) -> tuple[Task, set[str]]:
         return found, jobs.secrets(tx, found.job_id)
 
 
-def job_page(coordinator: Coordinator, *, number: int, size: int, viewer: User | None = None) -> Page[Job]:
-    """What `viewer` may see, newest first."""
+def job_page(
+    coordinator: Coordinator, search: Search, *, number: int, size: int, viewer: User | None = None
+) -> Page[ListedJob]:
+    """Of the jobs that are searched for those that `viewer` may see, the newest first."""
     with coordinator.database.reading() as tx:
-        items, total = jobs.page(tx, number=number, size=size, viewer=viewer)
+        items, total = pages.page(tx, search, number=number, size=size, viewer=viewer)
     return Page(items=items, number=number, size=size, total_items=total)
 
 
-def task_log(coordinator: Coordinator, task_id: str, *, number: int, size: int) -> Page[LogPart]:
-    """The log of a task, its newest part first. Raises NotFound."""
+def task_log(
+    coordinator: Coordinator, task_id: str, *, number: int, size: int, text: str = ""
+) -> Page[LogPart]:
+    """The log of a task, its newest part first; with a `text`, the parts that hold it. Raises NotFound."""
     found, _ = task(coordinator, task_id)
     with coordinator.database.reading() as tx:
-        items, total = logs.page_of_task(tx, found.id, number=number, size=size)
+        items, total = logs.page_of_task(tx, found.id, number=number, size=size, text=text)
     return Page(items=items, number=number, size=size, total_items=total)
 
 
-def job_log(coordinator: Coordinator, job_id: str, *, number: int, size: int) -> Page[LogPart]:
-    """The log of all tasks of a job, its newest part first. Raises NotFound."""
+def job_log(
+    coordinator: Coordinator, job_id: str, *, number: int, size: int, text: str = ""
+) -> Page[LogPart]:
+    """The same for all tasks of a job. Raises NotFound."""
     with coordinator.database.reading() as tx:
         if jobs.get(tx, job_id) is None:
             raise NotFound(f"there is no job {job_id!r}")
-        items, total = logs.page_of_job(tx, job_id, number=number, size=size)
+        items, total = logs.page_of_job(tx, job_id, number=number, size=size, text=text)
     return Page(items=items, number=number, size=size, total_items=total)
 
 
@@ -123,6 +142,28 @@ def queues(coordinator: Coordinator) -> list[QueueView]:
         )
         for name in names
     ]
+
+
+def queue(coordinator: Coordinator, name: str) -> QueueView:
+    """One queue that has tasks or a live node. Raises NotFound."""
+    for found in queues(coordinator):
+        if found.name == name:
+            return found
+    raise NotFound(f"there is no queue {name[:LONGEST_NAME]!r}")
+
+
+def metrics(coordinator: Coordinator) -> Metrics:
+    with coordinator.database.reading() as tx:
+        running_jobs = jobs.count(tx, JobState.RUNNING)
+    live = [view.node for view in active_nodes(coordinator) if view.status is NodeStatus.UP]
+    shown = queues(coordinator)
+    return Metrics(
+        running_jobs=running_jobs,
+        running_tasks={queue.name: queue.unacked for queue in shown},
+        waiting_tasks={queue.name: queue.size for queue in shown},
+        online_nodes=len(live),
+        cpu_percent=round(sum(node.cpu_percent for node in live) / len(live), 1) if live else 0.0,
+    )
 
 
 def faults(coordinator: Coordinator) -> dict[str, str]:

@@ -31,7 +31,7 @@ class Text(fields.String):
         super().__init__(**options)
         self._one_line = one_line
         self._hint = hint
-        self._template = template
+        self.template = template
 
     def take(self, value: Any) -> str:
         """The text, of which no validator has been asked. Raises `ValidationError`."""
@@ -45,7 +45,7 @@ class Text(fields.String):
 
     def deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         text = self.take(value)
-        if self._template and expr.is_template(text):
+        if self.template and expr.is_template(text):
             _check(expr.check_template, text)
             return text
         for validator in self.validators:
@@ -178,8 +178,8 @@ class Items(_Inner):
         **options: Any,
     ) -> None:
         super().__init__(shape, **options)
-        self._least = least
-        self._most = most
+        self.least = least
+        self.most = most
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[Any, ...]:
         entries = _items(value)
@@ -194,10 +194,10 @@ class Items(_Inner):
         return tuple(loaded)
 
     def _check_length(self, length: int) -> None:
-        if length < self._least:
-            raise ValidationError(f"expected at least {self._least}, got {length}")
-        if self._most is not None and length > self._most:
-            raise ValidationError(f"expected at most {self._most:,}, got {length:,}")
+        if length < self.least:
+            raise ValidationError(f"expected at least {self.least}, got {length}")
+        if self.most is not None and length > self.most:
+            raise ValidationError(f"expected at most {self.most:,}, got {length:,}")
 
 
 def _check(check: Callable[[str], None], text: str) -> None:

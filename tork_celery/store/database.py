@@ -5,18 +5,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import Double
 
-from tork_celery.domain.errors import DatastoreUnavailable
+from tork_celery.domain.errors import ConfigurationError, DatastoreUnavailable
 
 _BUSY_TIMEOUT_MS = 5_000
 _CONNECT_TIMEOUT_S = 3
+_RIGHT = "write it like sqlite:////srv/tork.db or postgresql://USER:PASSWORD@HOST/NAME"
 _NOTICE_A_DEAD_HOST = {  # libpq's own defaults take two hours
     "keepalives_idle": 5,
     "keepalives_interval": 2,
@@ -50,15 +51,14 @@ class Database:
 
     @classmethod
     def connect(cls, url: str, *, pool_size: int = 8, full_sync: bool = False) -> "Database":
-        """`full_sync` makes SQLite survive a power cut, not only a killed process, for slower commits."""
-        parsed = make_url(url)
-        if parsed.get_backend_name() == "sqlite":
+        """`full_sync` makes SQLite survive a power cut, not only a killed process, for slower commits.
+        Raises ConfigurationError for a URL of neither."""
+        parsed = _parsed(url)
+        if parsed.drivername == "sqlite":
             return cls(_sqlite_engine(url, pool_size=pool_size, full_sync=full_sync))
-        if parsed.get_driver_name() == "psycopg2":  # the default driver of a bare postgresql:// URL
-            parsed = parsed.set(drivername="postgresql+psycopg")
         return cls(
             create_engine(
-                parsed,
+                parsed.set(drivername="postgresql+psycopg"),
                 pool_size=pool_size,
                 max_overflow=pool_size,
                 pool_timeout=_CONNECT_TIMEOUT_S,
@@ -91,6 +91,19 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _parsed(url: str) -> URL:
+    """Its text is not in the error: there may be a password in it."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise ConfigurationError("TORK_DATASTORE_URL is no URL; " + _RIGHT) from error
+    if parsed.drivername not in ("sqlite", "postgresql", "postgresql+psycopg"):
+        raise ConfigurationError(
+            f"TORK_DATASTORE_URL: {parsed.drivername!r} is neither SQLite nor PostgreSQL; {_RIGHT}"
+        )
+    return parsed
 
 
 @contextmanager

@@ -1,36 +1,38 @@
 """Jobs in the datastore."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from tork_celery.domain.definition import JobDefinition
-from tork_celery.domain.document import decode, encode
+from tork_celery.domain.document import Document, decode, encode
 from tork_celery.domain.model import Job
 from tork_celery.domain.redaction import secrets_of_job
 from tork_celery.domain.states import JobState
-from tork_celery.domain.user import User
 from tork_celery.store import visibility
 from tork_celery.store.database import datastore_now
-from tork_celery.store.tables import jobs, tasks
+from tork_celery.store.tables import job_definitions, jobs, tasks
+
+_stored = select(jobs, job_definitions.c.definition).join(job_definitions)
 
 
 def add(tx: Connection, job: Job) -> None:
     tx.execute(insert(jobs), _values(job))
     visibility.permit(tx, job.id, job.definition.permissions)
+    definition = encode(replace(job.definition, secrets={}))
+    tx.execute(insert(job_definitions).values(job_id=job.id, definition=definition))
 
 
 def get(tx: Connection, job_id: str) -> Job | None:
-    row = tx.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+    row = tx.execute(_stored.where(jobs.c.id == job_id)).one_or_none()
     return None if row is None else _job(row)
 
 
 def lock_of_task(tx: Connection, task_id: str) -> Job | None:
     """The job of a task. Nobody else may change its row until this transaction ends."""
     job_id = select(tasks.c.job_id).where(tasks.c.id == task_id).scalar_subquery()
-    row = tx.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
+    row = tx.execute(_stored.where(jobs.c.id == job_id).with_for_update(of=jobs)).one_or_none()
     return None if row is None else _job(row)
 
 
@@ -47,7 +49,7 @@ def waiting_for(tx: Connection, job_id: str) -> str | None:
 
 def secrets(tx: Connection, job_id: str) -> set[str]:
     """The values of a job that are not to be shown."""
-    query = select(jobs.c.secrets, jobs.c.definition["inputs"]).where(jobs.c.id == job_id)
+    query = select(jobs.c.secrets, jobs.c.summary["inputs"]).where(jobs.c.id == job_id)
     row = tx.execute(query).one_or_none()
     if row is None:
         return set()
@@ -66,7 +68,7 @@ def begin(tx: Connection, job_id: str) -> bool:
 
 def lock(tx: Connection, job_id: str) -> Job | None:
     """The job, whose row nobody else may change until this transaction ends."""
-    row = tx.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
+    row = tx.execute(_stored.where(jobs.c.id == job_id).with_for_update(of=jobs)).one_or_none()
     return None if row is None else _job(row)
 
 
@@ -75,12 +77,9 @@ def remove(tx: Connection, job_id: str) -> None:
     tx.execute(delete(jobs).where(jobs.c.id == job_id))
 
 
-def page(tx: Connection, *, number: int, size: int, viewer: User | None = None) -> tuple[Sequence[Job], int]:
-    """One page of what `viewer` may see, newest first, `number` from 1; and how many jobs these are."""
-    seen = visibility.visible(viewer)
-    query = select(jobs).where(seen).order_by(jobs.c.seq.desc()).limit(size).offset((number - 1) * size)
-    found = [_job(row) for row in tx.execute(query)]
-    return found, tx.scalar(select(func.count()).select_from(jobs).where(seen)) or 0
+def state(tx: Connection, job_id: str) -> JobState | None:
+    found = tx.scalar(select(jobs.c.state).where(jobs.c.id == job_id))
+    return None if found is None else JobState(found)
 
 
 def count(tx: Connection, state: JobState) -> int:
@@ -91,7 +90,7 @@ def _values(job: Job) -> dict[str, Any]:
     return {
         "id": job.id,
         "name": job.definition.name,
-        "definition": encode(replace(job.definition, secrets={})),
+        "summary": _summary(job),
         "secrets": dict(job.definition.secrets),
         "parent_id": job.parent_id,
         "created_by": job.created_by,
@@ -114,6 +113,20 @@ def _progress(job: Job) -> dict[str, Any]:
         "error": job.error,
         "progress": job.progress,
     }
+
+
+def _summary(job: Job) -> Document:
+    """What lists show of a definition; `store.pages` reads it, and triggers read its description and tags."""
+    full = job.definition
+    shown = JobDefinition(
+        name=full.name,
+        tasks=(),
+        description=full.description,
+        tags=full.tags,
+        inputs=full.inputs,
+        schedule=full.schedule,
+    )
+    return encode(shown) | {"taskCount": job.task_count}
 
 
 def _job(row: Row[Any]) -> Job:

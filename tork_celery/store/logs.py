@@ -16,6 +16,7 @@ def add(tx: Connection, *, job_id: str, ref: StepRef, parts: Sequence[LogPart]) 
     """Append parts to the log of a task, numbered on from its last one."""
     if not parts:
         return
+    _take_turns(tx, ref.task_id)
     last = tx.scalar(
         select(func.coalesce(func.max(log_parts.c.number), 0)).where(log_parts.c.task_id == ref.task_id)
     )
@@ -38,6 +39,13 @@ def add(tx: Connection, *, job_id: str, ref: StepRef, parts: Sequence[LogPart]) 
     )
 
 
+def _take_turns(tx: Connection, task_id: str) -> None:
+    """Two deliveries of a task, one of them superseded, may append at once. Its row is not locked for this:
+    what renews the leases of many tasks would have to lock them in the same order."""
+    if tx.dialect.name == "postgresql":  # on SQLite, writers take turns
+        tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(task_id, 0))))
+
+
 def position(tx: Connection, ref: StepRef) -> LogPosition:
     """How much of the step's output is stored."""
     query = (
@@ -54,17 +62,26 @@ def position(tx: Connection, ref: StepRef) -> LogPosition:
     return LogPosition(**stored) if stored else LogPosition()
 
 
-def page_of_task(tx: Connection, task_id: str, *, number: int, size: int) -> tuple[list[LogPart], int]:
-    """One page of the log of a task, newest part first, `number` from 1; and how many parts there are."""
-    return _page(tx, log_parts.c.task_id == task_id, number=number, size=size)
+def page_of_task(
+    tx: Connection, task_id: str, *, number: int, size: int, text: str = ""
+) -> tuple[list[LogPart], int]:
+    """One page of the log of a task, newest part first, `number` from 1; and how many parts there are. With a
+    `text`, of the parts that hold it, in small letters or capitals."""
+    return _page(tx, log_parts.c.task_id == task_id, number=number, size=size, text=text)
 
 
-def page_of_job(tx: Connection, job_id: str, *, number: int, size: int) -> tuple[list[LogPart], int]:
+def page_of_job(
+    tx: Connection, job_id: str, *, number: int, size: int, text: str = ""
+) -> tuple[list[LogPart], int]:
     """The same for all tasks of a job."""
-    return _page(tx, log_parts.c.job_id == job_id, number=number, size=size)
+    return _page(tx, log_parts.c.job_id == job_id, number=number, size=size, text=text)
 
 
-def _page(tx: Connection, which: ColumnElement[bool], *, number: int, size: int) -> tuple[list[LogPart], int]:
+def _page(
+    tx: Connection, which: ColumnElement[bool], *, number: int, size: int, text: str
+) -> tuple[list[LogPart], int]:
+    if text:
+        which = which & log_parts.c.contents.icontains(text, autoescape=True)
     query = select(log_parts).where(which).order_by(log_parts.c.seq.desc())
     parts = [
         LogPart(

@@ -10,13 +10,20 @@ from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import identity, nodes
 
 
+def claim_name(tx: Connection, name: str) -> Node | None:
+    """The node that has the name. Nobody else registers one until this transaction ends."""
+    if tx.dialect.name == "postgresql":  # there may be no row to lock; on SQLite, writers take turns
+        tx.execute(text("LOCK TABLE nodes IN SHARE ROW EXCLUSIVE MODE"))
+    return get(tx, name)
+
+
 def get(tx: Connection, name: str) -> Node | None:
     row = tx.execute(select(nodes).where(nodes.c.name == name).with_for_update()).one_or_none()
     return None if row is None else _node(row)
 
 
 def register(tx: Connection, node: Node) -> None:
-    """Put the node in the place of any earlier one of its name."""
+    """Put the node in the place of any earlier one of its name, which `claim_name` has shown."""
     now = datastore_now()
     tx.execute(delete(nodes).where(nodes.c.name == node.name))
     values: dict[str, Any] = {

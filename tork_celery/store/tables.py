@@ -16,7 +16,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    column,
     false,
+    table,
 )
 
 metadata = MetaData(
@@ -38,7 +40,7 @@ jobs = Table(
     Column("id", String(32), nullable=False, unique=True),
     Column("name", String(256), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("definition", JSON, nullable=False),
+    Column("summary", JSON, nullable=False),  # of the definition: what lists show
     Column("secrets", JSON, nullable=False, server_default="{}"),  # apart from the definition, which is shown
     Column("results", JSON, nullable=False),
     Column("parent_id", String(32)),  # of the task that waits for this job
@@ -53,13 +55,9 @@ jobs = Table(
     Column("progress", Double, nullable=False),
     Column("restricted", Boolean, nullable=False, server_default=false()),  # it has permissions
     Column("has_webhooks", Boolean, nullable=False, server_default=false()),
+    Index(None, "state", "seq"),
+    Index(None, "ended_at"),
     sqlite_autoincrement=True,
-)
-Index(
-    "ix_jobs_active",
-    jobs.c.state,
-    sqlite_where=jobs.c.state.in_(("PENDING", "SCHEDULED", "RUNNING")),
-    postgresql_where=jobs.c.state.in_(("PENDING", "SCHEDULED", "RUNNING")),
 )
 Index(
     "ix_jobs_delete_at",
@@ -81,6 +79,42 @@ job_permissions = Table(
     Column("kind", String(4), primary_key=True),  # user or role
     Column("name", String(64), primary_key=True),
 )
+
+# Apart from the jobs, whose rows change often: SQLite writes a row as a whole.
+job_definitions = Table(
+    "job_definitions",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("definition", JSON, nullable=False),
+)
+
+# The next four are kept by triggers on `jobs`, which migration 0004 makes.
+job_tags = Table(
+    "job_tags",
+    metadata,
+    Column("tag", String(256), primary_key=True),
+    Column("seq", _sequence, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+job_counts = Table(  # how many jobs there are, and how many of a tag or state, in each block of `seq`
+    "job_counts",
+    metadata,
+    Column("term", String(264), primary_key=True),
+    Column("block", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+job_count_changes = Table(  # what is to be added to them: on PostgreSQL nobody waits for a count's row
+    "job_count_changes",
+    metadata,
+    Column("id", _sequence, primary_key=True, autoincrement=True),
+    Column("term", String(264), nullable=False),
+    Column("block", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Index(None, "term"),
+)
+# Not of the metadata: of FTS5 on SQLite, a plain one with a tsvector on PostgreSQL. `rowid` is a job's seq.
+job_texts = table("job_texts", column("rowid", Integer), column("text"))
 
 tasks = Table(
     "tasks",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, delete, select, update
+from sqlalchemy import Connection, Row, Table, delete, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tork_celery.domain.user import BUILT_IN_ROLES, User
@@ -60,7 +60,8 @@ def known_roles(tx: Connection, names: Iterable[str]) -> set[str]:
 def _insert_new(tx: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row unless there is one of its key."""
     dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
-    return tx.execute(dialect.insert(table).values(**values).on_conflict_do_nothing()).rowcount == 1
+    query = dialect.insert(table).values(**values).on_conflict_do_nothing().returning(literal(1))
+    return tx.scalar(query) is not None
 
 
 def _one(tx: Connection, query: Any) -> User | None:

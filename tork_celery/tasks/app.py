@@ -7,9 +7,11 @@ from celery import Celery
 from tork_celery import bootstrap
 from tork_celery.services.coordinator import Coordinator
 from tork_celery.services.reconcile import Reconciler
+from tork_celery.tasks.wakeup import WakeUp
 from tork_celery.worker.worker import Worker
 
 app: Celery = bootstrap.celery_app()
+app.steps["consumer"].add(WakeUp)
 app.conf.imports = (
     "tork_celery.tasks.steps",
     "tork_celery.tasks.control",

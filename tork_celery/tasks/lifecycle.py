@@ -1,5 +1,6 @@
 """What a Celery worker of ours does when it starts and when it stops."""
 
+import os
 import signal
 import sys
 import threading
@@ -16,10 +17,12 @@ from tork_celery.domain.errors import TorkError
 from tork_celery.domain.queues import CONTROL_QUEUE, DEFAULT_QUEUE
 from tork_celery.services.errands import Errands
 from tork_celery.services.reconcile import Reconciler
+from tork_celery.settings import Stop
 from tork_celery.store import schema, tasks
 from tork_celery.tasks.app import Process, app, become, process
 from tork_celery.worker import startup
 from tork_celery.worker.heartbeat import Heartbeat
+from tork_celery.worker.worker import Worker
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +71,13 @@ def _begin(instance: Any) -> None:
         startup.take_up(worker)
     reconciler = Reconciler(coordinator)
     heartbeat = Heartbeat(
-        store, node, worker, interval_s=config.heartbeat_s, lease_s=config.lease_s, watcher=reconciler
+        store,
+        node,
+        worker,
+        interval_s=config.heartbeat_s,
+        lease_s=config.lease_s,
+        watcher=reconciler,
+        replaced=lambda: os.kill(os.getpid(), signal.SIGTERM),
     )
     become(Process(coordinator=coordinator, reconciler=reconciler, worker=worker))
     heartbeat.start()
@@ -89,23 +98,23 @@ def _serve_first(queues: Any, name: str) -> None:
 
 @signals.worker_shutting_down.connect
 def let_go(sig: str, **_: Any) -> None:
-    """Celery calls this in a signal handler, so the work is a thread's. SIGINT gives the tasks back; SIGTERM
-    leaves their containers running, for this node's next process."""
+    """Celery calls this in a signal handler, so the work is a thread's. SIGINT gives the tasks back; what
+    SIGTERM does is a setting."""
     worker = process().worker
-    if worker is None:
-        return
-    release = sig == signal.SIGINT.name
+    if worker is not None:
+        chosen = Stop(release=True) if sig == signal.SIGINT.name else settings.load().stop
+        threading.Thread(target=_let_go, args=(worker, chosen), name="let-go").start()
 
-    def stop() -> None:
-        if not release:
-            try:
-                with worker.database.transaction() as tx:
-                    tasks.extend_leases(tx, node=worker.node, lease_s=_PLANNED_STOP_LEASE_S)
-            except TorkError as error:
-                log.warning("node.leases_not_extended", reason=str(error))
-        worker.stop(release=release)
 
-    threading.Thread(target=stop, name="let-go").start()
+def _let_go(worker: Worker, chosen: Stop) -> None:
+    worker.finish(within_s=chosen.wait_s)
+    if not chosen.release:
+        try:
+            with worker.database.transaction() as tx:
+                tasks.extend_leases(tx, node=worker.node, lease_s=_PLANNED_STOP_LEASE_S)
+        except TorkError as error:
+            log.warning("node.leases_not_extended", reason=str(error))
+    worker.stop(release=chosen.release)
 
 
 @signals.worker_shutdown.connect
@@ -121,7 +130,8 @@ def end(**_: Any) -> None:
 
 @signals.beat_embedded_init.connect
 def end_with_worker(**_: Any) -> None:
-    """Beat that is embedded in a worker is a process of its own."""
+    """Beat that is embedded in a worker is a process of its own, and does not wait for messages."""
+    signal.set_wakeup_fd(-1)
     offspring.die_with_parent()
 
 

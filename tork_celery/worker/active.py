@@ -44,7 +44,7 @@ class ActiveSteps:
         has which a user cancels."""
         self._stop = stop
         self._grace_s = grace_s
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._steps: dict[StepRef, ActiveStep] = {}
 
     @contextmanager
@@ -57,12 +57,18 @@ class ActiveSteps:
         finally:
             with self._lock:
                 del self._steps[step.ref]
+                self._lock.notify_all()
             for timer in step.timers:
                 timer.cancel()
 
     def all(self) -> list[ActiveStep]:
         with self._lock:
             return list(self._steps.values())
+
+    def wait_for_end(self, within_s: float) -> bool:
+        """Whether all of them have ended by then."""
+        with self._lock:
+            return self._lock.wait_for(lambda: not self._steps, within_s)
 
     def end(self, step: ActiveStep, why: Ended) -> None:
         """Stop a step. The first reason counts."""

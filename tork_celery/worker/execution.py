@@ -1,15 +1,17 @@
 """One claimed step on the runtime: its environment, its timeouts, its output, until it exits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 
 from tork_celery.domain import durations
+from tork_celery.domain.definition import Defaults, Limits, StepDefinition
 from tork_celery.domain.errors import DatastoreUnavailable, EngineUnavailable
 from tork_celery.domain.logs import LogPosition
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.redaction import secrets_of_task
-from tork_celery.runtime.protocol import AlreadyRun, Left, Runtime, StepExit, StepRun, Stream
+from tork_celery.runtime.protocol import AlreadyRun, Left, Runtime, SidecarRun, StepExit, StepRun, Stream
 from tork_celery.store import Database, jobs, logs, tasks
 from tork_celery.worker.active import ActiveStep, ActiveSteps
 from tork_celery.worker.backoff import Backoff
@@ -19,6 +21,7 @@ from tork_celery.worker.shipper import LogShipper
 log = structlog.get_logger(__name__)
 
 _KILLED = {137, 143, 255}  # by KILL, by TERM, or found dead by an engine that starts
+_LEAVING_S = 1.0  # an engine whose socket another program keeps does not refuse: it does not answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,7 @@ class Execution:
     shipper: LogShipper
     node: str
     log_limit_bytes: int
+    defaults: Defaults
 
     def new_step(self, task: Task, ref: StepRef, *, adopted: bool) -> ActiveStep:
         """Raises DatastoreUnavailable."""
@@ -53,10 +57,14 @@ class Execution:
         while True:
             try:
                 exit_ = self._run_or_follow(task, step)
-                if not (engine_was_away and step.ended is None and exit_.code in _KILLED):
+                if not _killed_by_others(exit_, step):
+                    return exit_
+                if not engine_was_away:
+                    self.runtime.check(within_s=_LEAVING_S)  # it may be the engine's own end that killed it
                     return exit_
                 log.warning("step.killed_with_engine", step=str(step.ref), code=exit_.code)
-                self.runtime.discard(step.ref)
+                for ref in containers_of(task, step.ref):
+                    self.runtime.clear(ref)
                 engine_was_away = False
                 with step.output.storing:
                     step.output.restart(LogPosition())
@@ -77,7 +85,7 @@ class Execution:
         def started() -> None:
             self._start_timers(task, step)
 
-        run = _step_run(task, step.ref)
+        run = _step_run(task, step.ref, _limits(task.definition.limits, self.defaults.limits))
         try:
             return self.runtime.run(run, sink, started=started)
         except AlreadyRun:
@@ -90,11 +98,10 @@ class Execution:
         definition = task.definition.steps[step.ref.step]
         if step.ref.step != task.definition.main and definition.timeout:
             self.steps.end_after(step, durations.seconds(definition.timeout), definition.timeout)
-        if task.definition.timeout:
-            timeout_s = durations.seconds(task.definition.timeout)
-            left_s = self._left_s(step.ref, timeout_s)
+        if timeout := task.definition.timeout or self.defaults.timeout:
+            left_s = self._left_s(step.ref, durations.seconds(timeout))
             if left_s is not None:
-                self.steps.end_after(step, left_s, task.definition.timeout)
+                self.steps.end_after(step, left_s, timeout)
 
     def _left_s(self, ref: StepRef, timeout_s: float) -> float | None:
         """The seconds until the task's deadline. While the datastore is away that is the whole timeout: the
@@ -111,14 +118,51 @@ class Execution:
             return logs.position(tx, ref)
 
 
-def _step_run(task: Task, ref: StepRef) -> StepRun:
-    definition = task.definition.steps[ref.step]
-    return StepRun(
-        ref=ref,
-        job_id=task.job_id,
-        definition=definition,
-        env=definition.env,
-        workdir=task.definition.workdir if ref.step == task.definition.main else None,
-        mounts=task.definition.all_mounts,
-        limits=task.definition.limits,
+def _killed_by_others(exit_: StepExit, step: ActiveStep) -> bool:
+    """Not by this worker, nor for what the runtime knows of."""
+    return step.ended is None and exit_.note is None and exit_.code in _KILLED
+
+
+def containers_of(task: Task, ref: StepRef) -> list[StepRef]:
+    """What the run of a step may have made: its sidecars, and itself. The references of the sidecars come
+    after those of the task's steps."""
+    if ref.step != task.definition.main:
+        return [ref]
+    after = len(task.definition.steps)
+    sidecars = range(after, after + len(task.definition.sidecars))
+    return [*(replace(ref, step=number) for number in sidecars), ref]
+
+
+def _step_run(task: Task, ref: StepRef, limits: Limits | None) -> StepRun:
+    definition = task.definition
+    common = _common(task, limits)
+    run = StepRun(**common, ref=ref, **_own(definition.steps[ref.step]))
+    if ref.step != definition.main:
+        return run
+    *refs, _ = containers_of(task, ref)
+    sidecars = tuple(
+        SidecarRun(**common, ref=ref, **_own(sidecar), probe=sidecar.probe)
+        for ref, sidecar in zip(refs, definition.sidecars, strict=True)
     )
+    return replace(run, workdir=definition.workdir, gpus=definition.gpus, sidecars=sidecars)
+
+
+def _common(task: Task, limits: Limits | None) -> dict[str, Any]:
+    """What all containers of a task are given."""
+    return {
+        "job_id": task.job_id,
+        "mounts": task.definition.all_mounts,
+        "networks": task.definition.networks,
+        "limits": limits,
+    }
+
+
+def _own(definition: StepDefinition) -> dict[str, Any]:
+    return {"definition": definition, "env": definition.env}
+
+
+def _limits(given: Limits | None, default: Limits | None) -> Limits | None:
+    """Those of the task, each that it does not give from the worker's default."""
+    if given is None or default is None:
+        return given or default
+    return Limits(cpus=given.cpus or default.cpus, memory=given.memory or default.memory)

@@ -3,6 +3,7 @@
 import itertools
 import os
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
@@ -41,8 +42,11 @@ class Heartbeat:
         interval_s: float,
         lease_s: float,
         watcher: DatastoreWatcher,
+        replaced: Callable[[], None],
     ) -> None:
+        """`replaced` is called, and the heart stops, when another process has taken the node's name."""
         self._watcher = watcher
+        self._replaced = replaced
         self._database = database
         self._node = node
         self._worker = worker
@@ -64,19 +68,24 @@ class Heartbeat:
         except DatastoreUnavailable as error:
             log.warning("node.stop_not_stored", reason=str(error))
 
-    def beat(self) -> None:
-        """Once. Raises DatastoreUnavailable."""
+    def beat(self) -> bool:
+        """Once. False when another process has taken the node's name, and with it what runs here.
+        Raises DatastoreUnavailable."""
+        name, instance = self._node.name, self._node.instance
         with self._database.transaction() as tx:
-            nodes.beat(tx, name=self._node.name, instance=self._node.instance, cpu_percent=cpu_percent())
-        if self._worker is not None:
+            ours = nodes.beat(tx, name=name, instance=instance, cpu_percent=cpu_percent())
+        if ours and self._worker is not None:
             renew(self._worker, lease_s=self._lease_s)
+        return ours
 
     def _run(self) -> None:
         for count in itertools.count(1):
             if self._stopped.wait(self._interval_s):
                 return
             try:
-                self.beat()
+                if not self.beat():
+                    self._give_way()
+                    return
                 self._watcher.datastore_answered()
                 if self._worker is not None and count % _BEATS_TO_TIDY == 0:
                     tidy(self._worker)
@@ -84,6 +93,15 @@ class Heartbeat:
                 if isinstance(error, DatastoreUnavailable):
                     self._watcher.datastore_was_away()
                 log.warning("heartbeat.missed", reason=str(error))
+            except Exception:  # a bug is no reason to lose every lease
+                log.exception("heartbeat.failed")
+
+    def _give_way(self) -> None:
+        """What runs here is the other process's to follow."""
+        log.error("node.replaced", node=self._node.name)
+        if self._worker is not None:
+            self._worker.stop(release=False)
+        self._replaced()
 
 
 def renew(worker: Worker, *, lease_s: float) -> None:

@@ -40,8 +40,9 @@ class LogShipper:
     def ship(self, steps: Sequence[ActiveStep], *, final: bool = False) -> bool:
         """Store what these steps have printed; False when the datastore is away. What was printed for a
         delivery that has been superseded is dropped."""
+        steps = sorted(steps, key=lambda step: str(step.ref))  # all lock in one order
         with ExitStack() as storing:
-            for step in sorted(steps, key=lambda step: str(step.ref)):
+            for step in steps:
                 storing.enter_context(step.output.storing)
             taken = [(step, parts) for step in steps if (parts := step.output.take(final=final))]
             if not taken:
@@ -61,4 +62,7 @@ class LogShipper:
 
     def _run(self) -> None:
         while not self._stopped.wait(self._interval_s):
-            self.ship(self._steps.all())
+            try:
+                self.ship(self._steps.all())
+            except Exception:  # a bug in one step's output is no reason to store nobody's
+                log.exception("log.shipping_failed")

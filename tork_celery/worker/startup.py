@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 def register(database: Database, node: Node, *, lease_s: float) -> None:
     """Take the node's name. Raises ConfigurationError when a process that is alive has it."""
     with database.transaction() as tx:
-        earlier = nodes.get(tx, node.name)
+        earlier = nodes.claim_name(tx, node.name)
         alive = earlier and earlier.status(now=database.now(tx), lease_s=lease_s) is NodeStatus.UP
         if earlier and alive and not _died_here(earlier):
             raise ConfigurationError(
@@ -46,7 +46,9 @@ def take_up(worker: Worker) -> None:
 
 
 def tidy(worker: Worker) -> None:
-    """Remove what this node has on this host of deliveries that ended or were superseded."""
+    """Remove what this node has on this host of deliveries that ended or were superseded, and what its
+    runtime has kept for long enough."""
+    worker.runtime.tidy()
     left = list(worker.runtime.deliveries())
     if not left:
         return

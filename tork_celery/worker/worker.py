@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from tork_celery.dispatch.dispatcher import Dispatcher
 from tork_celery.domain import flow
+from tork_celery.domain.definition import Defaults
 from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable, StepFailed
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.states import ENDED_EARLY, Outcome
@@ -19,7 +20,7 @@ from tork_celery.store import Database, jobs, logs, tasks, webhooks
 from tork_celery.worker.active import ActiveStep, ActiveSteps, Ended
 from tork_celery.worker.adoption import Adoptable
 from tork_celery.worker.backoff import Backoff
-from tork_celery.worker.execution import Execution
+from tork_celery.worker.execution import Execution, containers_of
 from tork_celery.worker.outcome import StepOutcome, outcome_of
 from tork_celery.worker.shipper import LogShipper
 
@@ -37,7 +38,8 @@ class Verdict(Enum):
 
 
 class Worker:
-    """Runs steps on a runtime, as the node `node`. Safe to use from many threads, one a step."""
+    """Runs steps on a runtime, as the node `node`. Safe to use from many threads, one a step. `defaults`
+    hold for tasks that say nothing of their limits or their timeout."""
 
     def __init__(
         self,
@@ -49,6 +51,7 @@ class Worker:
         lease_s: float,
         log_limit_bytes: int,
         cancel_grace_s: float,
+        defaults: Defaults | None = None,
     ) -> None:
         self.database = database
         self.dispatcher = dispatcher
@@ -67,15 +70,23 @@ class Worker:
             shipper=self._shipper,
             node=node,
             log_limit_bytes=log_limit_bytes,
+            defaults=defaults or Defaults(),
         )
-        self._stopping = threading.Event()
+        self._closed = threading.Event()  # no step begins any more
+        self._stopping = threading.Event()  # and those that run are let go of
 
     def start(self) -> None:
         self._shipper.start()
 
+    def finish(self, *, within_s: float) -> None:
+        """Take no more steps; return when those that run have ended, or after that time."""
+        self._closed.set()
+        self.steps.wait_for_end(within_s)
+
     def stop(self, *, release: bool) -> None:
         """Take no more steps, and let go of those that run: leave their containers running, to be taken up
         again, or with `release` (and where the runtime cannot) end them and give the tasks back."""
+        self._closed.set()
         self._stopping.set()
         if release or not self.runtime.adopts:
             for step in self.steps.all():
@@ -96,7 +107,7 @@ class Worker:
 
     def run(self, ref: StepRef) -> Verdict:
         """Claim the step, run it, store its outcome. Safe to call again for the same step at any time."""
-        if self._stopping.is_set():
+        if self._closed.is_set():
             return Verdict.REQUEUE
         try:
             adopted = self.adoptable.take(ref)
@@ -176,7 +187,8 @@ class Worker:
         return task.step == ref.step + 1
 
     def _follow_up(self, task: Task, ref: StepRef, outcome: StepOutcome, *, recorded: bool) -> Verdict:
-        self.runtime.discard(ref)
+        for used in containers_of(task, ref):
+            self.runtime.discard(used)
         failed = outcome.error is not None
         if not recorded or failed or ref.step + 1 == len(task.definition.steps):
             self.runtime.release(ref.task_id, ref.delivery)

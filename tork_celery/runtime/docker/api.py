@@ -5,7 +5,8 @@ inspects a container before it reads its log.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 import docker.auth
@@ -14,6 +15,7 @@ import docker.utils
 import requests
 import structlog
 
+from tork_celery.domain.definition import Registry
 from tork_celery.domain.errors import EngineUnavailable
 from tork_celery.runtime.docker import faults
 from tork_celery.runtime.docker.faults import translated
@@ -24,7 +26,6 @@ log = structlog.get_logger()
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
 _CALL_TIMEOUT_S = 60
-_PING_TIMEOUT_S = 5
 _EXIT_TIMEOUT_S = 10
 _CONFLICT = 409
 
@@ -50,12 +51,12 @@ class EngineApi:
         self._lock = threading.Lock()
         self._client: EngineClient | None = None
 
-    def ping(self) -> None:
-        """Raises EngineUnavailable, saying what to do."""
+    def ping(self, *, within_s: float) -> None:
+        """On a connection of its own, for an engine that is about to stop still serves those that it has.
+        Raises EngineUnavailable, saying what to do."""
         try:
-            with translated():
-                answer = self._connected().get(self._address("/_ping"), timeout=_PING_TIMEOUT_S)
-                answer.raise_for_status()
+            with translated(), closing(self._another(timeout_s=within_s)) as client:
+                client.ping()
         except EngineUnavailable as error:
             raise EngineUnavailable(
                 f"no container engine answers at {self.url} ({error}): start it, or install one, and see "
@@ -135,6 +136,12 @@ class EngineApi:
                 if error.status_code != _CONFLICT:
                     raise
 
+    def tail(self, name: str, *, lines: int) -> Iterator[bytes]:
+        """The last lines of what the container has printed, as frames."""
+        params = {"stdout": 1, "stderr": 1, "tail": lines}
+        with closing(self._stream("GET", f"/containers/{name}/logs", params=params)) as stream:
+            yield from stream.chunks()
+
     def remove_volume(self, name: str) -> None:
         with translated():
             try:
@@ -152,18 +159,50 @@ class EngineApi:
             answer: dict[str, Any] = self._connected().volumes(filters={"label": labels})
             return answer["Volumes"] or []
 
-    def pull(self, image: str, *, timeout_s: float) -> EngineStream:
-        """How the pull goes, as JSON, one object a line. Raises PullFailed."""
+    def network(self, name: str) -> dict[str, Any] | None:
+        with translated():
+            try:
+                found: dict[str, Any] = self._connected().inspect_network(name)
+            except docker.errors.NotFound:
+                return None
+            return found
+
+    def create_network(self, name: str, labels: dict[str, str]) -> None:
+        """A bridge network. One of that name that is there is fine."""
+        with translated():
+            try:
+                self._connected().create_network(name, "bridge", check_duplicate=True, labels=labels)
+            except docker.errors.APIError as error:
+                if error.status_code != _CONFLICT:
+                    raise
+
+    def connect(self, network: str, container: str, aliases: list[str]) -> None:
+        with translated():
+            self._connected().connect_container_to_network(container, network, aliases=aliases or None)
+
+    def remove_network(self, name: str) -> None:
+        with translated():
+            try:
+                self._connected().remove_network(name)
+            except docker.errors.NotFound:
+                return
+
+    def networks(self, labels: list[str]) -> list[dict[str, Any]]:
+        with translated():
+            found: list[dict[str, Any]] = self._connected().networks(filters={"label": labels})
+            return found
+
+    def pull(self, image: str, credentials: Registry | None, *, timeout_s: float) -> EngineStream:
+        """How the pull goes, as JSON, one object a line. Without `credentials`, with those that this machine
+        has for the registry, as every client of Docker. Raises PullFailed."""
         repository, tag = docker.utils.parse_repository_tag(image)
-        registry, _ = docker.auth.resolve_repository_name(repository)
-        credentials = docker.auth.get_config_header(self._connected(), registry)
         with translated():
             try:
                 response = self._open(
                     "POST",
                     "/images/create",
                     params={"fromImage": repository, "tag": tag or "latest"},
-                    headers={"X-Registry-Auth": credentials} if credentials else {},
+                    headers=self._authorization(repository, credentials),
                     timeout_s=timeout_s,
                 )
             except docker.errors.APIError as error:
@@ -174,6 +213,30 @@ class EngineApi:
         with self._lock:
             if self._client is not None:
                 self._client.close()
+
+    def remove_image(self, image: str) -> bool:
+        """Whether it is gone; one that a container has stays."""
+        with translated():
+            try:
+                self._connected().remove_image(image)
+            except docker.errors.NotFound:
+                return True
+            except docker.errors.APIError as error:
+                if error.status_code != _CONFLICT:
+                    raise
+                return False
+            return True
+
+    def _authorization(self, repository: str, credentials: Registry | None) -> dict[str, bytes]:
+        try:
+            registry, _ = docker.auth.resolve_repository_name(repository)
+        except docker.errors.InvalidRepository as error:
+            raise PullFailed(faults.one_line(str(error))) from error
+        if credentials is None:
+            header = docker.auth.get_config_header(self._connected(), registry)
+            return {"X-Registry-Auth": header} if header else {}
+        given = {"username": credentials.username, "password": credentials.password}
+        return {"X-Registry-Auth": docker.auth.encode_header({**given, "serveraddress": registry})}
 
     def _stream(
         self,
@@ -209,6 +272,12 @@ class EngineApi:
     def _address(self, path: str) -> str:
         client = self._connected()
         return f"{client.base_url}/v{client.api_version}{path}"
+
+    def _another(self, *, timeout_s: float) -> EngineClient:
+        version = self._connected().api_version
+        client = EngineClient(self.url, version=version, timeout=timeout_s)  # type: ignore[arg-type]
+        client.trust_env = False
+        return client
 
     def _connected(self) -> EngineClient:
         client = self._client

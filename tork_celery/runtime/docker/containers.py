@@ -2,14 +2,16 @@
 
 import io
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tork_celery.domain.definition import Limits, Mount
+from tork_celery.domain.definition import Limits
 from tork_celery.domain.errors import StepFailed
 from tork_celery.domain.quantities import memory_bytes, nano_cpus
+from tork_celery.runtime.docker import mounts
 from tork_celery.runtime.docker.names import Names
+from tork_celery.runtime.docker.networks import endpoints
 from tork_celery.runtime.exchange import ENTRYPOINT, OUTPUT, PROGRESS, WORKDIR, checked, encoded
 from tork_celery.runtime.protocol import StepRun
 
@@ -20,30 +22,39 @@ _LOG_FILES = 2
 
 
 def configuration(
-    run: StepRun, *, names: Names, exchange: Path, log_limit_bytes: int, private_workdir: bool
+    run: StepRun,
+    *,
+    names: Names,
+    exchange: Path,
+    log_limit_bytes: int,
+    private_workdir: bool,
+    bind_sources: Sequence[Path],
 ) -> dict[str, Any]:
     """The body of the engine's create call. Raises StepFailed.
 
     With `private_workdir` the work directory is a volume of the container, instead of a directory of this
     machine, where a container's root would leave what only root can remove.
     """
-    mounts = [_bind(exchange), *_volumes(run, names)]
+    mounted = [_bind(exchange), *mounts.of_step(run, names, bind_sources)]
     if private_workdir:
-        mounts.append({"Type": "volume", "Target": DEFAULT_WORKDIR})
+        mounted.append({"Type": "volume", "Target": DEFAULT_WORKDIR})
     return {
         "Image": run.definition.image,
         **_command(run),
         "Env": [f"{name}={value}" for name, value in environment(run).items()],
         "WorkingDir": run.workdir or DEFAULT_WORKDIR,
         "Labels": names.step_labels(run),
+        **_first_network(run),
         "HostConfig": {
+            "NetworkMode": next(iter(endpoints(run)), "default"),
             "Init": True,
-            "Mounts": mounts,
+            "Mounts": mounted,
             "LogConfig": {
                 "Type": "json-file",
                 "Config": {"max-size": str(log_limit_bytes), "max-file": str(_LOG_FILES)},
             },
             **_limits(run.limits),
+            **_gpus(run.gpus),
         },
     }
 
@@ -113,24 +124,17 @@ def _command(run: StepRun) -> dict[str, list[str]]:
     return command
 
 
+def _first_network(run: StepRun) -> dict[str, Any]:
+    """The engine takes one network for a new container, which is then connected to the others; that of
+    `docker run` where the step has none."""
+    for name, aliases in endpoints(run).items():
+        endpoint = {"Aliases": aliases} if aliases else {}
+        return {"NetworkingConfig": {"EndpointsConfig": {name: endpoint}}}
+    return {}
+
+
 def _bind(exchange: Path) -> dict[str, Any]:
     return {"Type": "bind", "Source": str(exchange), "Target": EXCHANGE}
-
-
-def _volumes(run: StepRun, names: Names) -> list[dict[str, Any]]:
-    return [_volume(run, names, index, mount) for index, mount in enumerate(run.mounts)]
-
-
-def _volume(run: StepRun, names: Names, index: int, mount: Mount) -> dict[str, Any]:
-    """The engine makes a volume with the first container that names it."""
-    if mount.type != "volume" or not mount.target:
-        raise StepFailed(f"a mount of type {mount.type} is not possible here")
-    return {
-        "Type": "volume",
-        "Source": names.volume(run.ref.task_id, run.ref.delivery, index),
-        "Target": mount.target,
-        "VolumeOptions": {"Labels": names.delivery_labels(run)},
-    }
 
 
 def _limits(limits: Limits | None) -> dict[str, int]:
@@ -144,3 +148,15 @@ def _limits(limits: Limits | None) -> dict[str, int]:
     except ValueError as error:
         raise StepFailed(f"limits: {error}") from error
     return settings
+
+
+def _gpus(gpus: str | None) -> dict[str, Any]:
+    """As Docker's `--gpus`: all, a number, or device=0,1."""
+    if not gpus:
+        return {}
+    request: dict[str, Any] = {"Driver": "", "Capabilities": [["gpu"]]}
+    if gpus.startswith("device="):
+        request["DeviceIDs"] = gpus.removeprefix("device=").split(",")
+    else:
+        request["Count"] = -1 if gpus == "all" else int(gpus)
+    return {"DeviceRequests": [request]}

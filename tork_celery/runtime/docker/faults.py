@@ -15,8 +15,11 @@ _LONGEST_REASON = 500
 # The engine answers 500 to some definitions that can never run, with these words of the operating system.
 _FAULT_OF_THE_DEFINITION = re.compile(
     r"executable file not found|no such file or directory|is a directory|not a directory"
-    r"|permission denied|exec format error|can't contain null|invalid argument",
+    r"|permission denied|exec format error|can't contain null|invalid argument"
+    r"|could not select device driver|nvidia-container-cli",
 )
+# There will be room again when other tasks have ended.
+_FULL = re.compile(r"non-overlapping IPv4 address pool|address pools have been fully subnetted")
 # What the layers below the engine put around the reason.
 _WRAPPING = re.compile(r".*(?:unable to start container process: |process caused: )|: unknown$")
 
@@ -42,9 +45,20 @@ def translated() -> Iterator[None]:
         raise unreachable(error) from error
 
 
+@contextmanager
+def of_sidecar(name: str | None) -> Iterator[None]:
+    """Say of a failure that it is the sidecar's."""
+    try:
+        yield
+    except StepFailed as error:
+        raise StepFailed(f'the sidecar "{name}": {error}') from error
+
+
 def of_answer(error: docker.errors.APIError) -> TorkError:
     """What it means that the engine refused a call."""
     text = reason(error)
+    if _FULL.search(text):
+        return EngineUnavailable(f"the container engine has no address left for another network: {text}")
     if (error.status_code or _SERVER_ERROR) < _SERVER_ERROR or _FAULT_OF_THE_DEFINITION.search(text):
         return StepFailed(f"the container engine refuses to run this: {_WRAPPING.sub('', text)}")
     return EngineUnavailable(f"the container engine failed: {text}")

@@ -1,4 +1,5 @@
-"""Pulling images: each once at a time in this process, however many steps wait for it."""
+"""Pulling images: each once at a time in this process, however many steps wait for it. Only those that have
+the same credentials wait for the same pull."""
 
 import json
 import threading
@@ -6,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from queue import SimpleQueue
 
+from tork_celery.domain.definition import Registry
 from tork_celery.domain.errors import StepFailed, TorkError
 from tork_celery.runtime.docker import faults
 from tork_celery.runtime.docker.api import EngineApi, PullFailed
@@ -23,6 +25,7 @@ class _Ended:
         self.error = error
 
 
+_Wanted = tuple[str, Registry | None]
 _Inbox = SimpleQueue[str | _Ended | None]
 
 
@@ -34,16 +37,16 @@ class Pulls:
         self._api = api
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
-        self._pulls: dict[str, _Pull] = {}
+        self._pulls: dict[_Wanted, _Pull] = {}
 
-    def pull(self, image: str, step: LiveStep, sink: Sink) -> None:
+    def pull(self, image: str, credentials: Registry | None, step: LiveStep, sink: Sink) -> None:
         """Return when the image is there or the step was stopped. How it goes is noted to `sink`.
 
         Raises StepFailed, EngineUnavailable, Left.
         """
         inbox: _Inbox = SimpleQueue()
         with step.blocking(lambda: inbox.put(None)):
-            self._listen(image, inbox)
+            self._listen((image, credentials), inbox)
             while step.proceed():
                 news = inbox.get()
                 if isinstance(news, str):
@@ -60,19 +63,19 @@ class Pulls:
         for pull in pulls:
             pull.end()
 
-    def _listen(self, image: str, inbox: _Inbox) -> None:
-        inbox.put(f"pulling image {image}\n")
+    def _listen(self, wanted: _Wanted, inbox: _Inbox) -> None:
+        inbox.put(f"pulling image {wanted[0]}\n")
         with self._lock:
-            if (pull := self._pulls.get(image)) is not None:
+            if (pull := self._pulls.get(wanted)) is not None:
                 pull.listeners.append(inbox)
                 return
-            pull = self._pulls[image] = _Pull(self._api, image, self._timeout_s, ended=self._ended)
+            pull = self._pulls[wanted] = _Pull(self._api, wanted, self._timeout_s, ended=self._ended)
             pull.listeners.append(inbox)  # before its first words
             pull.start()
 
     def _ended(self, pull: "_Pull", error: TorkError | None) -> None:
         with self._lock:
-            del self._pulls[pull.image]
+            del self._pulls[pull.wanted]
             for inbox in pull.listeners:
                 inbox.put(_Ended(error))
 
@@ -81,13 +84,13 @@ class _Pull(threading.Thread):
     def __init__(
         self,
         api: EngineApi,
-        image: str,
+        wanted: _Wanted,
         timeout_s: float,
         *,
         ended: Callable[["_Pull", TorkError | None], None],
     ) -> None:
-        super().__init__(name=f"pull {image}", daemon=True)
-        self.image = image
+        self.image, self._credentials = self.wanted = wanted
+        super().__init__(name=f"pull {self.image}", daemon=True)
         self.listeners: list[_Inbox] = []
         self._api = api
         self._timeout_s = timeout_s
@@ -120,7 +123,8 @@ class _Pull(threading.Thread):
 
     def _pull(self) -> None:
         # The engine sends no headers before the registry has answered: that counts as the pull, too.
-        with closing(self._api.pull(self.image, timeout_s=self._timeout_s + _GOODBYE_S)) as stream:
+        timeout_s = self._timeout_s + _GOODBYE_S
+        with closing(self._api.pull(self.image, self._credentials, timeout_s=timeout_s)) as stream:
             self._stream = stream
             said: dict[str, str] = {}
             for news in _objects(stream.chunks()):

@@ -24,6 +24,10 @@ class Names:
     def volume(task_id: str, delivery: int, index: int) -> str:
         return f"tork-{task_id}-{delivery}-{index}"
 
+    @staticmethod
+    def network(task_id: str, delivery: int) -> str:
+        return f"tork-{task_id}-{delivery}"
+
     def step_labels(self, run: StepRun) -> dict[str, str]:
         return {**self.delivery_labels(run), "tork.step": str(run.ref.step)}
 

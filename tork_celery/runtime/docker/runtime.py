@@ -3,37 +3,37 @@
 import json
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from tork_celery.domain.errors import EngineUnavailable, StepFailed
+from tork_celery.domain.errors import EngineUnavailable
 from tork_celery.domain.model import StepRef
-from tork_celery.runtime.docker.api import EngineApi, ImageMissing, NameTaken
-from tork_celery.runtime.docker.containers import (
-    EXCHANGE,
-    archive,
-    configuration,
-    memory_limit,
-)
+from tork_celery.runtime.docker.api import EngineApi
+from tork_celery.runtime.docker.containers import memory_limit
+from tork_celery.runtime.docker.creation import Creation
 from tork_celery.runtime.docker.frames import FrameReader
 from tork_celery.runtime.docker.images import Pulls
+from tork_celery.runtime.docker.keeping import Keeping
 from tork_celery.runtime.docker.names import DELIVERY, TASK, Names
+from tork_celery.runtime.docker.networks import Networks
 from tork_celery.runtime.docker.removals import Removals
+from tork_celery.runtime.docker.sidecars import Sidecars
 from tork_celery.runtime.docker.traces import Traces
-from tork_celery.runtime.exchange import WORKDIR, Exchange
+from tork_celery.runtime.exchange import Exchange
 from tork_celery.runtime.live import NEVER_STARTED, Graces, LiveStep, LiveSteps
-from tork_celery.runtime.protocol import AlreadyRun, Sink, StepExit, StepRun
+from tork_celery.runtime.protocol import Sink, StepExit, StepRun
 
 _KILLED = 137
-_NOT_TO_FOLLOW = {"created", "removing", "dead"}
 _REMOVING_THREADS = 4
 _CONNECTIONS_PER_STEP = 2  # one brings the output, one is for the calls
 
 
 class DockerRuntime:
     """Runs each step in a container of its own. `pool_size` is how many steps run at a time; without a
-    `url` the engine is that of this machine's usual socket. Nothing connects before the first call."""
+    `url` the engine is that of this machine's usual socket; `bind_sources` are the paths of this machine that
+    a task may bind, with all below them; with `pull_always` an image that is there is pulled, too; one that
+    was pulled and not used for `image_ttl_s` is removed. Nothing connects before the first call."""
 
     adopts = True
 
@@ -47,9 +47,11 @@ class DockerRuntime:
         log_limit_bytes: int,
         pull_timeout_s: float,
         pool_size: int,
+        bind_sources: Sequence[Path] = (),
+        pull_always: bool = False,
+        image_ttl_s: float | None = None,
     ) -> None:
         self._names = Names(cluster=cluster, node=node, host=socket.gethostname())
-        self._log_limit_bytes = log_limit_bytes
         self._exchange = Exchange(work_dir=work_dir, node=node)
         self._api = EngineApi(url, connections=_CONNECTIONS_PER_STEP * pool_size + 2 * _REMOVING_THREADS)
         self._live = LiveSteps()
@@ -57,27 +59,43 @@ class DockerRuntime:
         self._pulls = Pulls(self._api, timeout_s=pull_timeout_s)
         self._graces = Graces()
         self._removals = Removals(threads=_REMOVING_THREADS)
-        # What a container's root makes in a directory of ours, only root can remove.
-        self._private_workdir = os.geteuid() != 0
+        self._keeping = Keeping(api=self._api, directory=work_dir.parent / "images", ttl_s=image_ttl_s)
+        self._creation = Creation(
+            api=self._api,
+            names=self._names,
+            exchange=self._exchange,
+            traces=self._traces,
+            pulls=self._pulls,
+            keeping=self._keeping,
+            networks=Networks(api=self._api, names=self._names),
+            log_limit_bytes=log_limit_bytes,
+            bind_sources=bind_sources,
+            private_workdir=os.geteuid() != 0,
+            pull_always=pull_always,
+        )
+        self._sidecars = Sidecars(api=self._api, names=self._names, graces=self._graces)
 
     def run(self, run: StepRun, sink: Sink, *, started: Callable[[], None]) -> StepExit:
         name = self._names.container(run.ref)
         with self._live.enter(run.ref) as step:
-            if not self._create(run, step, sink):
+            if not self._creation.create(run, step, sink):
+                return NEVER_STARTED
+            if not self._sidecars.start(run.sidecars, step, started=started):
                 return NEVER_STARTED
             with closing(self._api.attach(name)) as stream, step.blocking(stream.interrupt):
                 if not step.proceed():
                     return NEVER_STARTED
                 self._api.start(name)
                 step.began(lambda grace_s: self._end(run.ref, grace_s))
-                started()
+                if not run.sidecars:
+                    started()
                 _drain(stream.upgraded(), step, sink)
             return self._exit(run.ref, step)
 
     def follow(self, ref: StepRef, sink: Sink) -> StepExit | None:
         name = self._names.container(ref)
         with self._live.enter(ref) as step:
-            if not self._started(ref):
+            if not self._creation.started(ref):
                 return None
             step.began(lambda grace_s: self._end(ref, grace_s))
             with closing(self._api.logs(name)) as stream, step.blocking(stream.interrupt):
@@ -99,101 +117,35 @@ class DockerRuntime:
         self._live.forget(ref)
         self._removals.submit((ref.task_id, ref.delivery), lambda: self._discard(ref))
 
+    def clear(self, ref: StepRef) -> None:
+        self._graces.cancel(ref)
+        self._discard(ref)
+
     def release(self, task_id: str, delivery: int) -> None:
         self._removals.submit((task_id, delivery), lambda: self._release(task_id, delivery))
 
     def deliveries(self) -> Iterable[tuple[str, int]]:
         found = set(self._exchange.deliveries())
         labels = self._names.of_node()
-        for thing in (*self._api.containers(labels), *self._api.volumes(labels)):
+        for thing in (
+            *self._api.containers(labels),
+            *self._api.volumes(labels),
+            *self._api.networks(labels),
+        ):
             found.add((thing["Labels"][TASK], int(thing["Labels"][DELIVERY])))
         return sorted(found)
 
-    def check(self) -> None:
-        self._api.ping()
+    def tidy(self) -> None:
+        self._removals.submit(("images", 0), self._keeping.tidy)
+
+    def check(self, *, within_s: float = 5.0) -> None:
+        self._api.ping(within_s=within_s)
 
     def close(self) -> None:
         self._graces.close()
         self._pulls.close()
         self._removals.close()
         self._api.close()
-
-    def _create(self, run: StepRun, step: LiveStep, sink: Sink) -> bool:
-        """Make the container, in place of one that an earlier process made and did not start. False when
-        the step was stopped meanwhile. Raises AlreadyRun for one that was started."""
-        if self._exchange.exists(run.ref):
-            self._make_way(run.ref)
-        try:
-            return self._place(run, step, sink)
-        except NameTaken:
-            self._make_way(run.ref)
-        try:
-            return self._place(run, step, sink)
-        except NameTaken as error:
-            raise EngineUnavailable(f"the container of step {run.ref} is still being removed") from error
-
-    def _place(self, run: StepRun, step: LiveStep, sink: Sink) -> bool:
-        name = self._names.container(run.ref)
-        self._traces.leave(run)
-        in_archive = self._private_workdir or run.workdir is not None
-        exchange = self._exchange.create(run, files={} if in_archive else run.definition.files)
-        body = configuration(
-            run,
-            names=self._names,
-            exchange=exchange,
-            log_limit_bytes=self._log_limit_bytes,
-            private_workdir=self._private_workdir,
-        )
-        if not self._make(name, run, body, step, sink):
-            return False
-        if in_archive:
-            self._put_files(name, run)
-        return True
-
-    def _make(self, name: str, run: StepRun, body: dict[str, object], step: LiveStep, sink: Sink) -> bool:
-        """Create the container, pulling its image when the engine says that it is missing."""
-        image = run.definition.image
-        if not image:
-            raise StepFailed("a task needs an image to run in a container")
-        if not step.proceed():
-            return False
-        try:
-            self._api.create(name, body)
-        except ImageMissing:
-            self._pulls.pull(image, step, sink)
-        else:
-            return True
-        if not step.proceed():
-            return False
-        try:
-            self._api.create(name, body)
-        except ImageMissing as error:
-            raise StepFailed(f'image "{image}" is not there, though it was pulled') from error
-        return True
-
-    def _put_files(self, name: str, run: StepRun) -> None:
-        """Put the files where the engine alone can: into a directory of the container."""
-        if self._private_workdir:
-            mine = {} if run.workdir else run.definition.files
-            self._api.put(name, EXCHANGE, archive(mine, directory=WORKDIR))
-        if run.workdir and run.definition.files:
-            self._api.put(name, run.workdir, archive(run.definition.files))
-
-    def _make_way(self, ref: StepRef) -> None:
-        """Remove what a process left that never started the step. Raises AlreadyRun if it did."""
-        if self._started(ref):
-            raise AlreadyRun(f"step {ref} was started before")
-
-    def _started(self, ref: StepRef) -> bool:
-        """Whether the step's container was started and is there; if not, nothing is left of the step."""
-        name = self._names.container(ref)
-        container = self._api.inspect(name)
-        if container is not None and container["State"]["Status"] not in _NOT_TO_FOLLOW:
-            return True
-        if container is not None:
-            self._api.remove_container(name)
-        self._exchange.remove(ref)
-        return False
 
     def _exit(self, ref: StepRef, step: LiveStep) -> StepExit:
         with closing(self._api.wait(self._names.container(ref))) as stream, step.blocking(stream.interrupt):
@@ -225,28 +177,33 @@ class DockerRuntime:
         self._api.kill(self._names.container(ref), "SIGKILL")
 
     def _discard(self, ref: StepRef) -> None:
-        self._api.remove_container(self._names.container(ref))
+        self._creation.remove(ref)
         self._traces.wipe(ref)
-        self._exchange.remove(ref)
 
     def _release(self, task_id: str, delivery: int) -> None:
         trace = self._traces.take(task_id, delivery)
         if trace is None:
-            containers, volumes = self._search(task_id, delivery)
+            containers, volumes, networks = self._search(task_id, delivery)
         else:
             containers = [self._names.container(ref) for ref in trace.containers]
             volumes = [self._names.volume(task_id, delivery, index) for index in range(trace.volumes)]
+            networks = [self._names.network(task_id, delivery)] if trace.network else []
         for container in containers:
             self._api.remove_container(container)
         for volume in volumes:
             self._api.remove_volume(volume)
         self._exchange.release(task_id, delivery)
+        for network in networks:  # last: it stays as long as somebody else is in it
+            self._api.remove_network(network)
 
-    def _search(self, task_id: str, delivery: int) -> tuple[list[str], list[str]]:
-        """The containers and volumes of a delivery that the engine knows, whoever made them."""
+    def _search(self, task_id: str, delivery: int) -> tuple[list[str], list[str], list[str]]:
+        """The containers, volumes and networks of a delivery that the engine knows, whoever made them."""
         labels = self._names.of_delivery(task_id, delivery)
-        containers = [container["Id"] for container in self._api.containers(labels)]
-        return containers, [volume["Name"] for volume in self._api.volumes(labels)]
+        return (
+            [container["Id"] for container in self._api.containers(labels)],
+            [volume["Name"] for volume in self._api.volumes(labels)],
+            [network["Id"] for network in self._api.networks(labels)],
+        )
 
 
 def _drain(chunks: Iterator[bytes], step: LiveStep, sink: Sink) -> None:

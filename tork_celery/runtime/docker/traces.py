@@ -9,10 +9,12 @@ from tork_celery.runtime.protocol import StepRun
 
 @dataclass(slots=True)
 class Trace:
-    """All that there is of one delivery: its containers that were not removed, its number of volumes."""
+    """All that there is of one delivery: its containers that were not removed, its number of volumes, and
+    whether it has a network."""
 
     containers: set[StepRef] = field(default_factory=set)
     volumes: int = 0
+    network: bool = False
 
 
 class Traces:
@@ -31,6 +33,7 @@ class Traces:
             if (trace := self._traces.get(key)) is not None:
                 trace.containers.add(run.ref)
                 trace.volumes = max(trace.volumes, len(run.mounts))
+                trace.network = trace.network or bool(run.sidecars)
 
     def wipe(self, ref: StepRef) -> None:
         """The step's container is gone."""

@@ -95,6 +95,9 @@ class ShellRuntime:
         except OSError as error:
             log.warning("runtime.removal_failed", step=str(ref), error=str(error))
 
+    def clear(self, ref: StepRef) -> None:
+        self._exchange.remove(ref)
+
     def release(self, task_id: str, delivery: int) -> None:
         try:
             self._exchange.release(task_id, delivery)
@@ -104,7 +107,10 @@ class ShellRuntime:
     def deliveries(self) -> Iterable[tuple[str, int]]:
         return sorted(self._exchange.deliveries())
 
-    def check(self) -> None:
+    def tidy(self) -> None:
+        """It keeps nothing."""
+
+    def check(self, *, within_s: float = 5.0) -> None:
         """A machine that runs this can run a process."""
 
     def close(self) -> None:
@@ -160,7 +166,11 @@ def _refuse_what_needs_a_container(run: StepRun) -> None:
         "an image": definition.image,
         "an entrypoint": definition.entrypoint,
         "mounts": run.mounts,
+        "networks": run.networks,
+        "sidecars": run.sidecars,
         "limits": run.limits,
+        "gpus": run.gpus,
+        "registry credentials": definition.registry,
     }
     if refused := [name for name, value in asked.items() if value]:
         raise StepFailed(

@@ -1,0 +1,42 @@
+"""A search is words and filters; nothing in it is anybody's syntax."""
+
+import pytest
+
+from tork_celery.domain import search
+from tork_celery.domain.errors import InvalidInput
+from tork_celery.domain.search import EVERYTHING, Search
+from tork_celery.domain.states import JobState
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", EVERYTHING),
+        ("  ", EVERYTHING),
+        ("video night", Search(words=("video", "night"))),
+        ("a a b", Search(words=("a", "b"))),
+        ("foo-bar/baz.mp4 x_y", Search(words=("foo", "bar", "baz", "mp4", "x", "y"))),
+        ("größe 東京", Search(words=("größe", "東京"))),
+        ('name:x" OR *', Search(words=("name", "x", "OR"))),
+        ("a\0b", Search(words=("a", "b"))),
+        ("tag:x", Search(tags=("x",))),
+        ("tags:x,y tag:z", Search(tags=("x", "y", "z"))),
+        ('tag:"two words" one', Search(tags=("two words",), words=("one",))),
+        ('"two words"', Search(words=("two", "words"))),
+        ("status:failed status:RUNNING", Search(states=(JobState.FAILED, JobState.RUNNING))),
+        ("tag:", Search(words=("tag",))),
+        ("!!!", Search(impossible=True)),
+    ],
+)
+def test_a_search_is_read(query: str, found: Search) -> None:
+    assert search.parse(query) == found
+
+
+def test_a_state_that_there_is_not_is_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"q: status: 'gone' is no state of a job; there are PENDING, "):
+        search.parse("status:gone")
+
+
+def test_a_search_that_is_too_long_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="q: longer than 1000 characters"):
+        search.parse("x" * 1001)

@@ -1,0 +1,130 @@
+"""Flower, started as the Procfile starts it, and Celery's own inspection while a task runs."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import docker
+import requests
+from eventually import eventually
+from system.installation import Installation, free_port
+
+BIN = Path(sys.executable).parent
+LOGIN = ("admin", "hunter-two")
+TASK = {
+    "name": "the task",
+    "image": "busybox:stable",
+    "env": {"API_TOKEN": "s3cr3t-value"},
+    "run": "echo s3cr3t-in-the-script; sleep 60",
+}
+PAGES = ["/", "/workers", "/tasks", "/broker", "/api/workers?refresh=1", "/api/tasks", "/api/queues/length"]
+
+
+@contextmanager
+def running_job(engine: docker.DockerClient, installation: Installation) -> Iterator[str]:
+    """The id of a task that runs, of a job with a secret."""
+    job = {"name": "the job", "secrets": {"password": "s3cr3t-of-the-job"}, "tasks": [TASK]}
+    job_id = installation.post("/jobs", job)["id"]
+    task_id = eventually(lambda: _running_task(installation, job_id))
+    try:
+        yield task_id
+    finally:
+        requests.put(f"{installation.url}/jobs/{job_id}/cancel", timeout=10)
+        eventually(lambda: not engine.containers.list(filters={"label": f"tork.task={task_id}"}))
+
+
+def test_flower_shows_nodes_and_steps_to_those_who_know_the_password_and_no_secret(
+    engine: docker.DockerClient, installation: Installation
+) -> None:
+    with flower(installation, ":".join(LOGIN)) as url:
+        assert {requests.get(url + page, timeout=10).status_code for page in PAGES} == {401}
+        nodes = eventually(lambda: _workers(url))
+        with running_job(engine, installation):
+            step = eventually(lambda: _step(url))
+            pages = [*PAGES, f"/task/{step['uuid']}", *(f"/worker/{node}" for node in nodes)]
+            answers = [requests.get(url + page, auth=LOGIN, timeout=20) for page in pages]
+    assert {answer.status_code for answer in answers} == {200}
+    assert {"default", "control"} <= {
+        queue["name"] for node in nodes.values() for queue in node["active_queues"]
+    }
+    assert "the job" in step["args"]
+    assert "the task" in step["args"]
+    assert not [answer.url for answer in answers if "s3cr3t" in answer.text or LOGIN[1] in answer.text]
+
+
+def test_flower_does_not_start_without_a_password(installation: Installation) -> None:
+    with flower(installation, "") as url:
+        assert not url
+
+
+def test_celery_inspects_the_worker_while_a_task_runs(
+    engine: docker.DockerClient, installation: Installation
+) -> None:
+    with running_job(engine, installation) as task_id:
+        assert _inspect(installation, "ping")
+        [step] = [step for steps in _inspect(installation, "active").values() for step in steps]
+    assert step["name"] == "tork.main"
+    assert task_id in json.dumps(step)
+    assert "s3cr3t" not in json.dumps(step)
+
+
+@contextmanager
+def flower(installation: Installation, login: str) -> Iterator[str]:
+    """The address of a Flower that answers; empty when it has ended instead."""
+    lines = dict(line.split(": ", 1) for line in Path("Procfile").read_text().splitlines() if line)
+    port = free_port()
+    command = lines["flower"].replace("--port=5555", f"--port={port}")
+    environment = {**_environment(installation), "FLOWER_AUTH": login, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    with subprocess.Popen(
+        ["sh", "-c", f"exec {command}"], env=environment, stderr=subprocess.DEVNULL
+    ) as process:
+        url = f"http://127.0.0.1:{port}"
+        try:
+            eventually(lambda: process.poll() is not None or _answers(url), within_s=60)
+            yield "" if process.poll() is not None else url
+        finally:
+            process.terminate()
+
+
+def _environment(installation: Installation) -> dict[str, str]:
+    return {**installation.environment, "TORK_BROKER_URL": installation.broker_url}
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/healthcheck", timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+def _workers(url: str) -> dict[str, Any]:
+    answer = requests.get(f"{url}/api/workers?refresh=1", auth=LOGIN, timeout=20)
+    return dict(answer.json()) if answer.ok else {}
+
+
+def _step(url: str) -> dict[str, Any] | None:
+    """The main step that runs."""
+    found = requests.get(f"{url}/api/tasks", auth=LOGIN, timeout=20).json()
+    return next((task for task in found.values() if task["name"] == "tork.main"), None)
+
+
+def _running_task(installation: Installation, job_id: str) -> str | None:
+    execution = installation.get(f"/jobs/{job_id}")["execution"]
+    return execution[0]["id"] if execution and execution[0]["state"] == "RUNNING" else None
+
+
+def _inspect(installation: Installation, what: str) -> dict[str, Any]:
+    ran = subprocess.run(
+        [BIN / "celery", "-A", "tork_celery", "inspect", "--json", what],
+        env=_environment(installation),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return dict(json.loads(ran.stdout))

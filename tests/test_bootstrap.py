@@ -1,0 +1,28 @@
+"""What a worker makes of its settings."""
+
+import pytest
+
+from tork_celery import bootstrap
+from tork_celery.domain.definition import Defaults, Limits
+from tork_celery.domain.errors import ConfigurationError
+from tork_celery.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("given", "defaults"),
+    [
+        ({}, Defaults()),
+        ({"TORK_DEFAULT_TIMEOUT": "1m"}, Defaults(timeout="1m")),
+        ({"TORK_DEFAULT_CPUS": "2"}, Defaults(limits=Limits(cpus="2"))),
+        ({"TORK_DEFAULT_MEMORY": "1g"}, Defaults(limits=Limits(memory="1g"))),
+    ],
+)
+def test_tasks_that_say_nothing_get_what_the_settings_say(given: dict[str, str], defaults: Defaults) -> None:
+    assert bootstrap.defaults(Settings.load(given)) == defaults
+
+
+def test_a_shell_worker_with_default_limits_does_not_start() -> None:
+    settings = Settings.load({"TORK_RUNTIME": "shell", "TORK_DEFAULT_MEMORY": "1g"})
+
+    with pytest.raises(ConfigurationError, match="TORK_DEFAULT_MEMORY"):
+        bootstrap.defaults(settings)

@@ -1,0 +1,13 @@
+"""`tork-celery schema`."""
+
+import json
+
+import click
+
+from tork_celery.spec import json_schema
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of job files, for editors that complete and check them."""
+    click.echo(json.dumps(json_schema.of_job(), indent=2, ensure_ascii=False))

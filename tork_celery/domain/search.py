@@ -1,0 +1,61 @@
+"""What a client searches for among jobs."""
+
+import re
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tork_celery.domain.errors import Fault, InvalidInput
+from tork_celery.domain.states import JobState
+
+T = TypeVar("T")
+
+LONGEST_QUERY = 1000
+_TERM = re.compile(r'(?:(?P<key>tags?|status):)?(?:"(?P<quoted>[^"]*)"|(?P<plain>\S+))')
+_WORD = re.compile(r"[^\s\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]+")  # the rest of ASCII keeps words apart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Jobs that have all `words`, any of `tags` and any of `states`; each of the three only where it is not
+    empty. Words hold no punctuation. An `impossible` search, such as one for `!!!`, finds nothing."""
+
+    words: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    states: tuple[JobState, ...] = ()
+    impossible: bool = False
+
+
+EVERYTHING = Search()
+
+
+def parse(query: str) -> Search:
+    """`tag:x` (or `tags:x,y`) and `status:x` are filters, in quotes where they hold a space; what else there
+    is are words. Raises InvalidInput."""
+    if len(query) > LONGEST_QUERY:
+        raise InvalidInput(Fault(path="q", message=f"longer than {LONGEST_QUERY} characters"))
+    words, tags, states = list[str](), list[str](), list[JobState]()
+    for term in _TERM.finditer(query):
+        value = term["plain"] if term["quoted"] is None else term["quoted"]
+        if term["key"] == "tag":
+            tags.append(value)
+        elif term["key"] == "tags":
+            tags += value.split(",")
+        elif term["key"] == "status":
+            states.append(_state(value))
+        else:
+            words += _WORD.findall(value)
+    impossible = bool(query.strip()) and not (words or tags or states)
+    return Search(words=_once(words), tags=_once(tags), states=_once(states), impossible=impossible)
+
+
+def _once(values: list[T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+def _state(text: str) -> JobState:
+    try:
+        return JobState(text.upper())
+    except ValueError:
+        known = ", ".join(JobState)
+        message = f"status: {text[:40]!r} is no state of a job; there are {known}"
+        raise InvalidInput(Fault(path="q", message=message)) from None

@@ -1,0 +1,30 @@
+"""Which jobs go by themselves."""
+
+from sqlalchemy import Connection, delete, exists, select
+from sqlalchemy.sql.elements import ColumnElement
+
+from tork_celery.domain.states import ACTIVE, JobState
+from tork_celery.store.database import datastore_now
+from tork_celery.store.tables import jobs, tasks
+
+_ENDED = [state for state in JobState if state.ended]
+
+
+def remove_due(tx: Connection, *, keep_s: float | None, limit: int) -> int:
+    """Remove ended jobs, with their tasks and logs: up to so many whose time has come, and as many that ended
+    `keep_s` ago and have no time of their own (with None these stay for ever). How many went."""
+    now = datastore_now()
+    removed = _remove(tx, jobs.c.delete_at <= now, limit=limit)
+    if keep_s is not None:
+        old = (jobs.c.ended_at < now - keep_s) & jobs.c.delete_at.is_(None)
+        removed += _remove(tx, old, limit=limit)
+    return removed
+
+
+def _remove(tx: Connection, condition: ColumnElement[bool], *, limit: int) -> int:
+    waited_for = exists().where(tasks.c.id == jobs.c.parent_id, tasks.c.state.in_(ACTIVE))
+    query = select(jobs.c.seq).where(condition, jobs.c.state.in_(_ENDED), ~waited_for).limit(limit)
+    due = tx.scalars(query.with_for_update(of=jobs, skip_locked=True)).all()
+    if due:
+        tx.execute(delete(jobs).where(jobs.c.seq.in_(due)))
+    return len(due)
