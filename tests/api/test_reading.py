@@ -187,6 +187,7 @@ def test_a_log_is_seen_in_pages_newest_part_first(
     assert (found["totalPages"], found["totalItems"]) == (2, 3)
     for part in found["items"]:
         assert TIME.fullmatch(part["createdAt"])
+        assert part["id"] == f"{task.id}-{part['number']}"
         assert part["taskId"] == task.id
 
 

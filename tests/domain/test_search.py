@@ -19,6 +19,7 @@ from tork_celery.domain.states import JobState
         ("größe 東京", Search(words=("größe", "東京"))),
         ('name:x" OR *', Search(words=("name", "x", "OR"))),
         ("a\0b", Search(words=("a", "b"))),
+        ("tag:a\0b", Search(tags=("a",), words=("b",))),
         ("tag:x", Search(tags=("x",))),
         ("tags:x,y tag:z", Search(tags=("x", "y", "z"))),
         ('tag:"two words" one', Search(tags=("two words",), words=("one",))),

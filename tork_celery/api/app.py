@@ -2,17 +2,19 @@
 
 from flask import Flask
 
-from tork_celery.api import jobs, scheduled_jobs, system, tasks, users
+from tork_celery.api import about, jobs, scheduled_jobs, system, tasks, users
 from tork_celery.api.authentication import authenticate
 from tork_celery.api.context import Api
 from tork_celery.api.cors import allow_origins
 from tork_celery.api.errors import handle_errors
+from tork_celery.api.requests import refuse_what_no_name_holds
 
 
 def create_app(api: Api) -> Flask:
     app = Flask("tork_celery.api", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # a document reads in the order it is written in
     handle_errors(app)
+    refuse_what_no_name_holds(app)
     authenticate(app, api.authenticator)
     allow_origins(app, api.cors_origins)
     app.register_blueprint(tasks.routes(api))
@@ -20,4 +22,5 @@ def create_app(api: Api) -> Flask:
     app.register_blueprint(system.routes(api))
     app.register_blueprint(scheduled_jobs.routes(api))
     app.register_blueprint(users.routes(api))
+    app.register_blueprint(about.routes(api))
     return app

@@ -16,5 +16,6 @@ class Api:
     body_limit_bytes: int
     waiting_room: WaitingRoom = field(default_factory=lambda: WaitingRoom(seats=4))
     image_required: bool = True
+    version: str = "0"
     authenticator: Authenticator | None = None
     cors_origins: tuple[str, ...] = ()

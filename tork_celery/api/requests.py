@@ -1,8 +1,8 @@
 """What is asked for: the body and the page."""
 
-from flask import Request
+from flask import Flask, Request, request
 
-from tork_celery.domain.errors import BodyTooLarge, Fault, InvalidInput
+from tork_celery.domain.errors import BodyTooLarge, Fault, InvalidInput, NotFound
 from tork_celery.domain.search import LONGEST_QUERY
 
 _DRAINED_BODIES = 8  # a body of up to so many times the limit is read to its end before it is refused
@@ -11,6 +11,15 @@ MOST_PER_PAGE = 20
 _LAST_PAGE = 10**9
 _LOG_PARTS = 10
 _MOST_LOG_PARTS = 100
+
+
+def refuse_what_no_name_holds(app: Flask) -> None:
+    """From now on a path with the character NUL is not found, also where a datastore would not take it."""
+
+    @app.before_request
+    def refuse() -> None:
+        if any("\0" in str(value) for value in (request.view_args or {}).values()):
+            raise NotFound("there is nothing with the character NUL in its name")
 
 
 def body(request: Request, *, limit_bytes: int) -> bytes:

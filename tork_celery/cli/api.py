@@ -43,6 +43,7 @@ class _Server(BaseApplication):
         return create_app(
             Api(
                 coordinator=coordinator,
+                version=bootstrap.VERSION,
                 waiting_room=WaitingRoom(seats=max(1, self._options["threads"] // 2)),
                 body_limit_bytes=config.body_limit_bytes,
                 image_required=config.runtime != "shell",

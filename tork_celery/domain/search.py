@@ -34,7 +34,7 @@ def parse(query: str) -> Search:
     if len(query) > LONGEST_QUERY:
         raise InvalidInput(Fault(path="q", message=f"longer than {LONGEST_QUERY} characters"))
     words, tags, states = list[str](), list[str](), list[JobState]()
-    for term in _TERM.finditer(query):
+    for term in _TERM.finditer(query.replace("\0", " ")):
         value = term["plain"] if term["quoted"] is None else term["quoted"]
         if term["key"] == "tag":
             tags.append(value)

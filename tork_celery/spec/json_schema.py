@@ -27,9 +27,11 @@ from tork_celery.spec.fields import (
     WholeOrTemplate,
 )
 from tork_celery.spec.jobs import JobSchema
+from tork_celery.spec.scheduled_jobs import ScheduledJobSchema
 from tork_celery.spec.shape import Shape
 from tork_celery.spec.steps import StepSchema
 from tork_celery.spec.tasks import TaskSchema
+from tork_celery.spec.users import UserSchema
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _DEFINITIONS = "#/$defs/"
@@ -60,14 +62,23 @@ def of_job(*, image_required: bool = True) -> Document:
 
 def definitions(*, image_required: bool = True) -> dict[str, Document]:
     """The schemas of a job and of all that can be in it, by name. They refer to each other in `#/$defs/`."""
-    found = dict[type[Shape], Document]()
-    waiting: list[type[Shape]] = [JobSchema, TaskSchema]
+    return {name_of(shape): _of_shape(shape, image_required=image_required) for shape in shapes()}
+
+
+def shapes() -> list[type[Shape]]:
+    """All that there are of a job file."""
+    found = set[type[Shape]]()
+    waiting: list[type[Shape]] = [JobSchema, TaskSchema, ScheduledJobSchema]
     while waiting:
         shape = waiting.pop()
         if shape not in found:
-            found[shape] = _of_shape(shape, image_required=image_required)
+            found.add(shape)
             waiting += _inner_shapes(shape)
-    return {name_of(shape): found[shape] for shape in sorted(found, key=name_of)}
+    return sorted(found, key=name_of)
+
+
+def of_user() -> Document:
+    return _of_shape(UserSchema, image_required=False)
 
 
 def name_of(shape: type[Shape]) -> str:
