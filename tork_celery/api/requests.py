@@ -1,8 +1,8 @@
 """What is asked for: the body and the page."""
 
-from flask import Request
+from flask import Flask, Request, request
 
-from tork_celery.domain.errors import BodyTooLarge, Fault, InvalidInput
+from tork_celery.domain.errors import BodyTooLarge, Fault, InvalidInput, NotFound
 from tork_celery.domain.search import LONGEST_QUERY
 
 _DRAINED_BODIES = 8  # a body of up to so many times the limit is read to its end before it is refused
@@ -11,6 +11,15 @@ MOST_PER_PAGE = 20
 _LAST_PAGE = 10**9
 _LOG_PARTS = 10
 _MOST_LOG_PARTS = 100
+
+
+def refuse_nul(app: Flask) -> None:
+    """No name and no id has a NUL in it, and PostgreSQL takes none even to look for."""
+
+    @app.before_request
+    def refuse() -> None:
+        if "\0" in request.path:
+            raise NotFound("nothing has the character NUL in its name")
 
 
 def body(request: Request, *, limit_bytes: int) -> bytes:
@@ -41,7 +50,9 @@ def searched_text(request: Request) -> str:
     if len(text) > LONGEST_QUERY:
         raise InvalidInput(Fault(path="q", message=f"longer than {LONGEST_QUERY} characters"))
     if "\0" in text:
-        raise InvalidInput(Fault(path="q", message="holds the character NUL, which no log does"))
+        raise InvalidInput(
+            Fault(path="q", message="holds the character NUL, which nothing does that is stored")
+        )
     return text
 
 
