@@ -2,7 +2,7 @@
 of `api.answers`."""
 
 COURSE = "tests/domain/test_course.py::"
-WEBHOOKS = "tests/domain/test_webhooks.py::"
+WEBHOOKS = "tests/domain/test_webhook_calls.py::"
 TOLD = "tests/worker/test_running_a_step.py::test_the_runtime_is_told_all_it_needs"
 DOCKER = "tests/runtime/test_docker_runtime.py::"
 SIDECARS = "tests/runtime/test_sidecars.py::"
