@@ -4,7 +4,7 @@ import ssl
 from typing import Any
 
 from tork_celery import settings
-from tork_celery.dispatch.dispatcher import DELIVER, RECONCILE
+from tork_celery.dispatch.dispatcher import RECONCILE
 from tork_celery.dispatch.queues import MAX_PRIORITY, declare
 from tork_celery.domain.queues import CONTROL_QUEUE, DEFAULT_QUEUE
 
@@ -52,18 +52,12 @@ task_queues = (declare(DEFAULT_QUEUE),)  # what a worker without -Q takes
 task_queue_max_priority = MAX_PRIORITY
 task_publish_retry_policy = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2}
 
-# It fires the scheduled jobs of the datastore; nothing of beat's own is worth a file.
-beat_scheduler = "tork_celery.tasks.beat:Scheduler"
+beat_scheduler = "celery.beat:Scheduler"  # nothing of beat's is worth a file: the sweep may run at any time
 beat_schedule = {
     "reconcile": {
         "task": RECONCILE,
         "schedule": 2.0,
         "options": {"queue": CONTROL_QUEUE, "expires": 4.0},
-    },
-    "deliver": {  # the calls of webhooks; where there are none it is one look at an index
-        "task": DELIVER,
-        "schedule": 1.0,
-        "options": {"queue": CONTROL_QUEUE, "expires": 2.0},
     },
 }
 

@@ -44,6 +44,23 @@ def test_a_datastore_that_is_away_is_said(
     assert (answer.status_code, answer.json) == (503, {"message": "the datastore is away"})
 
 
+@pytest.mark.parametrize(
+    ("route", "status"),
+    [
+        ("/jobs/%00", 404),
+        ("/task/a%00", 404),
+        ("/tasks/%00/log", 404),
+        ("/scheduled-jobs/%00", 404),
+        ("/jobs?q=tag:%00", 400),
+    ],
+)
+def test_nul_is_refused_before_a_datastore_chokes_on_it(client: FlaskClient, route: str, status: int) -> None:
+    answer = client.get(route)
+
+    assert answer.status_code == status
+    assert "the character NUL" in answer.json["message"]
+
+
 def test_a_bug_is_not_shown_to_clients(database: CuttableDatabase) -> None:
     class Buggy(FakeDispatcher):
         def send(self, task: Task, *, delay_s: float = 0.0) -> None:

@@ -145,6 +145,14 @@ def test_a_job_names_its_creator(client_with: MakeClient, route: str, body: obje
     assert job["createdBy"] == {"username": "ada"}
 
 
+def test_a_scheduled_job_names_its_creator(client_with: MakeClient) -> None:
+    client = client_with("basic")
+
+    made = client.post("/scheduled-jobs", json={**JOB, "schedule": {"cron": "@daily"}}, headers=ADA).json
+
+    assert made["createdBy"] == {"username": "ada"}
+
+
 def test_without_authentication_nobody_is_named(client: FlaskClient) -> None:
     created: TestResponse = client.post("/jobs", json=JOB, headers=ADA)
 

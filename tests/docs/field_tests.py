@@ -2,7 +2,7 @@
 of `api.answers`."""
 
 COURSE = "tests/domain/test_course.py::"
-WEBHOOKS = "tests/domain/test_webhooks.py::"
+WEBHOOKS = "tests/domain/test_webhook_calls.py::"
 TOLD = "tests/worker/test_running_a_step.py::test_the_runtime_is_told_all_it_needs"
 DOCKER = "tests/runtime/test_docker_runtime.py::"
 SIDECARS = "tests/runtime/test_sidecars.py::"
@@ -18,6 +18,9 @@ TESTS: dict[str, str] = {
     COURSE + "test_a_job_that_ends_knows_when_it_is_to_be_removed": "AutoDelete.after Job.autoDelete",
     COURSE + "test_defaults_hold_for_what_says_nothing_else": (
         "Defaults.retry Defaults.limits Defaults.timeout Defaults.queue Defaults.priority Job.defaults"
+    ),
+    COURSE + "test_a_subjob_has_a_description_webhooks_and_an_end_of_its_own": (
+        "Subjob.description Subjob.webhooks Subjob.autoDelete"
     ),
     COURSE + "test_each_runs_its_task_for_every_item": "Each.list Each.task Task.each",
     COURSE + "test_the_item_may_have_another_name_and_be_of_any_kind": "Each.var",
@@ -117,6 +120,7 @@ TESTS: dict[str, str] = {
     ANSWERS + "test_a_composite_says_where_it_stands": (
         "TaskAnswer.parallel TaskAnswer.each TaskAnswer.subjob"
     ),
+    "tests/api/test_authentication.py::test_a_scheduled_job_names_its_creator": "ScheduledJobSummary.createdBy",
     ADDING_USERS + "test_a_user_is_added": (
         "User.username User.name UserAnswer.username UserAnswer.name UserAnswer.createdAt"
     ),
@@ -145,8 +149,3 @@ TESTS: dict[str, str] = {
     READING + "test_what_is_not_there_is_not_found": "Error.message",
     SYSTEM + "test_a_queue_is_emptied": "Ok.status",
 }
-
-TO_DO = frozenset(
-    {"ScheduledJobSummary.createdBy", "Subjob.autoDelete", "Subjob.description", "Subjob.webhooks"}
-)
-"""Fields that no test sees yet. This list only ever gets shorter."""

@@ -50,6 +50,6 @@ def test_the_example_environment_names_settings_only() -> None:
     lines = [line for line in text_of(".env.example").splitlines() if line and not line.startswith("#")]
     given = dict(line.split("=", 1) for line in lines)
     others = {name for name in given if not name.startswith(settings.PREFIX)}
-    assert others == {"FLOWER_AUTH", "PORT"}
+    assert others == {"FLOWER_BASIC_AUTH", "PORT"}
     assert set(given) - others <= {settings.variable(field.name) for field in fields(Settings)}
     Settings.load(given)

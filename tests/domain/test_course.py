@@ -19,6 +19,7 @@ from tork_celery.domain.definition import (
     StepDefinition,
     Subjob,
     TaskDefinition,
+    Webhook,
 )
 from tork_celery.domain.states import JobState, TaskState
 
@@ -264,6 +265,24 @@ def test_a_subjob_sees_what_it_is_given_and_its_output_is_the_result() -> None:
     )
     done = run(definition, leaf("got {{ tasks.sub }}"), inputs={"y": "1"}, results={"in 1": "r"})
     assert set(done.states()) == {"subjob", "in 1", "got <r>"}
+
+
+def test_a_subjob_has_a_description_webhooks_and_an_end_of_its_own() -> None:
+    hook = Webhook(url="http://{{ inputs.host }}/", headers={"A": "{{ inputs.host }}"})
+    definition = subjob(
+        leaf("a"), description="the details", webhooks=(hook,), auto_delete=AutoDelete(after="3s")
+    )
+    done = run(definition, inputs={"host": "example.com"})
+    inner = next(job for job in done.jobs.values() if job.parent_id)
+    assert inner.definition.description == "the details"
+    assert inner.definition.webhooks == (Webhook(url="http://example.com/", headers={"A": "example.com"}),)
+    assert (inner.delete_at, done.job.delete_at) == (3.0, None)
+
+
+def test_what_a_webhook_of_a_subjob_yields_is_not_evaluated_again() -> None:
+    hook = Webhook(url="http://a/{{ inputs.path }}")
+    failed = run(subjob(leaf(), webhooks=(hook,)), inputs={"path": "{{ secrets.key }}"})
+    assert failed.job.error == "subjob.webhooks[0].url: it yields a text with {{ in it"
 
 
 def test_a_subjob_that_fails_fails_its_parent() -> None:

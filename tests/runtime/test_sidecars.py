@@ -208,14 +208,18 @@ def test_sidecars_run_on_beside_a_step_that_is_left_and_go_with_it(
 
 
 def test_a_sidecar_that_has_a_timeout_is_ended_by_it(
-    runtime: DockerRuntime, steps: Steps, ref: StepRef
+    runtime: DockerRuntime, steps: Steps, ref: StepRef, client: docker.APIClient
 ) -> None:
-    sidecar = steps.sidecar("web", SERVE, beside=ref, probe=READY, timeout="1s")
-    run = with_sidecars(
-        steps, "while wget -q -O /dev/null http://web/x; do sleep 0.1; done", sidecar, ref=ref
-    )
+    sidecar = steps.sidecar("web", SERVE, beside=ref, probe=READY, timeout="2s")
+    run, recorder = with_sidecars(steps, "echo ready; sleep 300", sidecar, ref=ref), Recorder()
+    future = start(runtime, run, recorder)
+    recorder.wait_for(b"ready")
 
-    assert runtime.run(run, Recorder(), started=lambda: None).code == 0
+    until(lambda: inspect(client, sidecar.ref)["State"]["ExitCode"] == 137)
+
+    assert not future.done()
+    runtime.stop(ref)
+    future.result(PATIENCE_S)
     finish(runtime, run)
 
 

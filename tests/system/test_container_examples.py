@@ -6,7 +6,6 @@ from pathlib import Path
 import docker
 import pytest
 import yaml
-from eventually import eventually
 from runtime import fake_registry
 from system.installation import Installation, installed
 
@@ -60,15 +59,20 @@ def test_networks(installation: Installation, printer: str) -> None:
     assert (task["state"], task.get("result")) == ("COMPLETED", "out of paper")
 
 
-def test_registry(installation: Installation, engine: docker.DockerClient) -> None:
+@pytest.fixture
+def guarded_image(engine: docker.DockerClient) -> Iterator[str]:
+    """An image in a registry of this machine, for the user of the example alone."""
     with fake_registry.serving() as registry:
         registry.store(b"".join(engine.api.get_image("busybox:stable")))
         registry.users = {"builder": "change-me"}
-        image = f"{registry.address}/team/tool"
-        text = text_of("registry.yaml").replace("registry.example.com/team/tool", image)
+        image = f"{registry.address}/team/tool:1"
+        yield image
+        engine.images.remove(image, force=True)
 
-        task = installation.run_task(yaml.safe_load(text))
-        eventually(lambda: not engine.containers.list(all=True, filters={"ancestor": f"{image}:1"}))
-        engine.images.remove(f"{image}:1", force=True)
+
+def test_registry(installation: Installation, guarded_image: str) -> None:
+    text = text_of("registry.yaml").replace("registry.example.com/team/tool:1", guarded_image)
+
+    task = installation.run_task(yaml.safe_load(text))
 
     assert (task["state"], task.get("result")) == ("COMPLETED", "it ran")

@@ -79,7 +79,11 @@ def flower(installation: Installation, login: str) -> Iterator[str]:
     lines = dict(line.split(": ", 1) for line in Path("Procfile").read_text().splitlines() if line)
     port = free_port()
     command = lines["flower"].replace("--port=5555", f"--port={port}")
-    environment = {**_environment(installation), "FLOWER_AUTH": login, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    environment = {
+        **_environment(installation),
+        "FLOWER_BASIC_AUTH": login,
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+    }
     with subprocess.Popen(
         ["sh", "-c", f"exec {command}"], env=environment, stderr=subprocess.DEVNULL
     ) as process:

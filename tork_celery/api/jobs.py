@@ -34,7 +34,7 @@ def routes(api: Api) -> Blueprint:
     @blueprint.get("/jobs")
     def get_jobs() -> Document:
         number, size = page(request)
-        wanted = search.parse(request.args.get("q", ""))
+        wanted = search.parse(searched_text(request))
         found = view.job_page(api.coordinator, wanted, number=number, size=size, viewer=user())
         return documents.page(found, documents.job_summary)
 

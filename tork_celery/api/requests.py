@@ -13,13 +13,13 @@ _LOG_PARTS = 10
 _MOST_LOG_PARTS = 100
 
 
-def refuse_what_no_name_holds(app: Flask) -> None:
-    """From now on a path with the character NUL is not found, also where a datastore would not take it."""
+def refuse_nul(app: Flask) -> None:
+    """No name and no id has a NUL in it, and PostgreSQL takes none even to look for."""
 
     @app.before_request
     def refuse() -> None:
-        if any("\0" in str(value) for value in (request.view_args or {}).values()):
-            raise NotFound("there is nothing with the character NUL in its name")
+        if "\0" in request.path:
+            raise NotFound("nothing has the character NUL in its name")
 
 
 def body(request: Request, *, limit_bytes: int) -> bytes:
@@ -50,7 +50,9 @@ def searched_text(request: Request) -> str:
     if len(text) > LONGEST_QUERY:
         raise InvalidInput(Fault(path="q", message=f"longer than {LONGEST_QUERY} characters"))
     if "\0" in text:
-        raise InvalidInput(Fault(path="q", message="holds the character NUL, which no log does"))
+        raise InvalidInput(
+            Fault(path="q", message="holds the character NUL, which nothing does that is stored")
+        )
     return text
 
 

@@ -19,7 +19,6 @@ from tork_celery.domain.states import TaskState
 
 PRE, MAIN, POST = "tork.pre", "tork.main", "tork.post"
 ADVANCE, FILL, RECONCILE = "tork.advance", "tork.fill", "tork.reconcile"
-DELIVER = "tork.deliver"
 CANCEL = "tork_cancel"  # a remote control command of workers
 
 _SHOWN_NAME = 60  # characters of a name that Flower shows

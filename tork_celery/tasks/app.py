@@ -7,7 +7,6 @@ from celery import Celery
 from tork_celery import bootstrap
 from tork_celery.services.coordinator import Coordinator
 from tork_celery.services.reconcile import Reconciler
-from tork_celery.services.webhooks import Courier
 from tork_celery.tasks.wakeup import WakeUp
 from tork_celery.worker.worker import Worker
 
@@ -28,7 +27,6 @@ class Process:
 
     coordinator: Coordinator
     reconciler: Reconciler
-    courier: Courier
     worker: Worker | None
 
 

@@ -2,7 +2,7 @@
 
 from celery import Task
 
-from tork_celery.dispatch.dispatcher import ADVANCE, DELIVER, FILL, RECONCILE
+from tork_celery.dispatch.dispatcher import ADVANCE, FILL, RECONCILE
 from tork_celery.services.advance import advance as advance_task
 from tork_celery.services.moves import fill as fill_composite
 from tork_celery.tasks.app import app, process
@@ -21,8 +21,3 @@ def fill(_self: Task, parent_id: str) -> None:
 @app.task(bind=True, name=RECONCILE)
 def reconcile(_self: Task) -> None:
     process().reconciler.sweep()
-
-
-@app.task(bind=True, name=DELIVER)
-def deliver(_self: Task) -> None:
-    process().courier.deliver_due()

@@ -15,8 +15,8 @@ from tork_celery.dispatch.queues import declare
 from tork_celery.domain import queues
 from tork_celery.domain.errors import TorkError
 from tork_celery.domain.queues import CONTROL_QUEUE, DEFAULT_QUEUE
+from tork_celery.services.errands import Errands
 from tork_celery.services.reconcile import Reconciler
-from tork_celery.services.webhooks import Courier
 from tork_celery.settings import Stop
 from tork_celery.store import schema, tasks
 from tork_celery.tasks.app import Process, app, become, process
@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 _PLANNED_STOP_LEASE_S = 60.0  # how long a node that stops has to come back before its tasks go to others
 
 _heartbeats: list[Heartbeat] = []
+_errands: list[Errands] = []
 
 
 @signals.celeryd_init.connect
@@ -78,9 +79,13 @@ def _begin(instance: Any) -> None:
         watcher=reconciler,
         replaced=lambda: os.kill(os.getpid(), signal.SIGTERM),
     )
-    become(Process(coordinator=coordinator, reconciler=reconciler, courier=Courier(store), worker=worker))
+    become(Process(coordinator=coordinator, reconciler=reconciler, worker=worker))
     heartbeat.start()
     _heartbeats.append(heartbeat)
+    if CONTROL_QUEUE in served:
+        errands = Errands(coordinator)
+        errands.start()
+        _errands.append(errands)
 
 
 def _serve_first(queues: Any, name: str) -> None:
@@ -116,7 +121,8 @@ def _let_go(worker: Worker, chosen: Stop) -> None:
 def end(**_: Any) -> None:
     for heartbeat in _heartbeats:
         heartbeat.stop()
-    process().courier.close()
+    for errands in _errands:
+        errands.stop()
     worker = process().worker
     if worker is not None:
         worker.close()

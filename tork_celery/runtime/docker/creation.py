@@ -72,6 +72,8 @@ class Creation:
             self.remove(sidecar.ref)
 
     def _place_all(self, run: StepRun, step: LiveStep, sink: Sink) -> bool:
+        if not step.proceed():  # also while there is no address left for its network
+            return False
         self.traces.leave(run)
         self.networks.prepare(run)
         return self._place(run, step, sink) and all(
