@@ -11,6 +11,7 @@ ANSWERS = "tests/api/test_answers.py::"
 SYSTEM = "tests/api/test_system.py::"
 READING = "tests/api/test_reading.py::"
 SCHEDULED = "tests/api/test_scheduled_jobs.py::"
+AUTHENTICATION = "tests/api/test_authentication.py::"
 ADDING_USERS = "tests/api/test_adding_users.py::"
 
 TESTS: dict[str, str] = {
@@ -120,11 +121,11 @@ TESTS: dict[str, str] = {
     ANSWERS + "test_a_composite_says_where_it_stands": (
         "TaskAnswer.parallel TaskAnswer.each TaskAnswer.subjob"
     ),
-    "tests/api/test_authentication.py::test_a_scheduled_job_names_its_creator": "ScheduledJobSummary.createdBy",
+    AUTHENTICATION + "test_a_scheduled_job_names_its_creator": "ScheduledJobSummary.createdBy",
     ADDING_USERS + "test_a_user_is_added": (
         "User.username User.name UserAnswer.username UserAnswer.name UserAnswer.createdAt"
     ),
-    "tests/api/test_authentication.py::test_a_user_is_let_in_by_the_password": "User.password",
+    AUTHENTICATION + "test_a_user_is_let_in_by_the_password": "User.password",
     READING + "test_a_log_is_seen_in_pages_newest_part_first": (
         "LogPart.id LogPart.number LogPart.taskId LogPart.contents LogPart.createdAt LogPage.items "
         "LogPage.totalPages LogPage.totalItems LogPage.number LogPage.size"
