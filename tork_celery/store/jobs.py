@@ -15,6 +15,7 @@ from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import job_definitions, jobs, tasks
 
 _stored = select(jobs, job_definitions.c.definition).join(job_definitions)
+_locking = _stored.with_for_update(of=jobs, key_share=True)  # logs that refer to the row need not wait
 
 
 def add(tx: Connection, job: Job) -> None:
@@ -32,7 +33,7 @@ def get(tx: Connection, job_id: str) -> Job | None:
 def lock_of_task(tx: Connection, task_id: str) -> Job | None:
     """The job of a task. Nobody else may change its row until this transaction ends."""
     job_id = select(tasks.c.job_id).where(tasks.c.id == task_id).scalar_subquery()
-    row = tx.execute(_stored.where(jobs.c.id == job_id).with_for_update(of=jobs)).one_or_none()
+    row = tx.execute(_locking.where(jobs.c.id == job_id)).one_or_none()
     return None if row is None else _job(row)
 
 
@@ -68,7 +69,7 @@ def begin(tx: Connection, job_id: str) -> bool:
 
 def lock(tx: Connection, job_id: str) -> Job | None:
     """The job, whose row nobody else may change until this transaction ends."""
-    row = tx.execute(_stored.where(jobs.c.id == job_id).with_for_update(of=jobs)).one_or_none()
+    row = tx.execute(_locking.where(jobs.c.id == job_id)).one_or_none()
     return None if row is None else _job(row)
 
 
