@@ -23,7 +23,7 @@ demo: setup ## run examples/hello.yaml in a container and print its result
 	@$(ENGINE) $(BIN)/python -m scripts.demo
 
 test: lint ## all checks and the whole test suite; ARGS goes to pytest
-	$(ENGINE) $(BIN)/python -m pytest -n 3 --dist loadgroup --cov --cov-report= $(ARGS)
+	$(ENGINE) $(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report= $(ARGS)
 	-@$(BIN)/python -m coverage report --skip-covered --skip-empty
 
 check: test ## the same as test: what CI runs

@@ -15,13 +15,6 @@ __all__ = ["postgresql_server", "postgresql_url"]  # here, so that there is one 
 _before = pytest.StashKey[dict[str, set[str]]]()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of a module that share an installation run in one process; all others in any."""
-    for item in items:
-        if "installation" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
-
-
 def pytest_sessionstart(session: pytest.Session) -> None:
     """What the engine has is noted once for all processes that the tests run in."""
     if not hasattr(session.config, "workerinput") and (found := _inventory()) is not None:

@@ -10,7 +10,8 @@ def plan_of(tx: Connection, query: Select[Any]) -> str:
     sqlite = tx.dialect.name == "sqlite"
     written = query.compile(dialect=tx.dialect, compile_kwargs={"literal_binds": True})
     explain = "EXPLAIN QUERY PLAN" if sqlite else "EXPLAIN"
-    if not sqlite:  # it reads small tables as a whole
-        tx.execute(text("SET LOCAL enable_seqscan = off"))
+    if not sqlite:  # it reads small tables as a whole, and sorts what it has read
+        for way in ("seqscan", "bitmapscan", "sort"):
+            tx.execute(text(f"SET LOCAL enable_{way} = off"))
     rows = tx.execute(text(f"{explain} {str(written).replace(':', chr(92) + ':')}")).all()
     return "\n".join(str(row[-1]) for row in rows)

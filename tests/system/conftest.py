@@ -7,11 +7,11 @@ import pytest
 from system.installation import Installation, installed
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def installation(
     engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
-    """One for all tests of a module, with two slots."""
+    """One for all tests that need nothing of their own, with two slots."""
     del engine  # it is there, and watched
     with installed(tmp_path_factory.mktemp("tork") / "data", "--queue", "default:2") as running:
         yield running
