@@ -12,9 +12,7 @@ from tork_celery.dispatch.dispatcher import Dispatcher
 from tork_celery.domain.definition import Defaults, Limits
 from tork_celery.domain.errors import ConfigurationError
 from tork_celery.domain.node import Node
-from tork_celery.runtime.docker import DockerRuntime
 from tork_celery.runtime.protocol import Runtime
-from tork_celery.runtime.shell import ShellRuntime
 from tork_celery.services.authentication import Authenticator
 from tork_celery.services.coordinator import Coordinator
 from tork_celery.settings import Settings
@@ -90,10 +88,15 @@ def defaults(settings: Settings) -> Defaults:
 
 def runtime(settings: Settings, *, cluster: str, node: str, slots: int) -> Runtime:
     work_dir = settings.data_dir / "work"
+    # Imported here: a coordinator has no runtime, and the engine's SDK is the larger part of its start.
     if settings.runtime == "shell":
+        from tork_celery.runtime.shell import ShellRuntime  # noqa: PLC0415
+
         return ShellRuntime(
             work_dir=work_dir, node=node, environ=os.environ, allow_root=settings.shell_allow_root
         )
+    from tork_celery.runtime.docker import DockerRuntime  # noqa: PLC0415
+
     return DockerRuntime(
         cluster=cluster,
         node=node,

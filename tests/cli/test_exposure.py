@@ -2,7 +2,7 @@
 
 import pytest
 
-from tork_celery.cli.api import refuse_to_expose
+from tork_celery.cli.exposure import refuse_to_expose
 from tork_celery.domain.errors import ConfigurationError
 
 

@@ -30,7 +30,8 @@ def test_its_command_exists(process: str) -> None:
         assert name in command
     else:
         assert program == "tork-celery"
-        command = cli.commands[arguments[0]]
+        command = cli.get_command(click.Context(cli), arguments[0])
+        assert command is not None
         with command.make_context(arguments[0], arguments[1:]) as context:
             assert isinstance(context, click.Context)
 

@@ -1,6 +1,5 @@
 """`tork-celery api`: the REST API under gunicorn."""
 
-import ipaddress
 import os
 import socket
 from typing import Any
@@ -12,13 +11,11 @@ from gunicorn.app.base import BaseApplication
 from tork_celery import bootstrap, journal, offspring, settings
 from tork_celery.api import create_app
 from tork_celery.api.context import Api
+from tork_celery.cli.exposure import DEFAULT_PORT, refuse_to_expose
 from tork_celery.cli.presence import Presence
-from tork_celery.domain.errors import ConfigurationError
 from tork_celery.domain.node import Node
 from tork_celery.services.waiting import WaitingRoom
 from tork_celery.store import schema
-
-DEFAULT_PORT = 3000
 
 
 class _Server(BaseApplication):
@@ -90,22 +87,3 @@ def api(host: str, port: int, workers: int, threads: int, *, insecure: bool) -> 
         },
         port=port,
     ).run()
-
-
-def refuse_to_expose(host: str, *, insecure: bool, authenticated: bool = False) -> None:
-    """Raises ConfigurationError for an address that other machines can reach, without authentication."""
-    if not insecure and not authenticated and not _is_loopback(host):
-        raise ConfigurationError(
-            f"there is no authentication, so the API does not listen on {host}, where others can reach it: "
-            "set TORK_AUTH to basic or key, use 127.0.0.1, or --insecure if something in front of it keeps "
-            "strangers out"
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

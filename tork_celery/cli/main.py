@@ -1,27 +1,41 @@
 """The command `tork-celery`, and the one place that turns errors into an exit code."""
 
+import importlib
 import sys
 
 import click
 
-from tork_celery.cli.api import api
-from tork_celery.cli.eval import evaluate
-from tork_celery.cli.migration import migration
-from tork_celery.cli.run import run
-from tork_celery.cli.schema import schema
-from tork_celery.cli.standalone import standalone
-from tork_celery.cli.users import users
 from tork_celery.domain.errors import TorkError
 
+_COMMANDS = {
+    "api": "api:api",
+    "eval": "eval:evaluate",
+    "migration": "migration:migration",
+    "run": "run:run",
+    "schema": "schema:schema",
+    "standalone": "standalone:standalone",
+    "users": "users:users",
+}
+"""Where each is, in this package. Only the one that is asked for is imported: what all of them need takes a
+second to import, and standalone mode starts four processes."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Commands(click.Group):
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module, _colon, attribute = _COMMANDS[name].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"tork_celery.cli.{module}"), attribute)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tork_celery")
 def cli() -> None:
     """Run work in containers: jobs in YAML, steps on any number of machines."""
-
-
-for command in (standalone, run, evaluate, api, migration, schema, users):
-    cli.add_command(command)
 
 
 def main() -> None:
