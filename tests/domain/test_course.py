@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
-from domain.samples import job_definition, task_definition
+from domain.samples import job_definition, new_id, task_definition
 from domain.simulated import Simulation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tork_celery.domain import flow
 from tork_celery.domain.course import CHILDREN_AT_ONCE
 from tork_celery.domain.definition import (
     AutoDelete,
@@ -21,6 +22,7 @@ from tork_celery.domain.definition import (
     TaskDefinition,
     Webhook,
 )
+from tork_celery.domain.redaction import secrets_of_job
 from tork_celery.domain.states import JobState, TaskState
 
 
@@ -124,6 +126,28 @@ def test_an_if_that_is_false_skips_the_task(condition: str) -> None:
     assert done.job.results == {}
 
 
+@pytest.mark.parametrize("condition", ["0", "{{ 0.0 }}", "nil", "''", "[]", "'False'"])
+def test_an_if_that_yields_anything_but_false_runs_the_task(condition: str) -> None:
+    assert run(leaf(if_=condition)).states() == {"leaf": ["COMPLETED"]}
+
+
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [
+        ({"env": {"A": r"""{{ "\u0000" }}"""}}, "env.A: it yields the character U+0000"),
+        ({"cmd": (r"""{{ fromJSON('"\\ud800"') }}""",)}, "cmd[0]: it yields the character U+D800"),
+        ({"name": "{{ repeat('x', 300) }}"}, "name: it yields a name of more than 256 characters"),
+    ],
+)
+def test_what_no_datastore_holds_fails_the_task(values: dict[str, Any], error: str) -> None:
+    assert (run(leaf(**values)).job.error or "").startswith(error)
+
+
+def test_a_secret_that_does_not_fit_is_not_quoted() -> None:
+    failed = run(leaf(timeout="{{ secrets.key }}"), secrets={"key": "hunter2 " * 20})
+    assert failed.job.error == "timeout: a secret does not fit here"
+
+
 def test_a_job_of_which_all_is_skipped_is_complete() -> None:
     done = run(leaf(if_="false"), parallel(leaf(), if_="false"))
     assert (done.job.state, done.job.progress) == (JobState.COMPLETED, 100.0)
@@ -201,6 +225,9 @@ def test_a_long_list_gets_its_turn_in_parts() -> None:
 
 def test_a_long_list_of_which_all_is_skipped_is_done() -> None:
     number = 2 * CHILDREN_AT_ONCE + 10
+    everything = each(f"sequence(0, {number})", leaf(if_="false"))
+    plan = flow.submit(job_definition(everything), now=0.0, new_id=new_id)
+    assert len(plan.unfilled) == 1, "one message is enough"
     done = run(each(f"sequence(0, {number})", leaf(if_="false"), concurrency=3))
     assert (done.job.state, len(done.named("leaf"))) == (JobState.COMPLETED, number)
 
@@ -283,6 +310,17 @@ def test_what_a_webhook_of_a_subjob_yields_is_not_evaluated_again() -> None:
     hook = Webhook(url="http://a/{{ inputs.path }}")
     failed = run(subjob(leaf(), webhooks=(hook,)), inputs={"path": "{{ secrets.key }}"})
     assert failed.job.error == "subjob.webhooks[0].url: it yields a text with {{ in it"
+
+
+def test_what_a_subjob_is_given_hides_the_secrets_of_its_parent() -> None:
+    done = run(
+        subjob(leaf("a"), inputs={"login": "{{ secrets.key }}"}),
+        secrets={"key": "hunter2"},
+        inputs={"TOKEN": "tok"},
+    )
+    inner = next(job for job in done.jobs.values() if job.parent_id)
+    assert inner.definition.inputs == {"login": "hunter2"}
+    assert secrets_of_job(inner.definition) == {"hunter2", "tok"}
 
 
 def test_a_subjob_that_fails_fails_its_parent() -> None:

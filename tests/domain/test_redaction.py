@@ -56,6 +56,15 @@ def test_the_secrets_of_a_job_and_a_task_are_those_of_their_place_and_of_their_k
     assert secrets_of_task(replace(task, post=(step,))) == {"four", "p"}
 
 
+def test_a_user_s_own_key_is_no_id() -> None:
+    document = {"id": "hunter2", "context": {"tasks": {"state": "hunter2"}}, "files": {"id": "hunter2"}}
+    assert redacted(document, masking({"hunter2"})) == {
+        "id": "hunter2",
+        "context": {"tasks": {"state": REDACTED}},
+        "files": {"id": REDACTED},
+    }
+
+
 def test_of_two_secrets_that_begin_alike_the_longer_one_is_masked() -> None:
     assert masking({"abc", "abcdef"})("abcdef abc") == f"{REDACTED} {REDACTED}"
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from domain.samples import job_definition, task_definition
 from services.fakes import FakeDispatcher
+from sqlalchemy import update
 from store.stores import CuttableDatabase, change, job_now, task_now, tasks_of
 
 from tork_celery.domain.course import CHILDREN_AT_ONCE
@@ -21,6 +22,7 @@ from tork_celery.services.moves import fill
 from tork_celery.services.reconcile import Reconciler
 from tork_celery.services.submit import submit
 from tork_celery.store import jobs, tasks
+from tork_celery.store.tables import job_definitions
 
 MANY = CHILDREN_AT_ONCE + 10
 
@@ -159,6 +161,44 @@ def test_the_sweep_ends_a_subjob_whose_parent_has_stopped(
     Reconciler(coordinator).sweep()
 
     assert job_now(database, named("in").job_id).state is JobState.CANCELLED
+
+
+def test_neither_of_two_jobs_goes_while_the_other_needs_it(
+    coordinator: Coordinator, database: CuttableDatabase, named: Callable[[str], Task]
+) -> None:
+    job, _ = submit(coordinator, job_definition(SUBJOB))
+    inner_id = named("in").job_id
+
+    _set_state(database, inner_id, JobState.COMPLETED)
+    with pytest.raises(WrongState, match="a job that waits for it"):
+        control.delete(coordinator, inner_id)
+    _set_state(database, inner_id, JobState.RUNNING)
+    _set_state(database, job.id, JobState.CANCELLED)
+    with pytest.raises(WrongState, match="or one that it began, is still active"):
+        control.delete(coordinator, job.id)
+
+    control.cancel(coordinator, inner_id)
+    control.delete(coordinator, job.id)
+
+
+def test_a_bug_about_one_job_keeps_the_sweep_from_no_other(
+    coordinator: Coordinator, database: CuttableDatabase, dispatcher: FakeDispatcher
+) -> None:
+    for _ in range(2):
+        submit(coordinator, job_definition(task_definition()))
+    broken, well = dispatcher.sent
+    for task in (broken, well):
+        change(database, task, state=TaskState.RUNNING, outcome=Outcome.COMPLETED, ended_at=5.0)
+    with database.transaction() as tx:
+        tx.execute(
+            update(job_definitions).where(job_definitions.c.job_id == broken.job_id).values(definition={})
+        )
+
+    Reconciler(coordinator).sweep()
+
+    assert job_now(database, well.job_id).state is JobState.COMPLETED
+    with database.transaction() as tx:
+        jobs.remove(tx, broken.job_id)
 
 
 @pytest.mark.parametrize("cancelled", ["outer", "inner"])

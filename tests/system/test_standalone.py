@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,16 @@ from system.installation import Installation, installed
 IMAGE = "busybox:stable"
 SLOW = {"name": "slow", "image": IMAGE, "run": "for i in $(seq 1 6); do echo line $i; sleep 1; done"}
 ALL_LINES = "".join(f"line {number}\n" for number in range(1, 7))
+
+
+@pytest.fixture(scope="module")
+def installation(
+    engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """One whose processes are killed here, so that no other tests have it."""
+    del engine  # it is there, and watched
+    with installed(tmp_path_factory.mktemp("tork") / "data", "--queue", "default:2") as running:
+        yield running
 
 
 def processes_of(installation: Installation) -> list[psutil.Process]:
@@ -107,11 +118,22 @@ def test_it_restarts_a_process_of_its_own_that_dies(installation: Installation, 
         "api": "tork_celery.cli api",
         "worker": "-Q default",
     }
-    found = [p for p in processes_of(installation)[1:] if marks[victim] in " ".join(p.cmdline())]
+    supervisor = processes_of(installation)[0]
+    found = [p for p in supervisor.children() if marks[victim] in " ".join(p.cmdline())]
     found[0].kill()
     name = "worker default" if victim == "worker" else victim
     eventually(lambda: f"{name} was killed by SIGKILL; it starts again in" in installation.log())
     eventually(lambda: _answers(installation))
+    assert installation.run_task({"name": "t", "image": IMAGE, "run": "echo -n well"})["result"] == "well"
+
+
+def test_it_restarts_the_coordinator_when_its_beat_dies(installation: Installation) -> None:
+    supervisor = processes_of(installation)[0]
+    [control] = [p for p in supervisor.children() if "-Q control" in " ".join(p.cmdline())]
+    [beat] = control.children()
+    beat.kill()
+    eventually(lambda: "event=beat.died" in installation.log())
+    eventually(lambda: not control.is_running() or control.status() == psutil.STATUS_ZOMBIE)
     assert installation.run_task({"name": "t", "image": IMAGE, "run": "echo -n well"})["result"] == "well"
 
 

@@ -16,9 +16,12 @@ from tork_celery.domain.definition import JobDefinition, TaskDefinition
 from tork_celery.domain.errors import EvaluationFailed
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan
+from tork_celery.domain.redaction import secrets_of_job
 from tork_celery.domain.states import JobState, TaskState
 
 CHILDREN_AT_ONCE = 200
+MOST_ADDED = 2_000
+"""A plan that adds more rows gives no more children their turn, which may bring as many again."""
 
 NewId = Callable[[], str]
 
@@ -119,7 +122,7 @@ class Course:
         full = parent.concurrency and busy >= parent.concurrency
         if parent.state is not TaskState.RUNNING or parent.released == parent.size or full:
             return
-        if not self._places:
+        if not self._places or len(self._added) > MOST_ADDED:
             self._unfilled.append(parent_id)
             return
         self._places -= 1
@@ -148,7 +151,7 @@ class Course:
             send=tuple(by_id[task_id] for task_id in self._send if by_id[task_id].state.active),
             stop=stop,
             subjobs=tuple(sub for sub in self._subjobs if not (stop and sub.job.parent_id)),
-            unfilled=() if self._job.state.ended else tuple(self._unfilled),
+            unfilled=() if self._job.state.ended else tuple(dict.fromkeys(self._unfilled)),
         )
 
     # ------------------------------------------------------------ a task whose turn has come
@@ -202,7 +205,11 @@ class Course:
         started = begun(
             Job(
                 id=self._new_id(),
-                definition=replace(definition, permissions=self._job.definition.permissions),
+                definition=replace(
+                    definition,
+                    permissions=self._job.definition.permissions,
+                    hidden=tuple(sorted(secrets_of_job(self._job.definition))),
+                ),
                 state=JobState.PENDING,
                 created_at=self._now,
                 parent_id=None if detached else task.id,

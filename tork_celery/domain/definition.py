@@ -211,7 +211,8 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobDefinition:
-    """A job as a client wrote it."""
+    """A job as a client wrote it. What a subjob was given may hold secrets of its parent: their values are in
+    `hidden`, and shown as little as its own."""
 
     name: str
     tasks: tuple[TaskDefinition, ...]
@@ -226,3 +227,4 @@ class JobDefinition:
     auto_delete: AutoDelete | None = None
     wait: Wait | None = None
     schedule: Schedule | None = None
+    hidden: tuple[str, ...] = ()

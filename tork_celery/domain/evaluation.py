@@ -3,6 +3,7 @@
 All functions raise EvaluationFailed, which names the field, the expression and the cause.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
@@ -29,6 +30,8 @@ from tork_celery.domain.redaction import masking
 MOST_ITEMS = 100_000
 """A longer list is refused by `each`: every item is a row of its own."""
 
+LONGEST_NAME = 256
+_UNFIT = re.compile("[\x00\ud800-\udfff]")
 _PRIORITIES = tuple(str(number) for number in range(10))
 S = TypeVar("S", bound=StepDefinition)
 Context = Mapping[str, object]
@@ -49,7 +52,12 @@ def wanted(definition: TaskDefinition, names: Context) -> bool:
     """Whether the task is to run, as its `if` says."""
     if definition.if_ is None:
         return True
-    return _value("if", definition.if_, names) not in (False, "false")
+    return holds(_value("if", definition.if_, names))
+
+
+def holds(value: object) -> bool:
+    """Whether an `if` that yields this is met: only false, and the text `false`, are not."""
+    return value is not False and value != "false"
 
 
 def dispatched(definition: TaskDefinition, defaults: Defaults | None, names: Context) -> TaskDefinition:
@@ -116,10 +124,15 @@ class _Texts:
             return text
         try:
             rendered = expr.render(text, self.names)
-            if check is not None:
-                check(rendered)
+            _check_storable(rendered)
         except ValueError as error:
             raise EvaluationFailed(f"{path}: {error}") from error
+        try:
+            if check is not None:
+                check(rendered)
+        except ValueError as error:  # it may quote what was rendered, cut, where no mask would find it
+            hidden = self._masked(rendered) != rendered
+            raise EvaluationFailed(f"{path}: {'a secret does not fit here' if hidden else error}") from error
         return rendered
 
     def label(self, path: str, text: str | None) -> str | None:
@@ -127,8 +140,13 @@ class _Texts:
         rendered = self.one(path, text)
         if rendered is None or rendered == text:
             return text
+        if len(rendered) > LONGEST_NAME:
+            raise EvaluationFailed(f"{path}: it yields a name of more than {LONGEST_NAME} characters")
+        return self._masked(rendered)
+
+    def _masked(self, text: str) -> str:
         secrets = self.names.get("secrets")
-        return masking(secrets.values())(rendered) if isinstance(secrets, Mapping) else rendered
+        return masking(secrets.values())(text) if isinstance(secrets, Mapping) else text
 
     def many(self, path: str, texts: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(self.one(f"{path}[{n}]", text) or "" for n, text in enumerate(texts))
@@ -189,6 +207,12 @@ def _priority(priority: int | str | None, texts: _Texts) -> int | None:
     if not isinstance(priority, str):
         return priority
     return int(texts.one("priority", priority, _check_priority) or 0)
+
+
+def _check_storable(text: str) -> None:
+    """No datastore, and no environment of a process, holds NUL; lone surrogates cannot be encoded at all."""
+    if (found := _UNFIT.search(text)) is not None:
+        raise ValueError(f"it yields the character U+{ord(found[0]):04X}, which cannot be stored")
 
 
 def _check_priority(text: str) -> None:

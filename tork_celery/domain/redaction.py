@@ -19,7 +19,7 @@ Mask = Callable[[str], str]
 
 def secrets_of_job(definition: JobDefinition) -> set[str]:
     """The values of a job that are secret by their place or by their key."""
-    return {*definition.secrets.values(), *_secret_values(definition.inputs)}
+    return {*definition.secrets.values(), *definition.hidden, *_secret_values(definition.inputs)}
 
 
 def secrets_of_task(definition: TaskDefinition) -> set[str]:
@@ -84,7 +84,19 @@ def redacted(document: Any, mask: Mask) -> Any:
         return mask(document)
     if not isinstance(document, dict):
         return document
-    return {key: _of_key(key, value, mask) for key, value in document.items()}
+    return {
+        key: value if key in _OURS and isinstance(value, str) else _of_key(key, value, mask)
+        for key, value in document.items()
+    }
+
+
+def _inner(document: Any, mask: Mask) -> Any:
+    """The same further inside, where each key may be a user's."""
+    if isinstance(document, list):
+        return [_inner(item, mask) for item in document]
+    if isinstance(document, dict):
+        return {key: _of_key(key, value, mask) for key, value in document.items()}
+    return redacted(document, mask)
 
 
 def _of_key(key: str, value: Any, mask: Mask) -> Any:
@@ -92,11 +104,9 @@ def _of_key(key: str, value: Any, mask: Mask) -> Any:
         return dict.fromkeys(value, REDACTED)
     if key in ("env", "inputs", "headers") and isinstance(value, dict):
         return {name: REDACTED if _is_secret(name) else mask(text) for name, text in value.items()}
-    if key in _OURS:
-        return value
     if key == "registry" and isinstance(value, dict):
         return value | {"password": REDACTED}
-    return redacted(value, mask)
+    return _inner(value, mask)
 
 
 def _is_secret(key: str) -> bool:

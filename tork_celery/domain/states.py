@@ -42,6 +42,7 @@ class Outcome(StrEnum):
 ACTIVE = frozenset({TaskState.CREATED, TaskState.PENDING, TaskState.SCHEDULED, TaskState.RUNNING})
 ENDED_EARLY = frozenset({TaskState.CANCELLED, TaskState.STOPPED})
 """Ended while there was more to do: what a node still runs of it is to be stopped."""
+ACTIVE_JOBS = frozenset({JobState.PENDING, JobState.SCHEDULED, JobState.RUNNING})
 _ENDED_JOBS = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
 
 JOB_MOVES = frozenset(

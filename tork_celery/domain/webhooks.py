@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tork_celery.domain import expr
+from tork_celery.domain import evaluation, expr
 from tork_celery.domain.definition import Webhook
 from tork_celery.domain.document import Document
 from tork_celery.domain.evaluation import context
@@ -133,7 +133,7 @@ def _wanted(hook: Webhook, names: Mapping[str, object]) -> bool:
     if hook.if_ is None:
         return True
     try:
-        return expr.evaluate_whole(hook.if_, names) not in (False, "false")
+        return evaluation.holds(expr.evaluate_whole(hook.if_, names))
     except expr.ExpressionError as error:
         raise _Unfit("if", str(error)) from error
 

@@ -46,6 +46,8 @@ def delete(coordinator: Coordinator, job_id: str) -> None:
             raise NotFound(f"there is no job {job_id!r}")
         if not job.state.ended:
             raise WrongState(f"the job is {job.state}; only one that has ended can be deleted")
+        if jobs.is_related(tx, job_id):
+            raise WrongState("a job that waits for it, or one that it began, is still active")
         jobs.remove(tx, job_id)
 
 

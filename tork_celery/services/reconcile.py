@@ -8,6 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from tork_celery.domain import flow, queues
+from tork_celery.domain.errors import Unavailable
 from tork_celery.services import housekeeping
 from tork_celery.services.advance import advance
 from tork_celery.services.coordinator import Coordinator
@@ -75,7 +76,7 @@ class Reconciler:
         with self._coordinator.database.reading() as tx:
             ended = sweeps.unadvanced(tx, after_s=_UNADVANCED_S, limit=_BATCH)
         for task_id, delivery in ended:
-            advance(self._coordinator, task_id, delivery)
+            self._one(advance, task_id, delivery)
 
     def _advance_composites(self) -> None:
         """What a crash after a commit kept from following: children whose turn has come, parents of subjobs
@@ -85,11 +86,20 @@ class Reconciler:
             waiting_for_ended = sweeps.waiting_for_ended(tx, limit=_BATCH)
             orphans = sweeps.orphans(tx, limit=_BATCH)
         for task_id in unfilled:
-            fill(self._coordinator, task_id)
+            self._one(fill, task_id)
         for task_id in waiting_for_ended:
-            finish_parent(self._coordinator, task_id)
+            self._one(finish_parent, task_id)
         for job_id in orphans:
-            end_orphan(self._coordinator, job_id)
+            self._one(end_orphan, job_id)
+
+    def _one(self, action: Callable[..., None], *arguments: object) -> None:
+        """A bug in what becomes of one keeps the sweep from none of the others."""
+        try:
+            action(self._coordinator, *arguments)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("sweep.failed", action=action.__name__, about=arguments[0])
 
     def _republish_waiting(self) -> None:
         """For each queue, publish as many again as there are more tasks waiting than messages."""

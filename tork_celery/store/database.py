@@ -63,6 +63,7 @@ class Database:
                 max_overflow=pool_size,
                 pool_timeout=_CONNECT_TIMEOUT_S,
                 pool_pre_ping=True,
+                hide_parameters=True,
                 connect_args={"connect_timeout": _CONNECT_TIMEOUT_S, **_NOTICE_A_DEAD_HOST},
             )
         )
@@ -127,6 +128,7 @@ def _sqlite_engine(url: str, *, pool_size: int, full_sync: bool) -> Engine:
         pool_size=pool_size,
         max_overflow=pool_size,
         connect_args={"isolation_level": None, "check_same_thread": False},
+        hide_parameters=True,  # in errors: they hold secrets
     )
 
     @event.listens_for(engine, "connect")

@@ -3,13 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
+from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.document import Document, decode, encode
 from tork_celery.domain.model import Job
 from tork_celery.domain.redaction import secrets_of_job
-from tork_celery.domain.states import JobState
+from tork_celery.domain.states import ACTIVE, ACTIVE_JOBS, JobState
 from tork_celery.store import visibility
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import job_definitions, jobs, tasks
@@ -48,13 +49,29 @@ def waiting_for(tx: Connection, job_id: str) -> str | None:
     return tx.scalar(query)
 
 
+def related() -> ColumnElement[bool]:
+    """A condition on jobs: another job still waits for this one, or one that this one began is active."""
+    parent, child = tasks.alias(), jobs.alias()
+    waited_for = exists().where(parent.c.id == jobs.c.parent_id, parent.c.state.in_(ACTIVE))
+    began = exists().where(tasks.c.job_id == jobs.c.id, tasks.c.subjob_id == child.c.id)
+    return waited_for | began.where(child.c.parent_id == tasks.c.id, child.c.state.in_(ACTIVE_JOBS))
+
+
+def is_related(tx: Connection, job_id: str) -> bool:
+    """Whether `related` is true of the job."""
+    return tx.scalar(select(jobs.c.id).where(jobs.c.id == job_id, related())) is not None
+
+
 def secrets(tx: Connection, job_id: str) -> set[str]:
     """The values of a job that are not to be shown."""
-    query = select(jobs.c.secrets, jobs.c.summary["inputs"]).where(jobs.c.id == job_id)
+    shown = jobs.c.summary
+    query = select(jobs.c.secrets, shown["inputs"], shown["hidden"]).where(jobs.c.id == job_id)
     row = tx.execute(query).one_or_none()
     if row is None:
         return set()
-    return secrets_of_job(JobDefinition(name="", tasks=(), secrets=row[0], inputs=row[1] or {}))
+    values, inputs, hidden = row
+    known = JobDefinition(name="", tasks=(), secrets=values, inputs=inputs or {}, hidden=tuple(hidden or ()))
+    return secrets_of_job(known)
 
 
 def begin(tx: Connection, job_id: str) -> bool:
@@ -126,6 +143,7 @@ def _summary(job: Job) -> Document:
         tags=full.tags,
         inputs=full.inputs,
         schedule=full.schedule,
+        hidden=full.hidden,
     )
     return encode(shown) | {"taskCount": job.task_count}
 

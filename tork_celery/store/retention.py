@@ -1,11 +1,12 @@
 """Which jobs go by themselves."""
 
-from sqlalchemy import Connection, delete, exists, select
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from tork_celery.domain.states import ACTIVE, JobState
+from tork_celery.domain.states import JobState
 from tork_celery.store.database import datastore_now
-from tork_celery.store.tables import jobs, tasks
+from tork_celery.store.jobs import related
+from tork_celery.store.tables import jobs
 
 _ENDED = [state for state in JobState if state.ended]
 
@@ -22,8 +23,7 @@ def remove_due(tx: Connection, *, keep_s: float | None, limit: int) -> int:
 
 
 def _remove(tx: Connection, condition: ColumnElement[bool], *, limit: int) -> int:
-    waited_for = exists().where(tasks.c.id == jobs.c.parent_id, tasks.c.state.in_(ACTIVE))
-    query = select(jobs.c.seq).where(condition, jobs.c.state.in_(_ENDED), ~waited_for).limit(limit)
+    query = select(jobs.c.seq).where(condition, jobs.c.state.in_(_ENDED), ~related()).limit(limit)
     due = tx.scalars(query.with_for_update(of=jobs, skip_locked=True)).all()
     if due:
         tx.execute(delete(jobs).where(jobs.c.seq.in_(due)))

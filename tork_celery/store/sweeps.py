@@ -3,12 +3,10 @@
 from sqlalchemy import Connection, case, func, or_, select
 
 from tork_celery.domain.model import Task
-from tork_celery.domain.states import ACTIVE, JobState, TaskState
+from tork_celery.domain.states import ACTIVE, ACTIVE_JOBS, TaskState
 from tork_celery.store.database import datastore_now
-from tork_celery.store.tables import jobs, tasks
+from tork_celery.store.tables import ACTIVE_TASKS, jobs, tasks
 from tork_celery.store.tasks import claimed, due, task_of, waiting
-
-_ACTIVE_JOBS = (JobState.PENDING, JobState.SCHEDULED, JobState.RUNNING)
 
 
 def lost(tx: Connection, *, limit: int) -> list[Task]:
@@ -27,6 +25,7 @@ def unadvanced(tx: Connection, *, after_s: float, limit: int) -> list[tuple[str,
     query = (
         select(tasks.c.id, tasks.c.delivery)
         .where(
+            ACTIVE_TASKS,
             tasks.c.state == TaskState.RUNNING,
             tasks.c.outcome.is_not(None),
             tasks.c.ended_at < datastore_now() - after_s,
@@ -63,7 +62,7 @@ def unfilled(tx: Connection, *, limit: int) -> list[str]:
     """Composites with children whose turn has come: there is room for one more."""
     room = or_(tasks.c.concurrency == 0, tasks.c.released - tasks.c.completions < tasks.c.concurrency)
     query = select(tasks.c.id).where(
-        tasks.c.state == TaskState.RUNNING, tasks.c.released < tasks.c.size, room
+        ACTIVE_TASKS, tasks.c.state == TaskState.RUNNING, tasks.c.released < tasks.c.size, room
     )
     return list(tx.scalars(query.limit(limit)))
 
@@ -73,7 +72,7 @@ def waiting_for_ended(tx: Connection, *, limit: int) -> list[str]:
     query = (
         select(tasks.c.id)
         .join(jobs, jobs.c.id == tasks.c.subjob_id)
-        .where(tasks.c.state == TaskState.RUNNING, jobs.c.state.not_in(_ACTIVE_JOBS))
+        .where(ACTIVE_TASKS, tasks.c.state == TaskState.RUNNING, jobs.c.state.not_in(ACTIVE_JOBS))
     )
     return list(tx.scalars(query.limit(limit)))
 
@@ -83,6 +82,6 @@ def orphans(tx: Connection, *, limit: int) -> list[str]:
     query = (
         select(jobs.c.id)
         .join(tasks, tasks.c.id == jobs.c.parent_id)
-        .where(jobs.c.state.in_(_ACTIVE_JOBS), tasks.c.state.not_in(ACTIVE))
+        .where(jobs.c.state.in_(ACTIVE_JOBS), tasks.c.state.not_in(ACTIVE))
     )
     return list(tx.scalars(query.limit(limit)))

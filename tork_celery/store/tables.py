@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     column,
     false,
+    literal_column,
     table,
 )
 
@@ -157,6 +158,8 @@ tasks = Table(
     Index(None, "first_id"),
     Index(None, "parent_id", "state", "index"),
 )
+ACTIVE_TASKS = literal_column("tasks.state IN ('CREATED', 'PENDING', 'SCHEDULED', 'RUNNING')", Boolean)
+"""The condition of `ix_tasks_active`, word for word: without it in a query SQLite does not use that index."""
 Index(
     "ix_tasks_active",  # every sweep and every count of a queue looks only at these, which are few
     tasks.c.state,

@@ -16,7 +16,7 @@ from tork_celery.domain.document import decode, encode
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.states import ACTIVE, ENDED_EARLY, Outcome, TaskState
 from tork_celery.store.database import datastore_now
-from tork_celery.store.tables import tasks
+from tork_celery.store.tables import ACTIVE_TASKS, tasks
 
 _PLAIN = tuple(f.name for f in fields(Task) if f.name not in ("definition", "state", "outcome"))
 
@@ -176,6 +176,7 @@ def renew(
     query = (
         update(tasks)
         .where(
+            ACTIVE_TASKS,
             tasks.c.node == node,
             tasks.c.state == TaskState.RUNNING,
             tasks.c.outcome.is_(None),
@@ -218,7 +219,7 @@ def count_by_queue(tx: Connection) -> dict[str, tuple[int, int]]:
     busy = tasks.c.state == TaskState.RUNNING
     query = (
         select(tasks.c.queue, func.count(), func.sum(case((busy, 1), else_=0)))
-        .where(tasks.c.state.in_((TaskState.PENDING, TaskState.SCHEDULED, TaskState.RUNNING)))
+        .where(ACTIVE_TASKS, tasks.c.state != TaskState.CREATED)
         .where(or_(~busy, tasks.c.node.is_not(None)))  # a composite that is RUNNING is in no queue
         .group_by(tasks.c.queue)
     )
@@ -243,12 +244,13 @@ def _held(ref: StepRef, node: str) -> tuple[ColumnElement[bool], ...]:
 
 def claimed() -> tuple[ColumnElement[bool], ...]:
     """It is at work on a node, as a composite that is RUNNING never is."""
-    return tasks.c.state == TaskState.RUNNING, tasks.c.outcome.is_(None), tasks.c.node.is_not(None)
+    running = tasks.c.state == TaskState.RUNNING
+    return ACTIVE_TASKS, running, tasks.c.outcome.is_(None), tasks.c.node.is_not(None)
 
 
 def waiting() -> ColumnElement[bool]:
     between = and_(*claimed(), tasks.c.step_running.is_(False))
-    return or_(due(), between)
+    return and_(ACTIVE_TASKS, or_(due(), between))
 
 
 def due() -> ColumnElement[bool]:

@@ -4,11 +4,13 @@ import os
 import signal
 import sys
 import threading
+import time
 from typing import Any
 
 import structlog
 from celery import signals
 from celery.utils.nodenames import NODENAME_DEFAULT
+from celery.worker import state
 
 from tork_celery import bootstrap, journal, offspring, settings
 from tork_celery.dispatch.queues import declare
@@ -27,6 +29,8 @@ from tork_celery.worker.worker import Worker
 log = structlog.get_logger(__name__)
 
 _PLANNED_STOP_LEASE_S = 60.0  # how long a node that stops has to come back before its tasks go to others
+
+_LOOK_AT_BEAT_S = 1.0
 
 _heartbeats: list[Heartbeat] = []
 _errands: list[Errands] = []
@@ -133,6 +137,24 @@ def end_with_worker(**_: Any) -> None:
     """Beat that is embedded in a worker is a process of its own, and does not wait for messages."""
     signal.set_wakeup_fd(-1)
     offspring.die_with_parent()
+
+
+@signals.worker_ready.connect
+def watch_beat(sender: Any, **_: Any) -> None:
+    beat = getattr(sender.controller, "beat", None)
+    if beat is not None:
+        threading.Thread(target=_end_with, args=(beat,), name="watch-beat", daemon=True).start()
+
+
+def _end_with(beat: Any) -> None:
+    """Nobody restarts an embedded beat that dies: this process ends with it, and whoever started this one
+    starts both again."""
+    while state.should_stop is None and state.should_terminate is None:
+        if not beat.is_alive():
+            log.error("beat.died")
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
+        time.sleep(_LOOK_AT_BEAT_S)
 
 
 @signals.setup_logging.connect
