@@ -169,6 +169,13 @@ def test_an_output_that_fails_fails_the_job() -> None:
     assert (failed.job.error or "").startswith("output: ")
 
 
+def test_a_restart_after_an_output_that_failed_runs_no_task_again() -> None:
+    failed = run(leaf(var="a"), output="{{ fromJSON(tasks.a).b }}", results={"leaf": "{"})
+    assert failed.job.state is JobState.FAILED
+    failed.restart()
+    assert (failed.due(), failed.states()) == ([], {"leaf": ["COMPLETED"]})
+
+
 def test_a_job_that_ends_knows_when_it_is_to_be_removed() -> None:
     assert run(leaf(), auto_delete=AutoDelete(after="2s")).job.delete_at == 2.0
 

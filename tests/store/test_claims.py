@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from domain.samples import task_definition
 from sqlalchemy import Connection
-from store.stores import seconds_now, store_task, task_now
+from store.stores import seconds_now, store_job, store_task, task_now
 
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.states import Outcome, TaskState
-from tork_celery.store import Database, tasks
+from tork_celery.store import Database, jobs, tasks
 
 NODE, OTHER = "default@here", "default@there"
 LEASE_S = 30.0
@@ -192,3 +192,27 @@ def test_whoever_does_not_hold_a_step_is_turned_away(
         assert not operation(tx, StepRef(task_id=task.id, delivery=2, step=1))
 
     assert task_now(database, task.id) == task
+
+
+def test_a_claim_and_a_cancel_at_once_never_wait_for_each_other_for_ever(database: Database) -> None:
+    together = threading.Barrier(2)
+
+    def claim(task: Task) -> None:
+        together.wait()
+        with database.transaction() as tx:
+            jobs.hold(tx, task.id)
+            if tasks.claim(tx, task.ref, node=NODE, lease_s=10):
+                jobs.begin(tx, task.job_id)
+
+    def cancel(task: Task) -> None:
+        together.wait()
+        with database.transaction() as tx:
+            jobs.lock(tx, task.job_id)
+            tasks.stop(tx, task.job_id, state=TaskState.CANCELLED)
+
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(20):
+            _, task = store_job(database)
+            for done in [pool.submit(claim, task), pool.submit(cancel, task)]:
+                done.result()
+            assert task_now(database, task.id).state is TaskState.CANCELLED

@@ -13,6 +13,8 @@ from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan
 from tork_celery.domain.states import JobState, Outcome, TaskState
 
+DONE = 100.0
+"""The progress of a job whose tasks are all done."""
 MAX_LOSSES = 5
 """A task that was lost with its node more often than this fails: it may be what kills them."""
 
@@ -84,10 +86,11 @@ def restart(job: Job, *, now: float, new_id: NewId) -> Plan:
         raise WrongState(
             f"the job is {job.state}; only one that has failed or was cancelled can be restarted"
         )
+    all_done = job.progress == DONE  # it was the output that failed
     before = replace(
         job,
         state=JobState.PENDING,
-        position=max(0, job.position - 1),
+        position=job.position if all_done else max(0, job.position - 1),
         error=None,
         ended_at=None,
         started_at=None,

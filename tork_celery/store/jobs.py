@@ -74,6 +74,14 @@ def secrets(tx: Connection, job_id: str) -> set[str]:
     return secrets_of_job(known)
 
 
+def hold(tx: Connection, task_id: str) -> None:
+    """Lock the job of a task before the task, as whoever moves the job on does: in the other order the two
+    could wait for each other for ever. SQLite has one writer at a time."""
+    if tx.dialect.name != "sqlite":
+        job_id = select(tasks.c.job_id).where(tasks.c.id == task_id).scalar_subquery()
+        tx.execute(select(jobs.c.seq).where(jobs.c.id == job_id).with_for_update(key_share=True)).all()
+
+
 def begin(tx: Connection, job_id: str) -> bool:
     """The job is RUNNING from now on, if it was only SCHEDULED; whether it was."""
     query = (

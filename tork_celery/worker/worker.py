@@ -120,6 +120,8 @@ class Worker:
 
     def _claim(self, ref: StepRef) -> Task | None:
         with self.database.transaction() as tx:
+            if ref.step == 0:
+                jobs.hold(tx, ref.task_id)
             task = tasks.claim(tx, ref, node=self.node, lease_s=self._lease_s)
             if task is not None and ref.step == 0:
                 webhooks.record_claim(tx, task, job_began=jobs.begin(tx, task.job_id))
