@@ -143,6 +143,22 @@ def test_what_no_datastore_holds_fails_the_task(values: dict[str, Any], error: s
     assert (run(leaf(**values)).job.error or "").startswith(error)
 
 
+HEAVY = "{{ len(map(1..150000, # * 2)) }}"
+
+
+def test_the_expressions_of_a_task_may_take_so_many_steps_in_all() -> None:
+    failed = run(leaf(cmd=(HEAVY,) * 40))
+    assert "the expression takes too many steps" in (failed.job.error or "")
+
+
+def test_children_with_heavy_expressions_get_their_turn_in_several_plans() -> None:
+    heavy = each("sequence(0, 30)", leaf(cmd=(HEAVY,)))
+    plan = flow.submit(job_definition(heavy), now=0.0, new_id=new_id)
+    assert 0 < len(plan.send) < 30
+    assert len(plan.unfilled) == 1
+    assert len(Simulation(job_definition(heavy)).due()) == 30
+
+
 def test_a_secret_that_does_not_fit_is_not_quoted() -> None:
     failed = run(leaf(timeout="{{ secrets.key }}"), secrets={"key": "hunter2 " * 20})
     assert failed.job.error == "timeout: a secret does not fit here"

@@ -9,46 +9,28 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
 
-from tork_celery.domain import durations, evaluation
+from tork_celery.domain import durations, evaluation, expr
 from tork_celery.domain.definition import JobDefinition, TaskDefinition
 from tork_celery.domain.errors import EvaluationFailed
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan
 from tork_celery.domain.redaction import secrets_of_job
+from tork_celery.domain.relatives import NothingStored, Relatives
 from tork_celery.domain.states import JobState, TaskState
 
 CHILDREN_AT_ONCE = 200
+STEPS_AT_ONCE = 4_000_000
+"""What the expressions of one plan may take in all, a few seconds: a transaction is open meanwhile."""
 MOST_ADDED = 2_000
 """A plan that adds more rows gives no more children their turn, which may bring as many again."""
 
 NewId = Callable[[], str]
 
 
-class Relatives(Protocol):
-    """The stored tasks of a job."""
-
-    def task(self, task_id: str) -> Task:
-        """The task of that id, which is there."""
-
-    def waiting(self, parent_id: str, limit: int) -> Sequence[Task]:
-        """Children whose turn has not come (CREATED), in order."""
-
-
-class _NothingStored:
-    """The relatives of what a job begins with: all of them are in its first plan."""
-
-    def task(self, task_id: str) -> Task:
-        raise LookupError(task_id)
-
-    def waiting(self, parent_id: str, limit: int) -> Sequence[Task]:
-        raise LookupError(parent_id, limit)
-
-
 def begun(job: Job, *, now: float, new_id: NewId) -> Plan:
     """The job goes on from its position, with nothing of it active."""
-    course = Course(job, _NothingStored(), now=now, new_id=new_id)
+    course = Course(job, NothingStored(), now=now, new_id=new_id)
     course.next_task()
     return course.plan()
 
@@ -70,6 +52,7 @@ class Course:
         self._unfilled: list[str] = []
         self._todo: deque[Callable[[], None]] = deque()
         self._places = CHILDREN_AT_ONCE
+        self._budget = expr.Budget(STEPS_AT_ONCE)
 
     def next_task(self) -> None:
         """The job goes on with its next top-level task, or is complete."""
@@ -122,7 +105,7 @@ class Course:
         full = parent.concurrency and busy >= parent.concurrency
         if parent.state is not TaskState.RUNNING or parent.released == parent.size or full:
             return
-        if not self._places or len(self._added) > MOST_ADDED:
+        if not self._places or len(self._added) > MOST_ADDED or self._budget.left < STEPS_AT_ONCE / 2:
             self._unfilled.append(parent_id)
             return
         self._places -= 1
@@ -159,11 +142,11 @@ class Course:
     def _dispatch(self, task: Task) -> None:
         names = evaluation.context(self._job, task.scope)
         try:
-            if not evaluation.wanted(task.definition, names):
+            if not evaluation.wanted(task.definition, names, self._budget):
                 self.done(self._ended(task, TaskState.SKIPPED))
                 return
             defaults = self._job.definition.defaults
-            definition = evaluation.dispatched(task.definition, defaults, names)
+            definition = evaluation.dispatched(task.definition, defaults, names, self._budget)
             self._begin(replace(task, definition=definition), names)
         except EvaluationFailed as error:
             self.fail(replace(task, error=str(error)))
@@ -178,11 +161,11 @@ class Course:
                 replace(task, concurrency=each.concurrency),
                 [
                     (each.task, {**task.scope, each.var: {"index": str(index), "value": value}})
-                    for index, value in enumerate(evaluation.items(each, names))
+                    for index, value in enumerate(evaluation.items(each, names, self._budget))
                 ],
             )
         elif definition.subjob:
-            self._start_subjob(task, evaluation.subjob(definition.subjob, names))
+            self._start_subjob(task, evaluation.subjob(definition.subjob, names, self._budget))
         else:
             self._put(replace(task, state=TaskState.SCHEDULED, scheduled_at=self._now, sent_at=self._now))
             self._send.append(task.id)

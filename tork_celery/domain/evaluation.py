@@ -48,11 +48,11 @@ def context(job: Job, scope: Context) -> dict[str, object]:
     }
 
 
-def wanted(definition: TaskDefinition, names: Context) -> bool:
+def wanted(definition: TaskDefinition, names: Context, budget: expr.Budget | None = None) -> bool:
     """Whether the task is to run, as its `if` says."""
     if definition.if_ is None:
         return True
-    return holds(_value("if", definition.if_, names))
+    return holds(_value("if", definition.if_, names, budget))
 
 
 def holds(value: object) -> bool:
@@ -60,10 +60,15 @@ def holds(value: object) -> bool:
     return value is not False and value != "false"
 
 
-def dispatched(definition: TaskDefinition, defaults: Defaults | None, names: Context) -> TaskDefinition:
+def dispatched(
+    definition: TaskDefinition,
+    defaults: Defaults | None,
+    names: Context,
+    budget: expr.Budget | None = None,
+) -> TaskDefinition:
     """The definition as it runs: with the job's defaults, and without templates. What a composite is made of
     stays as it is until its own turn."""
-    texts = _Texts(names)
+    texts = _Texts(names, budget)
     if definition.is_composite:
         name = texts.label("name", definition.name)
         return replace(definition, name=name, var=texts.one("var", definition.var, check_var))
@@ -80,9 +85,9 @@ def dispatched(definition: TaskDefinition, defaults: Defaults | None, names: Con
     )
 
 
-def items(each: Each, names: Context) -> list[object]:
+def items(each: Each, names: Context, budget: expr.Budget | None = None) -> list[object]:
     """What an `each` runs its task for."""
-    found = _value("each.list", each.list, names)
+    found = _value("each.list", each.list, names, budget)
     if not isinstance(found, list | tuple):
         raise EvaluationFailed(f"each.list: it is no list, but of the type {kind_of(found)}")
     if len(found) > MOST_ITEMS:
@@ -90,9 +95,9 @@ def items(each: Each, names: Context) -> list[object]:
     return [_storable(item) for item in found]
 
 
-def subjob(definition: Subjob, names: Context) -> JobDefinition:
+def subjob(definition: Subjob, names: Context, budget: expr.Budget | None = None) -> JobDefinition:
     """The job that a task starts, which sees nothing of its parent but what it is given."""
-    texts = _Texts(names)
+    texts = _Texts(names, budget)
     return JobDefinition(
         name=texts.label("subjob.name", definition.name) or definition.name,
         description=definition.description,
@@ -117,13 +122,14 @@ class _Texts:
     """Templates, rendered with these names."""
 
     names: Context
+    budget: expr.Budget | None = None
 
     def one(self, path: str, text: str | None, check: Callable[[str], object] | None = None) -> str | None:
         """Rendered; what it yields is checked like what stands in a file. Raises EvaluationFailed."""
         if text is None or not expr.is_template(text):
             return text
         try:
-            rendered = expr.render(text, self.names)
+            rendered = expr.render(text, self.names, budget=self.budget)
             _check_storable(rendered)
         except ValueError as error:
             raise EvaluationFailed(f"{path}: {error}") from error
@@ -166,9 +172,9 @@ def _storable(value: object) -> object:
     return expr.to_text(value)
 
 
-def _value(path: str, text: str, names: Context) -> object:
+def _value(path: str, text: str, names: Context, budget: expr.Budget | None) -> object:
     try:
-        return expr.evaluate_whole(text, names)
+        return expr.evaluate_whole(text, names, budget=budget)
     except expr.ExpressionError as error:
         raise EvaluationFailed(f"{path}: {error}") from error
 

@@ -6,11 +6,12 @@ The services apply a plan under the job's lock. How a job goes through its tasks
 from dataclasses import replace
 
 from tork_celery.domain import retry as backoff
-from tork_celery.domain.course import Course, NewId, Relatives, begun
+from tork_celery.domain.course import Course, NewId, begun
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.errors import WrongState
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan
+from tork_celery.domain.relatives import Relatives
 from tork_celery.domain.states import JobState, Outcome, TaskState
 
 DONE = 100.0

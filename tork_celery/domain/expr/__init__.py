@@ -11,10 +11,11 @@ from tork_celery.domain.expr import clock, limits, template
 from tork_celery.domain.expr.durations import Duration
 from tork_celery.domain.expr.errors import ExpressionError
 from tork_celery.domain.expr.program import program
-from tork_celery.domain.expr.run import Clock, Dice
+from tork_celery.domain.expr.run import Budget, Clock, Dice
 from tork_celery.domain.expr.text import to_text
 
 __all__ = [
+    "Budget",
     "Duration",
     "ExpressionError",
     "check",
@@ -39,12 +40,13 @@ def evaluate(
     *,
     now: Clock = clock.now,
     dice: Dice = clock.dice,
+    budget: Budget | None = None,
 ) -> object:
     """The value of an expression in a context, of the kinds of JSON, or a datetime, Duration or tzinfo.
 
-    `now` answers now(), `dice` gives the random numbers.
+    `now` answers now(), `dice` gives the random numbers; a `budget` is shared with other expressions.
     """
-    return program(source).evaluate(context, now, dice)
+    return program(source).evaluate(context, now, dice, budget)
 
 
 def check_whole(text: str) -> None:
@@ -58,9 +60,10 @@ def evaluate_whole(
     *,
     now: Clock = clock.now,
     dice: Dice = clock.dice,
+    budget: Budget | None = None,
 ) -> object:
     """`evaluate` for a field that is one expression, with `{{ }}` around it or without: `if`, `each.list`."""
-    return evaluate(template.whole(text), context, now=now, dice=dice)
+    return evaluate(template.whole(text), context, now=now, dice=dice, budget=budget)
 
 
 def is_template(text: str) -> bool:
@@ -81,9 +84,12 @@ def render(
     *,
     now: Clock = clock.now,
     dice: Dice = clock.dice,
+    budget: Budget | None = None,
 ) -> str:
     """The text with each `{{ expression }}` replaced by its value, as `to_text` writes it."""
-    result = template.filled(text, lambda source: to_text(evaluate(source, context, now=now, dice=dice)))
+    result = template.filled(
+        text, lambda source: to_text(evaluate(source, context, now=now, dice=dice, budget=budget))
+    )
     if len(result) > limits.TEMPLATE_CHARS:
         raise ExpressionError(f"the text would be longer than {limits.TEMPLATE_CHARS} characters", text)
     return result

@@ -9,7 +9,7 @@ from tork_celery.domain.expr.compiler import Compiler
 from tork_celery.domain.expr.errors import ExpressionError, Fault
 from tork_celery.domain.expr.kinds import Type, type_of
 from tork_celery.domain.expr.parser import parse
-from tork_celery.domain.expr.run import Clock, Dice, Run
+from tork_celery.domain.expr.run import Budget, Clock, Dice, Run
 from tork_celery.domain.expr.sizes import measured
 
 _KEPT_SHAPES = 64
@@ -38,12 +38,14 @@ class Program:
         except RecursionError:
             raise self._error(Fault("the expression is nested too deeply")) from None
 
-    def evaluate(self, context: Mapping[str, object], now: Clock, dice: Dice) -> object:
+    def evaluate(
+        self, context: Mapping[str, object], now: Clock, dice: Dice, budget: Budget | None = None
+    ) -> object:
         """The value that the expression has in the context."""
         types = tuple([type_of(context[name]) if name in context else None for name in self._names])
         if types not in self._accepted:
             self._accept(types)
-        run = Run(context, self._cells, now, dice)
+        run = Run(context, self._cells, now, dice, budget)
         try:
             return measured(run, self._run(run))
         except Fault as fault:
@@ -52,6 +54,8 @@ class Program:
             raise self._error(Fault("the expression or a value is nested too deeply")) from None
         except (ArithmeticError, ValueError):
             raise self._error(Fault("a number is out of range")) from None
+        finally:
+            run.end()
 
     def _accept(self, types: tuple[Type | None, ...]) -> None:
         self.check(dict(zip(self._names, types, strict=True)))

@@ -11,17 +11,41 @@ Clock = Callable[[], datetime]
 Dice = Callable[[int], int]
 
 
+class Budget:
+    """The steps that several expressions may take in all; none takes more than it may by itself."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+
 class Run:
     """Passed to every part of an expression while it is evaluated; used once."""
 
-    __slots__ = ("_steps", "cells", "dice", "names", "now")
+    __slots__ = ("_budget", "_steps", "cells", "dice", "names", "now")
 
-    def __init__(self, names: Mapping[str, object], cells: int, now: Clock, dice: Dice) -> None:
+    def __init__(
+        self,
+        names: Mapping[str, object],
+        cells: int,
+        now: Clock,
+        dice: Dice,
+        budget: Budget | None = None,
+    ) -> None:
         self.names = names
         self.cells: list[object] = [None] * cells
         self.now = now
         self.dice = dice
-        self._steps = limits.STEPS
+        self._budget = budget
+        self._steps = limits.STEPS if budget is None else min(limits.STEPS, budget.left)
+        if budget is not None:
+            budget.left -= self._steps  # what is not spent is given back
+
+    def end(self) -> None:
+        """The evaluation is over."""
+        if self._budget is not None:
+            self._budget.left += max(0, self._steps)
 
     def spend(self, steps: int) -> None:
         """Count work about to be done; raises Fault when it is too much for one expression."""
