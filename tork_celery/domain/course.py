@@ -111,7 +111,8 @@ class Course:
         self._places -= 1
         self._put(replace(parent, released=parent.released + 1))
         self._todo.append(partial(self.fill, parent_id))
-        self._dispatch(self._next_child(parent))
+        child = self._next_child(parent)
+        self._dispatch(replace(child, definition=parent.definition.child(child.index)))
 
     def cancel(self) -> None:
         """A user ends the job."""
@@ -154,13 +155,13 @@ class Course:
     def _begin(self, task: Task, names: evaluation.Context) -> None:
         definition = task.definition
         if definition.parallel:
-            self._expand(task, [(inner, task.scope) for inner in definition.parallel.tasks])
+            self._expand(task, [task.scope] * len(definition.parallel.tasks))
         elif definition.each:
             each = definition.each
             self._expand(
                 replace(task, concurrency=each.concurrency),
                 [
-                    (each.task, {**task.scope, each.var: {"index": str(index), "value": value}})
+                    {**task.scope, each.var: {"index": str(index), "value": value}}
                     for index, value in enumerate(evaluation.items(each, names, self._budget))
                 ],
             )
@@ -170,15 +171,22 @@ class Course:
             self._put(replace(task, state=TaskState.SCHEDULED, scheduled_at=self._now, sent_at=self._now))
             self._send.append(task.id)
 
-    def _expand(self, task: Task, children: Sequence[tuple[TaskDefinition, evaluation.Context]]) -> None:
-        parent = self._running(replace(task, size=len(children)))
-        if not children:
+    def _expand(self, task: Task, scopes: Sequence[evaluation.Context]) -> None:
+        """Add a child for each scope. Until its turn it has only the name of its definition, which its parent
+        has: there may be a hundred thousand of them."""
+        parent = self._running(replace(task, size=len(scopes)))
+        if not scopes:
             self.done(self._ended(parent, TaskState.COMPLETED))
             return
         self._put(parent)
         added = [
-            self._add(definition, parent_id=task.id, index=index, scope=scope)
-            for index, (definition, scope) in enumerate(children)
+            self._add(
+                TaskDefinition(name=task.definition.child(index).name),
+                parent_id=task.id,
+                index=index,
+                scope=scope,
+            )
+            for index, scope in enumerate(scopes)
         ]
         self._fresh[task.id] = deque(added)
         self._todo.append(partial(self.fill, task.id))

@@ -182,6 +182,10 @@ class TaskDefinition(StepDefinition):
             return (self.each.task,)
         return self.subjob.tasks if self.subjob else ()
 
+    def child(self, index: int) -> "TaskDefinition":
+        """The definition of that child of a `parallel` or an `each`."""
+        return self.each.task if self.each else self.inner[index]
+
     @property
     def steps(self) -> tuple[StepDefinition, ...]:
         """What runs in containers, in order: pre, main, post."""
