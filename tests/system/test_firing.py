@@ -25,8 +25,9 @@ def let_it_be_time(installation: Installation, schedule_id: str) -> None:
         )
 
 
-def made(installation: Installation) -> list[dict[str, Any]]:
-    return list(installation.get("/jobs")["items"])
+def made(installation: Installation, schedule_id: str) -> list[dict[str, Any]]:
+    jobs = installation.get("/jobs")["items"]
+    return [job for job in jobs if job.get("schedule", {}).get("id") == schedule_id]
 
 
 def test_each_time_makes_one_job_until_it_is_paused(
@@ -36,8 +37,8 @@ def test_each_time_makes_one_job_until_it_is_paused(
     scheduled = installation.post("/scheduled-jobs", NIGHTLY)
     for number in (1, 2):
         let_it_be_time(installation, scheduled["id"])
-        eventually(lambda number=number: len(made(installation)) == number)
-        ended = installation.ended_job(made(installation)[0]["id"])
+        eventually(lambda number=number: len(made(installation, scheduled["id"])) == number)
+        ended = installation.ended_job(made(installation, scheduled["id"])[0]["id"])
         assert ended["state"] == "COMPLETED"
         assert ended["schedule"] == {"id": scheduled["id"], "cron": "30 4 1 1 *"}
 
@@ -46,4 +47,4 @@ def test_each_time_makes_one_job_until_it_is_paused(
     assert requests.put(f"{path}/pause", timeout=10).ok
     assert installation.get(f"/scheduled-jobs/{scheduled['id']}")["state"] == "PAUSED"
     assert requests.delete(path, timeout=10).ok
-    assert len(made(installation)) == 2
+    assert len(made(installation, scheduled["id"])) == 2
