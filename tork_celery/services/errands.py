@@ -1,15 +1,9 @@
 """What a coordinator does again and again by itself, whether or not there is a broker."""
 
-import threading
-
-import structlog
-
-from tork_celery.domain.errors import Unavailable
+from tork_celery.background import Repeater
 from tork_celery.services import schedules
 from tork_celery.services.coordinator import Coordinator
 from tork_celery.services.webhooks import Courier
-
-log = structlog.get_logger(__name__)
 
 _INTERVAL_S = 1.0
 
@@ -23,29 +17,19 @@ class Errands:
     ) -> None:
         self._coordinator = coordinator
         self._courier = courier or Courier(coordinator.database)
-        self._interval_s = interval_s
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="errands", daemon=True)
+        self._repeater = Repeater(
+            self.run, name="errands", interval_s=interval_s, missed="errands.missed", broken="errands.broken"
+        )
 
     def start(self) -> None:
-        self._thread.start()
+        self._repeater.start()
 
     def stop(self) -> None:
         """Calls that have begun go on to their end."""
-        self._stopped.set()
-        self._thread.join()
+        self._repeater.stop()
         self._courier.close()
 
     def run(self) -> None:
         """Once. Raises DatastoreUnavailable."""
         schedules.fire_due(self._coordinator)
         self._courier.deliver_due()
-
-    def _run(self) -> None:
-        while not self._stopped.wait(self._interval_s):
-            try:
-                self.run()
-            except Unavailable as error:
-                log.warning("errands.missed", reason=str(error))
-            except Exception:  # a bug must not end the thread, nor go unheard
-                log.exception("errands.broken")

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import structlog
 
+from tork_celery.background import outliving_bugs
 from tork_celery.domain import flow, queues
-from tork_celery.domain.errors import Unavailable
 from tork_celery.services import housekeeping
 from tork_celery.services.advance import advance
 from tork_celery.services.coordinator import Coordinator
@@ -94,12 +94,8 @@ class Reconciler:
 
     def _one(self, action: Callable[..., None], *arguments: object) -> None:
         """A bug in what becomes of one keeps the sweep from none of the others."""
-        try:
+        with outliving_bugs("sweep.failed", action=action.__name__, about=arguments[0]):
             action(self._coordinator, *arguments)
-        except Unavailable:
-            raise
-        except Exception:
-            log.exception("sweep.failed", action=action.__name__, about=arguments[0])
 
     def _republish_waiting(self) -> None:
         """For each queue, publish as many again as there are more tasks waiting than messages."""

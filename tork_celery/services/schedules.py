@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import structlog
 
+from tork_celery.background import outliving_bugs
 from tork_celery.domain import cron, flow
 from tork_celery.domain import scheduled_job as rules
 from tork_celery.domain.definition import JobDefinition
-from tork_celery.domain.errors import NotFound, TorkError
+from tork_celery.domain.errors import NotFound
 from tork_celery.domain.plan import Plan
 from tork_celery.domain.scheduled_job import ScheduledJob
 from tork_celery.domain.user import User
@@ -71,12 +72,8 @@ def fire_due(coordinator: Coordinator) -> None:
     with coordinator.database.reading() as tx:
         due = scheduled_jobs.due(tx, limit=_BATCH)
     for scheduled in due:
-        try:
+        with outliving_bugs("schedule.broken", schedule_id=scheduled.id):
             _fire(coordinator, scheduled)
-        except TorkError:
-            raise
-        except Exception:  # a bug must not keep the others, and beat, from going on
-            log.exception("schedule.broken", schedule_id=scheduled.id)
 
 
 def _fire(coordinator: Coordinator, scheduled: ScheduledJob) -> None:

@@ -10,6 +10,7 @@ import requests
 import structlog
 from requests.structures import CaseInsensitiveDict
 
+from tork_celery.background import outliving_bugs
 from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.domain.webhooks import MOST_ATTEMPTS, Call, delay_s
 from tork_celery.store import Database, webhook_calls
@@ -72,11 +73,10 @@ class Courier:
 
     def _deliver(self, claimed: Claimed) -> None:
         try:
-            self._settle(claimed, *self._make(claimed.call))
+            with outliving_bugs("webhook.broken", job_id=claimed.call.job_id):
+                self._settle(claimed, *self._make(claimed.call))
         except DatastoreUnavailable as error:  # the call is made again when its claim runs out
             log.warning("webhook.not_settled", job_id=claimed.call.job_id, reason=str(error))
-        except Exception:  # a bug must not take the thread with it, nor go unheard
-            log.exception("webhook.broken", job_id=claimed.call.job_id)
         finally:
             with self._lock:
                 self._free += 1

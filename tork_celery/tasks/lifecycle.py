@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from typing import Any
 
 import structlog
@@ -29,8 +28,6 @@ from tork_celery.worker.worker import Worker
 log = structlog.get_logger(__name__)
 
 _PLANNED_STOP_LEASE_S = 60.0  # how long a node that stops has to come back before its tasks go to others
-
-_LOOK_AT_BEAT_S = 1.0
 
 _heartbeats: list[Heartbeat] = []
 _errands: list[Errands] = []
@@ -149,12 +146,10 @@ def watch_beat(sender: Any, **_: Any) -> None:
 def _end_with(beat: Any) -> None:
     """Nobody restarts an embedded beat that dies: this process ends with it, and whoever started this one
     starts both again."""
-    while state.should_stop is None and state.should_terminate is None:
-        if not beat.is_alive():
-            log.error("beat.died")
-            os.kill(os.getpid(), signal.SIGTERM)
-            return
-        time.sleep(_LOOK_AT_BEAT_S)
+    offspring.wait_for_end(beat.pid)
+    if state.should_stop is None and state.should_terminate is None:
+        log.error("beat.died")
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 @signals.setup_logging.connect

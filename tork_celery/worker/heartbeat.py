@@ -1,14 +1,13 @@
 """Shows that this process is alive, keeps its leases, and ends what is not its own any more."""
 
-import itertools
 import os
-import threading
 from collections.abc import Callable
 from typing import Protocol
 
 import structlog
 
-from tork_celery.domain.errors import DatastoreUnavailable, EngineUnavailable
+from tork_celery.background import Repeater
+from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.node import Node
 from tork_celery.runtime.protocol import Runtime
@@ -50,23 +49,23 @@ class Heartbeat:
         self._database = database
         self._node = node
         self._worker = worker
-        self._interval_s = interval_s
         self._lease_s = lease_s
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self._count = 0
+        self._repeater = Repeater(
+            self._turn,
+            name="heartbeat",
+            interval_s=interval_s,
+            missed="heartbeat.missed",
+            broken="heartbeat.failed",
+        )
 
     def start(self) -> None:
-        self._thread.start()
+        self._repeater.start()
 
     def stop(self) -> None:
         """The node stops as planned."""
-        self._stopped.set()
-        self._thread.join()
-        try:
-            with self._database.transaction() as tx:
-                nodes.stop(tx, name=self._node.name, instance=self._node.instance)
-        except DatastoreUnavailable as error:
-            log.warning("node.stop_not_stored", reason=str(error))
+        self._repeater.stop()
+        say_stopped(self._database, self._node)
 
     def beat(self) -> bool:
         """Once. False when another process has taken the node's name, and with it what runs here.
@@ -78,27 +77,24 @@ class Heartbeat:
             renew(self._worker, lease_s=self._lease_s)
         return ours
 
-    def _run(self) -> None:
-        for count in itertools.count(1):
-            if self._stopped.wait(self._interval_s):
-                return
-            try:
-                if not self.beat():
-                    self._give_way()
-                    return
-                self._watcher.datastore_answered()
-                if self._worker is not None and count % _BEATS_TO_TIDY == 0:
-                    tidy(self._worker)
-            except (DatastoreUnavailable, EngineUnavailable) as error:
-                if isinstance(error, DatastoreUnavailable):
-                    self._watcher.datastore_was_away()
-                log.warning("heartbeat.missed", reason=str(error))
-            except Exception:  # a bug is no reason to lose every lease
-                log.exception("heartbeat.failed")
+    def _turn(self) -> None:
+        self._count += 1
+        try:
+            ours = self.beat()
+        except DatastoreUnavailable:
+            self._watcher.datastore_was_away()
+            raise
+        if not ours:
+            self._give_way()
+            return
+        self._watcher.datastore_answered()
+        if self._worker is not None and self._count % _BEATS_TO_TIDY == 0:
+            tidy(self._worker)
 
     def _give_way(self) -> None:
         """What runs here is the other process's to follow."""
         log.error("node.replaced", node=self._node.name)
+        self._repeater.end()
         if self._worker is not None:
             self._worker.stop(release=False)
         self._replaced()
@@ -126,6 +122,15 @@ def renew(worker: Worker, *, lease_s: float) -> None:
 
 def _progress(runtime: Runtime, refs: list[StepRef]) -> dict[str, float]:
     return {ref.task_id: shown for ref in refs if (shown := runtime.progress(ref)) is not None}
+
+
+def say_stopped(database: Database, node: Node) -> None:
+    """The node stops as planned; where that cannot be stored it is taken for lost after a while."""
+    try:
+        with database.transaction() as tx:
+            nodes.stop(tx, name=node.name, instance=node.instance)
+    except DatastoreUnavailable as error:
+        log.warning("node.stop_not_stored", reason=str(error))
 
 
 def cpu_percent() -> float:

@@ -1,11 +1,11 @@
 """Brings what steps print to the datastore while they run: one thread for all steps of a worker."""
 
-import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 
 import structlog
 
+from tork_celery.background import Repeater
 from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.store import Database, logs, tasks
 from tork_celery.worker.active import ActiveStep, ActiveSteps
@@ -18,23 +18,25 @@ class LogShipper:
 
     def __init__(self, database: Database, steps: ActiveSteps, *, interval_s: float = 0.5) -> None:
         self._database = database
-        self._steps = steps
-        self._interval_s = interval_s
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="log-shipper", daemon=True)
+        self._repeater = Repeater(
+            lambda: self.ship(steps.all()),
+            name="log-shipper",
+            interval_s=interval_s,
+            missed="log.not_stored",
+            broken="log.shipping_failed",
+        )
 
     def start(self) -> None:
-        self._thread.start()
+        self._repeater.start()
 
     def stop(self) -> None:
-        self._stopped.set()
-        self._thread.join()
+        self._repeater.stop()
 
     def make_room(self, step: ActiveStep) -> None:
         """Return once the step's output fits into memory again. A datastore that is away stalls the step: the
         other way would be to lose its output."""
         while step.output.full and step.ended is None:
-            if not self.ship([step]) and self._stopped.wait(self._interval_s):
+            if not self.ship([step]) and self._repeater.pause():
                 return
 
     def ship(self, steps: Sequence[ActiveStep], *, final: bool = False) -> bool:
@@ -59,10 +61,3 @@ class LogShipper:
             for step, _ in taken:
                 step.output.stored()
             return True
-
-    def _run(self) -> None:
-        while not self._stopped.wait(self._interval_s):
-            try:
-                self.ship(self._steps.all())
-            except Exception:  # a bug in one step's output is no reason to store nobody's
-                log.exception("log.shipping_failed")
