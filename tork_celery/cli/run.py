@@ -15,8 +15,7 @@ from tork_celery import spec
 from tork_celery.cli.client import Client
 from tork_celery.cli.credentials import credentials
 from tork_celery.domain.states import JobState
-
-_POLL_S = 0.1
+from tork_celery.services.waiting import pauses_s
 
 
 class Reporter(Protocol):
@@ -62,12 +61,13 @@ def run(file: Path, url: str) -> None:
 
 
 def _until_ended(client: Client, job_id: str) -> Iterator[dict[str, Any]]:
-    while True:
+    """The job, again and again, as it goes on: there is no call that tells of each step of it."""
+    for pause_s in pauses_s():
         job = client.job(job_id)
         yield job
         if JobState(job["state"]).ended:
             return
-        time.sleep(_POLL_S)  # the API has no call that waits
+        time.sleep(pause_s)
 
 
 def _reporter() -> Reporter:

@@ -14,6 +14,15 @@ _LONGEST_PAUSE_S = 0.5
 _GROWTH = 1.5
 
 
+def pauses_s() -> Iterator[float]:
+    """How long to wait between two looks at a job: hardly at all while it may be a short one, and never so
+    long that a user would notice."""
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        yield pause_s
+        pause_s = min(_LONGEST_PAUSE_S, pause_s * _GROWTH)
+
+
 class WaitingRoom:
     """Has room for so many at a time: each holds a thread, and no connection between two looks."""
 
@@ -41,13 +50,14 @@ class WaitingRoom:
 
     def until_ended(self, coordinator: Coordinator, job_id: str, *, timeout_s: float) -> None:
         """Looks again and again, also while the datastore is away. Raises StillRunning."""
-        deadline, pause_s = self._clock() + timeout_s, _FIRST_PAUSE_S
-        while not _has_ended(coordinator, job_id):
+        deadline = self._clock() + timeout_s
+        for pause_s in pauses_s():
+            if _has_ended(coordinator, job_id):
+                return
             left_s = deadline - self._clock()
             if left_s <= 0:
                 raise StillRunning(f"the job {job_id} has not ended within its `wait`; it goes on")
             self._sleep(min(pause_s, left_s))
-            pause_s = min(_LONGEST_PAUSE_S, pause_s * _GROWTH)
 
 
 def _has_ended(coordinator: Coordinator, job_id: str) -> bool:
