@@ -17,11 +17,7 @@ def routes(api: Api) -> Blueprint:
 
     @blueprint.post("/jobs")
     def submit_job() -> Document:
-        definition = spec.parse_job(
-            *submitted(request, limit_bytes=api.body_limit_bytes),
-            image_required=api.image_required,
-            limit_bytes=api.body_limit_bytes,
-        )
+        definition = submitted(api, spec.parse_job, image_required=api.image_required)
         if definition.wait is None:
             job, _ = submit.submit(api.coordinator, definition, created_by=username())
             return documents.job_summary(job)

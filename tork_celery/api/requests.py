@@ -1,9 +1,15 @@
 """What is asked for: the body and the page."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from flask import Flask, Request, request
 
+from tork_celery.api.context import Api
 from tork_celery.domain.errors import BodyTooLarge, Fault, InvalidInput, NotFound
 from tork_celery.domain.search import LONGEST_QUERY
+
+T = TypeVar("T")
 
 _DRAINED_BODIES = 8  # a body of up to so many times the limit is read to its end before it is refused
 _CHUNK_BYTES = 64 * 1024
@@ -34,9 +40,11 @@ def body(request: Request, *, limit_bytes: int) -> bytes:
     raise BodyTooLarge(f"the body is larger than {limit_bytes} bytes")
 
 
-def submitted(request: Request, *, limit_bytes: int) -> tuple[bytes, str]:
-    """The body and its media type, as `spec` takes them. Raises BodyTooLarge."""
-    return body(request, limit_bytes=limit_bytes), request.content_type or ""
+def submitted(api: Api, parse: Callable[..., T], **options: bool) -> T:
+    """What one of the parsers of `spec` makes of the body. Raises InvalidInput, BodyTooLarge."""
+    limit_bytes = api.body_limit_bytes
+    received = body(request, limit_bytes=limit_bytes)
+    return parse(received, request.content_type or "", limit_bytes=limit_bytes, **options)
 
 
 def log_page(request: Request) -> tuple[int, int]:

@@ -16,11 +16,7 @@ def routes(api: Api) -> Blueprint:
 
     @blueprint.post("")
     def create_schedule() -> Document:
-        definition = spec.parse_scheduled_job(
-            *submitted(request, limit_bytes=api.body_limit_bytes),
-            image_required=api.image_required,
-            limit_bytes=api.body_limit_bytes,
-        )
+        definition = submitted(api, spec.parse_scheduled_job, image_required=api.image_required)
         made = schedules.create(api.coordinator, definition, created_by=username())
         return documents.scheduled_job_summary(made)
 

@@ -18,11 +18,7 @@ def routes(api: Api) -> Blueprint:
     @blueprint.post("/task")
     @blueprint.post("/tasks")
     def submit_task() -> Document:
-        definition = spec.parse_task(
-            *submitted(request, limit_bytes=api.body_limit_bytes),
-            image_required=api.image_required,
-            limit_bytes=api.body_limit_bytes,
-        )
+        definition = submitted(api, spec.parse_task, image_required=api.image_required)
         job, task = submit.submit(api.coordinator, spec.job_of(definition), created_by=username())
         return documents.task(task, secrets_of_job(job.definition))
 

@@ -1,6 +1,6 @@
 """Users: add one."""
 
-from flask import Blueprint, request
+from flask import Blueprint
 
 from tork_celery import spec
 from tork_celery.api import documents
@@ -15,9 +15,7 @@ def routes(api: Api) -> Blueprint:
 
     @blueprint.post("/users")
     def add_user() -> Document:
-        new = spec.parse_user(
-            *submitted(request, limit_bytes=api.body_limit_bytes), limit_bytes=api.body_limit_bytes
-        )
+        new = submitted(api, spec.parse_user)
         return documents.user(users.add(api.coordinator.database, new))
 
     return blueprint
