@@ -131,15 +131,6 @@ def test_a_step_that_failed_ends_its_task(database: Database) -> None:
     assert now.ended_at is not None
 
 
-def test_a_step_that_could_not_start_is_due_again(database: Database) -> None:
-    task = store_task(database, THREE_STEPS, **RUNNING)
-
-    with database.transaction() as tx:
-        assert tasks.hold_step(tx, task.ref, node=NODE)
-
-    assert claim(database, task.ref) is not None
-
-
 def test_what_is_held_is_shown(database: Database) -> None:
     task = store_task(database, THREE_STEPS, **RUNNING)
 
@@ -165,7 +156,6 @@ def test_the_first_container_fixes_the_deadline(database: Database) -> None:
             lambda tx, ref: tasks.finish_step(tx, ref, node=NODE, result="x", last=True), id="finish"
         ),
         pytest.param(lambda tx, ref: tasks.fail_step(tx, ref, node=NODE, error="x"), id="fail"),
-        pytest.param(lambda tx, ref: tasks.hold_step(tx, ref, node=NODE), id="hold"),
         pytest.param(lambda tx, ref: tasks.held(tx, ref, node=NODE), id="held"),
         pytest.param(
             lambda tx, ref: tasks.set_deadline(tx, ref, node=NODE, timeout_s=1), id="set a deadline"

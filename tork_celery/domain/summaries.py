@@ -60,9 +60,7 @@ def task(found: Task, job_secrets: Collection[str]) -> Document:
             "queue": None if found.definition.is_composite else found.queue,
             "createdAt": time(found.created_at),
             "scheduledAt": time(found.scheduled_at),
-            "startedAt": time(found.started_at),
-            "completedAt": time(found.ended_at) if found.state is TaskState.COMPLETED else None,
-            "failedAt": time(found.ended_at) if found.state is TaskState.FAILED else None,
+            **_ends(found),
             "nodeId": found.node,
             "redelivered": found.losses,
             "result": found.result,
@@ -138,9 +136,7 @@ def _job_summary(job: Job) -> Document:
             "tags": list(definition.tags),
             "state": job.state,
             "createdAt": time(job.created_at),
-            "startedAt": time(job.started_at),
-            "completedAt": time(job.ended_at) if job.state is JobState.COMPLETED else None,
-            "failedAt": time(job.ended_at) if job.state is JobState.FAILED else None,
+            **_ends(job),
             "taskCount": job.task_count,
             "result": job.result,
             "error": job.error,
@@ -148,6 +144,17 @@ def _job_summary(job: Job) -> Document:
             "schedule": encode(definition.schedule) if definition.schedule else None,
         }
     ) | {"position": job.position}
+
+
+def _ends(found: Job | Task) -> Document:
+    """When it began, and when it ended in the states that say how."""
+    completed = found.state in (JobState.COMPLETED, TaskState.COMPLETED)
+    failed = found.state in (JobState.FAILED, TaskState.FAILED)
+    return {
+        "startedAt": time(found.started_at),
+        "completedAt": time(found.ended_at) if completed else None,
+        "failedAt": time(found.ended_at) if failed else None,
+    }
 
 
 def time(seconds: float | None) -> str | None:

@@ -15,6 +15,19 @@ from tork_celery.store import visibility
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import job_definitions, jobs, tasks
 
+_STANDING = (
+    "id",
+    "parent_id",
+    "created_by",
+    "created_at",
+    "delete_at",
+    "position",
+    "started_at",
+    "ended_at",
+    "result",
+    "error",
+    "progress",
+)
 _stored = select(jobs, job_definitions.c.definition).join(job_definitions)
 _locking = _stored.with_for_update(of=jobs, key_share=True)  # logs that refer to the row need not wait
 
@@ -156,20 +169,12 @@ def _summary(job: Job) -> Document:
     return encode(shown) | {"taskCount": job.task_count}
 
 
+def standing(row: Row[Any]) -> dict[str, Any]:
+    """Of a row of `jobs`, all that a list shows of a Job beside its definition."""
+    plain = {name: getattr(row, name) for name in _STANDING}
+    return plain | {"state": JobState(row.state)}
+
+
 def _job(row: Row[Any]) -> Job:
-    return Job(
-        id=row.id,
-        definition=decode(JobDefinition, row.definition | {"secrets": row.secrets}),
-        parent_id=row.parent_id,
-        created_by=row.created_by,
-        delete_at=row.delete_at,
-        state=JobState(row.state),
-        created_at=row.created_at,
-        position=row.position,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        result=row.result,
-        error=row.error,
-        progress=row.progress,
-        results=row.results,
-    )
+    definition = decode(JobDefinition, row.definition | {"secrets": row.secrets})
+    return Job(**standing(row), definition=definition, results=row.results)

@@ -17,6 +17,7 @@ from tork_celery.domain.search import EVERYTHING, Search
 from tork_celery.domain.states import JobState
 from tork_celery.domain.user import User
 from tork_celery.store import counts, visibility
+from tork_celery.store.jobs import standing
 from tork_celery.store.tables import job_tags, job_texts, jobs
 
 MOST_FOUND = 10_000
@@ -139,19 +140,6 @@ def has_words(tx: Connection, words: Sequence[str]) -> ColumnElement[bool]:
 
 def _listed(row: Row[Any]) -> ListedJob:
     summary = dict(row.summary)
-    return ListedJob(
-        id=row.id,
-        listed_tasks=summary.pop("taskCount"),
-        definition=decode(JobDefinition, summary | {"tasks": [], "secrets": row.secrets}),
-        state=JobState(row.state),
-        created_at=row.created_at,
-        parent_id=row.parent_id,
-        created_by=row.created_by,
-        delete_at=row.delete_at,
-        position=row.position,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        result=row.result,
-        error=row.error,
-        progress=row.progress,
-    )
+    number = summary.pop("taskCount")
+    definition = decode(JobDefinition, summary | {"tasks": [], "secrets": row.secrets})
+    return ListedJob(**standing(row), definition=definition, listed_tasks=number)

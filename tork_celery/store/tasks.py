@@ -140,11 +140,6 @@ def held(tx: Connection, ref: StepRef, *, node: str) -> Task | None:
     return None if row is None else task_of(row)
 
 
-def hold_step(tx: Connection, ref: StepRef, *, node: str) -> bool:
-    """The step could not be started, through no fault of its own: it is due again on the same node."""
-    return _set(tx, ref, node, {"step_running": False, "sent_at": datastore_now()})
-
-
 def current(tx: Connection, refs: Iterable[StepRef]) -> set[StepRef]:
     """Those of the steps whose task has had no later delivery."""
     wanted = set(refs)

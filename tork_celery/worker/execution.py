@@ -40,10 +40,11 @@ class Execution:
         """Raises DatastoreUnavailable."""
         with self.database.reading() as tx:
             secrets = jobs.secrets(tx, task.job_id)
+            stored = logs.position(tx, ref) if adopted else LogPosition()
         output = StepOutput(
             task_id=task.id,
             step=ref.step,
-            stored=self._stored(ref) if adopted else LogPosition(),
+            stored=stored,
             limit_bytes=self.log_limit_bytes,
             secrets={*secrets, *secrets_of_task(task.definition)},
         )
