@@ -7,10 +7,14 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(condition: Callable[[], T], *, within_s: float = 30.0) -> T:
-    """Wait until the condition is true, and return its value; fail with what it was last."""
+_PAUSE_S = 0.02  # between two looks at processes that nobody tells of
+
+
+def eventually(condition: Callable[[], T], *, within_s: float = 30.0, explain: Callable[[], str] = str) -> T:
+    """Wait until the condition is true, and return its value; fail with what it was last, and what `explain`
+    says then. The one place where tests look again and again."""
     deadline = time.monotonic() + within_s
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {within_s} s; it is {value!r}"
-        time.sleep(0.05)
+        assert time.monotonic() < deadline, f"not within {within_s} s; it is {value!r}\n{explain()}"
+        time.sleep(_PAUSE_S)
     return value

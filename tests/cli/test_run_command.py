@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli.stub_api import StubApi, serving
+from cli.stub_api import StubApi
+from serving import serving
 
 from tork_celery.cli.main import main
 
@@ -17,7 +18,7 @@ JSON_JOB = '{"name": "a job", "tasks": [{"name": "hello", "image": "busybox"}]}'
 
 @pytest.fixture
 def stub() -> Iterator[StubApi]:
-    with serving() as server:
+    with serving(StubApi()) as server:
         yield server
 
 

@@ -4,8 +4,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from eventually import eventually
 from exchange_contract import ExchangeContract
-from steps_at_work import PATIENCE_S, Recorder, Steps, background, start, until
+from steps_at_work import PATIENCE_S, Recorder, Steps, background, start
 
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.protocol import Left, Runtime, Stream
@@ -165,7 +166,7 @@ class RuntimeContract(ExchangeContract):
         runtime.discard(run.ref)
         runtime.release(*delivery)
 
-        until(lambda: delivery not in runtime.deliveries())
+        eventually(lambda: delivery not in runtime.deliveries())
 
     def test_discarding_and_releasing_what_is_not_there_is_no_error(self, runtime: Runtime) -> None:
         runtime.discard(StepRef(task_id="nobody", delivery=1, step=0))

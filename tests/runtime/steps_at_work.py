@@ -2,7 +2,6 @@
 
 import itertools
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -122,14 +121,6 @@ def background(call: Callable[[], Any]) -> "Future[Any]":
 
     threading.Thread(target=work, daemon=True).start()
     return future
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait until `condition` holds, and fail when it does not in time."""
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def is_alive(pid: int) -> bool:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import docker
 import pytest
+from eventually import eventually
 from runtime_contract import RuntimeContract
-from steps_at_work import PATIENCE_S, Recorder, Steps, inspect, is_there, start, until
+from steps_at_work import PATIENCE_S, Recorder, Steps, inspect, is_there, start
 
 from tork_celery.domain.definition import Limits, Mount
 from tork_celery.domain.errors import EngineUnavailable, StepFailed
@@ -85,7 +86,7 @@ def test_the_steps_of_a_delivery_share_its_volumes_and_nothing_stays(
     runtime.release(task_id, 1)
 
     assert recorder.printed() == b"1\n2\n"
-    until(lambda: not client.volumes(filters={"label": f"tork.task={task_id}"})["Volumes"])
+    eventually(lambda: not client.volumes(filters={"label": f"tork.task={task_id}"})["Volumes"])
     assert not any(is_there(client, ref) for ref in refs)
 
 
@@ -104,7 +105,7 @@ def test_a_release_also_removes_what_an_earlier_process_left(
 
     later.release(run.ref.task_id, 1)
 
-    until(lambda: not later.deliveries())
+    eventually(lambda: not later.deliveries())
     assert not is_there(client, run.ref)
 
 

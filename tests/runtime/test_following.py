@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import docker
 import pytest
-from steps_at_work import PATIENCE_S, Recorder, Steps, inspect, is_there, name_of, start, until
+from eventually import eventually
+from steps_at_work import PATIENCE_S, Recorder, Steps, inspect, is_there, name_of, start
 
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker import DockerRuntime
@@ -60,7 +61,7 @@ def test_a_step_that_ended_meanwhile_is_followed_too(
     earlier.leave()
     with pytest.raises(Left):
         future.result(PATIENCE_S)
-    until(lambda: not inspect(client, run.ref)["State"]["Running"])
+    eventually(lambda: not inspect(client, run.ref)["State"]["Running"])
 
     ended = another().follow(run.ref, after)
 
@@ -105,7 +106,7 @@ def test_a_step_that_no_thread_here_has_can_be_stopped(
 
     another().stop(run.ref)
 
-    until(lambda: not inspect(client, run.ref)["State"]["Running"])
+    eventually(lambda: not inspect(client, run.ref)["State"]["Running"])
 
 
 def test_a_step_that_was_started_before_is_not_run_again(another: Another, steps: Steps) -> None:

@@ -8,8 +8,9 @@ from typing import cast
 import docker
 import fake_registry
 import pytest
+from eventually import eventually
 from fake_registry import Registry
-from steps_at_work import PATIENCE_S, Recorder, Steps, start, until
+from steps_at_work import PATIENCE_S, Recorder, Steps, start
 
 from tork_celery.domain.definition import Registry as Credentials
 from tork_celery.domain.errors import EngineUnavailable, StepFailed
@@ -56,7 +57,7 @@ def test_steps_that_need_the_same_image_pull_it_once(
     registry.hold()
 
     futures = [start(runtime, steps.step("echo pulled"), recorder) for recorder in recorders]
-    until(lambda: waiting(runtime) == len(recorders))
+    eventually(lambda: waiting(runtime) == len(recorders))
     assert [recorder.starts for recorder in recorders] == [0, 0, 0]
     registry.release()
 
@@ -177,7 +178,7 @@ def test_each_is_judged_by_its_own_credentials(another: Another, steps: Steps, g
         Credentials(username="bob", password="x"),
     ]
     futures = [start(runtime, steps.step("true", registry=each), Recorder()) for each in given]
-    until(lambda: waiting(runtime) == len(given) or futures[-1].done())
+    eventually(lambda: waiting(runtime) == len(given) or futures[-1].done())
     assert isinstance(futures[-1].exception(PATIENCE_S), StepFailed)
     assert len(runtime._pulls._pulls) == 2
     guarded.release()
@@ -207,7 +208,7 @@ def test_an_image_that_was_pulled_and_not_used_for_long_is_removed(
 
     runtime.release(run.ref.task_id, 1)
 
-    until(lambda: runtime.tidy() or not client.images(steps.image))
+    eventually(lambda: runtime.tidy() or not client.images(steps.image))
 
 
 def test_an_image_that_this_machine_had_is_kept(

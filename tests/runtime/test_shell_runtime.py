@@ -8,8 +8,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from eventually import eventually
 from runtime_contract import RuntimeContract
-from steps_at_work import PATIENCE_S, Recorder, Steps, is_alive, start, until
+from steps_at_work import PATIENCE_S, Recorder, Steps, is_alive, start
 
 from tork_celery.domain.definition import Limits, Mount, Registry
 from tork_celery.domain.errors import ConfigurationError, StepFailed
@@ -52,7 +53,7 @@ class TestShellRuntime(RuntimeContract):
 
 
 def pids(recorder: Recorder) -> list[int]:
-    until(lambda: recorder.printed().count(b"\n") == 3)
+    eventually(lambda: recorder.printed().count(b"\n") == 3)
     return [int(line) for line in recorder.printed().split()]
 
 
@@ -182,7 +183,7 @@ def test_killing_the_worker_kills_the_script_and_its_descendants(tmp_path: Path)
 
         process.send_signal(signal.SIGKILL)
 
-    until(lambda: not any(is_alive(pid) for pid in family))
+    eventually(lambda: not any(is_alive(pid) for pid in family))
 
 
 def test_root_must_be_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

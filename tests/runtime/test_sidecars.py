@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import docker
 import pytest
-from steps_at_work import PATIENCE_S, Recorder, Steps, inspect, is_there, start, until
+from eventually import eventually
+from steps_at_work import PATIENCE_S, Recorder, Steps, inspect, is_there, start
 
 from tork_celery.domain.definition import Mount, Probe
 from tork_celery.domain.errors import StepFailed
@@ -55,7 +56,7 @@ def test_a_sidecar_is_reached_by_its_name_and_nothing_of_it_stays(
     finish(runtime, run)
 
     assert (ended.code, recorder.printed(), recorder.starts) == (0, b"hello\n", 1)
-    until(lambda: not runtime.deliveries())
+    eventually(lambda: not runtime.deliveries())
     assert not is_there(client, sidecar.ref)
     assert networks(client, ref) == []
 
@@ -118,7 +119,7 @@ def test_a_sidecar_that_does_not_pass_its_probe_fails_the_task(
     finish(runtime, run)
 
     assert (recorder.printed(), recorder.starts) == (b"", 1)
-    until(lambda: not runtime.deliveries())
+    eventually(lambda: not runtime.deliveries())
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def test_a_sidecar_that_cannot_be_made_fails_the_task_and_is_named(
         runtime.run(run, Recorder(), started=lambda: None)
     finish(runtime, run)
 
-    until(lambda: not runtime.deliveries())
+    eventually(lambda: not runtime.deliveries())
 
 
 def test_a_step_that_is_stopped_while_a_probe_is_tried_never_starts(
@@ -147,14 +148,14 @@ def test_a_step_that_is_stopped_while_a_probe_is_tried_never_starts(
     sidecar = steps.sidecar("web", "sleep 300", beside=ref, probe=READY)
     run, recorder = with_sidecars(steps, "echo never", sidecar, ref=ref), Recorder()
     future = start(runtime, run, recorder)
-    until(lambda: recorder.starts)
+    eventually(lambda: recorder.starts)
 
     runtime.stop(ref)
 
     assert future.result(PATIENCE_S).code == 137
     assert recorder.printed() == b""
     runtime.release(ref.task_id, ref.delivery)
-    until(lambda: not runtime.deliveries())
+    eventually(lambda: not runtime.deliveries())
     assert not is_there(client, sidecar.ref)
 
 
@@ -165,7 +166,7 @@ def test_sidecars_that_waited_for_a_step_which_never_started_are_made_anew(
     recorder = Recorder()
     earlier, later = another(), another()
     future = start(earlier, with_sidecars(steps, "echo never", unready, ref=ref), recorder)
-    until(lambda: recorder.starts)
+    eventually(lambda: recorder.starts)
     earlier.leave()
     with pytest.raises(Left):
         future.result(PATIENCE_S)
@@ -178,7 +179,7 @@ def test_sidecars_that_waited_for_a_step_which_never_started_are_made_anew(
     assert (ended.code, recorder.printed()) == (0, b"hello\n")
     assert inspect(client, sidecar.ref)["Id"] != before
     finish(later, run)
-    until(lambda: not later.deliveries())
+    eventually(lambda: not later.deliveries())
 
 
 def test_sidecars_run_on_beside_a_step_that_is_left_and_go_with_it(
@@ -202,7 +203,7 @@ def test_sidecars_run_on_beside_a_step_that_is_left_and_go_with_it(
     assert ended is not None
     assert (ended.code, recorder.printed()) == (0, b"ready\nhello\n")
     finish(later, run)
-    until(lambda: not later.deliveries())
+    eventually(lambda: not later.deliveries())
     assert not is_there(client, sidecar.ref)
     assert networks(client, ref) == []
 
@@ -215,7 +216,7 @@ def test_a_sidecar_that_has_a_timeout_is_ended_by_it(
     future = start(runtime, run, recorder)
     recorder.wait_for(b"ready")
 
-    until(lambda: inspect(client, sidecar.ref)["State"]["ExitCode"] == 137)
+    eventually(lambda: inspect(client, sidecar.ref)["State"]["ExitCode"] == 137)
 
     assert not future.done()
     runtime.stop(ref)
@@ -232,6 +233,6 @@ def test_a_release_by_a_later_process_finds_sidecars_and_network(
 
     later.release(ref.task_id, ref.delivery)
 
-    until(lambda: not later.deliveries())
+    eventually(lambda: not later.deliveries())
     assert not is_there(client, sidecar.ref)
     assert networks(client, ref) == []

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import docker
 import pytest
-from system.installation import Installation, installed
+from system.installation import Installation, two_slots
 
 
 @pytest.fixture(scope="session")
@@ -13,5 +13,5 @@ def installation(
 ) -> Iterator[Installation]:
     """One for all tests that need nothing of their own, with two slots."""
     del engine  # it is there, and watched
-    with installed(tmp_path_factory.mktemp("tork") / "data", "--queue", "default:2") as running:
+    with two_slots(tmp_path_factory) as running:
         yield running

@@ -6,13 +6,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 import yaml
+from eventually import eventually
 
 ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
 _START_WITHIN_S = 60
@@ -45,11 +46,7 @@ class Installation:
             self.process = subprocess.Popen(
                 command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + _START_WITHIN_S
-        while not self._healthy():
-            assert self.process.poll() is None, self.log()
-            assert time.monotonic() < deadline, self.log()
-            time.sleep(0.05)
+        eventually(self._healthy, within_s=_START_WITHIN_S, explain=self.log)
 
     def worker(self, queue: str, slots: int, *options: str, name: str) -> subprocess.Popen[bytes]:
         """Another worker beside it, of the node name `name`; the options are Celery's."""
@@ -133,13 +130,17 @@ class Installation:
         return "".join(reversed(newest_first))
 
     def _until(self, look: Callable[[], dict[str, Any]], within_s: float) -> dict[str, Any]:
-        deadline = time.monotonic() + within_s
-        while (found := look())["state"] not in ENDED:
-            assert time.monotonic() < deadline, f"not ended: {found}\n{self.log()}"
-            time.sleep(0.05)
+        def ended() -> dict[str, Any] | None:
+            found = look()
+            return found if found["state"] in ENDED else None
+
+        found = eventually(ended, within_s=within_s, explain=lambda: f"{look()}\n{self.log()}")
+        assert found is not None
         return found
 
     def _healthy(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log()
         if b"ready: listening" not in self._log.read_bytes():
             return False
         with contextlib.suppress(requests.ConnectionError):
@@ -156,3 +157,8 @@ def installed(data_dir: Path, *options: str, **more: Any) -> Iterator[Installati
         yield installation
     finally:
         installation.close()
+
+
+def two_slots(folders: pytest.TempPathFactory) -> contextlib.AbstractContextManager[Installation]:
+    """An installation with a new data directory."""
+    return installed(folders.mktemp("tork") / "data", "--queue", "default:2")

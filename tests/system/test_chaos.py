@@ -24,12 +24,12 @@ import redis
 import requests
 from eventually import eventually
 from system.installation import Installation, installed
+from system.lasting import away, lasting
 from system.private_engine import copy_image, may_run, private_engine
 from system.visits import Visits, visits
 
 IMAGE = "busybox:stable"
 TASKS = int(os.environ.get("CHAOS_TASKS", "40"))
-OUTAGE_S = float(os.environ.get("CHAOS_OUTAGE_S", "10"))
 KILL_EVERY_S = 2.0
 RERUN_WITHIN_S = 15
 ADOPTED_WITHIN_S = 3
@@ -47,11 +47,11 @@ def test_workers_that_are_killed_again_and_again_lose_nothing(
         posted = _post(installation, seen, TASKS, work="sleep 1")
         chance = random.Random(7)
         while not _all_ended(installation):
-            victim = chance.choice(names)
-            workers[victim].send_signal(signal.SIGKILL)
-            workers[victim].wait()
-            workers[victim] = installation.worker("default", 3, name=victim)
-            time.sleep(KILL_EVERY_S)  # the pace of the killing, not a wait for something
+            with lasting(KILL_EVERY_S):
+                victim = chance.choice(names)
+                workers[victim].send_signal(signal.SIGKILL)
+                workers[victim].wait()
+                workers[victim] = installation.worker("default", 3, name=victim)
         ended = [installation.get(f"/task/{task_id}") for task_id in posted.values()]
         eventually(lambda: not _left(engine, posted.values()), within_s=60)
     assert {task["state"] for task in ended} == {"COMPLETED"}
@@ -155,12 +155,11 @@ def test_a_broker_that_is_away_under_load_keeps_nobody_from_posting(
     with visits(engine) as seen, installed(tmp_path / "data", "--queue", "default:2") as installation:
         before = _post(installation, seen, TASKS // 5, work="sleep 0.5")
         eventually(lambda: len(seen.count) > 2)
-        with _broker_away(installation):
+        with _broker_away(installation), lasting():
             begun = time.monotonic()
             meanwhile = _post(installation, seen, 3, work="true", prefix="m")
             posting_s = (time.monotonic() - begun) / 3
             health = requests.get(f"{installation.url}/health", timeout=10)
-            _last_until(begun + OUTAGE_S)
         assert health.status_code == HTTPStatus.SERVICE_UNAVAILABLE
         assert "broker" in health.json()["down"]
         _all_run_once(installation, seen, before | meanwhile)
@@ -175,13 +174,14 @@ def test_a_datastore_that_takes_no_writes_under_load_is_waited_for(
     with visits(engine) as seen, installed(tmp_path / "data", "--queue", "default:2") as installation:
         posted = _post(installation, seen, TASKS // 5, work="sleep 0.5")
         eventually(lambda: len(seen.count) > 2)
-        begun = time.monotonic()
-        with closing(sqlite3.connect(tmp_path / "data" / "tork.db", isolation_level=None)) as datastore:
+        with (
+            closing(sqlite3.connect(tmp_path / "data" / "tork.db", isolation_level=None)) as datastore,
+            lasting(),
+        ):
             datastore.execute("BEGIN IMMEDIATE")
             refused = requests.post(
                 f"{installation.url}/task", json={"name": "t", "image": IMAGE}, timeout=20
             )
-            _last_until(begun + OUTAGE_S)
         assert refused.status_code == HTTPStatus.SERVICE_UNAVAILABLE
         _all_run_once(installation, seen, posted)
 
@@ -200,9 +200,8 @@ def test_an_engine_that_is_away_under_load_uses_up_no_attempt(
         ):
             posted = _post(installation, seen, TASKS // 5, work="sleep 0.5")
             eventually(lambda: len(seen.count) > 2)
-            server.stop()
-            _last_until(time.monotonic() + OUTAGE_S)
-            server.start()
+            with away(server):
+                pass
             _all_completed(installation, posted)  # none may be tried again, so that none has failed
             eventually(lambda: not private.containers.list(all=True))
     assert set(seen.count) == set(posted)
@@ -269,11 +268,6 @@ def _broker_away(installation: Installation) -> Iterator[None]:
         yield
     finally:
         installation.process.send_signal(signal.SIGCONT)
-
-
-def _last_until(end: float) -> None:
-    """The length of an outage, not a wait for something."""
-    time.sleep(max(0.0, end - time.monotonic()))
 
 
 def _freeze(process: subprocess.Popen[bytes]) -> None:

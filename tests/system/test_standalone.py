@@ -15,7 +15,7 @@ import docker
 import psutil
 import pytest
 from eventually import eventually
-from system.installation import Installation, installed
+from system.installation import Installation, installed, two_slots
 
 IMAGE = "busybox:stable"
 SLOW = {"name": "slow", "image": IMAGE, "run": "for i in $(seq 1 6); do echo line $i; sleep 1; done"}
@@ -28,7 +28,7 @@ def installation(
 ) -> Iterator[Installation]:
     """One whose processes are killed here, so that no other tests have it."""
     del engine  # it is there, and watched
-    with installed(tmp_path_factory.mktemp("tork") / "data", "--queue", "default:2") as running:
+    with two_slots(tmp_path_factory) as running:
         yield running
 
 

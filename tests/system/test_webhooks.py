@@ -1,15 +1,13 @@
 """A webhook arrives, through an outage of its receiver too, in order and with its secrets."""
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import docker
 import pytest
 from eventually import eventually
+from serving import serving
 from system.installation import Installation, free_port
 
 TASK = {"name": "t", "image": "busybox:stable", "run": "echo -n s3cret > $TORK_OUTPUT", "var": "x"}
@@ -46,18 +44,6 @@ class _Handler(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-@contextmanager
-def receiving(port: int, **options: Any) -> Iterator[Receiver]:
-    with Receiver(port, **options) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 def job(port: int, **webhook: Any) -> dict[str, Any]:
     hook = {"url": f"http://127.0.0.1:{port}/{{{{ job.id }}}}"} | webhook
     return {"name": "j", "secrets": {"key": "s3cret"}, "webhooks": [hook], "tasks": [TASK]}
@@ -65,7 +51,7 @@ def job(port: int, **webhook: Any) -> dict[str, Any]:
 
 def test_the_states_of_a_job_arrive_in_order(engine: docker.DockerClient, installation: Installation) -> None:
     del engine
-    with receiving(port := free_port()) as receiver:
+    with serving(Receiver(port := free_port())) as receiver:
         made = installation.post("/jobs", job(port, headers={"X-Key": "{{ secrets.key }}"}))
         ended = installation.ended_job(made["id"])
         eventually(lambda: "COMPLETED" in receiver.states)
@@ -83,7 +69,7 @@ def test_the_states_of_a_job_arrive_in_order(engine: docker.DockerClient, instal
 def test_a_task_tells_of_itself(engine: docker.DockerClient, installation: Installation) -> None:
     del engine
     condition = {"event": "task.StateChange", "if": "task.state == 'COMPLETED'"}
-    with receiving(port := free_port()) as receiver:
+    with serving(Receiver(port := free_port())) as receiver:
         made = installation.post("/jobs", job(port, **condition))
         eventually(lambda: receiver.heard)
 
@@ -99,12 +85,12 @@ def test_an_outage_of_the_receiver_holds_up_no_job_and_loses_nothing(
     port = free_port()
     refusals = 2 if away == "it answers 503" else 0
     if refusals:
-        with receiving(port, refusals=refusals) as receiver:
+        with serving(Receiver(port, refusals=refusals)) as receiver:
             assert _ended(installation, port)["state"] == "COMPLETED"
             eventually(lambda: len(receiver.heard) == 3, within_s=60)
     else:
         assert _ended(installation, port)["state"] == "COMPLETED"
-        with receiving(port) as receiver:
+        with serving(Receiver(port)) as receiver:
             eventually(lambda: len(receiver.heard) == 3, within_s=60)
 
     assert receiver.states == ["SCHEDULED", "RUNNING", "COMPLETED"]
