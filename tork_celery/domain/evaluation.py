@@ -3,7 +3,6 @@
 All functions raise EvaluationFailed, which names the field, the expression and the cause.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
@@ -24,14 +23,13 @@ from tork_celery.domain.definition import (
 from tork_celery.domain.errors import EvaluationFailed
 from tork_celery.domain.expr.kinds import kind_of
 from tork_celery.domain.model import Job
-from tork_celery.domain.names import check_var
+from tork_celery.domain.names import LONGEST_NAME, check_var
 from tork_celery.domain.redaction import masking
+from tork_celery.domain.texts import unfit_character
 
 MOST_ITEMS = 100_000
 """A longer list is refused by `each`: every item is a row of its own."""
 
-LONGEST_NAME = 256
-_UNFIT = re.compile("[\x00\ud800-\udfff]")
 _PRIORITIES = tuple(str(number) for number in range(10))
 S = TypeVar("S", bound=StepDefinition)
 Context = Mapping[str, object]
@@ -216,9 +214,8 @@ def _priority(priority: int | str | None, texts: _Texts) -> int | None:
 
 
 def _check_storable(text: str) -> None:
-    """No datastore, and no environment of a process, holds NUL; lone surrogates cannot be encoded at all."""
-    if (found := _UNFIT.search(text)) is not None:
-        raise ValueError(f"it yields the character U+{ord(found[0]):04X}, which cannot be stored")
+    if (found := unfit_character(text)) is not None:
+        raise ValueError(f"it yields the character {found}, which cannot be stored")
 
 
 def _check_priority(text: str) -> None:

@@ -2,6 +2,8 @@
 
 import re
 
+LONGEST_NAME = 256
+"""Characters of the name of a job or a task; the datastore has no room for more."""
 _VAR = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 

@@ -10,6 +10,7 @@ from tork_celery.domain.definition import (
     TaskDefinition,
     Wait,
 )
+from tork_celery.domain.names import LONGEST_NAME
 from tork_celery.spec import rules
 from tork_celery.spec.fields import Block, Items, Text, Texts, at_most
 from tork_celery.spec.limits import LimitsSchema
@@ -32,8 +33,8 @@ class DefaultsSchema(Shape):
 
 
 class PermissionSchema(Shape):
-    user = Text(validate=at_most(rules.LONGEST_NAME))
-    role = Text(validate=at_most(rules.LONGEST_NAME))
+    user = Text(validate=at_most(LONGEST_NAME))
+    role = Text(validate=at_most(LONGEST_NAME))
 
     def conflicts(self, values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
         if len(values) != 1:
@@ -51,9 +52,9 @@ class WaitSchema(Shape):
 
 
 class JobSchema(Shape):
-    name = Text(required=True, validate=at_most(rules.LONGEST_NAME))
+    name = Text(required=True, validate=at_most(LONGEST_NAME))
     description = Text(one_line=False)
-    tags = Texts(Text(validate=(rules.not_empty, at_most(rules.LONGEST_NAME))))
+    tags = Texts(Text(validate=(rules.not_empty, at_most(LONGEST_NAME))))
     tasks = Items(TaskSchema, required=True, least=1, most=MOST_TASKS)
     inputs = names_to_texts()
     secrets = names_to_texts()

@@ -9,7 +9,6 @@ from marshmallow import ValidationError
 
 from tork_celery.domain import durations, names, quantities, queues
 
-LONGEST_NAME = 256
 T = TypeVar("T")
 _TARGET = re.compile(r"[-/.0-9a-zA-Z_= ]+", re.ASCII)
 _MODE = re.compile(r"[01]?[0-7]{3}", re.ASCII)

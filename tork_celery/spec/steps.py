@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import validate
 
 from tork_celery.domain.definition import Probe, Registry, Sidecar, StepDefinition
+from tork_celery.domain.names import LONGEST_NAME
 from tork_celery.spec import rules
 from tork_celery.spec.fields import Block, Text, TextMap, Texts, Whole, at_most
 from tork_celery.spec.shape import Shape
@@ -25,16 +26,14 @@ class RegistrySchema(Shape):
 class StepSchema(Shape):
     """A `pre` or `post` step, and what a task has in common with them."""
 
-    name = Text(template=True, validate=at_most(rules.LONGEST_NAME))
+    name = Text(template=True, validate=at_most(LONGEST_NAME))
     description = Text(one_line=False)
     image = Text(template=True, validate=at_most(1024))
     run = Text(one_line=False)
     cmd = Texts(Text(template=True, one_line=False))
     entrypoint = Texts(Text(one_line=False))
-    env = TextMap(
-        Text(validate=(at_most(rules.LONGEST_NAME), rules.env_name)), Text(template=True, one_line=False)
-    )
-    files = TextMap(Text(validate=(at_most(rules.LONGEST_NAME), rules.file_name)), Text(one_line=False))
+    env = TextMap(Text(validate=(at_most(LONGEST_NAME), rules.env_name)), Text(template=True, one_line=False))
+    files = TextMap(Text(validate=(at_most(LONGEST_NAME), rules.file_name)), Text(one_line=False))
     registry = Block(RegistrySchema)
     timeout = Text(template=True, validate=rules.duration, hint="write it like 90s or 1h30m")
 
@@ -66,7 +65,7 @@ class ProbeSchema(Shape):
 class SidecarSchema(StepSchema):
     """A container beside the main step, which reaches it by its name."""
 
-    name = Text(required=True, template=True, validate=at_most(rules.LONGEST_NAME))
+    name = Text(required=True, template=True, validate=at_most(LONGEST_NAME))
     probe = Block(ProbeSchema)
 
     def build(self, values: dict[str, Any]) -> Sidecar:

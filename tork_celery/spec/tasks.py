@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import validate
 
 from tork_celery.domain.definition import AutoDelete, Each, Parallel, Subjob, TaskDefinition
+from tork_celery.domain.names import LONGEST_NAME
 from tork_celery.spec import rules
 from tork_celery.spec.fields import (
     Block,
@@ -41,11 +42,11 @@ def priority() -> WholeOrTemplate:
 
 def names_to_texts() -> TextMap:
     """Inputs, secrets: the names that expressions use."""
-    return TextMap(Text(validate=(rules.not_empty, at_most(rules.LONGEST_NAME))), Text(one_line=False))
+    return TextMap(Text(validate=(rules.not_empty, at_most(LONGEST_NAME))), Text(one_line=False))
 
 
 class TaskSchema(StepSchema):
-    name = Text(required=True, template=True, validate=at_most(rules.LONGEST_NAME))
+    name = Text(required=True, template=True, validate=at_most(LONGEST_NAME))
     workdir = Text(validate=at_most(256))
     queue = Text(template=True, validate=rules.queue)
     pre = Items(StepSchema)
@@ -59,7 +60,7 @@ class TaskSchema(StepSchema):
     retry = Block(RetrySchema)
     var = Text(template=True, validate=(at_most(64), rules.var))
     if_ = Expression(data_key="if")
-    tags = Texts(Text(validate=(rules.not_empty, at_most(rules.LONGEST_NAME))))
+    tags = Texts(Text(validate=(rules.not_empty, at_most(LONGEST_NAME))))
     priority = priority()
     parallel = Block(lambda: ParallelSchema)
     each = Block(lambda: EachSchema)
@@ -84,7 +85,7 @@ class TaskSchema(StepSchema):
 class _UnnamedTaskSchema(TaskSchema):
     """A task that may be named by its place."""
 
-    name = Text(template=True, validate=at_most(rules.LONGEST_NAME))
+    name = Text(template=True, validate=at_most(LONGEST_NAME))
 
 
 class ParallelSchema(Shape):
@@ -115,7 +116,7 @@ class AutoDeleteSchema(Shape):
 
 
 class SubjobSchema(Shape):
-    name = Text(required=True, template=True, validate=at_most(rules.LONGEST_NAME))
+    name = Text(required=True, template=True, validate=at_most(LONGEST_NAME))
     description = Text(one_line=False)
     tasks = Items(TaskSchema, required=True, least=1, most=MOST_TASKS)
     inputs = TextMap(Text(validate=rules.not_empty), Text(template=True, one_line=False))

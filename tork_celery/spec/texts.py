@@ -1,19 +1,17 @@
 """Which texts are fit to be kept, and how values are shown in messages."""
 
 import math
-import re
 from typing import Any
 
+from tork_celery.domain.texts import unfit_character
+
 _LONGEST_SHOWN = 40
-# No datastore and no environment of a process holds NUL; lone surrogates cannot be encoded at all.
-_UNFIT = re.compile("[\x00\ud800-\udfff]")
-_UNFIT_IN_A_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def unfit(text: str, *, one_line: bool) -> str | None:
     """What keeps `text` from being taken, if anything does. A text of one line has no control characters."""
-    found = (_UNFIT_IN_A_LINE if one_line else _UNFIT).search(text)
-    return f"must not contain the character U+{ord(found[0]):04X}" if found else None
+    found = unfit_character(text, one_line=one_line)
+    return f"must not contain the character {found}" if found else None
 
 
 def shown(text: str) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from marshmallow import validate
 
 from tork_celery.domain.definition import Webhook
+from tork_celery.domain.names import LONGEST_NAME
 from tork_celery.domain.webhooks import EVENTS
 from tork_celery.spec import rules
 from tork_celery.spec.fields import Expression, Text, TextMap, at_most
@@ -16,7 +17,7 @@ MOST_WEBHOOKS = 100
 
 class WebhookSchema(Shape):
     url = Text(required=True, template=True, validate=(at_most(2048), rules.url))
-    headers = TextMap(Text(validate=(at_most(rules.LONGEST_NAME), rules.header_name)), Text(template=True))
+    headers = TextMap(Text(validate=(at_most(LONGEST_NAME), rules.header_name)), Text(template=True))
     event = Text(validate=validate.OneOf(EVENTS, error=f"expected one of {', '.join(EVENTS)}"))
     if_ = Expression(data_key="if")
 
