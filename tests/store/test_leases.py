@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from domain.samples import task_definition
-from store.stores import seconds_now, store_task, task_now
+from store.stores import change, seconds_now, store_task, task_now
 
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.states import Outcome, TaskState
@@ -101,6 +101,34 @@ def test_no_more_are_lost_at_once_than_asked_for(database: Database) -> None:
 
     with database.transaction() as tx:
         assert len(sweeps.lost(tx, limit=2)) == 2
+
+
+def test_a_step_that_is_resumed_has_a_whole_lease(database: Database) -> None:
+    task = store_task(database, **HELD)
+
+    with database.transaction() as tx:
+        resumed = tasks.resume(tx, task.ref, node=NODE, lease_s=60.0)
+
+    assert resumed == task_now(database, task.id)
+    assert resumed.lease_until == pytest.approx(seconds_now(database) + 60, abs=5)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param({"node": OTHER}, id="another node's"),
+        pytest.param({"delivery": 2}, id="delivered again"),
+        pytest.param({"step_running": False}, id="not begun"),
+        pytest.param({"outcome": Outcome.FAILED}, id="ended"),
+    ],
+)
+def test_a_step_that_is_not_the_nodes_own_is_not_resumed(database: Database, values: dict[str, Any]) -> None:
+    task = store_task(database, **HELD | {"step": 0})
+    now = change(database, task, **values)
+
+    with database.transaction() as tx:
+        assert tasks.resume(tx, task.ref, node=NODE, lease_s=60.0) is None
+    assert task_now(database, task.id) == now
 
 
 def test_a_planned_stop_keeps_the_nodes_tasks_for_it(database: Database) -> None:

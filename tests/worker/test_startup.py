@@ -19,7 +19,7 @@ from tork_celery.domain.errors import ConfigurationError
 from tork_celery.domain.node import Node
 from tork_celery.domain.states import Outcome, TaskState
 from tork_celery.runtime.protocol import AlreadyRun, StepExit
-from tork_celery.store import nodes
+from tork_celery.store import nodes, sweeps
 from tork_celery.store import tables as store_tables
 from tork_celery.worker import startup
 from tork_celery.worker.worker import Verdict, Worker
@@ -124,8 +124,21 @@ def test_what_the_node_had_begun_is_published_again(
     startup.take_up(worker)
 
     assert sorted(dispatcher.sent_ids) == sorted([running.id, between.id])
-    assert worker.adoptable.all() == [running]
-    assert task_now(database, running.id) == running
+    assert [task.id for task in worker.adoptable.all()] == [running.id]
+
+
+def test_what_the_node_had_begun_is_its_own_again_for_a_whole_lease(
+    hire: Hire, database: CuttableDatabase
+) -> None:
+    """Or a coordinator would give it to another while this node takes it up."""
+    task = store_task(database, **RUNNING, lease_until=1.0)
+    worker = hire(FakeRuntime())
+
+    startup.take_up(worker)
+
+    with database.transaction() as tx:
+        assert sweeps.lost(tx, limit=9) == []
+    assert worker.adoptable.all() == [task_now(database, task.id)]
 
 
 def test_a_step_that_outlived_its_process_is_followed_once(hire: Hire, database: CuttableDatabase) -> None:
@@ -189,6 +202,8 @@ def test_an_adopted_step_that_others_have_by_now_does_no_harm(hire: Hire, databa
     assert worker.run(task.ref) is Verdict.IGNORE
 
     assert task_now(database, task.id) == current
+    assert (runtime.runs, runtime.followed) == ([], [])
+    assert runtime.released == [(task.id, task.delivery)]
 
 
 def test_steps_that_died_with_their_process_start_again_anywhere(
@@ -217,7 +232,7 @@ def test_without_a_broker_the_node_begins_all_the_same(
 
     startup.take_up(worker)
 
-    assert worker.adoptable.all() == [task]
+    assert worker.adoptable.all() == [task_now(database, task.id)]
 
 
 def test_what_is_left_of_deliveries_that_are_not_the_nodes_own_is_removed(

@@ -115,6 +115,15 @@ def claim(tx: Connection, ref: StepRef, *, node: str, lease_s: float) -> Task | 
     return None if row is None else task_of(row)
 
 
+def resume(tx: Connection, ref: StepRef, *, node: str, lease_s: float) -> Task | None:
+    """The task, with a whole lease from now on, if its step is this node's and runs."""
+    query = (
+        update(tasks).where(*_held(ref, node)).values(lease_until=datastore_now() + lease_s).returning(tasks)
+    )
+    row = tx.execute(query).one_or_none()
+    return None if row is None else task_of(row)
+
+
 def finish_step(tx: Connection, ref: StepRef, *, node: str, result: str | None, last: bool) -> bool:
     """The step has succeeded: the next one is due or, after the last, the task's outcome is set.
 
@@ -201,7 +210,7 @@ def of_node(tx: Connection, node: str) -> list[Task]:
 
 
 def extend_leases(tx: Connection, *, node: str, lease_s: float) -> None:
-    """Before a planned stop: keep what this node has for it until it is back."""
+    """Keep what this node has for it: before a planned stop until it is back, and when it is back."""
     lease = datastore_now() + lease_s
     tx.execute(update(tasks).where(*claimed(), tasks.c.node == node).values(lease_until=lease))
 

@@ -35,6 +35,7 @@ def take_up(worker: Worker) -> None:
     Raises DatastoreUnavailable, EngineUnavailable.
     """
     with worker.database.transaction() as tx:
+        tasks.extend_leases(tx, node=worker.node, lease_s=worker.lease_s)
         begun = tasks.of_node(tx, worker.node)
         if not worker.runtime.adopts:
             begun = _give_back(tx, worker, begun)

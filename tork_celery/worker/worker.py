@@ -61,7 +61,7 @@ class Worker:
             lambda ref, grace_s: runtime.stop(ref, grace_s=grace_s), grace_s=cancel_grace_s
         )
         self.adoptable = Adoptable()
-        self._lease_s = lease_s
+        self.lease_s = lease_s
         self._shipper = LogShipper(database, self.steps)
         self._execution = Execution(
             database=database,
@@ -110,11 +110,11 @@ class Worker:
         if self._closed.is_set():
             return Verdict.REQUEUE
         try:
-            adopted = self.adoptable.take(ref)
-            task = adopted or self._patiently(lambda: self._claim(ref))
+            adopted = self.adoptable.take(ref) is not None
+            task = self._patiently(lambda: self._resume(ref) if adopted else self._claim(ref))
             if task is None:
                 return self._patiently(lambda: self._not_claimed(ref))
-            return self._run_claimed(task, ref, adopted=adopted is not None)
+            return self._run_claimed(task, ref, adopted=adopted)
         except Left:
             return Verdict.IGNORE
 
@@ -122,10 +122,19 @@ class Worker:
         with self.database.transaction() as tx:
             if ref.step == 0:
                 jobs.hold(tx, ref.task_id)
-            task = tasks.claim(tx, ref, node=self.node, lease_s=self._lease_s)
+            task = tasks.claim(tx, ref, node=self.node, lease_s=self.lease_s)
             if task is not None and ref.step == 0:
                 webhooks.record_claim(tx, task, job_began=jobs.begin(tx, task.job_id))
             return task
+
+    def _resume(self, ref: StepRef) -> Task | None:
+        """The task of a step that an earlier process of this node had begun. When it was given to another
+        since, what is left of it here must not run again."""
+        with self.database.transaction() as tx:
+            task = tasks.resume(tx, ref, node=self.node, lease_s=self.lease_s)
+        if task is None:
+            self.runtime.release(ref.task_id, ref.delivery)
+        return task
 
     def _not_claimed(self, ref: StepRef) -> Verdict:
         """A step whose outcome was stored before a crash kept the next message from being published is done:
