@@ -9,7 +9,7 @@ from tork_celery.domain.model import Task
 
 class FakeDispatcher(Dispatcher):
     """Remembers what was sent and stopped; `depths` is how many messages wait in a queue.
-    Nothing answers while it is `away`."""
+    Nothing answers while it is `away`; `refused` is how often that was found out."""
 
     def __init__(self) -> None:
         self.sent: list[Task] = []
@@ -17,8 +17,10 @@ class FakeDispatcher(Dispatcher):
         self.stopped: list[Task] = []
         self.purged: list[str] = []
         self.filling: list[str] = []
+        self.ending: list[str] = []
         self.depths: Counter[str] = Counter()
         self.away = False
+        self.refused = 0
 
     @property
     def sent_ids(self) -> list[str]:
@@ -32,6 +34,10 @@ class FakeDispatcher(Dispatcher):
     def fill(self, task_id: str) -> None:
         self.ping()
         self.filling.append(task_id)
+
+    def end(self, job_id: str) -> None:
+        self.ping()
+        self.ending.append(job_id)
 
     def stop(self, task: Task) -> None:
         self.ping()
@@ -47,4 +53,5 @@ class FakeDispatcher(Dispatcher):
 
     def ping(self) -> None:
         if self.away:
+            self.refused += 1
             raise BrokerUnavailable("the broker is away")

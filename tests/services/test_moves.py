@@ -18,7 +18,7 @@ from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.services import control
 from tork_celery.services.advance import advance
 from tork_celery.services.coordinator import Coordinator
-from tork_celery.services.moves import fill
+from tork_celery.services.moves import end_orphan, fill
 from tork_celery.services.reconcile import Reconciler
 from tork_celery.services.submit import submit
 from tork_celery.store import jobs, tasks
@@ -203,15 +203,34 @@ def test_a_bug_about_one_job_keeps_the_sweep_from_no_other(
 
 @pytest.mark.parametrize("cancelled", ["outer", "inner"])
 def test_cancelling_goes_down_and_up(
-    coordinator: Coordinator, database: CuttableDatabase, named: Callable[[str], Task], cancelled: str
+    coordinator: Coordinator,
+    database: CuttableDatabase,
+    dispatcher: FakeDispatcher,
+    named: Callable[[str], Task],
+    cancelled: str,
 ) -> None:
     job, _ = submit(coordinator, job_definition(BOTH))
     inner_id = named("in").job_id
 
     control.cancel(coordinator, job.id if cancelled == "outer" else inner_id)
+    for job_id in dispatcher.ending:
+        end_orphan(coordinator, job_id)
 
     assert job_now(database, job.id).state is job_now(database, inner_id).state is JobState.CANCELLED
     assert set(states(database, job.id)) == set(states(database, inner_id)) == {TaskState.CANCELLED}
+
+
+def test_a_broker_that_is_away_is_asked_once_for_all_that_follows(
+    coordinator: Coordinator, dispatcher: FakeDispatcher
+) -> None:
+    """Each try may take seconds, and a client waits."""
+    dispatcher.away = True
+
+    job, _ = submit(coordinator, job_definition(BOTH))
+    assert dispatcher.refused == 1
+
+    control.cancel(coordinator, job.id)
+    assert dispatcher.refused == 2
 
 
 def test_restarting_a_subjob_restarts_the_job_that_waited_for_it(

@@ -18,7 +18,7 @@ from tork_celery.domain.queues import CONTROL_QUEUE
 from tork_celery.domain.states import TaskState
 
 PRE, MAIN, POST = "tork.pre", "tork.main", "tork.post"
-ADVANCE, FILL, RECONCILE = "tork.advance", "tork.fill", "tork.reconcile"
+ADVANCE, FILL, END, RECONCILE = "tork.advance", "tork.fill", "tork.end", "tork.reconcile"
 CANCEL = "tork_cancel"  # a remote control command of workers
 
 _SHOWN_NAME = 60  # characters of a name that Flower shows
@@ -41,9 +41,11 @@ class Dispatcher:
 
     def fill(self, task_id: str) -> None:
         """More children of a composite are to get their turn. Raises BrokerUnavailable."""
-        with _translated():
-            signature = self._app.signature(FILL, args=(task_id,), immutable=True)
-            signature.apply_async(queue=CONTROL_QUEUE, retry=False)
+        self._control(FILL, task_id)
+
+    def end(self, job_id: str) -> None:
+        """A job whose parent has stopped is to end. Raises BrokerUnavailable."""
+        self._control(END, job_id)
 
     def stop(self, task: Task) -> None:
         """Tell the node that has a task that it was cancelled. Raises BrokerUnavailable."""
@@ -83,6 +85,11 @@ class Dispatcher:
     def ping(self) -> None:
         """Raises BrokerUnavailable."""
         self.depth(CONTROL_QUEUE)
+
+    def _control(self, name: str, about: str) -> None:
+        with _translated():
+            signature = self._app.signature(name, args=(about,), immutable=True)
+            signature.apply_async(queue=CONTROL_QUEUE, retry=False)
 
     def _step(self, task: Task, step: int) -> Signature:
         name = PRE if step < task.definition.main else MAIN if step == task.definition.main else POST

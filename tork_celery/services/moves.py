@@ -1,24 +1,22 @@
 """How a plan is carried out: stored in one transaction, and once that is committed, what follows from it."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import Connection
 
 from tork_celery.domain import flow
-from tork_celery.domain.errors import BrokerUnavailable, WrongState
+from tork_celery.domain.errors import WrongState
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan
 from tork_celery.domain.states import TaskState
 from tork_celery.services.coordinator import Coordinator
+from tork_celery.services.messages import Messages
 from tork_celery.store import jobs, tasks, webhooks
 
 log = structlog.get_logger(__name__)
-
-LONGEST_COUNTDOWN_S = 60.0
-"""A worker holds a message with a countdown in its memory, so longer delays are left to the sweep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +89,17 @@ def add(tx: Connection, plan: Plan) -> None:
 
 def follow_up(coordinator: Coordinator, stored: Stored) -> None:
     """After the commit. What a crash keeps from being done here, the sweep finds."""
+    messages = Messages(coordinator.dispatcher)
     todo = deque([stored])
     while todo:
         stored = todo.popleft()
-        publish(coordinator, stored.plan.send, now=stored.now)
-        for task in stored.stopped:
-            _stop(coordinator, task)
-        todo.extend(Stored(plan=subjob, now=stored.now) for subjob in stored.plan.subjobs)
-        _fill_later(coordinator, stored.plan.unfilled)
-        job = stored.plan.job
-        if job.state.ended and job.parent_id:
-            todo.extend(_parent_finished(coordinator, job.parent_id))
+        plan = stored.plan
+        messages.send(plan.send, now=stored.now)
+        messages.stop(stored.stopped)
+        messages.fill(plan.unfilled)
+        todo.extend(Stored(plan=subjob, now=stored.now) for subjob in plan.subjobs)
+        if plan.job.state.ended and plan.job.parent_id:
+            todo.extend(_parent_finished(coordinator, plan.job.parent_id))
 
 
 def fill(coordinator: Coordinator, parent_id: str) -> None:
@@ -136,40 +134,6 @@ def end_orphan(coordinator: Coordinator, job_id: str) -> None:
         cancel(coordinator, job_id)
     except WrongState:
         log.debug("job.ended_before", job_id=job_id)
-
-
-def publish(coordinator: Coordinator, following: Iterable[Task], *, now: float) -> None:
-    """Send what a committed plan says. A broker that is away is no error: the sweep publishes it later. So is
-    a retry that is due much later: it waits in the datastore."""
-    for task in following:
-        delay_s = max(0.0, (task.due_at or now) - now)
-        if delay_s > LONGEST_COUNTDOWN_S:
-            continue
-        try:
-            coordinator.dispatcher.send(task, delay_s=delay_s)
-        except BrokerUnavailable as error:
-            log.warning("task.not_published", task_id=task.id, reason=str(error))
-            return
-
-
-def _stop(coordinator: Coordinator, task: Task) -> None:
-    """What a stopped task had begun ends too: its step, of which its node is told, or its subjob."""
-    if task.subjob_id:
-        end_orphan(coordinator, task.subjob_id)
-    elif task.node:
-        try:
-            coordinator.dispatcher.stop(task)
-        except BrokerUnavailable as error:
-            log.warning("task.cancel_not_sent", task_id=task.id, reason=str(error))
-
-
-def _fill_later(coordinator: Coordinator, parents: Iterable[str]) -> None:
-    """By a message each, so that other transactions have their turn in between."""
-    try:
-        for parent_id in parents:
-            coordinator.dispatcher.fill(parent_id)
-    except BrokerUnavailable as error:
-        log.warning("task.not_filled", reason=str(error))
 
 
 def _parent_finished(coordinator: Coordinator, task_id: str) -> list[Stored]:

@@ -9,10 +9,12 @@ import structlog
 
 from tork_celery.background import outliving_bugs
 from tork_celery.domain import flow, queues
+from tork_celery.domain.model import Task
 from tork_celery.services import housekeeping
 from tork_celery.services.advance import advance
 from tork_celery.services.coordinator import Coordinator
-from tork_celery.services.moves import end_orphan, fill, finish_parent, publish
+from tork_celery.services.messages import Messages
+from tork_celery.services.moves import end_orphan, fill, finish_parent
 from tork_celery.store import nodes, sweeps, tasks, webhooks
 
 log = structlog.get_logger(__name__)
@@ -70,7 +72,7 @@ class Reconciler:
             tasks.save(tx, again)
         for task, before in zip(again, lost, strict=True):
             log.warning("task.lost", task_id=task.id, node=before.node, losses=task.losses)
-        publish(self._coordinator, [task for task in again if task.outcome is None], now=now)
+        self._publish([task for task in again if task.outcome is None], now=now)
 
     def _advance_ended(self) -> None:
         with self._coordinator.database.reading() as tx:
@@ -114,4 +116,7 @@ class Reconciler:
             now = self._coordinator.database.now(tx)
         if unheard:
             log.info("tasks.republished", queue=queue, node=node, number=len(unheard))
-        publish(self._coordinator, unheard, now=now)
+        self._publish(unheard, now=now)
+
+    def _publish(self, following: list[Task], *, now: float) -> None:
+        Messages(self._coordinator.dispatcher).send(following, now=now)

@@ -2,8 +2,9 @@
 
 from celery import Task
 
-from tork_celery.dispatch.dispatcher import ADVANCE, FILL, RECONCILE
+from tork_celery.dispatch.dispatcher import ADVANCE, END, FILL, RECONCILE
 from tork_celery.services.advance import advance as advance_task
+from tork_celery.services.moves import end_orphan
 from tork_celery.services.moves import fill as fill_composite
 from tork_celery.tasks.app import app, process
 
@@ -16,6 +17,11 @@ def advance(_self: Task, task_id: str, delivery: int) -> None:
 @app.task(bind=True, name=FILL)
 def fill(_self: Task, parent_id: str) -> None:
     fill_composite(process().coordinator, parent_id)
+
+
+@app.task(bind=True, name=END)
+def end(_self: Task, job_id: str) -> None:
+    end_orphan(process().coordinator, job_id)
 
 
 @app.task(bind=True, name=RECONCILE)
