@@ -205,7 +205,7 @@ def _alive(pid: int) -> bool:
 
 def _worker(queue: str, slots: int) -> list[str]:
     celery = [sys.executable, "-m", "celery", "-A", "tork_celery", "--quiet", "worker"]
-    return [*celery, "-Q", queue, "-c", str(slots), "--without-gossip", "--without-mingle"]
+    return [*celery, "-Q", queue, "-c", str(slots)]
 
 
 def _say(text: str) -> None:

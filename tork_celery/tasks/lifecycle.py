@@ -46,6 +46,13 @@ def _joined(queues: str | list[str]) -> str:
     return queues if isinstance(queues, str) else ",".join(queues)
 
 
+@signals.worker_init.connect
+def ask_no_neighbours(sender: Any, **_: Any) -> None:
+    """What workers would tell each other is what they have revoked, which nobody here does: to wait for it is
+    a second of each start, and to pass it on work for each worker at each step of any other."""
+    sender.options |= {"without_mingle": True, "without_gossip": True}
+
+
 @signals.celeryd_after_setup.connect
 def begin(instance: Any, **_: Any) -> None:
     """Register the node and take up what it left; a worker that cannot work says why and exits."""
