@@ -15,7 +15,8 @@ from sqlalchemy import insert, text
 
 from scripts import servers
 from tork_celery.domain import search
-from tork_celery.store import Database, counts, pages, schema
+from tork_celery.store import Database, counts, pages
+from tork_celery.store.migration import migrate
 from tork_celery.store.tables import jobs
 
 RUNS = 20
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("--postgresql", action="store_true")
     options = parser.parse_args()
     with url(postgresql=options.postgresql) as found, closing(Database.connect(found)) as database:
-        schema.migrate(database)
+        migrate(database)
         begun = time.monotonic()
         fill(database, options.jobs)
         print(f"{options.jobs:,} jobs on {database.engine.name}, stored in {time.monotonic() - begun:.0f} s")

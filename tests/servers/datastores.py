@@ -11,6 +11,7 @@ from store.stores import delete_all
 from scripts import servers
 from tork_celery.domain.errors import ConfigurationError
 from tork_celery.store import Database, schema
+from tork_celery.store.migration import migrate
 
 
 @pytest.fixture(scope="session")
@@ -48,4 +49,4 @@ def _make_anew(database: Database) -> None:
     with database.transaction() as tx:
         tx.execute(text("DROP SCHEMA public CASCADE"))
         tx.execute(text("CREATE SCHEMA public"))
-    schema.migrate(database)
+    migrate(database)

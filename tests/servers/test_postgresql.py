@@ -17,7 +17,8 @@ from scripts import servers
 from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import TaskState
-from tork_celery.store import Database, jobs, nodes, schema, sweeps, tasks
+from tork_celery.store import Database, jobs, nodes, sweeps, tasks
+from tork_celery.store.migration import migrate
 from tork_celery.store.tables import identity
 
 pytestmark = pytest.mark.servers
@@ -163,7 +164,7 @@ def test_connections_that_were_lost_while_nobody_used_them_are_replaced(database
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["stopped", "crashed"])
 def test_a_server_that_is_away_is_said_and_used_again_when_it_is_back(how: signal.Signals) -> None:
     with servers.running_postgresql() as server, closing(Database.connect(server.url)) as database:
-        schema.migrate(database)
+        migrate(database)
         server.stop(how)
         with pytest.raises(DatastoreUnavailable, match="does not answer"), database.transaction():
             pass

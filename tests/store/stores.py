@@ -16,7 +16,8 @@ from tork_celery.domain.definition import TaskDefinition
 from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.domain.logs import LogPart
 from tork_celery.domain.model import Job, Task
-from tork_celery.store import Database, jobs, logs, schema, tasks
+from tork_celery.store import Database, jobs, logs, tasks
+from tork_celery.store.migration import migrate
 from tork_celery.store.tables import job_count_changes, metadata
 
 
@@ -73,7 +74,7 @@ def _migrated_file() -> bytes:
     """What SQLite makes of the migrations: they take longer than most tests."""
     with TemporaryDirectory() as directory:
         with closing(Database.connect(f"sqlite:///{directory}/tork.db")) as database:
-            schema.migrate(database)
+            migrate(database)
         return (Path(directory) / "tork.db").read_bytes()
 
 

@@ -14,15 +14,17 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from tork_celery.domain.errors import ConfigurationError
-from tork_celery.store import Database, schema
+from tork_celery.store import Database, migration, schema
+from tork_celery.store.migration import migrate
 from tork_celery.store.tables import metadata
 
 MIGRATE = """
 import sys
-from tork_celery.store import Database, schema
+from tork_celery.store import Database
+from tork_celery.store.migration import migrate
 database = Database.connect(sys.argv[1])
 sys.stdin.readline()
-schema.migrate(database)
+migrate(database)
 database.close()
 """
 
@@ -44,10 +46,10 @@ def test_the_migrations_make_exactly_the_tables(database: Database) -> None:
 
 
 def test_there_is_one_newest_migration(database: Database) -> None:
-    [head] = ScriptDirectory.from_config(schema._config()).get_heads()
+    [head] = ScriptDirectory.from_config(migration.config()).get_heads()
 
     with database.reading() as tx:
-        assert schema.revision(tx) == head
+        assert schema.revision(tx) == head == schema.NEEDED
 
 
 def test_the_index_of_what_is_active_is_partial(database: Database) -> None:
@@ -60,7 +62,7 @@ def test_the_index_of_what_is_active_is_partial(database: Database) -> None:
 
 
 def test_migrating_twice_changes_nothing(database: Database) -> None:
-    schema.migrate(database)
+    migrate(database)
 
     schema.check(database)
 

@@ -12,7 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from store.stores import job_now, store_job
 
 from tork_celery.domain.errors import ConfigurationError, DatastoreUnavailable
-from tork_celery.store import Database, jobs, nodes, pages, schema, tasks
+from tork_celery.store import Database, jobs, nodes, pages, tasks
+from tork_celery.store.migration import migrate
 
 
 def count(database: Database) -> int:
@@ -103,14 +104,14 @@ def test_it_is_available_once_it_is_there(of_a_file: Database, file: Path) -> No
         pass
     file.parent.mkdir()
 
-    schema.migrate(of_a_file)
+    migrate(of_a_file)
 
     assert count(of_a_file) == 0
 
 
 def test_a_datastore_that_stays_locked_is_unavailable(of_a_file: Database, file: Path) -> None:
     file.parent.mkdir()
-    schema.migrate(of_a_file)
+    migrate(of_a_file)
     with of_a_file.engine.connect() as connection:
         connection.exec_driver_sql("ROLLBACK")
         connection.exec_driver_sql("PRAGMA busy_timeout = 1")  # instead of 5 s

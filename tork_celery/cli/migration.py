@@ -4,6 +4,7 @@ import click
 
 from tork_celery import bootstrap, settings
 from tork_celery.store import schema
+from tork_celery.store.migration import migrate
 
 
 @click.command()
@@ -12,7 +13,7 @@ def migration() -> None:
     config = settings.load()
     config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = bootstrap.database(config)
-    schema.migrate(database)
+    migrate(database)
     with database.reading() as tx:
         click.echo(f"the datastore is at {schema.revision(tx)}")
     database.close()

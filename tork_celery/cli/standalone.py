@@ -20,8 +20,9 @@ from tork_celery.cli.supervisor import Service, Supervisor
 from tork_celery.domain import queues
 from tork_celery.domain.errors import ConfigurationError
 from tork_celery.domain.queues import CONTROL_QUEUE, DEFAULT_QUEUE
-from tork_celery.store import nodes, schema
+from tork_celery.store import nodes
 from tork_celery.store.database import Database
+from tork_celery.store.migration import migrate
 
 _READY_WITHIN_S = 60.0
 _STOP_WITHIN_S = 15.0
@@ -255,7 +256,7 @@ def _check_runtime(config: settings.Settings) -> None:
 def _migrated(config: settings.Settings) -> Iterator[Database]:
     database = bootstrap.database(config)
     try:
-        schema.migrate(database)
+        migrate(database)
         yield database
     finally:
         database.close()
