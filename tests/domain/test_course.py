@@ -8,7 +8,7 @@ from domain.simulated import Simulation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tork_celery.domain import flow
+from tork_celery.domain import course, flow
 from tork_celery.domain.course import CHILDREN_AT_ONCE
 from tork_celery.domain.definition import (
     AutoDelete,
@@ -151,8 +151,11 @@ def test_the_expressions_of_a_task_may_take_so_many_steps_in_all() -> None:
     assert "the expression takes too many steps" in (failed.job.error or "")
 
 
-def test_children_with_heavy_expressions_get_their_turn_in_several_plans() -> None:
-    heavy = each("sequence(0, 30)", leaf(cmd=(HEAVY,)))
+def test_children_with_heavy_expressions_get_their_turn_in_several_plans(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(course, "STEPS_AT_ONCE", course.STEPS_AT_ONCE // 100)
+    heavy = each("sequence(0, 30)", leaf(cmd=("{{ len(map(1..1500, # * 2)) }}",)))
     plan = flow.submit(job_definition(heavy), now=0.0, new_id=new_id)
     assert 0 < len(plan.send) < 30
     assert len(plan.unfilled) == 1

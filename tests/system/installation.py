@@ -15,6 +15,8 @@ import requests
 import yaml
 from eventually import eventually
 
+LONG_LEASE = {"TORK_LEASE": "60s"}
+"""For what a worker is to find when it is back: on a busy machine its start may outlast the usual lease."""
 ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
 _START_WITHIN_S = 60
 _BIN = Path(sys.executable).parent

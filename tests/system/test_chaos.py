@@ -23,7 +23,7 @@ import pytest
 import redis
 import requests
 from eventually import eventually
-from system.installation import Installation, installed
+from system.installation import LONG_LEASE, Installation, installed
 from system.lasting import away, lasting
 from system.private_engine import copy_image, may_run, private_engine
 from system.visits import Visits, visits
@@ -106,7 +106,7 @@ def test_what_a_frozen_worker_had_runs_elsewhere_and_its_late_result_is_refused(
 def test_a_worker_that_starts_again_takes_up_its_step_and_a_cancelled_one_stops(
     engine: docker.DockerClient, tmp_path: Path
 ) -> None:
-    with installed(tmp_path / "data", "--queue", "other:1") as installation:
+    with installed(tmp_path / "data", "--queue", "other:1", environment=LONG_LEASE) as installation:
         worker = installation.worker("default", 1, name="one@chaos")
         script = "i=0; while :; do echo $i; i=$((i + 1)); sleep 0.1; done"
         task_id = installation.post("/task", {"name": "t", "image": IMAGE, "run": script})["id"]

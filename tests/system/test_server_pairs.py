@@ -9,7 +9,7 @@ import psutil
 import pytest
 from eventually import eventually
 from servers.datastores import a_database
-from system.installation import Installation, installed
+from system.installation import LONG_LEASE, Installation, installed
 from system.visits import Visits, visits
 
 from scripts import servers
@@ -31,7 +31,7 @@ def test_a_job_over_two_queues_outlives_a_killed_worker(
         installed(
             tmp_path / "data",
             *("--queue", "default:2", "--queue", "other:1"),
-            environment={"TORK_BROKER_URL": broker_url, "TORK_DATASTORE_URL": datastore_url},
+            environment={"TORK_BROKER_URL": broker_url, "TORK_DATASTORE_URL": datastore_url, **LONG_LEASE},
         ) as installation,
     ):
         tasks = [_task(seen, f"t{number}", queue) for number, queue in enumerate(QUEUES)]

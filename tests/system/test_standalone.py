@@ -15,7 +15,7 @@ import docker
 import psutil
 import pytest
 from eventually import eventually
-from system.installation import Installation, installed, two_slots
+from system.installation import LONG_LEASE, Installation, installed, two_slots
 
 IMAGE = "busybox:stable"
 SLOW = {"name": "slow", "image": IMAGE, "run": "for i in $(seq 1 6); do echo line $i; sleep 1; done"}
@@ -47,7 +47,7 @@ def containers_of(engine: docker.DockerClient, task_id: str) -> list[str]:
 def test_when_it_is_killed_nothing_of_it_stays_and_the_next_start_ends_the_job(
     engine: docker.DockerClient, tmp_path: Path
 ) -> None:
-    with installed(tmp_path / "data", "--queue", "default:2") as installation:
+    with installed(tmp_path / "data", "--queue", "default:2", environment=LONG_LEASE) as installation:
         job = installation.post(
             "/jobs", {"name": "j", "tasks": [SLOW, {**SLOW, "name": "next", "run": "true"}]}
         )

@@ -8,7 +8,7 @@ import docker
 import pytest
 import requests
 from eventually import eventually
-from system.installation import Installation, installed
+from system.installation import LONG_LEASE, Installation, installed
 
 IMAGE = "busybox:stable"
 
@@ -24,7 +24,7 @@ def shared(tmp_path: Path) -> Path:
 def allowing(engine: docker.DockerClient, tmp_path: Path, shared: Path) -> Iterator[Installation]:
     """An installation without a worker of the queue `default`."""
     del engine  # it is there, and watched
-    environment = {"TORK_BIND_SOURCES": str(shared)}
+    environment = {"TORK_BIND_SOURCES": str(shared), **LONG_LEASE}
     with installed(tmp_path / "data", "--queue", "other:1", environment=environment) as running:
         yield running
 
