@@ -107,6 +107,31 @@ def test_of_a_task_it_is_the_tasks_without_what_it_runs() -> None:
     assert not {"run", "env", "cmd", "image"} & set(body)
 
 
+@pytest.mark.parametrize(
+    ("condition", "told"),
+    [
+        ("{{ job.State == 'COMPLETED' }}", 1),
+        ("{{ job.State == 'FAILED' }}", 0),
+        ("job.ID == 'j' and job.Name == 'a job' and job.TaskCount > 0", 1),
+        ("job.Error == '' and job.Progress == 0 and job.ParentID == ''", 1),
+        ("job.State == job.state", 1),
+    ],
+)
+def test_a_condition_may_spell_the_fields_as_tork_does(condition: str, told: int) -> None:
+    ended = job(Webhook(url=URL, if_=condition), state=JobState.COMPLETED)
+
+    assert len(webhooks.of_job(SCHEDULED, ended)) == told
+
+
+def test_so_may_that_of_a_tasks_webhook() -> None:
+    condition = "task.State == 'FAILED' and task.JobID == job.ID and task.Error == 'no' and task.Result == ''"
+    hook = Webhook(url=URL, event="task.StateChange", if_=condition)
+
+    told = webhooks.of_task(job(hook), SCHEDULED, task(state=TaskState.FAILED, error="no"))
+
+    assert not {"State", "ID"} & set(json.loads(only(told).body))
+
+
 def test_url_and_headers_are_templates() -> None:
     hook = Webhook(
         url="http://{{ inputs.where }}/{{ job.id }}/{{ tasks.x }}",

@@ -25,6 +25,13 @@ _LONGEST_URL = 8192
 _URL = re.compile(r"https?://[^\s/?#]+[^\s]*")
 _UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")  # for a URL or a header
 
+_TORK_IDS = {"id": "ID", "jobId": "JobID", "parentId": "ParentID", "nodeId": "NodeID"}
+_TORK_EMPTY: Document = {
+    **dict.fromkeys(("parentId", "description", "result", "error", "var"), ""),
+    **dict.fromkeys(("position", "taskCount", "progress"), 0),
+}
+"""What a summary leaves out because it is empty, and Tork's expressions see as empty."""
+
 
 class Standing(NamedTuple):
     """How a job or a task stood before it changed."""
@@ -62,7 +69,7 @@ def of_job(before: Standing | None, after: Job) -> list[Call | Skipped]:
     if not (hooks := _listening(after, events)):
         return []
     summary = job_summary(after)
-    return _told(after, after.id, hooks, summary, {"job": summary})
+    return _told(after, after.id, hooks, summary, {"job": _seen(summary)})
 
 
 def of_task(job: Job, before: Standing | None, after: Task) -> list[Call | Skipped]:
@@ -71,7 +78,7 @@ def of_task(job: Job, before: Standing | None, after: Task) -> list[Call | Skipp
     if not (hooks := _listening(job, events)):
         return []
     summary = task_summary(after, secrets_of_job(job.definition))
-    return _told(job, after.id, hooks, summary, {"job": job_summary(job), "task": summary})
+    return _told(job, after.id, hooks, summary, {"job": _seen(job_summary(job)), "task": _seen(summary)})
 
 
 def hears_of_tasks(job: Job) -> bool:
@@ -114,6 +121,16 @@ def _told(
             place = f"webhooks[{index}].{fault.key}"
             told.append(Skipped(job_id=job.id, event=hook.event, place=place, reason=str(fault)))
     return told
+
+
+def _seen(summary: Document) -> Document:
+    """A summary as expressions see it: each field by its own name and by Tork's, `state` and `State`."""
+    tork = {_tork_name(key): value for key, value in (_TORK_EMPTY | summary).items()}
+    return summary | tork
+
+
+def _tork_name(key: str) -> str:
+    return _TORK_IDS.get(key) or key[:1].upper() + key[1:]
 
 
 def _call(hook: Webhook, names: Mapping[str, object], *, stream: str, job_id: str, body: str) -> Call:
