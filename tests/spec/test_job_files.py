@@ -137,6 +137,22 @@ def test_limits_may_be_numbers_or_strings(limits: str, expected: Limits) -> None
     assert task.limits == expected
 
 
+@pytest.mark.parametrize(
+    ("var", "named"), [("", "item {{ item.index }}"), ("var: page", "item {{ page.index }}")]
+)
+def test_the_task_of_an_each_may_be_named_by_its_item(var: str, named: str) -> None:
+    body = f"""\
+name: for each
+each:
+  list: "{{{{ sequence(1, 5) }}}}"
+  {var}
+  task: {{image: busybox, run: ls}}
+"""
+    task = parse_task(body.encode(), YAML)
+    assert task.each is not None
+    assert task.each.task == TaskDefinition(name=named, image="busybox", run="ls")
+
+
 def test_ten_thousand_tasks_are_taken() -> None:
     body = b'{"name": "big", "tasks": [' + b",".join([b'{"name": "a", "image": "b"}'] * 10_000) + b"]}"
     assert len(parse_job(body, JSON).tasks) == 10_000

@@ -61,6 +61,9 @@ RIGHT: dict[str, dict[str, Any]] = {
     "numbers for limits": {"tasks": [TASK | {"limits": {"cpus": 0.5, "memory": "1g"}}]},
     "a fraction of a factor": {"tasks": [TASK | {"retry": {"limit": 1, "scalingFactor": 1.5}}]},
     "an unnamed task in parallel": {"tasks": [{"name": "t", "parallel": {"tasks": [{"image": "busybox"}]}}]},
+    "an unnamed task in each": {
+        "tasks": [{"name": "t", "each": {"list": "[1]", "task": {"image": "busybox"}}}]
+    },
     "durations": {"tasks": [TASK | {"timeout": "1h2m3.5s"}], "wait": {"timeout": ".5s"}},
 }
 

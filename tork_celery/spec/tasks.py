@@ -83,7 +83,7 @@ class TaskSchema(StepSchema):
 
 
 class _UnnamedTaskSchema(TaskSchema):
-    """A task that may be named by its place."""
+    """A task that may be named by its place, or by its item."""
 
     name = Text(template=True, validate=at_most(LONGEST_NAME))
 
@@ -102,10 +102,13 @@ class EachSchema(Shape):
     list = Expression(required=True, hint="write it as an expression, such as {{ sequence(1, 4) }}")
     var = Text(validate=(at_most(64), rules.var))
     concurrency = Whole(validate=validate.Range(0, 99_999, error="must be from 0 to 99999"))
-    task = Block(lambda: TaskSchema, required=True)
+    task = Block(_UnnamedTaskSchema, required=True)
 
     def build(self, values: dict[str, Any]) -> Each:
-        return Each(**values)
+        each = Each(**values)
+        if each.task.name:
+            return each
+        return replace(each, task=replace(each.task, name=f"item {{{{ {each.var}.index }}}}"))
 
 
 class AutoDeleteSchema(Shape):
