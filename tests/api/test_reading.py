@@ -162,14 +162,42 @@ def test_jobs_are_seen_in_pages_newest_first(client: FlaskClient, database: Cutt
     assert len(get(client, "/jobs")["items"]) == 10
 
 
-@pytest.mark.parametrize(
-    "query", ["page=0", "page=-1", "page=x", "size=0", "size=21", "size=1e1", "page=99999999999"]
-)
-def test_a_page_that_cannot_be_is_refused(client: FlaskClient, query: str) -> None:
+@pytest.mark.parametrize("query", ["page=x", "page=1.5", "size=1e1", "size=٣", "page=" + "9" * 5000])
+def test_a_page_that_is_no_number_is_refused(client: FlaskClient, query: str) -> None:
     answer = client.get(f"/jobs?{query}")
 
     assert answer.status_code == 400
     assert answer.json["message"].startswith(query.split("=", maxsplit=1)[0])
+
+
+@pytest.mark.parametrize(
+    ("query", "number", "size"),
+    [
+        ("page=0", 1, 10),
+        ("page=-1", 1, 10),
+        ("page=99999999999", 10**9, 10),
+        ("size=0", 1, 1),
+        ("size=-5", 1, 1),
+        ("size=21", 1, 20),
+        ("page=&size=", 1, 10),
+    ],
+)
+def test_a_page_that_cannot_be_is_the_nearest_one(
+    client: FlaskClient, query: str, number: int, size: int
+) -> None:
+    found = get(client, f"/jobs?{query}")
+
+    assert (found["number"], found["size"]) == (number, size)
+
+
+@pytest.mark.parametrize("route", ["/jobs/{job}/log", "/tasks/{task}/log"])
+def test_a_page_of_a_log_has_25_parts_unless_told_and_100_at_most(
+    client: FlaskClient, database: CuttableDatabase, route: str
+) -> None:
+    _, task = store_job(database)
+    path = route.format(job=task.job_id, task=task.id)
+
+    assert [get(client, path + query)["size"] for query in ("", "?size=50", "?size=1000")] == [25, 50, 100]
 
 
 @pytest.mark.parametrize("kind", ["job", "task"])

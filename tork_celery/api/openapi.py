@@ -108,7 +108,7 @@ ROUTES = (
 _PARAMETERS: dict[str, Document] = {
     "page": {"name": "page", "schema": {"type": "integer", "minimum": 1, "maximum": 10**9, "default": 1}},
     "size": {"name": "size", "schema": {"type": "integer", "minimum": 1, "maximum": 20, "default": 10}},
-    "log_size": {"name": "size", "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 10}},
+    "log_size": {"name": "size", "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 25}},
     "q": {"name": "q", "schema": {"type": "string", "maxLength": LONGEST_QUERY}},
 }
 

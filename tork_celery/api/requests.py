@@ -1,5 +1,6 @@
 """What is asked for: the body and the page."""
 
+import re
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -15,7 +16,8 @@ _DRAINED_BODIES = 8  # a body of up to so many times the limit is read to its en
 _CHUNK_BYTES = 64 * 1024
 MOST_PER_PAGE = 20
 _LAST_PAGE = 10**9
-_LOG_PARTS = 10
+_WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_LOG_PARTS = 25
 _MOST_LOG_PARTS = 100
 
 
@@ -73,9 +75,10 @@ def page(request: Request, *, size: int = 10, most: int = MOST_PER_PAGE) -> tupl
 
 
 def _number(request: Request, name: str, *, default: int, most: int) -> int:
+    """The nearest number that can be, as Tork has it. Raises InvalidInput for what is no number."""
     text = request.args.get(name, "")
     if not text:
         return default
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
+    if not _WHOLE.fullmatch(text):
         raise InvalidInput(Fault(path=name, message=f"{text[:40]!r} is not a whole number from 1 to {most}"))
-    return int(text)
+    return min(max(int(text), 1), most)
