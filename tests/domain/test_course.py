@@ -60,6 +60,16 @@ def test_the_result_of_a_task_is_there_for_the_next_ones_by_its_var() -> None:
     assert (two.definition.env, done.job.result) == ({"A": "12"}, "1!")
 
 
+def test_a_var_that_is_no_identifier_is_reached_by_brackets() -> None:
+    done = run(
+        leaf("one", var="my-{{ inputs.b }}.1"),
+        results={"one": "1"},
+        inputs={"b": "var"},
+        output="{{ tasks['my-var.1'] }}",
+    )
+    assert (done.job.results, done.job.result) == ({"my-var.1": "1"}, "1")
+
+
 def test_every_field_that_may_be_a_template_is_evaluated() -> None:
     step = StepDefinition(name="{{ inputs.a }}", image="{{ inputs.a }}", timeout="{{ inputs.t }}")
     done = run(
@@ -106,7 +116,8 @@ def test_a_secret_in_a_name_is_masked() -> None:
         ({"priority": "{{ 10 }}"}, "priority: '10' is not a whole number from 0 to 9"),
         ({"limits": Limits(memory="{{ 1 }}")}, "limits.memory: '1' is too little memory"),
         ({"limits": Limits(cpus="{{ 'x' }}")}, "limits.cpus: 'x' is not a number of CPUs"),
-        ({"var": "{{ '1' }}"}, "var: must be a name"),
+        ({"var": "{{ '' }}"}, "var: must have from 1 to 64 characters"),
+        ({"var": "{{ repeat('v', 65) }}"}, "var: must have from 1 to 64 characters"),
         ({"env": {"A": "{{ nope }}"}}, "env.A: "),
         ({"if_": "nope"}, "if: "),
         ({"cmd": ("a", "{{ inputs + 1 }}")}, "cmd[1]: "),

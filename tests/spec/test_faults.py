@@ -58,12 +58,6 @@ LINES = [
     ("priority: true", "priority", "expected a whole number, got the boolean true", 1),
     ("priority: 1.0", "priority", "expected a whole number, got the number 1.0", 1),
     ("var: " + "v" * 65, "var", "longer than 64 characters", 1),
-    (
-        "var: a-b",
-        "var",
-        "must be a name of letters, digits and `_` that does not start with a digit",
-        1,
-    ),
     ("queue: a b", "queue", "may hold letters, digits, `.`, `_` and `-` only", 1),
     ("queue: " + "q" * 129, "queue", "longer than 128 characters", 1),
     ("limits: [1]", "limits", "expected a mapping, got a list", 1),
@@ -217,6 +211,13 @@ def test_a_composite_takes_nothing_of_a_container(block: str, line: str) -> None
     (fault,) = faults_of_task(f"name: a\n{line}\n{block}: {COMPOSITES[block]}\n")
     assert (fault.path, fault.line) == (line.partition(":")[0], 2)
     assert fault.message == f"not for a task with `{block}`, which runs no container of its own; remove it"
+
+
+@pytest.mark.parametrize("name", ["a-b", "1", "a.b"])
+def test_an_item_is_named_as_expressions_name_things(name: str) -> None:
+    (fault,) = faults_of_task(f"name: a\neach: {{list: '[1]', task: {{image: b}}, var: '{name}'}}\n")
+    assert fault.path == "each.var"
+    assert fault.message == "must be a name of letters, digits and `_` that does not start with a digit"
 
 
 def test_a_task_is_one_composite_only() -> None:

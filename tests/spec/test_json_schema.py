@@ -35,7 +35,9 @@ WRONG: dict[str, dict[str, Any]] = {
     "a priority that is a text": {"tasks": [TASK | {"priority": "high"}]},
     "a timeout without a unit": {"tasks": [TASK | {"timeout": "5"}]},
     "a queue with a space": {"tasks": [TASK | {"queue": "a b"}]},
-    "a var with a dash": {"tasks": [TASK | {"var": "a-b"}]},
+    "an item with a dash": {
+        "tasks": [{"name": "t", "each": {"list": "[1]", "var": "a-b", "task": {"image": "busybox"}}}]
+    },
     "a limit of retries that is too high": {"tasks": [TASK | {"retry": {"limit": 11}}]},
     "a mount of no type that there is": {"tasks": [TASK | {"mounts": [{"type": "nfs", "target": "/a"}]}]},
     "a mount without a target": {"tasks": [TASK | {"mounts": [{"type": "volume"}]}]},
@@ -64,6 +66,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "an unnamed task in each": {
         "tasks": [{"name": "t", "each": {"list": "[1]", "task": {"image": "busybox"}}}]
     },
+    "a var with a dash": {"tasks": [TASK | {"var": "a-b"}]},
     "durations": {"tasks": [TASK | {"timeout": "1h2m3.5s"}], "wait": {"timeout": ".5s"}},
 }
 

@@ -85,8 +85,8 @@ def queue(name: str) -> None:
         raise ValidationError(str(error)) from error
 
 
-def var(name: str) -> None:
-    _no_value_error(names.check_var, name)
+def identifier(name: str) -> None:
+    _no_value_error(names.check_identifier, name)
 
 
 def env_name(name: str) -> None:

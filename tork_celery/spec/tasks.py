@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import validate
 
 from tork_celery.domain.definition import AutoDelete, Each, Parallel, Subjob, TaskDefinition
-from tork_celery.domain.names import LONGEST_NAME
+from tork_celery.domain.names import LONGEST_NAME, LONGEST_VAR
 from tork_celery.spec import rules
 from tork_celery.spec.fields import (
     Block,
@@ -58,7 +58,7 @@ class TaskSchema(StepSchema):
     limits = Block(LimitsSchema)
     gpus = Text(validate=rules.gpus)
     retry = Block(RetrySchema)
-    var = Text(template=True, validate=(at_most(64), rules.var))
+    var = Text(template=True, validate=at_most(LONGEST_VAR))
     if_ = Expression(data_key="if")
     tags = Texts(Text(validate=(rules.not_empty, at_most(LONGEST_NAME))))
     priority = priority()
@@ -100,7 +100,7 @@ class ParallelSchema(Shape):
 
 class EachSchema(Shape):
     list = Expression(required=True, hint="write it as an expression, such as {{ sequence(1, 4) }}")
-    var = Text(validate=(at_most(64), rules.var))
+    var = Text(validate=(at_most(LONGEST_VAR), rules.identifier))
     concurrency = Whole(validate=validate.Range(0, 99_999, error="must be from 0 to 99999"))
     task = Block(_UnnamedTaskSchema, required=True)
 
