@@ -53,11 +53,20 @@ def test_nodes_are_listed(client: FlaskClient, database: CuttableDatabase) -> No
         "name": "gpu@here",
         "hostname": "here",
         "port": 8000,
+        "cpuPercent": 0.0,
         "queue": "gpu,slow",
         "status": "UP",
         "taskCount": 1,
         "version": "0.1.0",
     }
+
+
+def test_an_idle_node_is_shown_with_its_zeros(client: FlaskClient, database: CuttableDatabase) -> None:
+    register(database, "default@here", "default")
+
+    [found] = client.get("/nodes").json
+
+    assert (found["taskCount"], found["cpuPercent"]) == (0, 0.0)
 
 
 def test_without_nodes_the_list_is_empty(client: FlaskClient) -> None:

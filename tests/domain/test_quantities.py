@@ -11,14 +11,21 @@ MIB = 2**20
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("1", 10**9), ("0.5", 5 * 10**8), ("2.25", 2_250_000_000), ("0.000000001", 1), ("64", 64 * 10**9)],
+    [
+        ("1", 10**9),
+        ("0.5", 5 * 10**8),
+        ("2.25", 2_250_000_000),
+        ("0.000000001", 1),
+        ("64", 64 * 10**9),
+        (".5", 5 * 10**8),
+    ],
 )
 def test_a_number_of_cpus(text: str, expected: int) -> None:
     assert nano_cpus(text) == expected
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0", "0.0", "-1", "+1", ".5", "1.", "1e3", "half", "1 ", "\u0661", "9999999", "nan"]
+    "text", ["", "0", "0.0", "-1", "+1", ".", "1.", "1e3", "half", "1 ", "\u0661", "9999999", "nan"]
 )
 def test_what_is_no_number_of_cpus(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a number of CPUs; write it like 0\.5 or 2"):

@@ -134,9 +134,7 @@ _TASK = {
 }
 _NODE = {
     "port": WHOLE,
-    "cpuPercent": NUMBER,
     "queue": TEXT,
-    "taskCount": WHOLE,
 }
 
 SCHEMAS: dict[str, Document] = {
@@ -162,8 +160,10 @@ SCHEMAS: dict[str, Document] = {
             "name": TEXT,
             "hostname": TEXT,
             "startedAt": TIME,
+            "cpuPercent": NUMBER,
             "lastHeartbeatAt": TIME,
             "status": one_of(NodeStatus),
+            "taskCount": WHOLE,
             "version": TEXT,
         },
         _NODE,

@@ -59,14 +59,12 @@ def node(view: NodeView) -> Document:
             "hostname": view.node.hostname,
             "port": view.node.port,
             "startedAt": time(view.node.started_at),
-            "cpuPercent": view.node.cpu_percent,
             "lastHeartbeatAt": time(view.node.heartbeat_at),
             "queue": ",".join(view.node.queues),
             "status": view.status,
-            "taskCount": view.task_count,
             "version": view.node.version,
         }
-    )
+    ) | {"cpuPercent": view.node.cpu_percent, "taskCount": view.task_count}
 
 
 def queue(view: QueueView) -> Document:

@@ -3,7 +3,7 @@
 import re
 from decimal import Decimal
 
-_CPUS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,9})?", re.ASCII)
+_CPUS = re.compile(r"(?=\.?[0-9])[0-9]{0,6}(\.[0-9]{1,9})?", re.ASCII)
 _SIZE = re.compile(r"([0-9]{1,15})(\.[0-9]{1,9})? ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
 _LEAST_MEMORY = 6 * 2**20  # the engine refuses less
