@@ -193,6 +193,19 @@ def test_defaults_hold_for_what_says_nothing_else() -> None:
     assert done.named("parallel")[0].definition.queue is None
 
 
+@pytest.mark.parametrize(
+    ("given", "held"),
+    [
+        (Limits(memory="1g"), Limits(cpus="1", memory="1g")),
+        (Limits(cpus="2"), Limits(cpus="2", memory="500m")),
+        (Limits(), Limits(cpus="1", memory="500m")),
+    ],
+)
+def test_default_limits_hold_each_by_itself(given: Limits, held: Limits) -> None:
+    done = run(leaf("a", limits=given), defaults=Defaults(limits=Limits(cpus="1", memory="500m")))
+    assert done.named("a")[0].definition.limits == held
+
+
 def test_an_output_that_fails_fails_the_job() -> None:
     failed = run(leaf(), output="{{ nope }}")
     assert failed.job.state is JobState.FAILED

@@ -12,6 +12,13 @@ class Limits:
     memory: str | None = None
 
 
+def limits_of(given: Limits | None, default: Limits | None) -> Limits | None:
+    """Those given, and each that is not from the default."""
+    if given is None or default is None:
+        return given or default
+    return Limits(cpus=given.cpus or default.cpus, memory=given.memory or default.memory)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
     """How often a failed task runs again, and how long it waits before: `domain.retry` has the rule."""

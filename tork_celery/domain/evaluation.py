@@ -19,6 +19,7 @@ from tork_celery.domain.definition import (
     Subjob,
     TaskDefinition,
     Webhook,
+    limits_of,
 )
 from tork_celery.domain.errors import EvaluationFailed
 from tork_celery.domain.expr.kinds import kind_of
@@ -244,7 +245,7 @@ def _with_defaults(definition: TaskDefinition, defaults: Defaults | None) -> Tas
     return replace(
         definition,
         retry=definition.retry or defaults.retry,
-        limits=definition.limits or defaults.limits,
+        limits=limits_of(definition.limits, defaults.limits),
         timeout=definition.timeout or defaults.timeout,
         queue=definition.queue or defaults.queue,
         priority=defaults.priority if definition.priority is None else definition.priority,

@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 
 from tork_celery.domain import durations
-from tork_celery.domain.definition import Defaults, Limits, StepDefinition
+from tork_celery.domain.definition import Defaults, Limits, StepDefinition, limits_of
 from tork_celery.domain.errors import DatastoreUnavailable, EngineUnavailable
 from tork_celery.domain.logs import LogPosition
 from tork_celery.domain.model import StepRef, Task
@@ -86,7 +86,7 @@ class Execution:
         def started() -> None:
             self._start_timers(task, step)
 
-        run = _step_run(task, step.ref, _limits(task.definition.limits, self.defaults.limits))
+        run = _step_run(task, step.ref, limits_of(task.definition.limits, self.defaults.limits))
         try:
             return self.runtime.run(run, sink, started=started)
         except AlreadyRun:
@@ -160,10 +160,3 @@ def _common(task: Task, limits: Limits | None) -> dict[str, Any]:
 
 def _own(definition: StepDefinition) -> dict[str, Any]:
     return {"definition": definition, "env": definition.env}
-
-
-def _limits(given: Limits | None, default: Limits | None) -> Limits | None:
-    """Those of the task, each that it does not give from the worker's default."""
-    if given is None or default is None:
-        return given or default
-    return Limits(cpus=given.cpus or default.cpus, memory=given.memory or default.memory)
