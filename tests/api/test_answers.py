@@ -110,13 +110,23 @@ def test_a_job_in_a_list_has_all_of_a_summary(
         "state": state,
         "startedAt": "1970-01-01T00:00:01.000Z",
         at: "1970-01-01T00:00:02.000Z",
-        "position": 1,
+        "position": 2 if state is JobState.COMPLETED else 1,
         "taskCount": 1,
         "result": "r",
         "error": "e",
         "progress": 50.0,
         "schedule": {"id": "s", "cron": "@daily"},
     }
+
+
+def test_a_job_that_is_done_is_past_its_last_task(
+    client: FlaskClient, database: CuttableDatabase, job_id: str
+) -> None:
+    end(database, job_id, JobState.COMPLETED)
+
+    found = client.get(f"/jobs/{job_id}").json
+
+    assert (found["position"], found["taskCount"]) == (2, 1)
 
 
 def test_a_whole_job_has_its_summary_and_all_that_was_given(

@@ -143,7 +143,12 @@ def _job_summary(job: Job) -> Document:
             "progress": job.progress,
             "schedule": encode(definition.schedule) if definition.schedule else None,
         }
-    ) | {"position": job.position}
+    ) | {"position": _position(job)}
+
+
+def _position(job: Job) -> int:
+    """Of the task that the job is at; past the last one when all are done, as clients compute with it."""
+    return job.position + (job.state is JobState.COMPLETED)
 
 
 def _ends(found: Job | Task) -> Document:
