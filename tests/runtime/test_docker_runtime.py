@@ -2,6 +2,7 @@ import socket
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -185,24 +186,42 @@ def test_files_can_go_to_a_directory_of_the_image_and_leave_its_rights_alone(
 
 
 @pytest.fixture
-def as_nobody(client: docker.APIClient, busybox: str) -> Iterator[str]:
-    """An image whose programs run as nobody."""
+def changed(request: pytest.FixtureRequest, client: docker.APIClient, busybox: str) -> Iterator[str]:
+    """An image with a setting of its own."""
     container = client.create_container(busybox, ["true"])["Id"]
-    image = client.commit(container, repository=f"tork-test/{uuid.uuid4().hex}", changes="USER nobody")["Id"]
+    repository = f"tork-test/{uuid.uuid4().hex}"
+    image = client.commit(container, repository=repository, changes=request.param)["Id"]
     client.remove_container(container)
     yield image
     client.remove_image(image, force=True)
 
 
+@pytest.mark.parametrize("changed", ["WORKDIR /etc"], indirect=True)
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "/etc"), ({"files": {"a": "b"}}, "/tork/workdir"), ({"workdir": "/tmp"}, "/tmp")],
+    ids=["nothing", "files", "workdir"],
+)
+def test_a_step_without_files_starts_where_its_image_says(
+    runtime: DockerRuntime, steps: Steps, changed: str, given: dict[str, Any], expected: str
+) -> None:
+    recorder = Recorder()
+
+    runtime.run(steps.step("pwd", image=changed, **given), recorder, started=recorder.started)
+
+    assert recorder.printed().decode() == f"{expected}\n"
+
+
+@pytest.mark.parametrize("changed", ["USER nobody"], indirect=True)
 @pytest.mark.parametrize("private", [False, True], ids=["worker is root", "worker is not"])
 def test_any_user_can_write_where_the_step_starts(
-    runtime: DockerRuntime, steps: Steps, as_nobody: str, *, private: bool
+    runtime: DockerRuntime, steps: Steps, changed: str, *, private: bool
 ) -> None:
     runtime._creation.private_workdir = private
     script = "id -un; cat d/a; echo b > b; echo c >> d/a; echo d > d/d; echo done > $TORK_OUTPUT"
 
     recorder = Recorder()
-    run = steps.step(script, image=as_nobody, files={"d/a": "a\n"})
+    run = steps.step(script, image=changed, files={"d/a": "a\n"})
     ended = runtime.run(run, recorder, started=recorder.started)
 
     assert recorder.printed(Stream.STDERR) == b""

@@ -29,7 +29,9 @@ def steps(busybox: str) -> Steps:
 
 
 def test_a_step_that_was_left_is_followed_from_its_first_line(another: Another, steps: Steps) -> None:
-    run = steps.step("echo first; echo err >&2; while [ ! -e go ]; do sleep 0.05; done; echo last; exit 6")
+    run = steps.step(
+        "echo first; echo err >&2; while [ ! -e /tork/workdir/go ]; do sleep 0.05; done; echo last; exit 6"
+    )
     earlier, before, after = another(), Recorder(), Recorder()
     future = start(earlier, run, before)
     before.wait_for(b"first")

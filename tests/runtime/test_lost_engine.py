@@ -18,7 +18,9 @@ Another = Callable[..., DockerRuntime]
 
 @pytest.fixture
 def run(busybox: str) -> StepRun:
-    return Steps(busybox).step("echo one; while [ ! -e go ]; do sleep 0.05; done; echo two; exit 3")
+    return Steps(busybox).step(
+        "echo one; while [ ! -e /tork/workdir/go ]; do sleep 0.05; done; echo two; exit 3"
+    )
 
 
 def assert_it_goes_on(runtime: DockerRuntime, run: StepRun) -> None:

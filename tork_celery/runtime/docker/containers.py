@@ -42,7 +42,7 @@ def configuration(
         "Image": run.definition.image,
         **_command(run),
         "Env": [f"{name}={value}" for name, value in environment(run).items()],
-        "WorkingDir": run.workdir or DEFAULT_WORKDIR,
+        **_start(run),
         "Labels": names.step_labels(run),
         **_first_network(run),
         "HostConfig": {
@@ -57,6 +57,12 @@ def configuration(
             **_gpus(run.gpus),
         },
     }
+
+
+def _start(run: StepRun) -> dict[str, Any]:
+    """Where the step starts: where its image says, unless it says so itself or has files."""
+    directory = run.workdir or (DEFAULT_WORKDIR if run.definition.files else None)
+    return {} if directory is None else {"WorkingDir": directory}
 
 
 def environment(run: StepRun) -> dict[str, str]:
