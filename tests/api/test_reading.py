@@ -175,7 +175,7 @@ def test_a_page_that_is_no_number_is_refused(client: FlaskClient, query: str) ->
     [
         ("page=0", 1, 10),
         ("page=-1", 1, 10),
-        ("page=99999999999", 10**9, 10),
+        ("page=99999999999", 10**9, 0),
         ("size=0", 1, 1),
         ("size=-5", 1, 1),
         ("size=21", 1, 20),
@@ -183,11 +183,21 @@ def test_a_page_that_is_no_number_is_refused(client: FlaskClient, query: str) ->
     ],
 )
 def test_a_page_that_cannot_be_is_the_nearest_one(
-    client: FlaskClient, query: str, number: int, size: int
+    client: FlaskClient, database: CuttableDatabase, query: str, number: int, size: int
 ) -> None:
+    for _ in range(21):
+        store_job(database)
+
     found = get(client, f"/jobs?{query}")
 
-    assert (found["number"], found["size"]) == (number, size)
+    assert (found["number"], len(found["items"])) == (number, size)
+
+
+def test_the_size_of_a_page_is_how_many_items_it_has(client: FlaskClient, database: CuttableDatabase) -> None:
+    for _ in range(3):
+        store_job(database)
+
+    assert [get(client, f"/jobs?size=2&page={number}")["size"] for number in (1, 2, 3)] == [2, 1, 0]
 
 
 @pytest.mark.parametrize("route", ["/jobs/{job}/log", "/tasks/{task}/log"])
@@ -195,6 +205,7 @@ def test_a_page_of_a_log_has_25_parts_unless_told_and_100_at_most(
     client: FlaskClient, database: CuttableDatabase, route: str
 ) -> None:
     _, task = store_job(database)
+    add_log(database, task, *("x",) * 101)
     path = route.format(job=task.job_id, task=task.id)
 
     assert [get(client, path + query)["size"] for query in ("", "?size=50", "?size=1000")] == [25, 50, 100]

@@ -87,7 +87,7 @@ def page(found: Page[T], item: Callable[[T], Document]) -> Document:
     return {
         "items": [item(each) for each in found.items],
         "number": found.number,
-        "size": found.size,
+        "size": len(found.items),
         "totalPages": found.total_pages,
         "totalItems": found.total_items,
     }

@@ -22,7 +22,7 @@ _SHOWN_FOR_LEASES = 30  # a node that is gone is shown as DOWN for so many lease
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
-    """`number` counts from 1. A page past the last one is empty."""
+    """`number` counts from 1, `size` is the most that it may have. A page past the last one is empty."""
 
     items: Sequence[T]
     number: int
