@@ -141,7 +141,10 @@ def test_limits_that_cannot_be_fail_the_task(runtime: DockerRuntime, steps: Step
     [
         ("all", {"Count": -1}),
         ("2", {"Count": 2}),
+        ("count=2", {"Count": 2}),
+        ("count=all", {"Count": -1}),
         ("device=0,GPU-1a", {"DeviceIDs": ["0", "GPU-1a"]}),
+        ('"device=0,GPU-1a"', {"DeviceIDs": ["0", "GPU-1a"]}),
     ],
 )
 def test_gpus_are_asked_for_as_docker_run_does(

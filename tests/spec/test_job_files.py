@@ -153,6 +153,14 @@ each:
     assert task.each.task == TaskDefinition(name=named, image="busybox", run="ls")
 
 
+@pytest.mark.parametrize(
+    "gpus", ["all", "2", "count=2", "count=all", "device=0", "device=0,1", '"device=0,1"']
+)
+def test_gpus_are_written_as_for_docker_run(gpus: str) -> None:
+    task = parse_task(f"name: a\nimage: b\ngpus: '{gpus}'\n".encode(), YAML)
+    assert task.gpus == gpus
+
+
 def test_ten_thousand_tasks_are_taken() -> None:
     body = b'{"name": "big", "tasks": [' + b",".join([b'{"name": "a", "image": "b"}'] * 10_000) + b"]}"
     assert len(parse_job(body, JSON).tasks) == 10_000

@@ -12,7 +12,8 @@ from tork_celery.domain import durations, names, quantities, queues
 T = TypeVar("T")
 _TARGET = re.compile(r"[-/.0-9a-zA-Z_= ]+", re.ASCII)
 _MODE = re.compile(r"[01]?[0-7]{3}", re.ASCII)
-_GPUS = re.compile(r"all|[1-9][0-9]{0,2}|device=[A-Za-z0-9-]+(,[A-Za-z0-9-]+)*", re.ASCII)
+_DEVICES = "device=[A-Za-z0-9-]+(,[A-Za-z0-9-]+)*"
+_GPUS = re.compile(rf'(count=)?(all|[1-9][0-9]{{0,2}})|{_DEVICES}|"{_DEVICES}"', re.ASCII)
 _NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _URL = re.compile(r"https?://[^\s/?#]+[^\s]*")
 _URL_PATH = re.compile(r"/[!-~]*", re.ASCII)

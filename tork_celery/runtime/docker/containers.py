@@ -157,9 +157,10 @@ def _limits(limits: Limits | None) -> dict[str, int]:
 
 
 def _gpus(gpus: str | None) -> dict[str, Any]:
-    """As Docker's `--gpus`: all, a number, or device=0,1."""
+    """As Docker's `--gpus`: all, a number, or device=0,1, which Docker wants in quotes."""
     if not gpus:
         return {}
+    gpus = gpus.strip('"').removeprefix("count=")
     request: dict[str, Any] = {"Driver": "", "Capabilities": [["gpu"]]}
     if gpus.startswith("device="):
         request["DeviceIDs"] = gpus.removeprefix("device=").split(",")
