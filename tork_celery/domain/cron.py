@@ -48,7 +48,7 @@ def _fields(text: str) -> str:
             f"{text!r} has {number} fields; a cron expression has five (minute, hour, day of the month, "
             "month, day of the week), such as `30 4 * * 1-5`"
         )
-    return text
+    return text.replace("?", "*")
 
 
 def _reason(error: CronSimError) -> str:
