@@ -200,8 +200,9 @@ def test_a_job_shows_whom_it_is_for(client: FlaskClient, database: CuttableDatab
         "/scheduled-jobs", json=JOB | {"permissions": permissions, "schedule": {"cron": "@daily"}}
     ).json
 
-    assert client.get(f"/jobs/{job['id']}").json["permissions"] == permissions
-    assert client.get(f"/scheduled-jobs/{scheduled['id']}").json["permissions"] == permissions
+    shown = [{"user": {"username": "mia"}}, {"role": {"slug": "public"}}]
+    assert client.get(f"/jobs/{job['id']}").json["permissions"] == shown
+    assert client.get(f"/scheduled-jobs/{scheduled['id']}").json["permissions"] == shown
 
 
 def test_a_scheduled_job_has_all_that_was_given(client: FlaskClient) -> None:

@@ -37,7 +37,7 @@ def job(found: Job, execution: Sequence[Task]) -> Document:
             "secrets": dict(found.definition.secrets),
             "tasks": dict(found.results),
         },
-        **{key: definition[key] for key in _OF_A_WHOLE_JOB if key in definition},
+        **_given(definition),
         **without_empty({"deleteAt": time(found.delete_at)}),
     }
     document: Document = redacted(whole, masking(secrets))
@@ -81,7 +81,7 @@ def scheduled_job(found: ScheduledJob) -> Document:
     definition = encode(found.definition)
     whole = _scheduled_job_summary(found) | {
         "tasks": definition["tasks"],
-        **{key: definition[key] for key in _OF_A_WHOLE_JOB if key in definition},
+        **_given(definition),
     }
     return cast(Document, redacted(whole, masking(secrets_of_job(found.definition))))
 
@@ -103,6 +103,17 @@ def _scheduled_job_summary(found: ScheduledJob) -> Document:
             "nextRunAt": time(found.next_at),
         }
     )
+
+
+def _given(definition: Document) -> Document:
+    """What a definition says of a whole job. Users and roles are objects, as Tork has them."""
+    given = {key: definition[key] for key in _OF_A_WHOLE_JOB if key in definition}
+    if "permissions" in given:
+        given["permissions"] = [
+            {"user": {"username": each["user"]}} if "user" in each else {"role": {"slug": each["role"]}}
+            for each in given["permissions"]
+        ]
+    return given
 
 
 def task_summary(found: Task, job_secrets: Collection[str]) -> Document:
