@@ -217,3 +217,28 @@ def test_a_step_is_stopped_once_the_engine_answers_again(hire: Hire, database: C
         assert runtime.stopped == []
         runtime.away = False
         eventually(lambda: runtime.stopped == [task.ref])
+
+
+def test_an_engine_and_a_datastore_that_are_away_together_are_waited_for(
+    hire: Hire, database: CuttableDatabase
+) -> None:
+    """A datastore in a container goes with its engine."""
+
+    def both_go(call: Call) -> StepExit:
+        call.started()
+        call.say("first\n")
+        database.outages = 2
+        raise EngineUnavailable("away")
+
+    def whole(call: Call) -> StepExit:
+        call.say("first\nsecond\n")
+        return StepExit(code=0)
+
+    runtime = FakeRuntime(both_go, AlreadyRun(), followed_by=[whole])
+    task = store_task(database)
+
+    assert hire(runtime).run(task.ref) is Verdict.NEXT
+
+    done = task_now(database, task.id)
+    assert (done.outcome, done.delivery, done.losses) == (Outcome.COMPLETED, 1, 0)
+    assert text_of(database, task.id) == "first\nsecond\n"

@@ -2,6 +2,16 @@
 
 import random
 import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+
+from tork_celery.domain.errors import DatastoreUnavailable
+from tork_celery.runtime.protocol import Left
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 _FIRST_S = 0.2
 _LONGEST_S = 5.0
@@ -19,3 +29,13 @@ class Backoff:
         delay_s = self._next_s * random.uniform(0.75, 1.25)  # noqa: S311  not for secrecy
         self._next_s = min(self._next_s * 2, _LONGEST_S)
         return not self._interrupt.wait(delay_s)
+
+    def until_answered(self, action: Callable[[], T]) -> T:
+        """Do it as soon as the datastore answers. Raises Left when interrupted before."""
+        while True:
+            try:
+                return action()
+            except DatastoreUnavailable as error:
+                log.warning("worker.datastore_away", reason=str(error))
+                if not self.wait():
+                    raise Left from error

@@ -51,9 +51,9 @@ class Execution:
         return ActiveStep(ref=ref, job_id=task.job_id, output=output)
 
     def run(self, task: Task, step: ActiveStep, backoff: Backoff) -> StepExit:
-        """Run the step to its end, or follow it when an earlier process began it. While the engine does not
-        answer this waits, and a step that an engine took with it when it stopped runs again: neither uses up
-        an attempt. Raises StepFailed, Left."""
+        """Run the step to its end, or follow it when an earlier process began it. While the engine or the
+        datastore does not answer this waits, and a step that an engine took with it when it stopped runs
+        again: neither uses up an attempt. Raises StepFailed, Left."""
         engine_was_away = False
         while True:
             try:
@@ -74,8 +74,7 @@ class Execution:
                 log.warning("step.engine_away", step=str(step.ref), reason=str(error))
                 if not backoff.wait():
                     raise Left from error
-                with step.output.storing:
-                    step.output.restart(self._stored(step.ref))
+                backoff.until_answered(lambda: self._read_again(step))
 
     def _run_or_follow(self, task: Task, step: ActiveStep) -> StepExit:
         def sink(stream: Stream, data: bytes) -> None:
@@ -114,9 +113,10 @@ class Execution:
             log.warning("step.deadline_not_stored", step=str(ref), reason=str(error))
             return timeout_s
 
-    def _stored(self, ref: StepRef) -> LogPosition:
-        with self.database.reading() as tx:
-            return logs.position(tx, ref)
+    def _read_again(self, step: ActiveStep) -> None:
+        """Its output comes from the beginning again: pass over what is stored."""
+        with step.output.storing, self.database.reading() as tx:
+            step.output.restart(logs.position(tx, step.ref))
 
 
 def _killed_by_others(exit_: StepExit, step: ActiveStep) -> bool:

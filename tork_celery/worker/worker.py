@@ -229,11 +229,4 @@ class Worker:
 
     def _patiently(self, action: Callable[[], T]) -> T:
         """Do it as soon as the datastore answers. Raises Left when the worker stops before."""
-        backoff = Backoff(self._stopping)
-        while True:
-            try:
-                return action()
-            except DatastoreUnavailable as error:
-                log.warning("worker.datastore_away", reason=str(error))
-                if not backoff.wait():
-                    raise Left from error
+        return Backoff(self._stopping).until_answered(action)
