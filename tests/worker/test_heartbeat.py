@@ -25,6 +25,7 @@ Hire = Callable[[FakeRuntime], Worker]
 NODE = "default@here"
 LEASE_S = 30.0
 OVER = 1.0
+BETWEEN: dict[str, Any] = {"state": TaskState.RUNNING, "node": NODE, "step": 1}
 FREE = {"delivery": 2, "state": TaskState.SCHEDULED, "node": None, "step_running": False}
 
 
@@ -64,7 +65,6 @@ def heartbeat(
         a_node(),
         worker,
         interval_s=interval_s,
-        lease_s=LEASE_S,
         watcher=watcher or Watcher(),
         replaced=replaced,
     )
@@ -90,7 +90,7 @@ def test_the_lease_of_a_running_step_is_renewed(hire: Hire, database: CuttableDa
         assert is_lost(database)
         runtime.progresses[task.ref] = 40.0
 
-        renew(worker, lease_s=LEASE_S)
+        renew(worker)
 
         assert not is_lost(database)
         assert task_now(database, task.id).progress == 40.0
@@ -115,7 +115,7 @@ def test_a_step_that_is_not_the_workers_own_any_more_is_ended(
 
     with at_work(worker, runtime, task.ref) as verdict:
         current = change(database, task_now(database, task.id), **values)
-        renew(worker, lease_s=LEASE_S)
+        renew(worker)
         assert verdict.result(timeout=20) is Verdict.IGNORE
 
     assert (runtime.stopped, runtime.graces_s) == ([task.ref], [grace_s])
@@ -130,7 +130,7 @@ def test_a_task_that_is_to_be_adopted_is_kept_and_published_again(
     worker = hire(FakeRuntime())
     worker.adoptable.add(task)
 
-    renew(worker, lease_s=LEASE_S)
+    renew(worker)
 
     assert not is_lost(database)
     assert dispatcher.sent_ids == [task.id]
@@ -144,18 +144,16 @@ def test_a_task_that_others_have_is_not_adopted(
     worker.adoptable.add(task)
     change(database, task, delivery=2, node="another")
 
-    renew(worker, lease_s=LEASE_S)
+    renew(worker)
 
     assert worker.adoptable.all() == []
     assert dispatcher.sent == []
 
 
 def test_a_task_between_two_steps_is_kept(hire: Hire, database: CuttableDatabase) -> None:
-    store_task(
-        database, task_definition(post=1), state=TaskState.RUNNING, node=NODE, step=1, lease_until=OVER
-    )
+    store_task(database, task_definition(post=1), **BETWEEN, lease_until=OVER)
 
-    renew(hire(FakeRuntime()), lease_s=LEASE_S)
+    renew(hire(FakeRuntime()))
 
     assert not is_lost(database)
 
@@ -241,9 +239,7 @@ def test_one_beat_without_a_datastore_says_so(database: CuttableDatabase) -> Non
 
 
 def test_a_beat_renews_the_leases_too(hire: Hire, database: CuttableDatabase) -> None:
-    store_task(
-        database, task_definition(post=1), state=TaskState.RUNNING, node=NODE, step=1, lease_until=OVER
-    )
+    store_task(database, task_definition(post=1), **BETWEEN, lease_until=OVER)
 
     heartbeat(database, hire(FakeRuntime())).beat()
 

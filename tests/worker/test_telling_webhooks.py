@@ -44,7 +44,7 @@ def test_a_claim_and_the_progress_of_a_step_are_told(
     with at_work(worker, runtime, task.ref):
         assert told(database) == [("job.StateChange", "RUNNING", 0.0)]
         runtime.progresses[task.ref] = 40.0
-        renew(worker, lease_s=30.0)
-        renew(worker, lease_s=30.0)
+        renew(worker)
+        renew(worker)
 
     assert told(database)[1:] == [("task.Progress", "RUNNING", 40.0)]

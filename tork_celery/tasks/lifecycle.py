@@ -83,7 +83,6 @@ def _begin(instance: Any) -> None:
         node,
         worker,
         interval_s=config.heartbeat_s,
-        lease_s=config.lease_s,
         watcher=reconciler,
         replaced=lambda: os.kill(os.getpid(), signal.SIGTERM),
     )

@@ -71,12 +71,14 @@ class ActiveSteps:
             return self._lock.wait_for(lambda: not self._steps, within_s)
 
     def end(self, step: ActiveStep, why: Ended) -> None:
-        """Stop a step. The first reason counts."""
+        """Stop a step. The first reason counts. The runtime is told by another thread: whoever calls this may
+        have leases to renew, and an engine that hangs answers late."""
         with self._lock:
             if step.ended is not None or step.ref not in self._steps:
                 return
             step.ended = why
-        self._stop_active(step, self._grace_s if why is Ended.CANCELLED else 0.0)
+        grace_s = self._grace_s if why is Ended.CANCELLED else 0.0
+        self._later(step, 0.0, lambda: self._stop_active(step, grace_s))
 
     def end_after(self, step: ActiveStep, seconds: float, timeout: str) -> None:
         """Stop the step as timed out when it is still active then."""

@@ -30,7 +30,7 @@ class DatastoreWatcher(Protocol):
 
 class Heartbeat:
     """One thread of a process. Every `interval_s` it calls `nodes.beat` and, in one statement for all that
-    the worker runs, renews the leases."""
+    the worker runs, renews the leases. It never waits for the engine: another thread tidies up."""
 
     def __init__(
         self,
@@ -39,7 +39,6 @@ class Heartbeat:
         worker: Worker | None,
         *,
         interval_s: float,
-        lease_s: float,
         watcher: DatastoreWatcher,
         replaced: Callable[[], None],
     ) -> None:
@@ -49,8 +48,6 @@ class Heartbeat:
         self._database = database
         self._node = node
         self._worker = worker
-        self._lease_s = lease_s
-        self._count = 0
         self._repeater = Repeater(
             self._turn,
             name="heartbeat",
@@ -58,14 +55,25 @@ class Heartbeat:
             missed="heartbeat.missed",
             broken="heartbeat.failed",
         )
+        self._tidying = worker and Repeater(
+            lambda: tidy(worker),
+            name="tidy",
+            interval_s=interval_s * _BEATS_TO_TIDY,
+            missed="tidy.missed",
+            broken="tidy.failed",
+        )
 
     def start(self) -> None:
         self._repeater.start()
+        if self._tidying:
+            self._tidying.start()
 
     def stop(self) -> None:
         """The node stops as planned."""
         self._repeater.stop()
         say_stopped(self._database, self._node)
+        if self._tidying:
+            self._tidying.stop()
 
     def beat(self) -> bool:
         """Once. False when another process has taken the node's name, and with it what runs here.
@@ -74,11 +82,10 @@ class Heartbeat:
         with self._database.transaction() as tx:
             ours = nodes.beat(tx, name=name, instance=instance, cpu_percent=cpu_percent())
         if ours and self._worker is not None:
-            renew(self._worker, lease_s=self._lease_s)
+            renew(self._worker)
         return ours
 
     def _turn(self) -> None:
-        self._count += 1
         try:
             ours = self.beat()
         except DatastoreUnavailable:
@@ -88,19 +95,19 @@ class Heartbeat:
             self._give_way()
             return
         self._watcher.datastore_answered()
-        if self._worker is not None and self._count % _BEATS_TO_TIDY == 0:
-            tidy(self._worker)
 
     def _give_way(self) -> None:
         """What runs here is the other process's to follow."""
         log.error("node.replaced", node=self._node.name)
         self._repeater.end()
+        if self._tidying:
+            self._tidying.end()
         if self._worker is not None:
             self._worker.stop(release=False)
         self._replaced()
 
 
-def renew(worker: Worker, *, lease_s: float) -> None:
+def renew(worker: Worker) -> None:
     """Renew the leases of the tasks that a worker has; stop the steps whose task is not its own any more."""
     active = worker.steps.all()
     waiting = worker.adoptable.all()
@@ -108,7 +115,7 @@ def renew(worker: Worker, *, lease_s: float) -> None:
     progress = _progress(worker.runtime, [step.ref for step in active])
     with worker.database.transaction() as tx:
         webhooks.record_progress(tx, progress, node=worker.node)
-        kept = tasks.renew(tx, node=worker.node, running=running, lease_s=lease_s, progress=progress)
+        kept = tasks.renew(tx, node=worker.node, running=running, lease_s=worker.lease_s, progress=progress)
         lost = [step for step in active if kept.get(step.ref.task_id) != step.ref.delivery]
         cancelled = tasks.cancelled(tx, [step.ref.task_id for step in lost])
     for step in lost:
