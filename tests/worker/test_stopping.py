@@ -1,20 +1,26 @@
 """A worker that stops leaves its steps running for the next process, or gives their tasks back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from domain.samples import task_definition
 from eventually import eventually
 from services.fakes import FakeDispatcher
-from store.stores import CuttableDatabase, change, store_task, task_now, text_of
+from sqlalchemy import Connection
+from store.stores import CuttableDatabase, change, seconds_now, store_task, task_now, text_of
 from worker.fakes import Call, FakeRuntime, hold
 from worker.threads import at_work
 
 from tork_celery.domain.states import Outcome, TaskState
 from tork_celery.runtime.protocol import StepExit
+from tork_celery.worker.heartbeat import renew
 from tork_celery.worker.worker import Verdict, Worker
 
 Hire = Callable[[FakeRuntime], Worker]
+
+NODE = "default@here"
 
 
 def say_and_hold(call: Call) -> StepExit:
@@ -146,3 +152,57 @@ def test_closing_lets_go_of_the_runtime(hire: Hire) -> None:
     hire(runtime).close()
 
     assert runtime.closed
+
+
+def test_a_step_that_was_claimed_just_before_is_given_back_too(
+    hire: Hire, database: CuttableDatabase, dispatcher: FakeDispatcher
+) -> None:
+    """The worker stops between the claim of a step and the start of its container."""
+    runtime = FakeRuntime(hold)
+    task = store_task(database)
+    worker = hire(runtime)
+    begin = database.reading
+
+    @contextmanager
+    def reading() -> Iterator[Connection]:
+        worker.stop(release=True)
+        with begin() as tx:
+            yield tx
+
+    database.reading = reading  # type: ignore[method-assign]
+    with ThreadPoolExecutor(1) as pool:
+        verdict = pool.submit(worker.run, task.ref)
+        try:
+            assert verdict.result(timeout=20) is Verdict.IGNORE
+        finally:
+            runtime.finish(task.ref)
+
+    database.reading = begin  # type: ignore[method-assign]
+    free = task_now(database, task.id)
+    assert (free.state, free.delivery, dispatcher.sent) == (TaskState.SCHEDULED, 2, [free])
+    assert (runtime.runs, runtime.released) == ([], [(task.id, 1)])
+
+
+def test_a_step_that_has_succeeded_is_not_given_back(hire: Hire, database: CuttableDatabase) -> None:
+    def act(call: Call) -> StepExit:
+        call.started()
+        worker.stop(release=True)
+        return StepExit(code=0)
+
+    task = store_task(database)
+    worker = hire(FakeRuntime(act))
+
+    assert worker.run(task.ref) is Verdict.NEXT
+    assert task_now(database, task.id).outcome is Outcome.COMPLETED
+
+
+def test_what_is_kept_for_a_planned_stop_stays_so_whatever_heartbeat_comes_yet(
+    hire: Hire, database: CuttableDatabase
+) -> None:
+    task = store_task(database, task_definition(post=1), state=TaskState.RUNNING, node=NODE, step=1)
+    worker = hire(FakeRuntime())
+
+    worker.keep(for_s=600.0)
+    renew(worker)
+
+    assert (task_now(database, task.id).lease_until or 0.0) > seconds_now(database) + 500.0

@@ -19,7 +19,7 @@ from tork_celery.domain.queues import CONTROL_QUEUE, DEFAULT_QUEUE
 from tork_celery.services.errands import Errands
 from tork_celery.services.reconcile import Reconciler
 from tork_celery.settings import Stop
-from tork_celery.store import schema, tasks
+from tork_celery.store import schema
 from tork_celery.tasks.app import Process, app, become, process
 from tork_celery.worker import startup
 from tork_celery.worker.heartbeat import Heartbeat
@@ -117,8 +117,7 @@ def _let_go(worker: Worker, chosen: Stop) -> None:
     worker.finish(within_s=chosen.wait_s)
     if not chosen.release:
         try:
-            with worker.database.transaction() as tx:
-                tasks.extend_leases(tx, node=worker.node, lease_s=_PLANNED_STOP_LEASE_S)
+            worker.keep(for_s=_PLANNED_STOP_LEASE_S)
         except TorkError as error:
             log.warning("node.leases_not_extended", reason=str(error))
     worker.stop(release=chosen.release)

@@ -74,6 +74,7 @@ class Worker:
         )
         self._closed = threading.Event()  # no step begins any more
         self._stopping = threading.Event()  # and those that run are let go of
+        self._releasing = threading.Event()  # to be given back
 
     def start(self) -> None:
         self._shipper.start()
@@ -83,12 +84,20 @@ class Worker:
         self._closed.set()
         self.steps.wait_for_end(within_s)
 
+    def keep(self, *, for_s: float) -> None:
+        """What this node has stays its own for so long, whatever heartbeat comes yet. Raises
+        DatastoreUnavailable."""
+        self.lease_s = for_s
+        with self.database.transaction() as tx:
+            tasks.extend_leases(tx, node=self.node, lease_s=for_s)
+
     def stop(self, *, release: bool) -> None:
         """Take no more steps, and let go of those that run: leave their containers running, to be taken up
         again, or with `release` (and where the runtime cannot) end them and give the tasks back."""
         self._closed.set()
         self._stopping.set()
         if release or not self.runtime.adopts:
+            self._releasing.set()
             for step in self.steps.all():
                 self.steps.end(step, Ended.RELEASED)
         else:
@@ -152,6 +161,8 @@ class Worker:
     def _run_claimed(self, task: Task, ref: StepRef, *, adopted: bool) -> Verdict:
         step = self._patiently(lambda: self._execution.new_step(task, ref, adopted=adopted))
         with self.steps.running(step):
+            if self._releasing.is_set():  # since the claim
+                return self._give_back(step)
             try:
                 exit_ = self._execution.run(task, step, Backoff(self._stopping))
                 outcome = outcome_of(exit_, step, is_main=ref.step == task.definition.main)
@@ -161,7 +172,7 @@ class Worker:
             except Left:
                 self._shipper.ship([step])
                 raise
-            if step.ended is Ended.RELEASED:
+            if step.ended is Ended.RELEASED and outcome.error is not None:
                 return self._give_back(step)
             tries = itertools.count()
             recorded = self._patiently(lambda: self._record(task, step, outcome, again=next(tries) > 0))
