@@ -1,10 +1,11 @@
 import pytest
 from services.fakes import FakeDispatcher
+from services.sweeping import clock, reconciler, sweep_at
 from store.stores import CuttableDatabase, database
 
 from tork_celery.services.coordinator import Coordinator
 
-__all__ = ["database"]
+__all__ = ["clock", "database", "reconciler", "sweep_at"]
 
 LEASE_S = 10.0
 

@@ -1,103 +1,18 @@
 """The sweep finds what was left behind, and takes nothing from anybody who is at work."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 from domain.samples import job_definition, task_definition
 from services.fakes import FakeDispatcher
-from sqlalchemy import update
+from services.sweeping import LONG_AGO, LOST, NODE, Sweep
 from store.stores import CuttableDatabase, change, job_now, seconds_now, store_job, store_task, task_now
 
 from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable
 from tork_celery.domain.flow import MAX_LOSSES
 from tork_celery.domain.model import Task
-from tork_celery.domain.node import Node
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.services.coordinator import Coordinator
 from tork_celery.services.reconcile import Reconciler
 from tork_celery.services.submit import submit
-from tork_celery.store import nodes
-from tork_celery.store import tables as store_tables
-
-NODE = "default@here"
-LONG_AGO = 1.0
-LOST: dict[str, Any] = {
-    "state": TaskState.RUNNING,
-    "node": NODE,
-    "step_running": True,
-    "lease_until": LONG_AGO,
-    "sent_at": LONG_AGO,
-}
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def reconciler(coordinator: Coordinator, clock: FakeClock) -> Reconciler:
-    return Reconciler(coordinator, clock=clock)
-
-
-@pytest.fixture
-def sweep_at(reconciler: Reconciler, clock: FakeClock) -> Callable[..., None]:
-    """Sweeps so many seconds after the start, in turn. The datastore answers each time."""
-
-    def sweep(*seconds: float) -> None:
-        start = clock.now
-        for offset in seconds:
-            clock.now = start + offset
-            reconciler.datastore_answered()
-            reconciler.sweep()
-
-    return sweep
-
-
-Sweep = Callable[..., None]
-
-
-def test_leases_are_judged_only_after_a_whole_lease_of_answers(
-    database: CuttableDatabase, sweep_at: Sweep
-) -> None:
-    task = store_task(database, **LOST)
-
-    sweep_at(0, 5, 9.9)
-    assert task_now(database, task.id) == task
-
-    sweep_at(0, 0.2)
-    assert task_now(database, task.id).state is TaskState.SCHEDULED
-
-
-def test_an_outage_of_the_datastore_starts_the_count_anew(
-    database: CuttableDatabase, reconciler: Reconciler, sweep_at: Sweep
-) -> None:
-    task = store_task(database, **LOST)
-    sweep_at(0, 9)
-    reconciler.datastore_was_away()
-
-    sweep_at(0, 2, 9)
-
-    assert task_now(database, task.id) == task
-
-
-def test_who_has_not_heard_of_the_datastore_judges_no_lease(
-    database: CuttableDatabase, reconciler: Reconciler
-) -> None:
-    task = store_task(database, **LOST)
-
-    reconciler.sweep()
-
-    assert task_now(database, task.id) == task
 
 
 def test_a_sweep_without_a_datastore_says_so(database: CuttableDatabase, reconciler: Reconciler) -> None:
@@ -105,19 +20,6 @@ def test_a_sweep_without_a_datastore_says_so(database: CuttableDatabase, reconci
 
     with pytest.raises(DatastoreUnavailable):
         reconciler.sweep()
-
-
-def test_a_lease_without_news_of_the_datastore_starts_the_count_anew(
-    database: CuttableDatabase, sweep_at: Sweep
-) -> None:
-    """A process that was suspended knows nothing of the time between."""
-    task = store_task(database, **LOST)
-
-    sweep_at(0, 11, 20)
-    assert task_now(database, task.id) == task
-
-    sweep_at(0, 2)
-    assert task_now(database, task.id) != task
 
 
 def test_a_lost_task_gets_the_next_delivery_and_is_sent(
@@ -292,18 +194,3 @@ def test_without_a_broker_lost_tasks_are_still_made_free(
     reconciler.sweep()
 
     assert dispatcher.sent_ids == [task.id]
-
-
-def test_nodes_that_are_long_gone_are_forgotten(database: CuttableDatabase, sweep_at: Sweep) -> None:
-    node = Node(name=NODE, instance="1", hostname="here", pid=1, queues=("default",), version="0")
-    with database.transaction() as tx:
-        nodes.register(tx, node)
-    sweep_at(0)
-    with database.transaction() as tx:
-        assert nodes.get(tx, NODE) is not None
-        tx.execute(update(store_tables.nodes).values(heartbeat_at=LONG_AGO))
-
-    sweep_at(0)
-
-    with database.transaction() as tx:
-        assert nodes.get(tx, NODE) is None

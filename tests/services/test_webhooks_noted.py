@@ -148,8 +148,8 @@ def test_a_task_whose_node_was_lost(
     coordinator: Coordinator, database: CuttableDatabase, begun: tuple[Job, Task]
 ) -> None:
     change(database, begun[1], lease_until=1.0)
-    reconciler = Reconciler(replace(coordinator, lease_s=0.0))
-    reconciler.datastore_answered()
+    reconciler = Reconciler(replace(coordinator, lease_s=0.0), clock=lambda _: 1.0)
+    reconciler.datastore_answered(1.0)
 
     reconciler.sweep()
 

@@ -40,7 +40,7 @@ class Watcher:
         self.told: list[str] = []
         self.fails = 0
 
-    def datastore_answered(self) -> None:
+    def datastore_answered(self, _now: float) -> None:
         if self.fails:
             self.fails -= 1
             raise KeyError

@@ -2,10 +2,10 @@
 was killed between a commit and what should have followed. Any number of coordinators may run it at once.
 """
 
-import time
 from collections.abc import Callable
 
 import structlog
+from sqlalchemy import Connection
 
 from tork_celery.background import outliving_bugs
 from tork_celery.domain import flow, queues
@@ -28,20 +28,24 @@ _FORGET_NODES_S = 24 * 3600.0
 class Reconciler:
     """Sweeps, and remembers for how long the datastore has answered without a gap.
 
-    Leases can only be judged after a whole lease of that: before, it may be the datastore that kept
-    the workers from renewing them.
+    Who is alive can only be judged after a whole lease of that: before, it may be the datastore that kept
+    the nodes from saying so. Gaps are seen by its own clock, as leases are: it goes on while a machine
+    sleeps, and when it is set forward, all leases run out.
     """
 
-    def __init__(self, coordinator: Coordinator, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, coordinator: Coordinator, *, clock: Callable[[Connection], float] | None = None
+    ) -> None:
+        """`clock` reads that of the datastore."""
         self._coordinator = coordinator
-        self._clock = clock
+        self._clock = clock or coordinator.database.now
         self._answered_since: float | None = None
         self._answered_at = 0.0
 
-    def datastore_answered(self) -> None:
-        """To be called again and again, far more often than once a lease, while the datastore answers."""
-        now = self._clock()
-        if self._answered_since is None or now - self._answered_at > self._coordinator.lease_s:
+    def datastore_answered(self, now: float) -> None:
+        """At `now` by its clock. To be called again and again, far more often than once a lease, while the
+        datastore answers."""
+        if self._answered_since is None or not 0 <= now - self._answered_at <= self._coordinator.lease_s:
             self._answered_since = now
         self._answered_at = now
 
@@ -50,18 +54,20 @@ class Reconciler:
 
     def sweep(self) -> None:
         """Once over everything. Raises DatastoreUnavailable or BrokerUnavailable when it cannot now."""
-        if self._leases_can_be_judged():
+        if self._nodes_can_be_judged():
             self._redeliver_lost()
+            with self._coordinator.database.transaction() as tx:
+                nodes.forget(tx, after_s=_FORGET_NODES_S)
         self._advance_ended()
         self._advance_composites()
         self._republish_waiting()
         housekeeping.tidy(self._coordinator)
-        with self._coordinator.database.transaction() as tx:
-            nodes.forget(tx, after_s=_FORGET_NODES_S)
 
-    def _leases_can_be_judged(self) -> bool:
-        since = self._answered_since
-        return since is not None and self._clock() - since >= self._coordinator.lease_s
+    def _nodes_can_be_judged(self) -> bool:
+        since, lease_s = self._answered_since, self._coordinator.lease_s
+        with self._coordinator.database.reading() as tx:
+            now = self._clock(tx)
+        return since is not None and now - since >= lease_s and now - self._answered_at <= lease_s
 
     def _redeliver_lost(self) -> None:
         with self._coordinator.database.transaction() as tx:

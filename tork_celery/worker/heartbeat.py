@@ -22,9 +22,9 @@ _BEATS_TO_TIDY = 15
 
 
 class DatastoreWatcher(Protocol):
-    """Is told at each beat whether the datastore answers."""
+    """Is told at each beat whether the datastore answers, and when it did by its own clock."""
 
-    def datastore_answered(self) -> None: ...
+    def datastore_answered(self, now: float) -> None: ...
     def datastore_was_away(self) -> None: ...
 
 
@@ -75,26 +75,27 @@ class Heartbeat:
         if self._tidying:
             self._tidying.stop()
 
-    def beat(self) -> bool:
-        """Once. False when another process has taken the node's name, and with it what runs here.
-        Raises DatastoreUnavailable."""
+    def beat(self) -> float | None:
+        """Once. The datastore's time; None when another process has taken the node's name, and with it what
+        runs here. Raises DatastoreUnavailable."""
         name, instance = self._node.name, self._node.instance
         with self._database.transaction() as tx:
             ours = nodes.beat(tx, name=name, instance=instance, cpu_percent=cpu_percent())
+            now = self._database.now(tx)
         if ours and self._worker is not None:
             renew(self._worker)
-        return ours
+        return now if ours else None
 
     def _turn(self) -> None:
         try:
-            ours = self.beat()
+            now = self.beat()
         except DatastoreUnavailable:
             self._watcher.datastore_was_away()
             raise
-        if not ours:
+        if now is None:
             self._give_way()
             return
-        self._watcher.datastore_answered()
+        self._watcher.datastore_answered(now)
 
     def _give_way(self) -> None:
         """What runs here is the other process's to follow."""

@@ -1,0 +1,56 @@
+"""Sweeps at given times, over tasks that were lost."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from tork_celery.domain.states import TaskState
+from tork_celery.services.coordinator import Coordinator
+from tork_celery.services.reconcile import Reconciler
+
+NODE = "default@here"
+LONG_AGO = 1.0
+LOST: dict[str, Any] = {
+    "state": TaskState.RUNNING,
+    "node": NODE,
+    "step_running": True,
+    "lease_until": LONG_AGO,
+    "sent_at": LONG_AGO,
+}
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self, _: Connection) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def reconciler(coordinator: Coordinator, clock: FakeClock) -> Reconciler:
+    return Reconciler(coordinator, clock=clock)
+
+
+@pytest.fixture
+def sweep_at(reconciler: Reconciler, clock: FakeClock) -> Callable[..., None]:
+    """Sweeps so many seconds after the start, in turn. The datastore answers each time."""
+
+    def sweep(*seconds: float) -> None:
+        start = clock.now
+        for offset in seconds:
+            clock.now = start + offset
+            reconciler.datastore_answered(clock.now)
+            reconciler.sweep()
+
+    return sweep
+
+
+Sweep = Callable[..., None]
