@@ -14,6 +14,7 @@ import errno
 import os
 import shutil
 import stat
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -178,19 +179,30 @@ def _listing(path: Path) -> list[str]:
 
 
 def _remove(path: Path) -> None:
-    """Remove a tree. A step may have taken away its own right to write there: it is given back once."""
+    """Remove a tree. A step may have taken away its own right to write there, or have put more directories
+    into each other than can be followed."""
     try:
         shutil.rmtree(path)
     except FileNotFoundError:
         return
-    except PermissionError:
-        _open_up(path)
+    except (PermissionError, RecursionError):
+        _flatten(path)
         shutil.rmtree(path)
 
 
-def _open_up(path: Path) -> None:
-    path.chmod(stat.S_IRWXU)
-    with os.scandir(path) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                _open_up(Path(entry.path))
+def _flatten(top: Path) -> None:
+    """Open all directories of a tree for its owner, and move them to its top. No link is followed."""
+    top.chmod(stat.S_IRWXU)
+    pending = [top]
+    while pending:
+        directory = os.open(pending.pop(), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            with os.scandir(directory) as entries:
+                inner = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+            for name in inner:
+                moved = top / uuid.uuid4().hex
+                os.chmod(name, stat.S_IRWXU, dir_fd=directory)
+                os.rename(name, moved, src_dir_fd=directory)
+                pending.append(moved)
+        finally:
+            os.close(directory)

@@ -53,3 +53,5 @@ def _work(queue: Queue[Callable[[], None] | None]) -> None:
             removal()
         except (TorkError, OSError) as error:
             log.warning("runtime.removal_failed", error=str(error))
+        except Exception:
+            log.exception("runtime.removal_failed")  # a bug, which is not to end the thread
