@@ -15,9 +15,10 @@ from sqlalchemy.exc import InternalError
 
 from scripts import servers
 from tork_celery.domain.errors import DatastoreUnavailable
+from tork_celery.domain.logs import LogPart, LogPosition
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import TaskState
-from tork_celery.store import Database, jobs, nodes, sweeps, tasks
+from tork_celery.store import Database, jobs, logs, nodes, sweeps, tasks
 from tork_celery.store.migration import migrate
 from tork_celery.store.tables import identity
 
@@ -88,6 +89,48 @@ def test_two_sweeps_at_once_find_different_tasks(database: Database) -> None:
     assert len(first) == 2
     assert first | second == running
     assert not first & second
+
+
+def test_two_sweeps_at_once_publish_different_tasks(database: Database) -> None:
+    with database.transaction() as tx:
+        plans = [submission(now=1.0) for _ in range(4)]
+        for plan in plans:
+            jobs.add(tx, plan.job)
+            tasks.add(tx, plan.added)
+
+    def unheard(tx: Connection, limit: int) -> set[str]:
+        found = sweeps.waiting_longest(tx, queue="default", node=None, after_s=5.0, limit=limit)
+        return {task.id for task in found}
+
+    with database.transaction() as one, database.transaction() as another:
+        first, second = unheard(one, 2), unheard(another, 10)
+    assert (len(first), len(second)) == (2, 2)
+    assert not first & second
+
+
+def test_a_job_is_not_deleted_while_output_of_it_is_stored(database: Database) -> None:
+    [task] = add_running(database, 1)
+    part = LogPart(task_id=task.id, step=0, contents="said", position=LogPosition())
+
+    def delete() -> None:
+        with database.transaction() as tx:
+            jobs.lock(tx, task.job_id)
+            jobs.remove(tx, task.job_id)
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as tx:
+            assert tasks.current(tx, [task.ref]) == {task.ref}
+            deleted = pool.submit(delete)
+            eventually(lambda: deleted.done() or waits_for_a_lock(database))
+            logs.add(tx, job_id=task.job_id, ref=task.ref, parts=[part])
+        deleted.result(timeout=20)
+    with database.transaction() as tx:
+        assert tasks.current(tx, [task.ref]) == set()
+
+
+def waits_for_a_lock(database: Database) -> bool:
+    with database.reading() as tx:
+        return bool(tx.scalar(text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")))
 
 
 def test_of_many_claims_of_many_tasks_each_succeeds_once(database: Database) -> None:

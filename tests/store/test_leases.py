@@ -157,6 +157,6 @@ def test_current_are_the_steps_of_the_latest_delivery(database: Database) -> Non
     old, new = (StepRef(task_id=task.id, delivery=number, step=0) for number in (1, 2))
     unknown = StepRef(task_id="none", delivery=1, step=0)
 
-    with database.reading() as tx:
+    with database.transaction() as tx:
         assert tasks.current(tx, [old, new, unknown]) == {new}
         assert tasks.current(tx, []) == set()

@@ -23,7 +23,7 @@ def longest(
     after_s: float = 5.0,
     limit: int = 9,
 ) -> list[str]:
-    with database.reading() as tx:
+    with database.transaction() as tx:
         found = sweeps.waiting_longest(tx, queue=queue, node=node, after_s=after_s, limit=limit)
     return [task.id for task in found]
 

@@ -46,7 +46,7 @@ def waiting_queues(tx: Connection) -> dict[tuple[str, str | None], int]:
 def waiting_longest(
     tx: Connection, *, queue: str, node: str | None, after_s: float, limit: int
 ) -> list[Task]:
-    """Those of the waiting tasks of a queue for which no message was published for `after_s`."""
+    """Those of the waiting tasks of a queue for which no message was published for `after_s`, locked."""
     held = tasks.c.node == node if node else due()
     query = (
         select(tasks)
@@ -54,6 +54,7 @@ def waiting_longest(
         .where(or_(tasks.c.sent_at.is_(None), tasks.c.sent_at < datastore_now() - after_s))
         .order_by(tasks.c.sent_at.nulls_first())
         .limit(limit)
+        .with_for_update(skip_locked=True)
     )
     return [task_of(row) for row in tx.execute(query)]
 

@@ -16,7 +16,7 @@ from tork_celery.domain.document import decode, encode
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.states import ACTIVE, ENDED_EARLY, Outcome, TaskState
 from tork_celery.store.database import datastore_now
-from tork_celery.store.tables import ACTIVE_TASKS, tasks
+from tork_celery.store.tables import ACTIVE_TASKS, jobs, tasks
 
 _PLAIN = tuple(f.name for f in fields(Task) if f.name not in ("definition", "state", "outcome"))
 
@@ -150,9 +150,15 @@ def held(tx: Connection, ref: StepRef, *, node: str) -> Task | None:
 
 
 def current(tx: Connection, refs: Iterable[StepRef]) -> set[StepRef]:
-    """Those of the steps whose task has had no later delivery."""
+    """Those of the steps whose task has had no later delivery. Their jobs cannot be deleted until this
+    transaction ends."""
     wanted = set(refs)
-    query = select(tasks.c.id, tasks.c.delivery).where(tasks.c.id.in_({ref.task_id for ref in wanted}))
+    query = (
+        select(tasks.c.id, tasks.c.delivery)
+        .join(jobs)
+        .where(tasks.c.id.in_({ref.task_id for ref in wanted}))
+        .with_for_update(of=jobs, read=True, key_share=True)
+    )
     deliveries = {row.id: row.delivery for row in tx.execute(query)}
     return {ref for ref in wanted if deliveries.get(ref.task_id) == ref.delivery}
 
