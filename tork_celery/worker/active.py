@@ -80,6 +80,12 @@ class ActiveSteps:
         grace_s = self._grace_s if why is Ended.CANCELLED else 0.0
         self._later(step, 0.0, lambda: self._stop_active(step, grace_s))
 
+    def hurry(self) -> None:
+        """What is being ended has no more time for it."""
+        for step in self.all():
+            if step.ended is not None:
+                self._stop_active(step, 0.0)
+
     def end_after(self, step: ActiveStep, seconds: float, timeout: str) -> None:
         """Stop the step as timed out when it is still active then."""
 

@@ -55,6 +55,7 @@ def tidy(worker: Worker) -> None:
         return
     with worker.database.reading() as tx:
         held = {(task.id, task.delivery) for task in tasks.of_node(tx, worker.node)}
+    held |= {(step.ref.task_id, step.ref.delivery) for step in worker.steps.all()}  # it may be ending
     for task_id, delivery in left:
         if (task_id, delivery) not in held:
             log.info("delivery.removed", task_id=task_id, delivery=delivery)

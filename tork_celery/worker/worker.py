@@ -101,6 +101,7 @@ class Worker:
             for step in self.steps.all():
                 self.steps.end(step, Ended.RELEASED)
         else:
+            self.steps.hurry()
             self.runtime.leave()
 
     def cancel(self, task_id: str, delivery: int) -> None:

@@ -1,0 +1,62 @@
+"""A cancelled step has the time that it was promised to end, and no more than the worker has."""
+
+from collections.abc import Callable
+
+from store.stores import CuttableDatabase, change, store_task, task_now
+from worker.fakes import FakeRuntime, hold
+from worker.threads import at_work
+
+from tork_celery.domain.model import StepRef
+from tork_celery.domain.states import TaskState
+from tork_celery.worker.startup import tidy
+from tork_celery.worker.worker import Verdict, Worker
+
+Hire = Callable[[FakeRuntime], Worker]
+
+
+class StubbornRuntime(FakeRuntime):
+    """Its steps do not listen to TERM."""
+
+    def stop(self, ref: StepRef, *, grace_s: float = 0.0) -> None:
+        if grace_s:
+            self.left_here.append((ref.task_id, ref.delivery))
+        else:
+            super().stop(ref)
+
+
+def cancel(database: CuttableDatabase, worker: Worker, task_id: str) -> None:
+    change(database, task_now(database, task_id), state=TaskState.CANCELLED)
+    worker.cancel(task_id, 1)
+
+
+def test_a_cancelled_step_is_not_removed_before_its_time_is_over(
+    hire: Hire, database: CuttableDatabase
+) -> None:
+    runtime = StubbornRuntime(hold)
+    task = store_task(database)
+    worker = hire(runtime)
+
+    with at_work(worker, runtime, task.ref) as verdict:
+        cancel(database, worker, task.id)
+        runtime.left_here = [(task.id, 1), ("another", 1)]
+        tidy(worker)
+        assert runtime.released == [("another", 1)]
+        runtime.finish(task.ref)
+        assert verdict.result(timeout=20) is Verdict.IGNORE
+
+    assert (task.id, 1) in runtime.released
+
+
+def test_a_cancelled_step_does_not_outlive_its_worker(hire: Hire, database: CuttableDatabase) -> None:
+    runtime = StubbornRuntime(hold)
+    task, another = store_task(database), store_task(database)
+    worker = hire(runtime)
+
+    with at_work(worker, runtime, another.ref):
+        runtime.at_work.clear()
+        with at_work(worker, runtime, task.ref) as verdict:
+            cancel(database, worker, task.id)
+            worker.stop(release=False)
+            assert verdict.result(timeout=20) is Verdict.IGNORE
+
+    assert runtime.stopped == [task.ref]
