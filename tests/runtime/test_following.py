@@ -48,7 +48,7 @@ def test_a_step_that_was_left_is_followed_from_its_first_line(another: Another, 
     (later._exchange.path(run.ref) / "workdir" / "go").touch()
     following.join(PATIENCE_S)
 
-    assert [ended.code for ended in outcome] == [6]  # type: ignore[attr-defined]
+    assert [(ended.code, ended.unseen) for ended in outcome] == [(6, False)]  # type: ignore[attr-defined]
     assert after.printed() == b"first\nlast\n"
     assert after.printed(Stream.STDERR) == b"err\n"
 
@@ -68,7 +68,7 @@ def test_a_step_that_ended_meanwhile_is_followed_too(
     ended = another().follow(run.ref, after)
 
     assert ended is not None
-    assert (ended.code, ended.output) == (7, b"result\n")
+    assert (ended.code, ended.output, ended.unseen) == (7, b"result\n", True)
     assert after.printed() == b"".join(b"%d\n" % number for number in range(1, 5001))
 
 

@@ -49,6 +49,29 @@ def test_a_step_that_an_engine_ended_in_order_to_stop_runs_again(
     assert runtime.discarded[0] == task.ref
 
 
+def test_a_step_that_was_killed_while_no_worker_was_there_runs_again(
+    hire: Hire, database: CuttableDatabase
+) -> None:
+    """The whole machine was restarted."""
+    runtime = FakeRuntime(AlreadyRun(), succeed, followed_by=[StepExit(code=255, unseen=True)])
+    task = store_task(database)
+
+    assert hire(runtime).run(task.ref) is Verdict.NEXT
+
+    assert (runtime.discarded[0], len(runtime.runs)) == (task.ref, 2)
+    assert task_now(database, task.id).outcome is Outcome.COMPLETED
+
+
+def test_a_step_that_failed_while_no_worker_was_there_has_failed(
+    hire: Hire, database: CuttableDatabase
+) -> None:
+    runtime = FakeRuntime(AlreadyRun(), followed_by=[StepExit(code=3, unseen=True)])
+    task = store_task(database)
+
+    assert hire(runtime).run(task.ref) is Verdict.ADVANCE
+    assert task_now(database, task.id).error == "exit code 3"
+
+
 def test_a_step_that_was_killed_while_the_engine_answers_has_failed(
     hire: Hire, database: CuttableDatabase
 ) -> None:

@@ -53,11 +53,12 @@ class Sink(Protocol):
 class StepExit:
     """How a step ended. `output` is what it wrote to TORK_OUTPUT, the first MAX_RESULT_BYTES and one byte
     more where there was more; None or empty when it wrote nothing. `note` says more about the end than the
-    code does: that the memory limit was exceeded, say."""
+    code does: that the memory limit was exceeded, say. `unseen`: it had ended before it was followed."""
 
     code: int
     output: bytes | None = None
     note: str | None = None
+    unseen: bool = False
 
 
 class Left(Exception):

@@ -60,7 +60,7 @@ class Execution:
                 exit_ = self._run_or_follow(task, step)
                 if not _killed_by_others(exit_, step):
                     return exit_
-                if not engine_was_away:
+                if not engine_was_away and not exit_.unseen:
                     self.runtime.check(within_s=_LEAVING_S)  # it may be the engine's own end that killed it
                     return exit_
                 log.warning("step.killed_with_engine", step=str(step.ref), code=exit_.code)

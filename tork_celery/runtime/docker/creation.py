@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tork_celery.domain.errors import EngineUnavailable, StepFailed
 from tork_celery.domain.model import StepRef
@@ -52,13 +53,13 @@ class Creation:
         except NameTaken as error:
             raise EngineUnavailable(f"the container of step {run.ref} is still being removed") from error
 
-    def started(self, ref: StepRef) -> bool:
-        """Whether the step's container was started and is there; if not, nothing is left of the step."""
+    def started(self, ref: StepRef) -> dict[str, Any] | None:
+        """The step's container, if it was started and is there; if not, nothing is left of the step."""
         container = self.api.inspect(self.names.container(ref))
         if container is not None and container["State"]["Status"] not in _NOT_TO_FOLLOW:
-            return True
+            return container
         self.remove(ref)
-        return False
+        return None
 
     def remove(self, ref: StepRef) -> None:
         self.api.remove_container(self.names.container(ref))

@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from tork_celery.domain.errors import EngineUnavailable
@@ -95,12 +96,13 @@ class DockerRuntime:
     def follow(self, ref: StepRef, sink: Sink) -> StepExit | None:
         name = self._names.container(ref)
         with self._live.enter(ref) as step:
-            if not self._creation.started(ref):
+            container = self._creation.started(ref)
+            if container is None:
                 return None
             step.began(lambda grace_s: self._end(ref, grace_s))
             with closing(self._api.logs(name)) as stream, step.blocking(stream.interrupt):
                 _drain(stream.chunks(), step, sink)
-            return self._exit(ref, step)
+            return replace(self._exit(ref, step), unseen=not container["State"]["Running"])
 
     def stop(self, ref: StepRef, *, grace_s: float = 0.0) -> None:
         if not self._live.stop(ref, grace_s):
