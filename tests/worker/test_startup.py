@@ -22,6 +22,7 @@ from tork_celery.runtime.protocol import AlreadyRun, StepExit
 from tork_celery.store import nodes, sweeps
 from tork_celery.store import tables as store_tables
 from tork_celery.worker import startup
+from tork_celery.worker.heartbeat import renew
 from tork_celery.worker.worker import Verdict, Worker
 
 Hire = Callable[[FakeRuntime], Worker]
@@ -50,6 +51,22 @@ def dead_pid() -> int:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     return process.pid
+
+
+def test_a_step_that_waits_for_a_slot_is_not_published_with_every_beat(
+    hire: Hire, database: CuttableDatabase, dispatcher: FakeDispatcher
+) -> None:
+    store_task(database, **RUNNING)
+    worker = hire(FakeRuntime())
+    startup.take_up(worker)
+    dispatcher.depths[f"node.{NODE}"] = 1
+
+    renew(worker)
+    assert len(dispatcher.sent) == 1
+
+    dispatcher.depths.clear()
+    renew(worker)
+    assert len(dispatcher.sent) == 2
 
 
 def test_a_node_takes_a_name_that_nobody_has(database: CuttableDatabase) -> None:

@@ -7,7 +7,8 @@ from typing import Protocol
 import structlog
 
 from tork_celery.background import Repeater
-from tork_celery.domain.errors import DatastoreUnavailable
+from tork_celery.domain import queues
+from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.node import Node
 from tork_celery.runtime.protocol import Runtime
@@ -125,7 +126,18 @@ def renew(worker: Worker) -> None:
         if kept.get(task.id) != task.delivery:
             worker.adoptable.drop(task.ref)
             worker.runtime.release(task.id, task.delivery)
-    publish(worker, worker.adoptable.all())  # the broker was away, or lost what was published before
+    _publish_missing(worker)
+
+
+def _publish_missing(worker: Worker) -> None:
+    """Steps to adopt for which there is no message: the broker was away, or has lost them. Those for which
+    there is one wait for a slot, which may take hours."""
+    waiting = worker.adoptable.all()
+    try:
+        if waiting and worker.dispatcher.depth(queues.of_node(worker.node)) < len(waiting):
+            publish(worker, waiting)
+    except BrokerUnavailable as error:
+        log.warning("tasks.not_taken_up", reason=str(error))
 
 
 def _progress(runtime: Runtime, refs: list[StepRef]) -> dict[str, float]:
