@@ -55,7 +55,7 @@ def test_waiting_tasks_are_counted_by_queue_and_by_the_node_that_has_begun_them(
 def test_those_that_wait_longest_come_first(database: Database) -> None:
     second = store_task(database, sent_at=2.0)
     third = store_task(database, sent_at=3.0)
-    first = store_task(database, sent_at=None)
+    first = store_task(database, sent_at=1.0)
     store_task(database, sent_at=seconds_now(database))
     store_task(database, task_definition(queue="gpu"), sent_at=LONG_AGO)
     store_task(database, **BETWEEN)

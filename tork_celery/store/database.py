@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.selectable import ScalarSelect
 from sqlalchemy.types import Double
 
 from tork_celery.domain.errors import ConfigurationError, DatastoreUnavailable
@@ -41,6 +42,12 @@ def _sqlite_now(_element: Any, _compiler: Any, **_: Any) -> str:
 @compiles(datastore_now, "postgresql")
 def _postgresql_now(_element: Any, _compiler: Any, **_: Any) -> str:
     return "extract(epoch from clock_timestamp())::double precision"
+
+
+def datastore_now_once() -> ScalarSelect[float]:
+    """The same, read once for a whole query: PostgreSQL looks into an index for what is before it only then,
+    since its clock moves on while a query runs."""
+    return select(datastore_now()).scalar_subquery()
 
 
 class Database:

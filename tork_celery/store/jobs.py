@@ -62,17 +62,19 @@ def waiting_for(tx: Connection, job_id: str) -> str | None:
     return tx.scalar(query)
 
 
-def related() -> ColumnElement[bool]:
-    """A condition on jobs: another job still waits for this one, or one that this one began is active."""
+def unrelated() -> ColumnElement[bool]:
+    """A condition on jobs: no other job still waits for this one, and none that this one began is active. As
+    two conditions, not one, they let PostgreSQL look at one job after another."""
     parent, child = tasks.alias(), jobs.alias()
     waited_for = exists().where(parent.c.id == jobs.c.parent_id, parent.c.state.in_(ACTIVE))
     began = exists().where(tasks.c.job_id == jobs.c.id, tasks.c.subjob_id == child.c.id)
-    return waited_for | began.where(child.c.parent_id == tasks.c.id, child.c.state.in_(ACTIVE_JOBS))
+    active = began.where(child.c.parent_id == tasks.c.id, child.c.state.in_(ACTIVE_JOBS))
+    return ~waited_for & ~active
 
 
 def is_related(tx: Connection, job_id: str) -> bool:
-    """Whether `related` is true of the job."""
-    return tx.scalar(select(jobs.c.id).where(jobs.c.id == job_id, related())) is not None
+    """Whether `unrelated` is false of the job."""
+    return tx.scalar(select(jobs.c.id).where(jobs.c.id == job_id, ~unrelated())) is not None
 
 
 def secrets(tx: Connection, job_id: str) -> set[str]:

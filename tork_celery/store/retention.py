@@ -3,18 +3,16 @@
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from tork_celery.domain.states import JobState
-from tork_celery.store.database import datastore_now
-from tork_celery.store.jobs import related
+from tork_celery.domain.states import ACTIVE_JOBS
+from tork_celery.store.database import datastore_now_once
+from tork_celery.store.jobs import unrelated
 from tork_celery.store.tables import jobs
-
-_ENDED = [state for state in JobState if state.ended]
 
 
 def remove_due(tx: Connection, *, keep_s: float | None, limit: int) -> int:
     """Remove ended jobs, with their tasks and logs: up to so many whose time has come, and as many that ended
     `keep_s` ago and have no time of their own (with None these stay for ever). How many went."""
-    now = datastore_now()
+    now = datastore_now_once()
     removed = _remove(tx, jobs.c.delete_at <= now, limit=limit)
     if keep_s is not None:
         old = (jobs.c.ended_at < now - keep_s) & jobs.c.delete_at.is_(None)
@@ -23,7 +21,7 @@ def remove_due(tx: Connection, *, keep_s: float | None, limit: int) -> int:
 
 
 def _remove(tx: Connection, condition: ColumnElement[bool], *, limit: int) -> int:
-    query = select(jobs.c.seq).where(condition, jobs.c.state.in_(_ENDED), ~related()).limit(limit)
+    query = select(jobs.c.seq).where(condition, jobs.c.state.not_in(ACTIVE_JOBS), unrelated()).limit(limit)
     due = tx.scalars(query.with_for_update(of=jobs, skip_locked=True)).all()
     if due:
         tx.execute(delete(jobs).where(jobs.c.seq.in_(due)))

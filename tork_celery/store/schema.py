@@ -6,7 +6,7 @@ from sqlalchemy import Connection, inspect, text
 from tork_celery.domain.errors import ConfigurationError
 from tork_celery.store.database import Database
 
-NEEDED = "0004"
+NEEDED = "0005"
 """The newest of the migrations."""
 
 

@@ -1,12 +1,15 @@
 """What a coordinator looks for: tasks and jobs that do not move on by themselves."""
 
-from sqlalchemy import Connection, case, func, or_, select
+from collections import Counter
+
+from sqlalchemy import Connection, func, or_, select
+from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import ACTIVE, ACTIVE_JOBS, TaskState
-from tork_celery.store.database import datastore_now
-from tork_celery.store.tables import ACTIVE_TASKS, jobs, tasks
-from tork_celery.store.tasks import claimed, due, task_of, waiting
+from tork_celery.store.database import datastore_now, datastore_now_once
+from tork_celery.store.tables import ACTIVE_SUBJOBS, ACTIVE_TASKS, RUNNING_TASKS, jobs, tasks
+from tork_celery.store.tasks import between, claimed, retry_due, task_of
 
 
 def lost(tx: Connection, *, limit: int) -> list[Task]:
@@ -25,8 +28,7 @@ def unadvanced(tx: Connection, *, after_s: float, limit: int) -> list[tuple[str,
     query = (
         select(tasks.c.id, tasks.c.delivery)
         .where(
-            ACTIVE_TASKS,
-            tasks.c.state == TaskState.RUNNING,
+            RUNNING_TASKS,
             tasks.c.outcome.is_not(None),
             tasks.c.ended_at < datastore_now() - after_s,
         )
@@ -38,33 +40,42 @@ def unadvanced(tx: Connection, *, after_s: float, limit: int) -> list[tuple[str,
 def waiting_queues(tx: Connection) -> dict[tuple[str, str | None], int]:
     """How many tasks wait for a message to be taken, by (queue, node): the node is set where a task that it
     has begun waits for its next step."""
-    node = case((tasks.c.state == TaskState.RUNNING, tasks.c.node), else_=None).label("node")
-    query = select(tasks.c.queue, node, func.count()).where(waiting()).group_by(tasks.c.queue, node)
-    return {(queue, holder): number for queue, holder, number in tx.execute(query)}
+    counted = Counter[tuple[str, str | None]]()
+    for kind in _not_begun():
+        query = select(tasks.c.queue, func.count()).where(*kind).group_by(tasks.c.queue)
+        counted.update({(queue, None): number for queue, number in tx.execute(query)})
+    begun = select(tasks.c.queue, tasks.c.node, func.count()).where(*between())
+    for queue, node, number in tx.execute(begun.group_by(tasks.c.queue, tasks.c.node)):
+        counted[queue, node] = number
+    return dict(counted)
 
 
 def waiting_longest(
     tx: Connection, *, queue: str, node: str | None, after_s: float, limit: int
 ) -> list[Task]:
     """Those of the waiting tasks of a queue for which no message was published for `after_s`, locked."""
-    held = tasks.c.node == node if node else due()
+    unheard = tasks.c.sent_at < datastore_now_once() - after_s
     query = (
         select(tasks)
-        .where(waiting(), tasks.c.queue == queue, held)
-        .where(or_(tasks.c.sent_at.is_(None), tasks.c.sent_at < datastore_now() - after_s))
-        .order_by(tasks.c.sent_at.nulls_first())
+        .where(tasks.c.queue == queue, unheard)
+        .order_by(tasks.c.sent_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return [task_of(row) for row in tx.execute(query)]
+    kinds = [(*between(), tasks.c.node == node)] if node else _not_begun()
+    found = [task_of(row) for kind in kinds for row in tx.execute(query.where(*kind))]
+    return sorted(found, key=lambda task: task.sent_at or 0.0)[:limit]
+
+
+def _not_begun() -> list[tuple[ColumnElement[bool], ...]]:
+    """The two kinds of it. Each has its queries: an index has each of them in order, and not both."""
+    return [(ACTIVE_TASKS, tasks.c.state == TaskState.SCHEDULED), (ACTIVE_TASKS, retry_due())]
 
 
 def unfilled(tx: Connection, *, limit: int) -> list[str]:
     """Composites with children whose turn has come: there is room for one more."""
     room = or_(tasks.c.concurrency == 0, tasks.c.released - tasks.c.completions < tasks.c.concurrency)
-    query = select(tasks.c.id).where(
-        ACTIVE_TASKS, tasks.c.state == TaskState.RUNNING, tasks.c.released < tasks.c.size, room
-    )
+    query = select(tasks.c.id).where(RUNNING_TASKS, tasks.c.released < tasks.c.size, room)
     return list(tx.scalars(query.limit(limit)))
 
 
@@ -73,7 +84,7 @@ def waiting_for_ended(tx: Connection, *, limit: int) -> list[str]:
     query = (
         select(tasks.c.id)
         .join(jobs, jobs.c.id == tasks.c.subjob_id)
-        .where(ACTIVE_TASKS, tasks.c.state == TaskState.RUNNING, jobs.c.state.not_in(ACTIVE_JOBS))
+        .where(RUNNING_TASKS, tasks.c.subjob_id.is_not(None), jobs.c.state.not_in(ACTIVE_JOBS))
     )
     return list(tx.scalars(query.limit(limit)))
 
@@ -83,6 +94,6 @@ def orphans(tx: Connection, *, limit: int) -> list[str]:
     query = (
         select(jobs.c.id)
         .join(tasks, tasks.c.id == jobs.c.parent_id)
-        .where(jobs.c.state.in_(ACTIVE_JOBS), tasks.c.state.not_in(ACTIVE))
+        .where(ACTIVE_SUBJOBS, tasks.c.state.not_in(ACTIVE))
     )
     return list(tx.scalars(query.limit(limit)))

@@ -4,6 +4,7 @@ A claim and what becomes of it are compare-and-set statements: they name the del
 they are for, and change nothing when the row has moved on.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -16,7 +17,7 @@ from tork_celery.domain.document import decode, encode
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.states import ACTIVE, ENDED_EARLY, Outcome, TaskState
 from tork_celery.store.database import datastore_now
-from tork_celery.store.tables import ACTIVE_TASKS, jobs, tasks
+from tork_celery.store.tables import ACTIVE_TASKS, RUNNING_TASKS, jobs, tasks
 
 _PLAIN = tuple(f.name for f in fields(Task) if f.name not in ("definition", "state", "outcome"))
 
@@ -186,9 +187,8 @@ def renew(
     query = (
         update(tasks)
         .where(
-            ACTIVE_TASKS,
+            RUNNING_TASKS,
             tasks.c.node == node,
-            tasks.c.state == TaskState.RUNNING,
             tasks.c.outcome.is_(None),
             or_(tasks.c.step_running.is_(False), tasks.c.id.in_(running)),
         )
@@ -226,14 +226,19 @@ def extend_leases(tx: Connection, *, node: str, lease_s: float) -> None:
 
 def count_by_queue(tx: Connection) -> dict[str, tuple[int, int]]:
     """For each queue that has any: how many tasks wait, and how many run."""
-    busy = tasks.c.state == TaskState.RUNNING
-    query = (
-        select(tasks.c.queue, func.count(), func.sum(case((busy, 1), else_=0)))
-        .where(ACTIVE_TASKS, tasks.c.state != TaskState.CREATED)
-        .where(or_(~busy, tasks.c.node.is_not(None)))  # a composite that is RUNNING is in no queue
-        .group_by(tasks.c.queue)
-    )
-    return {queue: (total - running, running) for queue, total, running in tx.execute(query)}
+    waiting, running = Counter[str](), Counter[str]()
+    for state in (
+        TaskState.PENDING,
+        TaskState.SCHEDULED,
+    ):  # by one state at a time they are in order in an index
+        waiting.update(_by_queue(tx, ACTIVE_TASKS, tasks.c.state == state))
+    running.update(_by_queue(tx, RUNNING_TASKS, tasks.c.node.is_not(None)))  # a composite is in no queue
+    return {queue: (waiting[queue], running[queue]) for queue in waiting | running}
+
+
+def _by_queue(tx: Connection, *conditions: ColumnElement[bool]) -> dict[str, int]:
+    query = select(tasks.c.queue, func.count()).where(*conditions).group_by(tasks.c.queue)
+    return dict(tx.execute(query).all())
 
 
 def count_by_node(tx: Connection) -> dict[str, int]:
@@ -254,19 +259,22 @@ def _held(ref: StepRef, node: str) -> tuple[ColumnElement[bool], ...]:
 
 def claimed() -> tuple[ColumnElement[bool], ...]:
     """It is at work on a node, as a composite that is RUNNING never is."""
-    running = tasks.c.state == TaskState.RUNNING
-    return ACTIVE_TASKS, running, tasks.c.outcome.is_(None), tasks.c.node.is_not(None)
+    return RUNNING_TASKS, tasks.c.outcome.is_(None), tasks.c.node.is_not(None)
 
 
-def waiting() -> ColumnElement[bool]:
-    between = and_(*claimed(), tasks.c.step_running.is_(False))
-    return and_(ACTIVE_TASKS, or_(due(), between))
+def between() -> tuple[ColumnElement[bool], ...]:
+    """It waits, on the node that has begun it, for its next step."""
+    return *claimed(), tasks.c.step_running.is_(False)
 
 
 def due() -> ColumnElement[bool]:
-    """Not begun, and free to begin now: for a retry, its time has come."""
-    waited = and_(tasks.c.state == TaskState.PENDING, tasks.c.due_at <= datastore_now())
-    return or_(tasks.c.state == TaskState.SCHEDULED, waited)
+    """Not begun, and free to begin now."""
+    return or_(tasks.c.state == TaskState.SCHEDULED, retry_due())
+
+
+def retry_due() -> ColumnElement[bool]:
+    """The time of a retry has come."""
+    return and_(tasks.c.state == TaskState.PENDING, tasks.c.due_at <= datastore_now())
 
 
 def _set(tx: Connection, ref: StepRef, node: str, values: dict[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, exists, insert, not_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain.webhooks import Call
-from tork_celery.store.database import datastore_now
+from tork_celery.store.database import datastore_now, datastore_now_once
 from tork_celery.store.tables import webhook_calls as calls
 
 _earlier = calls.alias("earlier")
@@ -66,7 +66,7 @@ def postpone(tx: Connection, claimed: Claimed, *, delay_s: float) -> bool:
 
 def _due() -> tuple[ColumnElement[bool], ...]:
     first = not_(exists().where(_earlier.c.stream == calls.c.stream, _earlier.c.id < calls.c.id))
-    return calls.c.due_at <= datastore_now(), first
+    return calls.c.due_at <= datastore_now_once(), first
 
 
 def _ours(claimed: Claimed) -> tuple[ColumnElement[bool], ...]:
