@@ -105,6 +105,8 @@ class Simulation:
     def _apply(self, plan: Plan) -> None:
         self._put_job(plan.job)
         for task in plan.changed:
+            same = task.definition == self.tasks[task.id].definition
+            assert same or task.id in plan.defined, "what is not named is not stored"
             self._put(task)
         for task in plan.added:
             assert task.id not in self.tasks

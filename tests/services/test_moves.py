@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from domain.samples import job_definition, task_definition
 from services.fakes import FakeDispatcher
-from sqlalchemy import update
+from sqlalchemy import text
 from store.stores import CuttableDatabase, change, job_now, task_now, tasks_of
 
 from tork_celery.domain.course import CHILDREN_AT_ONCE
@@ -22,7 +22,6 @@ from tork_celery.services.moves import end_orphan, fill
 from tork_celery.services.reconcile import Reconciler
 from tork_celery.services.submit import submit
 from tork_celery.store import jobs, tasks
-from tork_celery.store.tables import job_definitions
 
 MANY = CHILDREN_AT_ONCE + 10
 
@@ -190,9 +189,8 @@ def test_a_bug_about_one_job_keeps_the_sweep_from_no_other(
     for task in (broken, well):
         change(database, task, state=TaskState.RUNNING, outcome=Outcome.COMPLETED, ended_at=5.0)
     with database.transaction() as tx:
-        tx.execute(
-            update(job_definitions).where(job_definitions.c.job_id == broken.job_id).values(definition={})
-        )
+        broken_row = {"id": broken.job_id}
+        tx.execute(text("UPDATE job_definitions SET definition = '{}' WHERE job_id = :id"), broken_row)
 
     Reconciler(coordinator).sweep()
 

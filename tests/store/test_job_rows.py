@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 from domain.samples import submission, task_definition
+from sqlalchemy import update
 from store.stores import change, job_now, store_job, store_task, task_now, tasks_of
 
 from tork_celery.domain.definition import Limits, Mount, StepDefinition
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.store import Database, jobs, tasks
+from tork_celery.store.tables import jobs as table
 
 EVERYTHING = task_definition(
     description="what it does",
@@ -141,3 +143,29 @@ def test_only_the_task_that_is_named_changes(database: Database) -> None:
     change(database, one, error="e")
 
     assert task_now(database, another.id) == another
+
+
+def test_a_large_definition_is_read_once_and_has_the_secrets_of_its_own_job(database: Database) -> None:
+    many = (task_definition(),) * 1000
+    stored = [store_job(database, *many)[0] for _ in range(2)]
+    with database.transaction() as tx:
+        for job in stored:
+            tx.execute(update(table).where(table.c.id == job.id).values(secrets={"of": job.id}))
+
+    one, another = (job_now(database, job.id) for job in stored)
+
+    assert one.definition.tasks == many
+    assert one.definition.tasks is another.definition.tasks
+    assert [job.definition.secrets["of"] for job in (one, another)] == [one.id, another.id]
+
+
+def test_the_definition_of_a_task_is_stored_when_its_turn_has_come(database: Database) -> None:
+    task = store_task(database)
+    later = replace(task, definition=task_definition(name="another", queue="gpu"))
+
+    for defined, expected in (((), task), ((task.id,), later)):
+        with database.transaction() as tx:
+            tasks.save(tx, [later], defined=defined)
+        assert task_now(database, task.id) == expected
+        with database.reading() as tx:
+            assert list(tasks.count_by_queue(tx)) == [expected.queue]

@@ -47,6 +47,7 @@ class Course:
         self._added: dict[str, Task] = {}
         self._fresh: dict[str, deque[Task]] = {}
         self._taken: dict[str, int] = {}
+        self._defined: set[str] = set()
         self._send: list[str] = []
         self._subjobs: list[Plan] = []
         self._unfilled: list[str] = []
@@ -112,6 +113,7 @@ class Course:
         self._put(replace(parent, released=parent.released + 1))
         self._todo.append(partial(self.fill, parent_id))
         child = self._next_child(parent)
+        self._defined.add(child.id)
         self._dispatch(replace(child, definition=parent.definition.child(child.index)))
 
     def cancel(self) -> None:
@@ -132,6 +134,7 @@ class Course:
             job=self._job,
             changed=changed,
             added=added,
+            defined=frozenset(self._defined & self._changed.keys()),
             send=tuple(by_id[task_id] for task_id in self._send if by_id[task_id].state.active),
             stop=stop,
             subjobs=tuple(sub for sub in self._subjobs if not (stop and sub.job.parent_id)),
@@ -179,13 +182,9 @@ class Course:
             self.done(self._ended(parent, TaskState.COMPLETED))
             return
         self._put(parent)
+        child = task.definition.child
         added = [
-            self._add(
-                TaskDefinition(name=task.definition.child(index).name),
-                parent_id=task.id,
-                index=index,
-                scope=scope,
-            )
+            self._add(TaskDefinition(name=child(index).name), parent_id=task.id, index=index, scope=scope)
             for index, scope in enumerate(scopes)
         ]
         self._fresh[task.id] = deque(added)

@@ -8,7 +8,8 @@ from tork_celery.domain.states import TaskState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`job` as it is to be, tasks to change and to add, and those of them to send.
+    """`job` as it is to be, tasks to change and to add, and those of them to send. Only the `defined` of
+    those to change, by id, have a new definition: their turn has come.
 
     With `stop`, all other tasks of the job that are active take that state. `subjobs` are jobs that come in
     as tasks of this one. `unfilled` are the composites that have children whose turn has come, too many for
@@ -18,6 +19,7 @@ class Plan:
     job: Job
     changed: tuple[Task, ...] = ()
     added: tuple[Task, ...] = ()
+    defined: frozenset[str] = frozenset()
     send: tuple[Task, ...] = ()
     stop: TaskState | None = None
     subjobs: tuple["Plan", ...] = ()

@@ -65,7 +65,7 @@ def store(tx: Connection, plan: Plan, *, now: float) -> Stored:
     """Store a plan for a job whose row this transaction has locked."""
     webhooks.record(tx, plan.job, (*plan.changed, *plan.added))
     jobs.save(tx, plan.job)
-    tasks.save(tx, plan.changed)
+    tasks.save(tx, plan.changed, defined=plan.defined)
     tasks.add(tx, plan.added)
     stopped = _stopped(tx, plan.job, plan.stop) if plan.stop else ()
     for subjob in plan.subjobs:

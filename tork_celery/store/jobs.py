@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, delete, exists, func, insert, select, up
 from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain.definition import JobDefinition
-from tork_celery.domain.document import Document, decode, encode
+from tork_celery.domain.document import Document, encode
 from tork_celery.domain.model import Job
 from tork_celery.domain.redaction import secrets_of_job
 from tork_celery.domain.states import ACTIVE, ACTIVE_JOBS, JobState
@@ -35,7 +35,7 @@ _locking = _stored.with_for_update(of=jobs, key_share=True)  # logs that refer t
 def add(tx: Connection, job: Job) -> None:
     tx.execute(insert(jobs), _values(job))
     visibility.permit(tx, job.id, job.definition.permissions)
-    definition = encode(replace(job.definition, secrets={}))
+    definition = replace(job.definition, secrets={})
     tx.execute(insert(job_definitions).values(job_id=job.id, definition=definition))
 
 
@@ -178,5 +178,5 @@ def standing(row: Row[Any]) -> dict[str, Any]:
 
 
 def _job(row: Row[Any]) -> Job:
-    definition = decode(JobDefinition, row.definition | {"secrets": row.secrets})
+    definition = replace(row.definition, secrets=row.secrets)
     return Job(**standing(row), definition=definition, results=row.results)

@@ -24,6 +24,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
+from tork_celery.domain.definition import JobDefinition, TaskDefinition
+from tork_celery.store.definitions import Defined
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -88,7 +91,7 @@ job_definitions = Table(
     "job_definitions",
     metadata,
     Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
-    Column("definition", JSON, nullable=False),
+    Column("definition", Defined(JobDefinition), nullable=False),
 )
 
 # The next four are kept by triggers on `jobs`, which migration 0004 makes.
@@ -137,7 +140,7 @@ tasks = Table(
     Column("attempts", Integer, nullable=False),
     Column("due_at", Double),  # when a retry may begin
     Column("position", Integer, nullable=False),
-    Column("definition", JSON, nullable=False),
+    Column("definition", Defined(TaskDefinition), nullable=False),
     Column("state", String(16), nullable=False),
     Column("queue", String(256), nullable=False),
     Column("delivery", Integer, nullable=False),

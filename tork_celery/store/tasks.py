@@ -5,23 +5,19 @@ they are for, and change nothing when the row has moved on.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, case, func, insert, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
-from tork_celery.domain.definition import TaskDefinition
-from tork_celery.domain.document import decode, encode
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.states import ACTIVE, ENDED_EARLY, Outcome, TaskState
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import ACTIVE_TASKS, RUNNING_TASKS, jobs, tasks
 
 _PLAIN = tuple(f.name for f in fields(Task) if f.name not in ("definition", "state", "outcome"))
-
-
 _SAVE = update(tasks).where(tasks.c.id == bindparam("row_id"))
 
 
@@ -75,9 +71,13 @@ def of_job(tx: Connection, job_id: str) -> list[Task]:
     return [task_of(row) for row in tx.execute(query)]
 
 
-def save(tx: Connection, changed: Sequence[Task]) -> None:
-    if changed:
-        tx.execute(_SAVE, [{"row_id": task.id, **_values(task)} for task in changed])
+def save(tx: Connection, changed: Sequence[Task], *, defined: Collection[str] = ()) -> None:
+    """What has become of tasks. The definition is stored only of those `defined`, by id: a composite may have
+    thousands of tasks in it, and changes with each of them."""
+    others = [{"row_id": task.id, **_standing(task)} for task in changed if task.id not in defined]
+    new = [{"row_id": task.id, **_values(task)} for task in changed if task.id in defined]
+    for rows in filter(None, (others, new)):
+        tx.execute(_SAVE, rows)
 
 
 def mark_sent(tx: Connection, task_ids: Sequence[str]) -> None:
@@ -282,19 +282,18 @@ def _set(tx: Connection, ref: StepRef, node: str, values: dict[str, Any]) -> boo
 
 
 def _values(task: Task) -> dict[str, Any]:
+    return _standing(task) | {"definition": task.definition, "queue": task.queue}
+
+
+def _standing(task: Task) -> dict[str, Any]:
     plain = {name: getattr(task, name) for name in _PLAIN}
-    return plain | {
-        "definition": encode(task.definition),
-        "queue": task.queue,
-        "state": task.state,
-        "outcome": task.outcome,
-    }
+    return plain | {"state": task.state, "outcome": task.outcome}
 
 
 def task_of(row: Row[Any]) -> Task:
     return Task(
         **{name: getattr(row, name) for name in _PLAIN},
-        definition=decode(TaskDefinition, row.definition),
+        definition=row.definition,
         state=TaskState(row.state),
         outcome=row.outcome and Outcome(row.outcome),
     )
