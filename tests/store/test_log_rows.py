@@ -3,6 +3,9 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+from sqlalchemy import Connection
+from store.plans import plans_of
 from store.stores import log_of, store_task
 
 from tork_celery.domain.logs import LogPart, LogPosition
@@ -102,3 +105,34 @@ def test_any_text_is_kept(database: Database) -> None:
     add(database, task, step_of(task), text)
 
     assert [part.contents for part in log_of(database, task.id)] == [text]
+
+
+def test_parts_that_hold_a_text_have_pages_of_their_own(database: Database) -> None:
+    task = store_task(database)
+    add(database, task, step_of(task), "one Fox", "two", "three foxes", "50% of a FOX")
+
+    with database.reading() as tx:
+        for number, expected in ((1, ["50% of a FOX", "three foxes"]), (2, ["one Fox"]), (3, [])):
+            for parts, total in (
+                logs.page_of_task(tx, task.id, number=number, size=2, text="fox"),
+                logs.page_of_job(tx, task.job_id, number=number, size=2, text="fox"),
+            ):
+                assert ([part.contents for part in parts], total) == (expected, 3)
+        assert logs.page_of_task(tx, task.id, number=1, size=2, text="0%")[1] == 1
+
+
+@pytest.mark.parametrize("text", ["", "fox"])
+def test_a_page_is_read_in_the_order_of_an_index(database: Database, text: str) -> None:
+    """Sorted, the whole log would be read for each page."""
+    task = store_task(database)
+
+    def pages(tx: Connection) -> None:
+        logs.page_of_task(tx, task.id, number=2, size=5, text=text)
+        logs.page_of_job(tx, task.job_id, number=2, size=5, text=text)
+
+    with database.transaction() as tx:
+        found = plans_of(tx, pages)
+    assert "ix_log_parts_task_id_number" in found
+    assert "ix_log_parts_job_id_seq" in found
+    assert "TEMP B-TREE" not in found
+    assert "Seq Scan" not in found

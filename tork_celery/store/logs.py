@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy import Connection, Row, Select, func, insert, select
 
 from tork_celery.domain.logs import LogPart, LogPosition
 from tork_celery.domain.model import StepRef
@@ -67,31 +67,39 @@ def page_of_task(
 ) -> tuple[list[LogPart], int]:
     """One page of the log of a task, newest part first, `number` from 1; and how many parts there are. With a
     `text`, of the parts that hold it, in small letters or capitals."""
-    return _page(tx, log_parts.c.task_id == task_id, number=number, size=size, text=text)
+    which = select(log_parts.c.seq).where(log_parts.c.task_id == task_id).order_by(log_parts.c.number.desc())
+    return _page(tx, which, number=number, size=size, text=text)
 
 
 def page_of_job(
     tx: Connection, job_id: str, *, number: int, size: int, text: str = ""
 ) -> tuple[list[LogPart], int]:
     """The same for all tasks of a job."""
-    return _page(tx, log_parts.c.job_id == job_id, number=number, size=size, text=text)
+    which = select(log_parts.c.seq).where(log_parts.c.job_id == job_id).order_by(log_parts.c.seq.desc())
+    return _page(tx, which, number=number, size=size, text=text)
 
 
 def _page(
-    tx: Connection, which: ColumnElement[bool], *, number: int, size: int, text: str
+    tx: Connection, which: Select[int], *, number: int, size: int, text: str
 ) -> tuple[list[LogPart], int]:
-    if text:
-        which = which & log_parts.c.contents.icontains(text, autoescape=True)
-    query = select(log_parts).where(which).order_by(log_parts.c.seq.desc())
-    parts = [
-        LogPart(
-            task_id=row.task_id,
-            step=row.step,
-            contents=row.contents,
-            position=LogPosition(**row.position),
-            number=row.number,
-            created_at=row.created_at,
-        )
-        for row in tx.execute(query.limit(size).offset((number - 1) * size))
-    ]
-    return parts, tx.scalar(select(func.count()).select_from(log_parts).where(which)) or 0
+    """`which` are the parts in the order of an index: sorted, the contents of all of them would be read."""
+    offset = (number - 1) * size
+    if text:  # looked for once, for it takes long
+        matches = tx.scalars(which.where(log_parts.c.contents.icontains(text, autoescape=True))).all()
+        found, total = matches[offset : offset + size], len(matches)
+    else:
+        found = tx.scalars(which.limit(size).offset(offset)).all()
+        total = tx.scalar(select(func.count()).select_from(which.order_by(None).subquery())) or 0
+    query = select(log_parts).where(log_parts.c.seq.in_(found)).order_by(log_parts.c.seq.desc())
+    return [_part(row) for row in tx.execute(query)], total
+
+
+def _part(row: Row[Any]) -> LogPart:
+    return LogPart(
+        task_id=row.task_id,
+        step=row.step,
+        contents=row.contents,
+        position=LogPosition(**row.position),
+        number=row.number,
+        created_at=row.created_at,
+    )
