@@ -105,7 +105,7 @@ def job_log(
 ) -> Page[LogPart]:
     """The same for all tasks of a job. Raises NotFound."""
     with coordinator.database.reading() as tx:
-        if jobs.get(tx, job_id) is None:
+        if jobs.state(tx, job_id) is None:
             raise NotFound(f"there is no job {job_id!r}")
         items, total = logs.page_of_job(tx, job_id, number=number, size=size, text=text)
     return Page(items=items, number=number, size=size, total_items=total)

@@ -130,11 +130,13 @@ def finish_step(tx: Connection, ref: StepRef, *, node: str, result: str | None, 
 
     False when this delivery of the task is not this node's any more; then nothing has changed.
     """
-    values: dict[str, Any] = {"step_running": False, "step": tasks.c.step + 1, "sent_at": datastore_now()}
+    values: dict[str, Any] = {"step_running": False, "step": tasks.c.step + 1}
     if result is not None:
         values["result"] = result
     if last:
         values |= {"outcome": Outcome.COMPLETED, "ended_at": datastore_now()}
+    else:
+        values["sent_at"] = datastore_now()
     return _set(tx, ref, node, values)
 
 
