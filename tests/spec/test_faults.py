@@ -46,7 +46,13 @@ LINES = [
     ("description: {}", "description", "expected a string, got a mapping", 1),
     ("workdir: " + "w" * 257, "workdir", "longer than 256 characters", 1),
     ("timeout: 30", "timeout", "expected a string, got the number 30; write it like 90s or 1h30m", 1),
-    ("timeout: 0s", "timeout", "must be longer than 0", 1),
+    ("timeout: 0s", "timeout", "'0s' must be longer than 0", 1),
+    (
+        "retry: {limit: 1, initialDelay: 5}",
+        "retry.initialDelay",
+        "expected a string, got the number 5; write it like 90s or 1h30m",
+        19,
+    ),
     (
         "timeout: -5s",
         "timeout",
@@ -247,7 +253,7 @@ IN_A_JOB = [
     ),
     ("permissions: [{user: a, role: b}]", "permissions[0].user", "a permission is for one `user` or"),
     ("permissions: [{}]", "permissions[0].user", "a permission is for one `user` or"),
-    ("autoDelete: {after: 0s}", "autoDelete.after", "must be longer than 0"),
+    ("autoDelete: {after: 0s}", "autoDelete.after", "'0s' must be longer than 0"),
     ("wait: {}", "wait.timeout", MISSING),
 ]
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 from marshmallow import Schema, ValidationError, fields, validate
 
 from tork_celery.domain import expr
+from tork_celery.spec import rules
 from tork_celery.spec.faults import Faults
 from tork_celery.spec.shape import Shape
 from tork_celery.spec.texts import described, unfit
@@ -60,6 +61,13 @@ class Expression(Text):
         text = self.take(value)
         _check(expr.check_whole, text)
         return text
+
+
+class Duration(Text):
+    """A length of time above zero."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(validate=rules.duration, hint="write it like 90s or 1h30m", **options)
 
 
 class Amount(Text):

@@ -12,7 +12,7 @@ from tork_celery.domain.definition import (
 )
 from tork_celery.domain.names import LONGEST_NAME
 from tork_celery.spec import rules
-from tork_celery.spec.fields import Block, Items, Text, Texts, at_most
+from tork_celery.spec.fields import Block, Duration, Items, Text, Texts, at_most
 from tork_celery.spec.limits import LimitsSchema
 from tork_celery.spec.retry import RetrySchema
 from tork_celery.spec.shape import Shape, renamed
@@ -24,7 +24,7 @@ from tork_celery.spec.webhooks import MOST_WEBHOOKS, WebhookSchema
 class DefaultsSchema(Shape):
     retry = Block(RetrySchema)
     limits = Block(LimitsSchema)
-    timeout = Text(template=True, validate=rules.duration, hint="write it like 90s or 1h30m")
+    timeout = Duration(template=True)
     queue = Text(template=True, validate=rules.queue)
     priority = priority()
 
@@ -45,7 +45,7 @@ class PermissionSchema(Shape):
 
 
 class WaitSchema(Shape):
-    timeout = Text(required=True, validate=rules.duration, hint="write it like 90s or 1h30m")
+    timeout = Duration(required=True)
 
     def build(self, values: dict[str, Any]) -> Wait:
         return Wait(**values)

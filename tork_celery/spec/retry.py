@@ -5,16 +5,15 @@ from typing import Any
 from marshmallow import validate
 
 from tork_celery.domain.definition import Retry
-from tork_celery.spec import rules
-from tork_celery.spec.fields import Number, Text, Whole
+from tork_celery.spec.fields import Duration, Number, Whole
 from tork_celery.spec.shape import Shape, renamed
 
 
 class RetrySchema(Shape):
     limit = Whole(required=True, validate=validate.Range(1, 10, error="must be from 1 to 10"))
-    initialDelay = Text(validate=rules.duration)  # noqa: N815  keys are named as in the file
+    initialDelay = Duration()  # noqa: N815  keys are named as in the file
     scalingFactor = Number(validate=validate.Range(1, 10, error="must be from 1 to 10"))  # noqa: N815
-    maxDelay = Text(validate=rules.duration)  # noqa: N815
+    maxDelay = Duration()  # noqa: N815
 
     def build(self, values: dict[str, Any]) -> Retry:
         return Retry(**renamed(values))

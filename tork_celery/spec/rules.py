@@ -3,14 +3,12 @@
 import posixpath
 import re
 from collections.abc import Callable
-from typing import TypeVar
 
 from marshmallow import ValidationError
 
-from tork_celery.domain import durations, names, quantities, queues
+from tork_celery.domain import cron, durations, names, quantities, queues, user
 
-T = TypeVar("T")
-_TARGET = re.compile(r"[-/.0-9a-zA-Z_= ]+", re.ASCII)
+_PATH = re.compile(r"[-/.0-9a-zA-Z_= ]+", re.ASCII)
 _MODE = re.compile(r"[01]?[0-7]{3}", re.ASCII)
 _DEVICES = "device=[A-Za-z0-9-]+(,[A-Za-z0-9-]+)*"
 _GPUS = re.compile(rf'(count=)?(all|[1-9][0-9]{{0,2}})|{_DEVICES}|"{_DEVICES}"', re.ASCII)
@@ -28,8 +26,7 @@ def not_empty(text: str) -> None:
 
 def duration(text: str) -> None:
     """Any duration but 0."""
-    if not _no_value_error(durations.nanoseconds, text):
-        raise ValidationError("must be longer than 0")
+    _no_value_error(durations.positive_seconds, text)
 
 
 def cpus(text: str) -> None:
@@ -80,10 +77,15 @@ def header_name(name: str) -> None:
 
 
 def queue(name: str) -> None:
-    try:
-        queues.check(name)
-    except ValueError as error:
-        raise ValidationError(str(error)) from error
+    _no_value_error(queues.check, name)
+
+
+def cron_expression(text: str) -> None:
+    _no_value_error(cron.check, text)
+
+
+def user_name(name: str) -> None:
+    _no_value_error(user.check_name, name)
 
 
 def identifier(name: str) -> None:
@@ -103,10 +105,7 @@ def file_name(name: str) -> None:
 
 def target(path: str) -> None:
     """Where a mount may appear in a container."""
-    if not _TARGET.fullmatch(path):
-        raise ValidationError("may hold letters, digits, spaces, `-`, `/`, `.`, `_` and `=` only")
-    if not path.startswith("/"):
-        raise ValidationError("expected an absolute path, such as `/data`")
+    _absolute_path(path)
     normal = normal_target(path)
     if normal == "/":
         raise ValidationError("nothing can be mounted on `/`")
@@ -116,10 +115,7 @@ def target(path: str) -> None:
 
 def source(path: str) -> None:
     """A path on the machine of the worker; whether it is allowed is the worker's to say."""
-    if not _TARGET.fullmatch(path):
-        raise ValidationError("may hold letters, digits, spaces, `-`, `/`, `.`, `_` and `=` only")
-    if not path.startswith("/"):
-        raise ValidationError("expected an absolute path, such as `/data`")
+    _absolute_path(path)
 
 
 def normal_target(path: str) -> str:
@@ -127,8 +123,15 @@ def normal_target(path: str) -> str:
     return posixpath.normpath("/" + path.lstrip("/"))
 
 
-def _no_value_error(function: Callable[[str], T], text: str) -> T:
+def _absolute_path(path: str) -> None:
+    if not _PATH.fullmatch(path):
+        raise ValidationError("may hold letters, digits, spaces, `-`, `/`, `.`, `_` and `=` only")
+    if not path.startswith("/"):
+        raise ValidationError("expected an absolute path, such as `/data`")
+
+
+def _no_value_error(check: Callable[[str], object], text: str) -> None:
     try:
-        return function(text)
+        check(text)
     except ValueError as error:
         raise ValidationError(str(error)) from None

@@ -3,25 +3,16 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from marshmallow import ValidationError
-
-from tork_celery.domain import cron
 from tork_celery.domain.definition import Schedule
+from tork_celery.spec import rules
 from tork_celery.spec.fields import Block, Text
 from tork_celery.spec.jobs import JobSchema
 from tork_celery.spec.shape import Shape
 from tork_celery.spec.source import Path
 
 
-def _cron(text: str) -> None:
-    try:
-        cron.check(text)
-    except ValueError as error:
-        raise ValidationError(str(error)) from None
-
-
 class ScheduleSchema(Shape):
-    cron = Text(required=True, validate=_cron)
+    cron = Text(required=True, validate=rules.cron_expression)
 
     def build(self, values: dict[str, Any]) -> Schedule:
         return Schedule(**values)

@@ -9,7 +9,7 @@ from marshmallow import validate
 from tork_celery.domain.definition import Probe, Registry, Sidecar, StepDefinition
 from tork_celery.domain.names import LONGEST_NAME
 from tork_celery.spec import rules
-from tork_celery.spec.fields import Block, Text, TextMap, Texts, Whole, at_most
+from tork_celery.spec.fields import Block, Duration, Text, TextMap, Texts, Whole, at_most
 from tork_celery.spec.shape import Shape
 from tork_celery.spec.source import Path
 from tork_celery.spec.texts import shown
@@ -35,7 +35,7 @@ class StepSchema(Shape):
     env = TextMap(Text(validate=(at_most(LONGEST_NAME), rules.env_name)), Text(template=True, one_line=False))
     files = TextMap(Text(validate=(at_most(LONGEST_NAME), rules.file_name)), Text(one_line=False))
     registry = Block(RegistrySchema)
-    timeout = Text(template=True, validate=rules.duration, hint="write it like 90s or 1h30m")
+    timeout = Duration(template=True)
 
     def requires(self, data: Mapping[str, Any]) -> Iterable[str]:
         yield from super().requires(data)
@@ -56,7 +56,7 @@ class StepSchema(Shape):
 class ProbeSchema(Shape):
     path = Text(required=True, validate=rules.url_path)
     port = Whole(required=True, validate=validate.Range(1, 65535, error="must be from 1 to 65535"))
-    timeout = Text(validate=rules.duration, hint="write it like 90s or 1h30m")
+    timeout = Duration()
 
     def build(self, values: dict[str, Any]) -> Probe:
         return Probe(**values)

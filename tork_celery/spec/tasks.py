@@ -11,6 +11,7 @@ from tork_celery.domain.names import LONGEST_NAME, LONGEST_VAR
 from tork_celery.spec import rules
 from tork_celery.spec.fields import (
     Block,
+    Duration,
     Expression,
     Flag,
     Items,
@@ -112,7 +113,7 @@ class EachSchema(Shape):
 
 
 class AutoDeleteSchema(Shape):
-    after = Text(required=True, validate=rules.duration, hint="write it like 90s or 1h30m")
+    after = Duration(required=True)
 
     def build(self, values: dict[str, Any]) -> AutoDelete:
         return AutoDelete(**values)

@@ -2,23 +2,15 @@
 
 from typing import Any
 
-from marshmallow import ValidationError
-
 from tork_celery.domain import user
 from tork_celery.domain.user import NewUser
+from tork_celery.spec import rules
 from tork_celery.spec.fields import Text, at_most
 from tork_celery.spec.shape import Shape
 
 
-def _name(text: str) -> None:
-    try:
-        user.check_name(text)
-    except ValueError as error:
-        raise ValidationError(str(error)) from None
-
-
 class UserSchema(Shape):
-    username = Text(required=True, validate=_name)
+    username = Text(required=True, validate=rules.user_name)
     password = Text(required=True, validate=at_most(user.LONGEST_PASSWORD))
     name = Text(validate=at_most(user.LONGEST_DISPLAY_NAME))
 
