@@ -34,6 +34,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "a priority that is too high": {"tasks": [TASK | {"priority": 10}]},
     "a priority that is a text": {"tasks": [TASK | {"priority": "high"}]},
     "a timeout without a unit": {"tasks": [TASK | {"timeout": "5"}]},
+    "a timeout with a sign": {"tasks": [TASK | {"timeout": "+5s"}]},
     "a queue with a space": {"tasks": [TASK | {"queue": "a b"}]},
     "an item with a dash": {
         "tasks": [{"name": "t", "each": {"list": "[1]", "var": "a-b", "task": {"image": "busybox"}}}]
@@ -48,6 +49,9 @@ WRONG: dict[str, dict[str, Any]] = {
     "an each without a list": {"tasks": [{"name": "t", "each": {"task": TASK}}]},
     "a parallel without tasks": {"tasks": [{"name": "t", "parallel": {"tasks": []}}]},
     "a subjob without a name": {"tasks": [{"name": "t", "subjob": {"tasks": [TASK]}}]},
+    "an input of a subjob whose name is too long": {
+        "tasks": [{"name": "t", "subjob": {"name": "s", "tasks": [TASK], "inputs": {"x" * 257: ""}}}],
+    },
     "a flag that is a text": {
         "tasks": [{"name": "t", "subjob": {"name": "s", "tasks": [TASK], "detached": "yes"}}],
     },

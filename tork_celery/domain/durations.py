@@ -21,8 +21,8 @@ _LONGEST_TEXT = 128
 def seconds(text: str) -> float:
     """The duration `text` in seconds.
 
-    Raises ValueError for what Go's time.ParseDuration refuses, negative durations included: none of the
-    durations in a job file may be negative.
+    Raises ValueError for what Go's time.ParseDuration refuses, and for a sign: none of the durations in a
+    job file may be negative.
     """
     return nanoseconds(text) / 1_000_000_000
 

@@ -38,7 +38,7 @@ _DEFINITIONS = "#/$defs/"
 _TEMPLATE = {"pattern": r"\{\{"}
 _BY_RULE: dict[object, Document] = {
     rules.not_empty: {"minLength": 1},
-    rules.duration: {"pattern": r"^\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$"},
+    rules.duration: {"pattern": r"^(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$"},
     rules.identifier: {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
     rules.queue: {"pattern": "^[A-Za-z0-9._-]{1,128}$"},
     rules.url: {"pattern": "^https?://"},

@@ -41,9 +41,10 @@ def priority() -> WholeOrTemplate:
     return WholeOrTemplate(validate=_priority_range)
 
 
-def names_to_texts() -> TextMap:
+def names_to_texts(*, template: bool = False) -> TextMap:
     """Inputs, secrets: the names that expressions use."""
-    return TextMap(Text(validate=(rules.not_empty, at_most(LONGEST_NAME))), Text(one_line=False))
+    names = Text(validate=(rules.not_empty, at_most(LONGEST_NAME)))
+    return TextMap(names, Text(template=template, one_line=False))
 
 
 class TaskSchema(StepSchema):
@@ -123,8 +124,8 @@ class SubjobSchema(Shape):
     name = Text(required=True, template=True, validate=at_most(LONGEST_NAME))
     description = Text(one_line=False)
     tasks = Items(TaskSchema, required=True, least=1, most=MOST_TASKS)
-    inputs = TextMap(Text(validate=rules.not_empty), Text(template=True, one_line=False))
-    secrets = TextMap(Text(validate=rules.not_empty), Text(template=True, one_line=False))
+    inputs = names_to_texts(template=True)
+    secrets = names_to_texts(template=True)
     output = Text(template=True, one_line=False)
     detached = Flag()
     autoDelete = Block(AutoDeleteSchema)  # noqa: N815  keys are named as in the file
