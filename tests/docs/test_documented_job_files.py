@@ -18,7 +18,9 @@ YAML_BLOCKS = [block for block in blocks() if block.info.startswith("yaml")]
 
 
 def documented(heading: str) -> set[str]:
-    return set(first_column(section(text_of("docs/job-file.md"), heading)))
+    keys = first_column(section(text_of("docs/job-file.md"), heading))
+    assert len(keys) == len(set(keys)), "each key stands once"
+    return set(keys)
 
 
 OTHERS = (TaskSchema, UserSchema, ScheduledJobSchema)
