@@ -26,7 +26,7 @@ from tork_celery.domain.errors import EngineUnavailable, StepFailed
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.protocol import MAX_RESULT_BYTES, StepRun
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 ENTRYPOINT = "entrypoint"
 OUTPUT = "output"
@@ -163,7 +163,7 @@ def _read(path: Path, limit: int) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:  # a link, or a file that its writer keeps to itself
-        log.warning("runtime.file_not_read", path=str(path), error=str(error))
+        log.warning("runtime.file_not_read", path=str(path), reason=str(error))
         return None
     try:
         return os.read(fd, limit) if stat.S_ISREG(os.fstat(fd).st_mode) else None

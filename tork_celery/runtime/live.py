@@ -11,7 +11,7 @@ from tork_celery.domain.errors import TorkError, Unavailable
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.protocol import AlreadyRun, Left, StepExit
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 NEVER_STARTED = StepExit(code=137, note="stopped before it started")
 _REMEMBERED_STOPS = 1024
@@ -161,4 +161,4 @@ def _expire(ref: StepRef, kill: Callable[[], object]) -> None:
     try:
         kill()
     except TorkError as error:
-        log.warning("runtime.kill_failed", step=str(ref), error=str(error))
+        log.warning("runtime.kill_failed", step=str(ref), reason=str(error))

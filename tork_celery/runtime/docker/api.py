@@ -13,7 +13,6 @@ import docker.auth
 import docker.errors
 import docker.utils
 import requests
-import structlog
 
 from tork_celery.domain.definition import Registry
 from tork_celery.domain.errors import EngineUnavailable
@@ -21,8 +20,6 @@ from tork_celery.runtime.docker import faults
 from tork_celery.runtime.docker.faults import translated
 from tork_celery.runtime.docker.streams import EngineStream
 from tork_celery.runtime.docker.transport import EngineClient
-
-log = structlog.get_logger()
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
 _CALL_TIMEOUT_S = 60

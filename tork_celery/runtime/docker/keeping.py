@@ -13,7 +13,7 @@ import structlog
 from tork_celery.domain.errors import StepFailed
 from tork_celery.runtime.docker.api import EngineApi
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Keeping:
         try:
             return self.api.remove_image(image)
         except StepFailed as error:  # refused: the others are not to wait for this one
-            log.warning("runtime.removal_failed", image=image, error=str(error))
+            log.warning("runtime.removal_failed", image=image, reason=str(error))
             return False
 
     def _unused(self) -> Iterator[str]:

@@ -7,9 +7,10 @@ from queue import Full, Queue
 
 import structlog
 
+from tork_celery.background import outliving_bugs
 from tork_celery.domain.errors import TorkError
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 _BACKLOG = 64
 _CLOSING_S = 10.0
@@ -49,9 +50,8 @@ class Removals:
 
 def _work(queue: Queue[Callable[[], None] | None]) -> None:
     while (removal := queue.get()) is not None:
-        try:
-            removal()
-        except (TorkError, OSError) as error:
-            log.warning("runtime.removal_failed", error=str(error))
-        except Exception:
-            log.exception("runtime.removal_failed")  # a bug, which is not to end the thread
+        with outliving_bugs("runtime.removal_failed"):
+            try:
+                removal()
+            except (TorkError, OSError) as error:
+                log.warning("runtime.removal_failed", reason=str(error))

@@ -14,7 +14,7 @@ from tork_celery.runtime.live import NEVER_STARTED, Graces, LiveSteps
 from tork_celery.runtime.protocol import Sink, StepExit, StepRun
 from tork_celery.runtime.shell.process import Process
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 # All that a script sees of the worker's environment: the rest may hold secrets, the broker's URL for one.
 _PASSED_ON = (
@@ -93,7 +93,7 @@ class ShellRuntime:
         try:
             self._exchange.remove(ref)
         except OSError as error:
-            log.warning("runtime.removal_failed", step=str(ref), error=str(error))
+            log.warning("runtime.removal_failed", step=str(ref), reason=str(error))
 
     def clear(self, ref: StepRef) -> None:
         self._exchange.remove(ref)
@@ -102,7 +102,7 @@ class ShellRuntime:
         try:
             self._exchange.release(task_id, delivery)
         except OSError as error:
-            log.warning("runtime.removal_failed", task_id=task_id, delivery=delivery, error=str(error))
+            log.warning("runtime.removal_failed", task_id=task_id, delivery=delivery, reason=str(error))
 
     def deliveries(self) -> Iterable[tuple[str, int]]:
         return sorted(self._exchange.deliveries())
