@@ -155,7 +155,7 @@ def _memory(text: str) -> str:
 
 
 def _timeout(text: str) -> str:
-    _positive_duration(text)
+    durations.positive_seconds(text)
     return text
 
 
@@ -163,13 +163,6 @@ def _pull(text: str) -> str:
     if text not in ("missing", "always"):
         raise ValueError(f"{text!r} is no way to pull images; there are missing and always")
     return text
-
-
-def _positive_duration(text: str) -> float:
-    seconds = durations.seconds(text)
-    if seconds <= 0:
-        raise ValueError(f"{text!r} is not above zero")
-    return seconds
 
 
 def _stop(text: str) -> Stop:
@@ -199,21 +192,21 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "docker_url": str,
     "bind_sources": _paths,
     "shell_allow_root": _flag,
-    "lease_s": _positive_duration,
-    "heartbeat_s": _positive_duration,
+    "lease_s": durations.positive_seconds,
+    "heartbeat_s": durations.positive_seconds,
     "cancel_grace_s": durations.seconds,
     "default_cpus": _cpus,
     "default_memory": _memory,
     "default_timeout": _timeout,
     "pull": _pull,
     "stop": _stop,
-    "pull_timeout_s": _positive_duration,
-    "image_ttl_s": _positive_duration,
+    "pull_timeout_s": durations.positive_seconds,
+    "image_ttl_s": durations.positive_seconds,
     "log_limit_bytes": quantities.size_bytes,
     "auth": _auth,
     "cors_origins": _origins,
     "body_limit_bytes": quantities.size_bytes,
-    "keep_jobs_s": _positive_duration,
-    "broker_visibility_timeout_s": _positive_duration,
+    "keep_jobs_s": durations.positive_seconds,
+    "broker_visibility_timeout_s": durations.positive_seconds,
     "log_level": _level,
 }
