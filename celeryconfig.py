@@ -28,9 +28,8 @@ elif broker_url.startswith("amqps:"):
 task_acks_late = True
 task_reject_on_worker_lost = True
 worker_prefetch_multiplier = 1  # a worker takes no message that it has no slot for
-worker_cancel_long_running_tasks_on_connection_loss = (
-    False  # steps outlive a lost connection; claims guard them
-)
+# Steps outlive a lost connection; claims guard them.
+worker_cancel_long_running_tasks_on_connection_loss = False
 # Raised again step by step after a lost connection, it would be set from the thread of a step that ends: two
 # threads then read from one connection to RabbitMQ, and the worker takes nothing any more.
 worker_enable_prefetch_count_reduction = False

@@ -14,7 +14,6 @@ OPEN = frozenset({"/health", "/docs", "/openapi.json", "/schema/job.json"})
 
 _CHALLENGES = {BASIC: 'Basic realm="tork", charset="UTF-8"', KEY: 'Bearer realm="tork"'}
 
-
 _CHECKS = {
     "job_id": access.check_job,
     "task_id": access.check_task,
@@ -30,9 +29,8 @@ def authenticate(app: Flask, authenticator: Authenticator | None) -> None:
 
     @app.before_request
     def identify() -> None:
-        if (
-            request.method != "OPTIONS" and not _is_open()
-        ):  # a browser asks its OPTIONS before it authenticates
+        # A browser asks for the OPTIONS before it authenticates.
+        if request.method != "OPTIONS" and not _is_open():
             g.user = _user(authenticator)
 
     @app.before_request

@@ -210,8 +210,7 @@ def _worker(queue: str, slots: int) -> list[str]:
 
 
 def _say(text: str) -> None:
-    click.echo(f"tork-celery: {text}", err=False)
-    sys.stdout.flush()
+    click.echo(f"tork-celery: {text}")
 
 
 @contextmanager

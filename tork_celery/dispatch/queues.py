@@ -11,9 +11,8 @@ from tork_celery.domain.queues import NODE_PREFIX
 
 MAX_PRIORITY = 9
 
-_CONSUMER_TIMEOUT_MS = (
-    7 * 24 * 3600 * 1000
-)  # RabbitMQ closes the channel of a message that a step holds longer
+# RabbitMQ closes the channel of a message that a step holds longer.
+_CONSUMER_TIMEOUT_MS = 7 * 24 * 3600 * 1000
 _NODE_QUEUE_EXPIRES_S = 24 * 3600  # a node that was away for so long finds its tasks given to others
 
 
