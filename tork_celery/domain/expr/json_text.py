@@ -88,7 +88,7 @@ class _Writer:
 
     def _number(self, value: float, _: int) -> str:
         if isinstance(value, int):
-            return _integer(value)
+            return integer(value)
         if not math.isfinite(value):
             raise Fault("JSON has no infinite number")
         return _decimal(value)
@@ -123,7 +123,8 @@ def _unicode_escape(match: re.Match[str]) -> str:
     return f"\\u{ord(match[0]):04x}"
 
 
-def _integer(value: int) -> str:
+def integer(value: int) -> str:
+    """Raises Fault for more digits than Python writes."""
     try:
         return str(value)
     except ValueError:

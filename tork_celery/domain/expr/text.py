@@ -31,17 +31,10 @@ def string(run: Run, value: object, level: int = 0) -> str:
 
 
 def _number(_: Run, value: float, __: int) -> str:
-    return integer(value) if isinstance(value, int) else number(value)
+    return json_text.integer(value) if isinstance(value, int) else _float(value)
 
 
-def integer(value: int) -> str:
-    try:
-        return str(value)
-    except ValueError:
-        raise Fault("the number is too long to be written") from None
-
-
-def number(value: float) -> str:
+def _float(value: float) -> str:
     """A float with the fewest digits that make it out, in Go's form."""
     if math.isnan(value):
         return "NaN"

@@ -148,12 +148,8 @@ def random_int(run: Run, below: int = limits.INT_MAX) -> int:
     return run.dice(below)
 
 
-def sequence(run: Run, start: int, stop: int) -> list[int]:
-    """The integers from `start` up to, but without, `stop`."""
-    return integers(run, start, stop)
-
-
 def integers(run: Run, start: int, stop: int) -> list[int]:
+    """The integers from `start` up to, but without, `stop`."""
     run.spend(max(0, stop - start))
     return list(range(start, stop))
 
@@ -186,5 +182,5 @@ FUNCTIONS = (
     _shift("bitushr", lambda value, by: (value % 2**_BITS) >> by),
     function("bitnot", bitnot, INT, "int"),
     function("randomInt", random_int, INT, "", "int"),
-    function("sequence", sequence, list_of(INT), "int int"),
+    function("sequence", integers, list_of(INT), "int int"),
 )
