@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from tork_celery.domain.definition import JobDefinition, Limits, Mount, StepDefinition, TaskDefinition
 from tork_celery.domain.document import encode
-from tork_celery.domain.errors import InvalidInput
+from tork_celery.domain.errors import MOST_FAULTS, InvalidInput
 from tork_celery.spec import parse_file, parse_job, parse_task
-from tork_celery.spec.faults import MOST_FAULTS
 
 YAML = "text/yaml"
 JSON = "application/json"

@@ -1,4 +1,4 @@
-"""Every error that this system raises on purpose.
+"""The errors that users are told of.
 
     TorkError
     ├── InvalidInput          a client's input is wrong: HTTP 400
@@ -16,10 +16,14 @@
     ├── StepFailed            a step cannot run, and never will: its task fails
     └── ConfigurationError    a setting or the machine keeps a process from starting
 
-One place, `api.errors`, turns them into HTTP; one, `cli.main`, into an exit code.
+One place, `api.errors`, turns them into HTTP. Into an exit code: `cli.main`, and `tasks.lifecycle` for a
+worker that does not start.
 """
 
 from dataclasses import dataclass
+
+MOST_FAULTS = 20
+"""So many faults of an input are told at the most."""
 
 
 class TorkError(Exception):

@@ -1,6 +1,6 @@
 """What a definition says once its expressions are evaluated, when its task is dispatched.
 
-All functions raise EvaluationFailed, which names the field, the expression and the cause.
+All functions raise EvaluationFailed, which names the field and the cause, and an expression that fails.
 """
 
 from collections.abc import Callable, Mapping

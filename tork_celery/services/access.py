@@ -5,11 +5,9 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection
 
 from tork_celery.domain.definition import Permission
-from tork_celery.domain.errors import Fault, InvalidInput, NotFound
+from tork_celery.domain.errors import MOST_FAULTS, Fault, InvalidInput, NotFound
 from tork_celery.domain.user import User
 from tork_celery.store import Database, users, visibility
-
-_MOST_FAULTS = 20
 
 
 def check_job(database: Database, user: User | None, job_id: str) -> None:
@@ -45,7 +43,7 @@ def check_permissions(tx: Connection, permissions: Sequence[Permission]) -> None
         "role": users.known_roles(tx, [each.role for each in permissions if each.role]),
     }
     if faults := list(_unknown(permissions, known)):
-        raise InvalidInput(*faults[:_MOST_FAULTS])
+        raise InvalidInput(*faults[:MOST_FAULTS])
 
 
 def _is_limited(user: User | None) -> bool:

@@ -9,10 +9,8 @@ from typing import Any, cast
 
 from marshmallow import ValidationError
 
-from tork_celery.domain.errors import Fault
+from tork_celery.domain.errors import MOST_FAULTS, Fault
 from tork_celery.spec.source import Path, Source
-
-MOST_FAULTS = 20
 
 
 class Faults:
@@ -42,7 +40,7 @@ class Faults:
 
 
 def faults_in(messages: Any, source: Source) -> list[Fault]:
-    """At most 20 faults, in the order of the file."""
+    """At most MOST_FAULTS, in the order of the file."""
     faults = [source.fault(path, message) for path, message in _flat(messages, ())]
     return sorted(faults, key=lambda fault: (fault.line or 0, fault.column or 0))[:MOST_FAULTS]
 

@@ -5,8 +5,7 @@ from typing import Any, ClassVar, NoReturn
 
 import yaml
 
-from tork_celery.domain.errors import Fault, InvalidInput
-from tork_celery.spec.faults import MOST_FAULTS
+from tork_celery.domain.errors import MOST_FAULTS, Fault, InvalidInput
 from tork_celery.spec.source import MOST_LEVELS, TOO_DEEP, Mark, Path, Place, Source, path_text
 from tork_celery.spec.texts import shown
 from tork_celery.spec.yaml_frames import Frame, ListFrame, MappingFrame, Node, Refused, RootFrame
