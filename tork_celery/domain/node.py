@@ -5,6 +5,8 @@ from enum import StrEnum
 
 
 class NodeStatus(StrEnum):
+    """Whether a node is there, as far as others can tell."""
+
     UP = "UP"
     DOWN = "DOWN"  # not heard of for more than a lease
     OFFLINE = "OFFLINE"  # stopped as planned

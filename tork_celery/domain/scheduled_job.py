@@ -12,6 +12,8 @@ LATEST_S = 30.0
 
 
 class ScheduleState(StrEnum):
+    """Whether a scheduled job makes jobs."""
+
     ACTIVE = "ACTIVE"
     PAUSED = "PAUSED"
 

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 
 class JobState(StrEnum):
+    """Where a job stands: `JOB_MOVES` says what comes after what."""
+
     PENDING = "PENDING"
     SCHEDULED = "SCHEDULED"
     RUNNING = "RUNNING"
@@ -17,6 +19,8 @@ class JobState(StrEnum):
 
 
 class TaskState(StrEnum):
+    """Where a task stands: `TASK_MOVES` says what comes after what."""
+
     CREATED = "CREATED"
     PENDING = "PENDING"
     SCHEDULED = "SCHEDULED"

@@ -37,6 +37,8 @@ class SidecarRun(StepRun):
 
 
 class Stream(Enum):
+    """Where a piece of a step's output comes from."""
+
     STDOUT = 1
     STDERR = 2
     NOTE = 3  # said by the system itself: a pull's progress, say

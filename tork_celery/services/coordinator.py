@@ -15,6 +15,9 @@ def new_id() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coordinator:
+    """The datastore and the way to the broker, and what an installation has set: `lease_s` is for how long a
+    node may be silent; ended jobs are kept for `keep_jobs_s`, for ever with None."""
+
     database: Database
     dispatcher: Dispatcher
     lease_s: float

@@ -57,6 +57,8 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
+    """A node, whether it is there, and how many tasks it has."""
+
     node: Node
     status: NodeStatus
     task_count: int

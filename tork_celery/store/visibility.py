@@ -23,11 +23,6 @@ def visible_schedules(user: User | None) -> ColumnElement[bool]:
     return _visible(user, scheduled_jobs, scheduled_job_permissions)
 
 
-def hidden(user: User | None) -> ColumnElement[bool]:
-    """The opposite of `visible`, for counting: these are few, and an index has them."""
-    return and_(jobs.c.restricted, not_(visible(user)))
-
-
 def sees_job(tx: Connection, user: User | None, job_id: str) -> bool:
     """False also where there is no such job."""
     return tx.scalar(select(jobs.c.id).where(jobs.c.id == job_id, visible(user))) is not None

@@ -26,7 +26,8 @@ def _mount(
         return {"Type": "tmpfs", "Target": mount.target, "TmpfsOptions": _tmpfs_options(mount)}
     if mount.type == "bind" and mount.source and mount.target:
         return {"Type": "bind", "Source": allowed(mount.source, bind_sources), "Target": mount.target}
-    raise StepFailed(f"mounts[{index}]: a mount of type {mount.type} needs more than it has")
+    needed = "a source and a target" if mount.type == "bind" else "a target"
+    raise StepFailed(f"mounts[{index}]: a mount of type {mount.type} needs {needed}")
 
 
 def _volume(run: StepRun, names: Names, index: int, mount: Mount) -> dict[str, Any]:

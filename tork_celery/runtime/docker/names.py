@@ -12,6 +12,8 @@ DELIVERY = "tork.delivery"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
+    """Those that one node gives. `cluster` tells its installation from others that use the same engine."""
+
     cluster: str
     node: str
     host: str
