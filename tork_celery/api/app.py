@@ -15,7 +15,7 @@ def create_app(api: Api) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # a document reads in the order it is written in
     handle_errors(app)
     refuse_nul(app)
-    authenticate(app, api.authenticator)
+    authenticate(app, api)
     allow_origins(app, api.cors_origins)
     app.register_blueprint(tasks.routes(api))
     app.register_blueprint(jobs.routes(api))

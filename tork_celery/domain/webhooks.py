@@ -81,6 +81,11 @@ def of_task(job: Job, before: Standing | None, after: Task) -> list[Call | Skipp
     return _told(job, after.id, hooks, summary, {"job": _seen(job_summary(job)), "task": _seen(summary)})
 
 
+def is_url(text: str) -> bool:
+    """Whether a webhook can call it."""
+    return len(text) <= _LONGEST_URL and _URL.fullmatch(text) is not None
+
+
 def hears_of_tasks(job: Job) -> bool:
     """Whether any webhook of the job is told of its tasks."""
     return any(hook.event in (TASK_STATE, TASK_PROGRESS) for hook in job.definition.webhooks)
@@ -157,7 +162,7 @@ def _wanted(hook: Webhook, names: Mapping[str, object]) -> bool:
 
 def _url(hook: Webhook, names: Mapping[str, object]) -> str:
     url = _text("url", hook.url, names)
-    if len(url) > _LONGEST_URL or not _URL.fullmatch(url):
+    if not is_url(url):
         raise _Unfit("url", "it yields no URL that begins with http:// or https://")
     return url
 

@@ -19,7 +19,7 @@ class Authenticator:
         self, database: Database, *, schemes: Collection[str], passwords: Passwords | None = None
     ) -> None:
         self.schemes = tuple(schemes)
-        self.database = database
+        self._database = database
         self._passwords = passwords or Passwords()
 
     def by_password(self, username: str, password: str) -> User:
@@ -33,7 +33,7 @@ class Authenticator:
     def by_key(self, key: str) -> User:
         """The user who has that key."""
         self._check_scheme(KEY)
-        with self.database.reading() as tx:
+        with self._database.reading() as tx:
             user = users.of_key(tx, key_hash(key))
         if user is None:
             raise Unauthenticated("there is no such key")
@@ -42,7 +42,7 @@ class Authenticator:
     def _user(self, username: str) -> User | None:
         if not is_name(username):
             return None
-        with self.database.reading() as tx:
+        with self._database.reading() as tx:
             return users.get(tx, username)
 
     def _check_scheme(self, scheme: str) -> None:

@@ -6,14 +6,13 @@ from collections.abc import Callable
 
 from marshmallow import ValidationError
 
-from tork_celery.domain import cron, durations, names, quantities, queues, user
+from tork_celery.domain import cron, durations, names, quantities, queues, user, webhooks
 
 _PATH = re.compile(r"[-/.0-9a-zA-Z_= ]+", re.ASCII)
 _MODE = re.compile(r"[01]?[0-7]{3}", re.ASCII)
 _DEVICES = "device=[A-Za-z0-9-]+(,[A-Za-z0-9-]+)*"
 _GPUS = re.compile(rf'(count=)?(all|[1-9][0-9]{{0,2}})|{_DEVICES}|"{_DEVICES}"', re.ASCII)
 _NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", re.ASCII)
-_URL = re.compile(r"https?://[^\s/?#]+[^\s]*")
 _URL_PATH = re.compile(r"/[!-~]*", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 _TORK_DIRECTORY = "/tork"
@@ -62,7 +61,7 @@ def network(name: str) -> None:
 
 
 def url(text: str) -> None:
-    if not _URL.fullmatch(text):
+    if not webhooks.is_url(text):
         raise ValidationError("expected a URL that begins with http:// or https://")
 
 
