@@ -12,7 +12,6 @@ SYSTEM = "tests/api/test_system.py::"
 READING = "tests/api/test_reading.py::"
 SCHEDULED = "tests/api/test_scheduled_jobs.py::"
 AUTHENTICATION = "tests/api/test_authentication.py::"
-AUTHENTICATION = "tests/api/test_authentication.py::"
 ADDING_USERS = "tests/api/test_adding_users.py::"
 
 TESTS: dict[str, str] = {

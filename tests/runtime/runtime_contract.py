@@ -1,6 +1,5 @@
 """What every runtime does, whatever its kind. Each kind's test class inherits these."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -58,11 +57,10 @@ class RuntimeContract(ExchangeContract):
     def test_a_background_process_does_not_hold_up_the_end(
         self, runtime: Runtime, steps: Steps, recorder: Recorder
     ) -> None:
-        began = time.monotonic()
+        future = start(runtime, steps.step("sleep 300 & echo done"), recorder)
 
-        assert self.run(runtime, steps.step("sleep 300 & echo done"), recorder).code == 0
+        assert future.result(PATIENCE_S).code == 0
         assert recorder.printed() == b"done\n"
-        assert time.monotonic() - began < PATIENCE_S
 
     def test_a_command_needs_no_script(self, runtime: Runtime, steps: Steps, recorder: Recorder) -> None:
         self.run(runtime, steps.step(cmd=("echo", "a  b", "$HOME")), recorder)
@@ -130,12 +128,10 @@ class RuntimeContract(ExchangeContract):
         future = start(runtime, steps.step("echo ready; sleep 300"), recorder)
         recorder.wait_for(b"ready")
 
-        began = time.monotonic()
         runtime.leave()
 
         with pytest.raises(Left):
             future.result(PATIENCE_S)
-        assert time.monotonic() - began < 1
         with pytest.raises(Left):
             self.run(runtime, steps.step("true"), recorder)
         with pytest.raises(Left):

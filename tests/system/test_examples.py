@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import docker
 import pytest
 import requests
 import yaml
+from eventually import eventually
 from imageio_ffmpeg import get_ffmpeg_exe
 from system.installation import Installation
 
@@ -121,9 +121,8 @@ def test_convert_sends_five_playable_seconds(
 
 
 def _address(server: docker.models.containers.Container) -> str:
-    deadline = time.monotonic() + 20
-    while server.exec_run(["wget", "-q", "-O", "/dev/null", "http://127.0.0.1/cgi-bin/take"]).exit_code:
-        assert time.monotonic() < deadline, server.logs()
+    asked = ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1/cgi-bin/take"]
+    eventually(lambda: server.exec_run(asked).exit_code == 0, explain=lambda: str(server.logs()))
     server.reload()
     return str(server.attrs["NetworkSettings"]["IPAddress"])
 
