@@ -174,6 +174,28 @@ def test_a_bug_keeps_no_thread(database: CuttableDatabase) -> None:
     assert waiting(database) == [("a", 1)]
 
 
+def test_one_that_is_closed_ends_what_it_began_and_leaves_the_rest_as_it_is(
+    database: CuttableDatabase,
+) -> None:
+    answer = threading.Event()
+
+    class Slow(Receiver):
+        def __call__(self, call: Call) -> tuple[Answer, str]:
+            assert answer.wait(30)
+            return super().__call__(call)
+
+    receiver = Slow(Answer.DELIVERED)
+    add(database, call("a"), call("b"))
+
+    with courier(database, receiver, threads=1) as at_work:
+        at_work.deliver_due()
+        at_work.close()
+        answer.set()
+
+    at_work.deliver_due()
+    assert (receiver.heard, waiting(database)) == (["a"], [("b", 0)])
+
+
 def test_two_couriers_make_a_call_once(database: CuttableDatabase) -> None:
     receiver = Receiver(Answer.DELIVERED)
     add(database, *(call(str(number)) for number in range(30)))

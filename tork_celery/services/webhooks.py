@@ -51,6 +51,7 @@ class Courier:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="webhook")
         self._lock = threading.Lock()
         self._free = threads
+        self._closed = False
 
     def deliver_due(self) -> None:
         """Begin as many calls as there are threads free; each that ends begins the next one. Raises
@@ -59,17 +60,19 @@ class Courier:
             if not webhook_calls.any_due(tx):
                 return
         with self._lock:  # one claim at a time, or two would share what is free
-            if not self._free:
+            if self._closed or not self._free:
                 return
             with self._database.transaction() as tx:
                 claimed = webhook_calls.claim(tx, limit=self._free, lease_s=_LEASE_S)
             self._free -= len(claimed)
-        for each in claimed:
-            self._pool.submit(self._deliver, each)
+            for each in claimed:
+                self._pool.submit(self._deliver, each)
 
     def close(self) -> None:
-        """Calls that have begun go on to their end; the rest is for others."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """What was claimed is called still; the rest is for others, who find it as it was."""
+        with self._lock:
+            self._closed = True
+        self._pool.shutdown(wait=False)
 
     def _deliver(self, claimed: Claimed) -> None:
         try:
@@ -84,8 +87,9 @@ class Courier:
 
     def _go_on(self) -> None:
         try:
-            self.deliver_due()
-        except (DatastoreUnavailable, RuntimeError) as error:  # away, or closed: others go on
+            with outliving_bugs("webhook.broken"):
+                self.deliver_due()
+        except DatastoreUnavailable as error:  # the next turn of the errands begins again
             log.debug("webhook.rests", reason=str(error))
 
     def _settle(self, claimed: Claimed, answer: Answer, reason: str) -> None:
