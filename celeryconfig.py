@@ -19,7 +19,7 @@ broker_connection_timeout = _BROKER_TIMEOUT_S  # a client that posts a job waits
 
 # A broker by TLS shows who it is. Without this Celery would encrypt, and take any certificate.
 _ca = _settings.broker_ca or None  # None: those that this machine trusts
-if broker_url.startswith(("rediss:", "valkeys:")):
+if broker_url.startswith("rediss:"):
     broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": _ca}
 elif broker_url.startswith("amqps:"):
     broker_use_ssl = {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": _ca, "server_hostname": None}  # the URL's
@@ -66,7 +66,7 @@ _patience: dict[str, Any] = {  # of a publisher with a broker that refuses conne
     "interval_step": 0.1,
     "interval_max": 0.1,
 }
-if broker_url.startswith(("redis", "valkey")):
+if broker_url.startswith("redis"):
     broker_transport_options = _patience | {
         "visibility_timeout": _settings.broker_visibility_timeout_s,
         "priority_steps": list(range(MAX_PRIORITY + 1)),

@@ -93,6 +93,21 @@ def test_a_wrong_value_is_refused_with_what_would_be_right(name: str, text: str,
     assert right in str(refusal.value)
 
 
+@pytest.mark.parametrize("url", ["redis://a", "rediss://a", "redis+socket:///a", "amqp://a//", "amqps://a//"])
+def test_a_broker_is_one_of_those_that_there_are(url: str) -> None:
+    assert Settings.load({"TORK_BROKER_URL": url}).broker_url == url
+
+
+@pytest.mark.parametrize("url", ["http://u:hush@a", "valkey://u:hush@a", "sqs://hush@", "u:hush@a:6379", "a"])
+def test_another_broker_is_refused_and_its_password_is_not_shown(url: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"TORK_BROKER_URL: .*write it like redis://.* or amqp://"
+    ) as no:
+        Settings.load({"TORK_BROKER_URL": url})
+
+    assert "hush" not in str(no.value)
+
+
 def test_a_heartbeat_that_is_long_for_the_lease_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="TORK_HEARTBEAT: 2s is more than a third of TORK_LEASE, 5s"):
         Settings.load({"TORK_LEASE": "5s"})

@@ -12,6 +12,7 @@ from tork_celery.domain.errors import ConfigurationError
 
 PREFIX = "TORK_"
 _BEATS_IN_A_LEASE = 3
+_BROKER = re.compile(r"(redis|rediss|redis\+socket|amqp|amqps|pyamqp)://.*")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?")
 
 
@@ -108,6 +109,16 @@ def _flag(text: str) -> bool:
     raise ValueError(f"{text!r} is neither true nor false")
 
 
+def _broker_url(text: str) -> str:
+    """It is not in the error: there may be a password in it."""
+    if not _BROKER.fullmatch(text):
+        raise ValueError(
+            "it is no URL of Redis, Valkey or RabbitMQ; write it like redis://:PASSWORD@HOST:6379/0 (Valkey "
+            "too) or amqp://USER:PASSWORD@HOST:5672//, by TLS rediss:// or amqps://"
+        )
+    return text
+
+
 def _paths(text: str) -> tuple[Path, ...]:
     paths = tuple(Path(part) for part in text.split(":") if part)
     if wrong := [path for path in paths if not path.is_absolute()]:
@@ -184,7 +195,7 @@ def _level(text: str) -> str:
 
 _READERS: dict[str, Callable[[str], Any]] = {
     "data_dir": Path,
-    "broker_url": str,
+    "broker_url": _broker_url,
     "broker_ca": str,
     "datastore_url": str,
     "datastore_full_sync": _flag,
