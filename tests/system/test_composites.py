@@ -37,7 +37,7 @@ def test_cancelling_a_job_stops_the_containers_of_its_subjobs(
 
     requests.put(f"{installation.url}/jobs/{job['id']}/cancel", timeout=10).raise_for_status()
 
-    assert installation.get(f"/jobs/{inner}")["state"] == "CANCELLED"
+    eventually(lambda: installation.get(f"/jobs/{inner}")["state"] == "CANCELLED")
     eventually(lambda: not _containers(engine, inner), within_s=10)
 
 

@@ -71,12 +71,6 @@ Index(
     sqlite_where=jobs.c.delete_at.is_not(None),
     postgresql_where=jobs.c.delete_at.is_not(None),
 )
-Index(
-    "ix_jobs_restricted",  # those that not everybody sees, which are few
-    jobs.c.seq,
-    sqlite_where=jobs.c.restricted,
-    postgresql_where=jobs.c.restricted,
-)
 
 job_permissions = Table(
     "job_permissions",

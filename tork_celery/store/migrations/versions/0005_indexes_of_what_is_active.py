@@ -13,6 +13,7 @@ _SUBJOBS = sa.text("parent_id IS NOT NULL AND state NOT IN ('COMPLETED', 'FAILED
 
 def upgrade() -> None:
     op.drop_index("ix_tasks_active", "tasks")
+    op.drop_index("ix_jobs_restricted", "jobs")  # nothing asks for it
     _create("ix_tasks_active", "tasks", ["state", "queue", "sent_at"], where=_ACTIVE)
     _create("ix_tasks_running", "tasks", ["node"], where=_RUNNING)
     _create("ix_jobs_active_subjobs", "jobs", ["parent_id"], where=_SUBJOBS)
