@@ -73,8 +73,8 @@ def another(tmp_path: Path, cluster: str) -> Iterator[Another]:
 
     yield make
     sweep = make()
-    for delivery in sweep.deliveries():
-        sweep.release(*delivery)
+    for remains in sweep.deliveries():
+        sweep.release(remains.task_id, remains.delivery)
     for runtime in made:
         runtime.close()
     assert list((tmp_path / "work").glob("*/*")) == []

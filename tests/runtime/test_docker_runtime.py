@@ -16,7 +16,7 @@ from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker import DockerRuntime
 from tork_celery.runtime.docker.containers import configuration
 from tork_celery.runtime.docker.names import Names
-from tork_celery.runtime.protocol import Stream
+from tork_celery.runtime.protocol import Remains, Stream
 
 pytestmark = pytest.mark.engine
 
@@ -110,12 +110,30 @@ def test_a_release_also_removes_what_an_earlier_process_left(
     assert not is_there(client, run.ref)
 
 
-def test_deliveries_are_those_of_the_node(another: Another, steps: Steps) -> None:
-    run = steps.step("true")
-    another().run(run, Recorder(), started=lambda: None)
+def test_deliveries_are_those_of_all_nodes_of_the_host(another: Another, steps: Steps) -> None:
+    run = steps.step("true", mounts=(Mount(type="volume", target="/x"),))
+    runtime, other = another(), another(node="other@here")
+    runtime.run(run, Recorder(), started=lambda: None)
+    remains = Remains(NODE, run.ref.task_id, 1)
 
-    assert list(another().deliveries()) == [(run.ref.task_id, 1)]
+    assert list(other.deliveries()) == list(runtime.deliveries()) == [remains]
+
+    other.release(run.ref.task_id, 1)
+
+    eventually(lambda: not list(other.deliveries()))
+
+
+def test_what_nodes_of_other_hosts_made_in_the_same_engine_is_theirs(
+    another: Another, steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = steps.step("true")
+    earlier = another()
+    earlier.run(run, Recorder(), started=lambda: None)
+    monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
+    earlier._exchange.release(run.ref.task_id, 1)  # directories are not shared by hosts
+
     assert list(another(node="other@here").deliveries()) == []
+    assert list(another().deliveries()) == [Remains(NODE, run.ref.task_id, 1)]
 
 
 def test_exceeding_the_memory_limit_kills_and_says_so(runtime: DockerRuntime, steps: Steps) -> None:

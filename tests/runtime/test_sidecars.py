@@ -195,7 +195,7 @@ def test_sidecars_run_on_beside_a_step_that_is_left_and_go_with_it(
     with pytest.raises(Left):
         future.result(PATIENCE_S)
 
-    assert list(later.deliveries()) == [(ref.task_id, 1)]
+    assert [(each.task_id, each.delivery) for each in later.deliveries()] == [(ref.task_id, 1)]
     (later._creation.exchange.path(ref) / "workdir" / "go").touch()
     recorder = Recorder()
     ended = later.follow(ref, recorder)

@@ -18,7 +18,7 @@ from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.domain.logs import LogPart, LogPosition
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import TaskState
-from tork_celery.store import Database, jobs, logs, nodes, sweeps, tasks
+from tork_celery.store import Database, jobs, leases, logs, nodes, sweeps, tasks
 from tork_celery.store.migration import migrate
 from tork_celery.store.tables import identity
 
@@ -43,7 +43,7 @@ def add_running(database: Database, number: int) -> list[Task]:
             claimed = tasks.claim(tx, plan.added[0].ref, node=NODE, lease_s=-60.0)
             assert claimed is not None
     with database.reading() as tx:
-        return tasks.of_node(tx, NODE)
+        return leases.of_node(tx, NODE)
 
 
 def end_connections(database: Database) -> None:
@@ -67,11 +67,11 @@ def test_its_clock_goes_on_within_a_transaction(database: Database) -> None:
 
 def test_a_view_to_read_from_does_not_change(database: Database) -> None:
     with database.reading() as tx:
-        before = tasks.of_node(tx, NODE)
+        before = leases.of_node(tx, NODE)
         add_running(database, 1)
-        assert tasks.of_node(tx, NODE) == before == []
+        assert leases.of_node(tx, NODE) == before == []
     with database.reading() as tx:
-        assert len(tasks.of_node(tx, NODE)) == 1
+        assert len(leases.of_node(tx, NODE)) == 1
 
 
 def test_a_view_to_read_from_takes_no_changes(database: Database) -> None:
@@ -213,7 +213,7 @@ def test_a_server_that_is_away_is_said_and_used_again_when_it_is_back(how: signa
             pass
         server.start()
         with database.reading() as tx:
-            assert tasks.of_node(tx, NODE) == []
+            assert leases.of_node(tx, NODE) == []
 
 
 def test_a_password_that_is_wrong_is_said_without_it(database: Database) -> None:

@@ -16,7 +16,7 @@ from tork_celery.services.advance import advance
 from tork_celery.services.coordinator import Coordinator
 from tork_celery.services.reconcile import Reconciler
 from tork_celery.services.submit import submit
-from tork_celery.store import jobs, tasks, webhooks
+from tork_celery.store import jobs, leases, tasks, webhooks
 from tork_celery.store.tables import webhook_calls
 
 NODE = "default@here"
@@ -140,7 +140,7 @@ def test_progress_is_told_when_it_changes(database: CuttableDatabase, begun: tup
         with database.transaction() as tx:
             webhooks.record_progress(tx, {task.id: progress} if node else {}, node=node)
             if node == NODE:
-                tasks.renew(tx, node=NODE, running=[task.id], lease_s=10.0, progress={task.id: progress})
+                leases.renew(tx, node=NODE, running=[task.id], lease_s=10.0, progress={task.id: progress})
         assert told(database) == [f"task.Progress {progress}"] * heard
 
 

@@ -8,7 +8,7 @@ from store.stores import change, seconds_now, store_task, task_now
 
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.states import Outcome, TaskState
-from tork_celery.store import Database, sweeps, tasks
+from tork_celery.store import Database, leases, sweeps, tasks
 
 NODE, OTHER = "default@here", "default@there"
 OVER = 1.0  # a time that is long past
@@ -24,7 +24,7 @@ def renew(
     database: Database, *running: str, progress: dict[str, float] | None = None, lease_s: float = 30.0
 ) -> dict[str, int]:
     with database.transaction() as tx:
-        return tasks.renew(tx, node=NODE, running=running, lease_s=lease_s, progress=progress or {})
+        return leases.renew(tx, node=NODE, running=running, lease_s=lease_s, progress=progress or {})
 
 
 def lost(database: Database) -> list[str]:
@@ -135,7 +135,7 @@ def test_a_planned_stop_keeps_the_nodes_tasks_for_it(database: Database) -> None
     ours, others = store_task(database, **HELD), store_task(database, **HELD | {"node": OTHER})
 
     with database.transaction() as tx:
-        tasks.extend_leases(tx, node=NODE, lease_s=60.0)
+        leases.extend(tx, node=NODE, lease_s=60.0)
 
     assert lost(database) == [others.id]
     assert task_now(database, ours.id).lease_until == pytest.approx(seconds_now(database) + 60, abs=5)
@@ -148,7 +148,7 @@ def test_a_node_finds_what_it_has_claimed_and_not_ended(database: Database) -> N
     store_task(database)
 
     with database.reading() as tx:
-        assert tasks.of_node(tx, NODE) == [task]
+        assert leases.of_node(tx, NODE) == [task]
         assert tasks.count_by_node(tx) == {NODE: 1, OTHER: 1}
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from store.plans import plans_of
 from store.stores import store_task
 
-from tork_celery.store import Database, retention, sweeps, tasks, webhook_calls
+from tork_celery.store import Database, leases, retention, sweeps, tasks, webhook_calls
 
 NODE = "default@here"
 
@@ -18,9 +18,9 @@ OF_WHAT_RUNS = {
     "unadvanced": lambda tx: sweeps.unadvanced(tx, after_s=2.0, limit=5),
     "unfilled": lambda tx: sweeps.unfilled(tx, limit=5),
     "waiting_for_ended": lambda tx: sweeps.waiting_for_ended(tx, limit=5),
-    "renew": lambda tx: tasks.renew(tx, node=NODE, running=["1"], lease_s=9.0, progress={"1": 5.0}),
-    "of_node": lambda tx: tasks.of_node(tx, NODE),
-    "extend_leases": lambda tx: tasks.extend_leases(tx, node=NODE, lease_s=9.0),
+    "renew": lambda tx: leases.renew(tx, node=NODE, running=["1"], lease_s=9.0, progress={"1": 5.0}),
+    "of_node": lambda tx: leases.of_node(tx, NODE),
+    "extend": lambda tx: leases.extend(tx, node=NODE, lease_s=9.0),
     "count_by_node": tasks.count_by_node,
     "begun by a node": lambda tx: sweeps.waiting_longest(tx, queue="q", node=NODE, after_s=5.0, limit=5),
 }

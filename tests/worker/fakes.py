@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from tork_celery.domain.errors import EngineUnavailable
 from tork_celery.domain.model import StepRef
-from tork_celery.runtime.protocol import Left, Runtime, Sink, StepExit, StepRun, Stream
+from tork_celery.runtime.protocol import Left, Remains, Runtime, Sink, StepExit, StepRun, Stream
 
 PATIENCE_S = 20.0
 
@@ -63,7 +63,7 @@ class FakeRuntime(Runtime):
         self.graces_s: list[float] = []
         self.discarded: list[StepRef] = []
         self.released: list[tuple[str, int]] = []
-        self.left_here: list[tuple[str, int]] = []
+        self.left_here: list[Remains] = []
         self.progresses: dict[StepRef, float] = {}
         self.closed = False
         self.tidied = 0
@@ -126,7 +126,7 @@ class FakeRuntime(Runtime):
     def release(self, task_id: str, delivery: int) -> None:
         self.released.append((task_id, delivery))
 
-    def deliveries(self) -> Iterable[tuple[str, int]]:
+    def deliveries(self) -> Iterable[Remains]:
         return self.left_here
 
     def tidy(self) -> None:

@@ -8,10 +8,13 @@ from worker.threads import at_work
 
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.states import TaskState
+from tork_celery.runtime.protocol import Remains
 from tork_celery.worker.startup import tidy
 from tork_celery.worker.worker import Verdict, Worker
 
 Hire = Callable[[FakeRuntime], Worker]
+
+NODE = "default@here"
 
 
 class StubbornRuntime(FakeRuntime):
@@ -19,7 +22,7 @@ class StubbornRuntime(FakeRuntime):
 
     def stop(self, ref: StepRef, *, grace_s: float = 0.0) -> None:
         if grace_s:
-            self.left_here.append((ref.task_id, ref.delivery))
+            self.left_here.append(Remains(NODE, ref.task_id, ref.delivery))
         else:
             super().stop(ref)
 
@@ -38,7 +41,7 @@ def test_a_cancelled_step_is_not_removed_before_its_time_is_over(
 
     with at_work(worker, runtime, task.ref) as verdict:
         cancel(database, worker, task.id)
-        runtime.left_here = [(task.id, 1), ("another", 1)]
+        runtime.left_here = [Remains(NODE, task.id, 1), Remains(NODE, "another", 1)]
         tidy(worker)
         assert runtime.released == [("another", 1)]
         runtime.finish(task.ref)

@@ -14,6 +14,7 @@ from worker.threads import at_work
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.node import Node
 from tork_celery.domain.states import TaskState
+from tork_celery.runtime.protocol import Remains
 from tork_celery.store import nodes, sweeps
 from tork_celery.worker.heartbeat import Heartbeat, renew
 from tork_celery.worker.worker import Worker
@@ -36,7 +37,7 @@ class HangingRuntime(FakeRuntime):
         self._wait()
         super().stop(ref, grace_s=grace_s)
 
-    def deliveries(self) -> Iterable[tuple[str, int]]:
+    def deliveries(self) -> Iterable[Remains]:
         self._wait()
         return super().deliveries()
 

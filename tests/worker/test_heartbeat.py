@@ -15,6 +15,7 @@ from worker.threads import at_work
 from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.domain.node import Node
 from tork_celery.domain.states import Outcome, TaskState
+from tork_celery.runtime.protocol import Remains
 from tork_celery.store import nodes, sweeps
 from tork_celery.worker import startup
 from tork_celery.worker.heartbeat import Heartbeat, cpu_percent, renew
@@ -248,7 +249,7 @@ def test_a_beat_renews_the_leases_too(hire: Hire, database: CuttableDatabase) ->
 
 def test_what_ended_elsewhere_is_removed_now_and_then(hire: Hire, database: CuttableDatabase) -> None:
     runtime = FakeRuntime()
-    runtime.left_here.append(("gone", 1))
+    runtime.left_here.append(Remains(NODE, "gone", 1))
     beating = heartbeat(database, hire(runtime), interval_s=0.001)
     beating.start()
     try:

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from worker.threads import at_work
 from tork_celery.domain.errors import ConfigurationError
 from tork_celery.domain.node import Node
 from tork_celery.domain.states import Outcome, TaskState
-from tork_celery.runtime.protocol import AlreadyRun, StepExit
+from tork_celery.runtime.protocol import AlreadyRun, Remains, StepExit
 from tork_celery.store import nodes, sweeps
 from tork_celery.store import tables as store_tables
 from tork_celery.worker import startup
@@ -258,11 +259,31 @@ def test_what_is_left_of_deliveries_that_are_not_the_nodes_own_is_removed(
     ours, others = store_task(database, **RUNNING), store_task(database, **RUNNING | {"node": OTHER})
     ended = store_task(database, **RUNNING | {"outcome": Outcome.COMPLETED})
     runtime = FakeRuntime()
-    runtime.left_here += [(ours.id, 2), (ours.id, 1), (others.id, 2), (ended.id, 2), ("none", 1)]
+    left = [(ours.id, 2), (ours.id, 1), (others.id, 2), (ended.id, 2), ("none", 1)]
+    runtime.left_here += [Remains(NODE, *each) for each in left]
 
     startup.tidy(hire(runtime))
 
-    assert runtime.released == [(ours.id, 1), (others.id, 2), (ended.id, 2), ("none", 1)]
+    assert runtime.released == left[1:]
+
+
+@pytest.mark.parametrize(("heard_of_s_ago", "removed"), [(1, False), (31, True), (None, True)])
+def test_what_a_node_left_that_is_not_there_any_more_is_removed_by_another_of_its_host(
+    hire: Hire, database: CuttableDatabase, heard_of_s_ago: int | None, removed: bool
+) -> None:
+    """But for what the datastore still says that it has: it may be back before its lease runs out."""
+    if heard_of_s_ago is not None:
+        with database.transaction() as tx:
+            nodes.register(tx, replace(a_node("1"), name=OTHER))
+            heard_of = database.now(tx) - heard_of_s_ago
+            tx.execute(update(store_tables.nodes).values(heartbeat_at=heard_of))
+    held = store_task(database, **RUNNING | {"node": OTHER})
+    runtime = FakeRuntime()
+    runtime.left_here += [Remains(OTHER, held.id, 2), Remains(OTHER, held.id, 1)]
+
+    startup.tidy(hire(runtime))
+
+    assert runtime.released == ([(held.id, 1)] if removed else [])
 
 
 def test_the_runtime_removes_what_it_kept_for_long_enough(hire: Hire) -> None:

@@ -18,13 +18,13 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import structlog
 
 from tork_celery.domain.errors import EngineUnavailable, StepFailed
 from tork_celery.domain.model import StepRef
-from tork_celery.runtime.protocol import MAX_RESULT_BYTES, StepRun
+from tork_celery.runtime.protocol import MAX_RESULT_BYTES, Remains, StepRun
 
 log = structlog.get_logger(__name__)
 
@@ -98,12 +98,13 @@ class Exchange:
         for home in _listing(self._work_dir):
             _remove(self._work_dir / home / f"{task_id}-{delivery}")
 
-    def deliveries(self) -> Iterator[tuple[str, int]]:
-        """The deliveries of this node that have a directory."""
-        for name in _listing(self._home):
-            task_id, _, delivery = name.rpartition("-")
-            if task_id and delivery.isdecimal():
-                yield task_id, int(delivery)
+    def deliveries(self) -> Iterator[Remains]:
+        """Those that have a directory, of all nodes that share `work_dir`."""
+        for home in _listing(self._work_dir):
+            for name in _listing(self._work_dir / home):
+                task_id, _, delivery = name.rpartition("-")
+                if task_id and delivery.isdecimal():
+                    yield Remains(unquote(home), task_id, int(delivery))
 
 
 def encoded(text: str) -> bytes:

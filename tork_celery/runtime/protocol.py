@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tork_celery.domain.definition import Limits, Mount, Probe, StepDefinition
 from tork_celery.domain.model import StepRef
@@ -61,6 +61,14 @@ class StepExit:
     output: bytes | None = None
     note: str | None = None
     unseen: bool = False
+
+
+class Remains(NamedTuple):
+    """That something is left on this host of what a node made for one delivery of a task."""
+
+    node: str
+    task_id: str
+    delivery: int
 
 
 class Left(Exception):
@@ -123,8 +131,8 @@ class Runtime(Protocol):
         """Remove all that one delivery of a task left on this host: steps, volumes, networks, directories.
         It comes after the discards of the same delivery that were asked for before."""
 
-    def deliveries(self) -> Iterable[tuple[str, int]]:
-        """The (task id, delivery) pairs of this node of which anything is left on this host."""
+    def deliveries(self) -> Iterable[Remains]:
+        """All of which anything is left on this host, also what other nodes made there."""
 
     def tidy(self) -> None:
         """Remove, soon, what is kept beyond the deliveries and was not used for long: images, say."""

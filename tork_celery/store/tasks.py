@@ -5,11 +5,11 @@ they are for, and change nothing when the row has moved on.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain.model import StepRef, Task
@@ -179,30 +179,6 @@ def set_deadline(tx: Connection, ref: StepRef, *, node: str, timeout_s: float) -
     return tx.execute(query).scalar_one_or_none()
 
 
-def renew(
-    tx: Connection, *, node: str, running: Sequence[str], lease_s: float, progress: Mapping[str, float]
-) -> dict[str, int]:
-    """Renew the leases of this node's tasks: those whose step it is `running`, and those between two steps.
-
-    Returns the delivery of each: what the node is running and does not find here is not its own any more.
-    """
-    query = (
-        update(tasks)
-        .where(
-            RUNNING_TASKS,
-            tasks.c.node == node,
-            tasks.c.outcome.is_(None),
-            or_(tasks.c.step_running.is_(False), tasks.c.id.in_(running)),
-        )
-        .values(lease_until=datastore_now() + lease_s)
-        .returning(tasks.c.id, tasks.c.delivery)
-    )
-    if progress:
-        shown = case(progress, value=tasks.c.id, else_=tasks.c.progress)
-        query = query.values(progress=shown)
-    return {row.id: row.delivery for row in tx.execute(query)}
-
-
 def cancelled(tx: Connection, task_ids: Sequence[str]) -> set[str]:
     """Those of the tasks that a user has cancelled, or that were stopped with their job."""
     if not task_ids:
@@ -211,28 +187,13 @@ def cancelled(tx: Connection, task_ids: Sequence[str]) -> set[str]:
     return set(tx.scalars(query))
 
 
-def of_node(tx: Connection, node: str) -> list[Task]:
-    """What a node has claimed and not ended."""
-    query = select(tasks).where(*claimed(), tasks.c.node == node)
-    return [task_of(row) for row in tx.execute(query)]
-
-
-def extend_leases(tx: Connection, *, node: str, lease_s: float) -> None:
-    """Keep what this node has for it: before a planned stop until it is back, and when it is back."""
-    lease = datastore_now() + lease_s
-    tx.execute(update(tasks).where(*claimed(), tasks.c.node == node).values(lease_until=lease))
-
-
 # ---------------------------------------------------------------- counts
 
 
 def count_by_queue(tx: Connection) -> dict[str, tuple[int, int]]:
     """For each queue that has any: how many tasks wait, and how many run."""
     waiting, running = Counter[str](), Counter[str]()
-    for state in (
-        TaskState.PENDING,
-        TaskState.SCHEDULED,
-    ):  # by one state at a time they are in order in an index
+    for state in (TaskState.PENDING, TaskState.SCHEDULED):  # one at a time: they are in order in an index
         waiting.update(_by_queue(tx, ACTIVE_TASKS, tasks.c.state == state))
     running.update(_by_queue(tx, RUNNING_TASKS, tasks.c.node.is_not(None)))  # a composite is in no queue
     return {queue: (waiting[queue], running[queue]) for queue in waiting | running}

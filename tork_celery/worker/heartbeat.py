@@ -12,7 +12,7 @@ from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.node import Node
 from tork_celery.runtime.protocol import Runtime
-from tork_celery.store import Database, nodes, tasks, webhooks
+from tork_celery.store import Database, leases, nodes, tasks, webhooks
 from tork_celery.worker.active import Ended
 from tork_celery.worker.startup import publish, tidy
 from tork_celery.worker.worker import Worker
@@ -117,7 +117,7 @@ def renew(worker: Worker) -> None:
     progress = _progress(worker.runtime, [step.ref for step in active])
     with worker.database.transaction() as tx:
         webhooks.record_progress(tx, progress, node=worker.node)
-        kept = tasks.renew(tx, node=worker.node, running=running, lease_s=worker.lease_s, progress=progress)
+        kept = leases.renew(tx, node=worker.node, running=running, lease_s=worker.lease_s, progress=progress)
         lost = [step for step in active if kept.get(step.ref.task_id) != step.ref.delivery]
         cancelled = tasks.cancelled(tx, [step.ref.task_id for step in lost])
     for step in lost:

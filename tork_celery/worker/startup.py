@@ -10,7 +10,7 @@ from tork_celery.domain import flow
 from tork_celery.domain.errors import BrokerUnavailable, ConfigurationError
 from tork_celery.domain.model import Task
 from tork_celery.domain.node import Node, NodeStatus
-from tork_celery.store import Database, nodes, tasks, webhooks
+from tork_celery.store import Database, leases, nodes, tasks, webhooks
 from tork_celery.worker.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -35,8 +35,8 @@ def take_up(worker: Worker) -> None:
     Raises DatastoreUnavailable, EngineUnavailable.
     """
     with worker.database.transaction() as tx:
-        tasks.extend_leases(tx, node=worker.node, lease_s=worker.lease_s)
-        begun = tasks.of_node(tx, worker.node)
+        leases.extend(tx, node=worker.node, lease_s=worker.lease_s)
+        begun = leases.of_node(tx, worker.node)
         if not worker.runtime.adopts:
             begun = _give_back(tx, worker, begun)
     for task in begun:
@@ -47,19 +47,21 @@ def take_up(worker: Worker) -> None:
 
 
 def tidy(worker: Worker) -> None:
-    """Remove what this node has on this host of deliveries that ended or were superseded, and what its
-    runtime has kept for long enough."""
+    """Remove what this node, or one that is not there any more, has on this host of deliveries that ended or
+    were superseded, and what the runtime has kept for long enough."""
     worker.runtime.tidy()
     left = list(worker.runtime.deliveries())
     if not left:
         return
     with worker.database.reading() as tx:
-        held = {(task.id, task.delivery) for task in tasks.of_node(tx, worker.node)}
-    held |= {(step.ref.task_id, step.ref.delivery) for step in worker.steps.all()}  # it may be ending
-    for task_id, delivery in left:
-        if (task_id, delivery) not in held:
-            log.info("delivery.removed", task_id=task_id, delivery=delivery)
-            worker.runtime.release(task_id, delivery)
+        alive = {node.name for node in nodes.active(tx, within_s=worker.lease_s)}
+        held = leases.held_by(tx, {remains.node for remains in left})
+    ending = {(worker.node, step.ref.task_id, step.ref.delivery) for step in worker.steps.all()}
+    for remains in left:
+        others = remains.node != worker.node and remains.node in alive
+        if not others and remains not in held | ending:
+            log.info("delivery.removed", **remains._asdict())
+            worker.runtime.release(remains.task_id, remains.delivery)
 
 
 def publish(worker: Worker, begun: list[Task]) -> None:

@@ -16,7 +16,7 @@ from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable, S
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.states import ENDED_EARLY, Outcome
 from tork_celery.runtime.protocol import Left, Runtime
-from tork_celery.store import Database, jobs, logs, tasks, webhooks
+from tork_celery.store import Database, jobs, leases, logs, tasks, webhooks
 from tork_celery.worker.active import ActiveStep, ActiveSteps, Ended
 from tork_celery.worker.adoption import Adoptable
 from tork_celery.worker.backoff import Backoff
@@ -89,7 +89,7 @@ class Worker:
         DatastoreUnavailable."""
         self.lease_s = for_s
         with self.database.transaction() as tx:
-            tasks.extend_leases(tx, node=self.node, lease_s=for_s)
+            leases.extend(tx, node=self.node, lease_s=for_s)
 
     def stop(self, *, release: bool) -> None:
         """Take no more steps, and let go of those that run: leave their containers running, to be taken up

@@ -1,11 +1,15 @@
 """The names and labels of what the runtime makes in the engine. Whoever finds a thing there can tell from
 them whose it is."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tork_celery.domain.model import StepRef
-from tork_celery.runtime.protocol import StepRun
+from tork_celery.runtime.protocol import Remains, StepRun
 
+CLUSTER = "tork.cluster"
+NODE = "tork.node"
+HOST = "tork.host"
 TASK = "tork.task"
 DELIVERY = "tork.delivery"
 
@@ -35,9 +39,9 @@ class Names:
 
     def delivery_labels(self, run: StepRun) -> dict[str, str]:
         return {
-            "tork.cluster": self.cluster,
-            "tork.node": self.node,
-            "tork.host": self.host,
+            CLUSTER: self.cluster,
+            NODE: self.node,
+            HOST: self.host,
             "tork.job": run.job_id,
             TASK: run.ref.task_id,
             DELIVERY: str(run.ref.delivery),
@@ -45,8 +49,15 @@ class Names:
 
     def of_delivery(self, task_id: str, delivery: int) -> list[str]:
         """The labels by which all of one delivery is found, whichever node made it."""
-        return [f"tork.cluster={self.cluster}", f"{TASK}={task_id}", f"{DELIVERY}={delivery}"]
+        return [*self.of_cluster(), f"{TASK}={task_id}", f"{DELIVERY}={delivery}"]
 
-    def of_node(self) -> list[str]:
-        """The labels by which all that this node made is found."""
-        return [f"tork.cluster={self.cluster}", f"tork.node={self.node}"]
+    def of_cluster(self) -> list[str]:
+        """The labels by which all that nodes of this installation made in the engine is found."""
+        return [f"{CLUSTER}={self.cluster}"]
+
+    def remains(self, labels: Mapping[str, str]) -> Remains | None:
+        """What a thing of this installation tells; None for one of another host, whose nodes are not ours
+        to judge. This node may have had another host's name before."""
+        if labels[NODE] != self.node and labels[HOST] != self.host:
+            return None
+        return Remains(labels[NODE], labels[TASK], int(labels[DELIVERY]))

@@ -16,14 +16,14 @@ from tork_celery.runtime.docker.creation import Creation
 from tork_celery.runtime.docker.frames import FrameReader
 from tork_celery.runtime.docker.images import Pulls
 from tork_celery.runtime.docker.keeping import Keeping
-from tork_celery.runtime.docker.names import DELIVERY, TASK, Names
+from tork_celery.runtime.docker.names import Names
 from tork_celery.runtime.docker.networks import Networks
 from tork_celery.runtime.docker.removals import Removals
 from tork_celery.runtime.docker.sidecars import Sidecars
 from tork_celery.runtime.docker.traces import Traces
 from tork_celery.runtime.exchange import Exchange
 from tork_celery.runtime.live import NEVER_STARTED, Graces, LiveStep, LiveSteps
-from tork_celery.runtime.protocol import Sink, StepExit, StepRun
+from tork_celery.runtime.protocol import Remains, Sink, StepExit, StepRun
 
 _KILLED = 137
 _REMOVING_THREADS = 4
@@ -126,15 +126,16 @@ class DockerRuntime:
     def release(self, task_id: str, delivery: int) -> None:
         self._removals.submit((task_id, delivery), lambda: self._release(task_id, delivery))
 
-    def deliveries(self) -> Iterable[tuple[str, int]]:
+    def deliveries(self) -> Iterable[Remains]:
         found = set(self._exchange.deliveries())
-        labels = self._names.of_node()
+        labels = self._names.of_cluster()
         for thing in (
             *self._api.containers(labels),
             *self._api.volumes(labels),
             *self._api.networks(labels),
         ):
-            found.add((thing["Labels"][TASK], int(thing["Labels"][DELIVERY])))
+            if remains := self._names.remains(thing["Labels"]):
+                found.add(remains)
         return sorted(found)
 
     def tidy(self) -> None:

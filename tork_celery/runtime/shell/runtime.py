@@ -11,7 +11,7 @@ from tork_celery.domain.errors import ConfigurationError, StepFailed
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.exchange import ENTRYPOINT, OUTPUT, PROGRESS, WORKDIR, Exchange, write_files
 from tork_celery.runtime.live import NEVER_STARTED, Graces, LiveSteps
-from tork_celery.runtime.protocol import Sink, StepExit, StepRun
+from tork_celery.runtime.protocol import Remains, Sink, StepExit, StepRun
 from tork_celery.runtime.shell.process import Process
 
 log = structlog.get_logger(__name__)
@@ -104,7 +104,7 @@ class ShellRuntime:
         except OSError as error:
             log.warning("runtime.removal_failed", task_id=task_id, delivery=delivery, reason=str(error))
 
-    def deliveries(self) -> Iterable[tuple[str, int]]:
+    def deliveries(self) -> Iterable[Remains]:
         return sorted(self._exchange.deliveries())
 
     def tidy(self) -> None:
