@@ -6,8 +6,10 @@ from celery import Celery
 
 from tork_celery import bootstrap
 from tork_celery.services.coordinator import Coordinator
+from tork_celery.services.errands import Errands
 from tork_celery.services.reconcile import Reconciler
 from tork_celery.tasks.wakeup import WakeUp
+from tork_celery.worker.heartbeat import Heartbeat
 from tork_celery.worker.worker import Worker
 
 app: Celery = bootstrap.celery_app()
@@ -23,11 +25,13 @@ app.conf.imports = (
 @dataclass(slots=True)
 class Process:
     """What this process is: set when its Celery worker has been set up. `worker` is None in one that serves
-    the control queue alone."""
+    the control queue alone, `errands` in one that does not serve it."""
 
     coordinator: Coordinator
     reconciler: Reconciler
+    heartbeat: Heartbeat
     worker: Worker | None
+    errands: Errands | None
 
 
 _process: list[Process] = []

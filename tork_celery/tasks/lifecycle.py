@@ -29,9 +29,6 @@ log = structlog.get_logger(__name__)
 
 _PLANNED_STOP_LEASE_S = 60.0  # how long a node that stops has to come back before its tasks go to others
 
-_heartbeats: list[Heartbeat] = []
-_errands: list[Errands] = []
-
 
 @signals.celeryd_init.connect
 def name_node(instance: Any, options: dict[str, Any], **_: Any) -> None:
@@ -86,13 +83,13 @@ def _begin(instance: Any) -> None:
         watcher=reconciler,
         replaced=lambda: os.kill(os.getpid(), signal.SIGTERM),
     )
-    become(Process(coordinator=coordinator, reconciler=reconciler, worker=worker))
+    errands = Errands(coordinator) if CONTROL_QUEUE in served else None
+    become(Process(coordinator, reconciler, heartbeat, worker, errands))
+    signals.worker_shutting_down.connect(let_go)
+    signals.worker_shutdown.connect(end)
     heartbeat.start()
-    _heartbeats.append(heartbeat)
-    if CONTROL_QUEUE in served:
-        errands = Errands(coordinator)
+    if errands is not None:
         errands.start()
-        _errands.append(errands)
 
 
 def _serve_first(queues: Any, name: str) -> None:
@@ -103,7 +100,6 @@ def _serve_first(queues: Any, name: str) -> None:
     queues.select([name, *served])
 
 
-@signals.worker_shutting_down.connect
 def let_go(sig: str, **_: Any) -> None:
     """Celery calls this in a signal handler, so the work is a thread's. SIGINT gives the tasks back; what
     SIGTERM does is a setting."""
@@ -123,15 +119,13 @@ def _let_go(worker: Worker, chosen: Stop) -> None:
     worker.stop(release=chosen.release)
 
 
-@signals.worker_shutdown.connect
 def end(**_: Any) -> None:
-    for heartbeat in _heartbeats:
-        heartbeat.stop()
-    for errands in _errands:
-        errands.stop()
-    worker = process().worker
-    if worker is not None:
-        worker.close()
+    ours = process()
+    ours.heartbeat.stop()
+    if ours.errands is not None:
+        ours.errands.stop()
+    if ours.worker is not None:
+        ours.worker.close()
 
 
 @signals.beat_embedded_init.connect
