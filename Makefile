@@ -8,7 +8,7 @@ ENGINE := $(BIN)/python -m scripts.with_engine
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint bench chaos servers format lock images engine clean
+.PHONY: help setup demo test check coverage lint bench chaos servers format lock images engine clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -23,10 +23,12 @@ demo: setup ## run examples/hello.yaml in a container and print its result
 	@$(ENGINE) $(BIN)/python -m scripts.demo
 
 test: lint ## all checks and the whole test suite; ARGS goes to pytest
-	$(ENGINE) $(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report= $(ARGS)
-	-@$(BIN)/python -m coverage report --skip-covered --skip-empty
+	$(ENGINE) $(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 check: test ## the same as test: what CI runs
+
+coverage: setup ## the test suite again, slower, and which lines it does not reach
+	$(ENGINE) $(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: setup ## the static checks alone: format, lint, types, layers
 	$(BIN)/ruff format --check .

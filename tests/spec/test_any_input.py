@@ -97,8 +97,17 @@ def test_random_values(value: Any) -> None:
     check_any(yaml.safe_dump(value, allow_unicode=False).encode(errors="surrogatepass"), YAML)
 
 
-LINE = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=8)
-TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=8)
+def no_template(text: str) -> bool:
+    """What begins an expression would have to be one."""
+    return "{{" not in text
+
+
+LINE = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=8).filter(
+    no_template
+)
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=8).filter(
+    no_template
+)
 OPTIONAL_TEXT = st.none() | TEXT.filter(bool)
 ENV = st.dictionaries(LINE.filter(lambda name: "=" not in name), TEXT, max_size=2)
 FILES = st.dictionaries(
