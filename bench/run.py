@@ -16,8 +16,7 @@ from pathlib import Path
 
 import docker
 import psutil
-
-from tests.system.installation import Installation, installed
+from system.installation import Installation, installed
 
 IMAGE = "busybox:stable"
 COMMAND = ["echo", "-n", "hello"]
