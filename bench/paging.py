@@ -1,7 +1,8 @@
 """How fast lists of jobs are: `python -m bench.paging [--jobs 100000] [--postgresql]`.
 
-The time that the datastore takes for a page, without HTTP: the median and the worst of 20, on SQLite or on a
-PostgreSQL server that is started for it.
+The time for a page without HTTP, and how much of it the datastore takes to answer (SQLite then still reads on
+while rows are fetched): the median and the worst of 20, on SQLite or on a PostgreSQL server that is started
+for it. The floor is a statement that reads nothing.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from sqlalchemy import insert, text
+from sqlalchemy import event, insert, text
 
 from scripts import servers
 from tork_celery.domain import search
@@ -35,8 +36,10 @@ def main() -> None:
         begun = time.monotonic()
         fill(database, options.jobs)
         print(f"{options.jobs:,} jobs on {database.engine.name}, stored in {time.monotonic() - begun:.0f} s")
+        answers = Answers(database)
         for query, page in pages_to_measure(options.jobs):
-            measure(database, query, page)
+            measure(database, answers, query, page)
+        print(f"floor, one statement: {floor(database, answers):.2f} ms")
 
 
 def pages_to_measure(total: int) -> Iterator[tuple[str, int]]:
@@ -48,16 +51,46 @@ def pages_to_measure(total: int) -> Iterator[tuple[str, int]]:
     yield from (("tag:common status:failed", 1), ("convert tag:rare", 1), ("convert status:failed", 500))
 
 
-def measure(database: Database, query: str, page: int) -> None:
-    taken = []
+class Answers:
+    """Adds up how long the datastore takes to answer statements."""
+
+    def __init__(self, database: Database) -> None:
+        self.taken_ms = 0.0
+        self._asked = 0.0
+        event.listen(database.engine, "before_cursor_execute", self._ask)
+        event.listen(database.engine, "after_cursor_execute", self._hear)
+
+    def _ask(self, *_: object) -> None:
+        self._asked = time.perf_counter()
+
+    def _hear(self, *_: object) -> None:
+        self.taken_ms += 1000 * (time.perf_counter() - self._asked)
+
+
+def measure(database: Database, answers: Answers, query: str, page: int) -> None:
+    whole, answered = [], []
     for _ in range(RUNS):
         with database.reading() as tx:
             database.now(tx)
+            answers.taken_ms = 0.0
             begun = time.perf_counter()
             items, total = pages.page(tx, search.parse(query), number=page, size=20)
-            taken.append(1000 * (time.perf_counter() - begun))
+            whole.append(1000 * (time.perf_counter() - begun))
+            answered.append(answers.taken_ms)
     shown = f"{query or 'all'!s:28} page {page:6}: {len(items):2} of {total:9,}"
-    print(f"{shown}  {statistics.median(taken):6.2f} ms, worst {max(taken):6.2f}")
+    datastore = f"{statistics.median(answered):6.2f} ms in the datastore, worst {max(answered):6.2f}"
+    print(f"{shown}  {datastore}; {statistics.median(whole):6.2f} ms in all, worst {max(whole):6.2f}")
+
+
+def floor(database: Database, answers: Answers) -> float:
+    answered = []
+    for _ in range(RUNS):
+        with database.reading() as tx:
+            database.now(tx)
+            answers.taken_ms = 0.0
+            tx.execute(text("SELECT 1")).one()
+            answered.append(answers.taken_ms)
+    return statistics.median(answered)
 
 
 def fill(database: Database, number: int) -> None:
