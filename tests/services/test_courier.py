@@ -32,6 +32,18 @@ class Receiver:
         return (self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]), "so it is"
 
 
+class SlowReceiver(Receiver):
+    """Answers when it may."""
+
+    def __init__(self, *answers: Answer) -> None:
+        super().__init__(*answers)
+        self.may_answer = threading.Event()
+
+    def __call__(self, call: Call) -> tuple[Answer, str]:
+        assert self.may_answer.wait(30)
+        return super().__call__(call)
+
+
 def add(database: CuttableDatabase, *calls: Call) -> None:
     with database.transaction() as tx:
         webhook_calls.add(tx, calls)
@@ -121,21 +133,14 @@ def test_what_is_refused_is_not_tried_again(database: CuttableDatabase) -> None:
 
 
 def test_a_slow_receiver_does_not_keep_anybody_waiting(database: CuttableDatabase) -> None:
-    answer = threading.Event()
-
-    class Slow(Receiver):
-        def __call__(self, call: Call) -> tuple[Answer, str]:
-            assert answer.wait(30)
-            return super().__call__(call)
-
-    receiver = Slow(Answer.DELIVERED)
+    receiver = SlowReceiver(Answer.DELIVERED)
     add(database, *(call(str(number)) for number in range(5)))
 
     with courier(database, receiver) as at_work:
         at_work.deliver_due()
         at_work.deliver_due()
         assert [attempts for _, attempts in waiting(database)] == [1, 1, 0, 0, 0]
-        answer.set()
+        receiver.may_answer.set()
         eventually(lambda: waiting(database) == [])
 
 
@@ -177,20 +182,13 @@ def test_a_bug_keeps_no_thread(database: CuttableDatabase) -> None:
 def test_one_that_is_closed_ends_what_it_began_and_leaves_the_rest_as_it_is(
     database: CuttableDatabase,
 ) -> None:
-    answer = threading.Event()
-
-    class Slow(Receiver):
-        def __call__(self, call: Call) -> tuple[Answer, str]:
-            assert answer.wait(30)
-            return super().__call__(call)
-
-    receiver = Slow(Answer.DELIVERED)
+    receiver = SlowReceiver(Answer.DELIVERED)
     add(database, call("a"), call("b"))
 
     with courier(database, receiver, threads=1) as at_work:
         at_work.deliver_due()
         at_work.close()
-        answer.set()
+        receiver.may_answer.set()
 
     at_work.deliver_due()
     assert (receiver.heard, waiting(database)) == (["a"], [("b", 0)])
