@@ -196,13 +196,18 @@ def test_a_step_that_has_succeeded_is_not_given_back(hire: Hire, database: Cutta
     assert task_now(database, task.id).outcome is Outcome.COMPLETED
 
 
+@pytest.mark.parametrize(("for_s", "kept_s"), [(600.0, 600.0), (1.0, 30.0)])
 def test_what_is_kept_for_a_planned_stop_stays_so_whatever_heartbeat_comes_yet(
-    hire: Hire, database: CuttableDatabase
+    hire: Hire, database: CuttableDatabase, for_s: float, kept_s: float
 ) -> None:
+    """Never for less than a lease, which is 30 s here."""
     task = store_task(database, task_definition(post=1), state=TaskState.RUNNING, node=NODE, step=1)
     worker = hire(FakeRuntime())
 
-    worker.keep(for_s=600.0)
-    renew(worker)
+    def left_s() -> float:
+        return (task_now(database, task.id).lease_until or 0.0) - seconds_now(database)
 
-    assert (task_now(database, task.id).lease_until or 0.0) > seconds_now(database) + 500.0
+    worker.keep(for_s=for_s)
+    assert left_s() == pytest.approx(kept_s, abs=20)
+    renew(worker)
+    assert left_s() == pytest.approx(kept_s, abs=20)

@@ -85,11 +85,11 @@ class Worker:
         self.steps.wait_for_end(within_s)
 
     def keep(self, *, for_s: float) -> None:
-        """What this node has stays its own for so long, whatever heartbeat comes yet. Raises
-        DatastoreUnavailable."""
-        self.lease_s = for_s
+        """What this node has stays its own for so long, a lease at least, whatever heartbeat comes yet.
+        Raises DatastoreUnavailable."""
+        self.lease_s = max(self.lease_s, for_s)
         with self.database.transaction() as tx:
-            leases.extend(tx, node=self.node, lease_s=for_s)
+            leases.extend(tx, node=self.node, lease_s=self.lease_s)
 
     def stop(self, *, release: bool) -> None:
         """Take no more steps, and let go of those that run: leave their containers running, to be taken up
