@@ -6,7 +6,7 @@ from typing import Any
 from tork_celery import settings
 from tork_celery.dispatch.dispatcher import RECONCILE
 from tork_celery.dispatch.queues import MAX_PRIORITY, declare
-from tork_celery.domain.queues import CONTROL_QUEUE, DEFAULT_QUEUE
+from tork_celery.domain.queue_names import CONTROL_QUEUE, DEFAULT_QUEUE
 
 _settings = settings.load()
 _BROKER_TIMEOUT_S = 3.0  # a broker that is frozen or away must not hang a publisher for good

@@ -36,7 +36,7 @@ def test_the_contracts_hold() -> None:
 @pytest.mark.parametrize(
     ("module", "forbidden", "contract"),
     [
-        ("domain/flow.py", "sqlalchemy", "The domain is pure"),
+        ("domain/transitions.py", "sqlalchemy", "The domain is pure"),
         ("store/jobs.py", "tork_celery.services.submit", "Imports point down"),
         ("api/jobs.py", "docker", "Only the runtime speaks to the engine"),
     ],

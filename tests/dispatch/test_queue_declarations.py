@@ -6,7 +6,7 @@ import pytest
 from celery import Celery
 
 from tork_celery.dispatch.queues import MAX_PRIORITY, declare
-from tork_celery.domain.queues import of_node
+from tork_celery.domain.queue_names import of_node
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Which test sees the effect of which field: of job files by the names of their shapes, of answers by those
 of `api.answers`."""
 
-COURSE = "tests/domain/test_course.py::"
+PLANNER = "tests/domain/test_planner.py::"
 WEBHOOKS = "tests/domain/test_webhook_calls.py::"
 TOLD = "tests/worker/test_running_a_step.py::test_the_runtime_is_told_all_it_needs"
 DOCKER = "tests/runtime/test_docker_runtime.py::"
@@ -16,28 +16,28 @@ ADDING_USERS = "tests/api/test_adding_users.py::"
 
 TESTS: dict[str, str] = {
     # the job file
-    COURSE + "test_a_job_that_ends_knows_when_it_is_to_be_removed": "AutoDelete.after Job.autoDelete",
-    COURSE + "test_defaults_hold_for_what_says_nothing_else": (
+    PLANNER + "test_a_job_that_ends_knows_when_it_is_to_be_removed": "AutoDelete.after Job.autoDelete",
+    PLANNER + "test_defaults_hold_for_what_says_nothing_else": (
         "Defaults.retry Defaults.limits Defaults.timeout Defaults.queue Defaults.priority Job.defaults"
     ),
-    COURSE + "test_a_subjob_has_a_description_webhooks_and_an_end_of_its_own": (
+    PLANNER + "test_a_subjob_has_a_description_webhooks_and_an_end_of_its_own": (
         "Subjob.description Subjob.webhooks Subjob.autoDelete"
     ),
-    COURSE + "test_each_runs_its_task_for_every_item": "Each.list Each.task Task.each",
-    COURSE + "test_the_item_may_have_another_name_and_be_of_any_kind": "Each.var",
-    COURSE + "test_at_most_so_many_items_are_at_work": "Each.concurrency",
-    COURSE + "test_an_if_that_is_false_skips_the_task": "Task.if",
-    COURSE + "test_the_result_of_a_task_is_there_for_the_next_ones_by_its_var": "Task.var",
-    COURSE + "test_tasks_in_parallel_are_sent_at_once_and_the_job_goes_on_when_all_are_done": (
+    PLANNER + "test_each_runs_its_task_for_every_item": "Each.list Each.task Task.each",
+    PLANNER + "test_the_item_may_have_another_name_and_be_of_any_kind": "Each.var",
+    PLANNER + "test_at_most_so_many_items_are_at_work": "Each.concurrency",
+    PLANNER + "test_an_if_that_is_false_skips_the_task": "Task.if",
+    PLANNER + "test_the_result_of_a_task_is_there_for_the_next_ones_by_its_var": "Task.var",
+    PLANNER + "test_tasks_in_parallel_are_sent_at_once_and_the_job_goes_on_when_all_are_done": (
         "Parallel.tasks Task.parallel"
     ),
-    COURSE + "test_a_subjob_sees_what_it_is_given_and_its_output_is_the_result": (
+    PLANNER + "test_a_subjob_sees_what_it_is_given_and_its_output_is_the_result": (
         "Subjob.tasks Subjob.inputs Subjob.secrets Subjob.output Task.subjob Job.inputs"
     ),
-    COURSE + "test_a_secret_in_a_name_is_masked": "Subjob.name Job.secrets",
-    COURSE + "test_nobody_waits_for_a_detached_subjob": "Subjob.detached",
-    COURSE + "test_every_field_that_may_be_a_template_is_evaluated": "Step.name Task.name",
-    COURSE + "test_an_output_that_fails_fails_the_job": "Job.output",
+    PLANNER + "test_a_secret_in_a_name_is_masked": "Subjob.name Job.secrets",
+    PLANNER + "test_nobody_waits_for_a_detached_subjob": "Subjob.detached",
+    PLANNER + "test_every_field_that_may_be_a_template_is_evaluated": "Step.name Task.name",
+    PLANNER + "test_an_output_that_fails_fails_the_job": "Job.output",
     "tests/domain/test_retry_delays.py::test_the_first_delay_doubles_by_default": "Retry.initialDelay",
     "tests/domain/test_retry_delays.py::test_it_grows_by_its_factor": "Retry.scalingFactor",
     "tests/domain/test_retry_delays.py::test_it_is_never_longer_than_its_limit": "Retry.maxDelay",

@@ -9,7 +9,7 @@ from celery.bin.celery import celery
 from documents import text_of
 
 from tork_celery.cli.main import cli
-from tork_celery.domain.queues import CONTROL_QUEUE, DEFAULT_QUEUE
+from tork_celery.domain.queue_names import CONTROL_QUEUE, DEFAULT_QUEUE
 
 PROCESSES = dict(line.split(": ", 1) for line in text_of("Procfile").splitlines() if line)
 

@@ -3,7 +3,7 @@
 import itertools
 from typing import Any
 
-from tork_celery.domain import flow
+from tork_celery.domain import transitions
 from tork_celery.domain.definition import JobDefinition, StepDefinition, TaskDefinition
 from tork_celery.domain.model import Task
 from tork_celery.domain.plan import Plan
@@ -38,7 +38,7 @@ def job_definition(*definitions: TaskDefinition, name: str = "a job", **values: 
 
 def submission(*definitions: TaskDefinition, now: float = 1000.0, name: str = "a job") -> Plan:
     """A new job with its first task."""
-    return flow.submit(job_definition(*definitions, name=name), now=now, new_id=new_id)
+    return transitions.submit(job_definition(*definitions, name=name), now=now, new_id=new_id)
 
 
 def a_task(**values: Any) -> Task:

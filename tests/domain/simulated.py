@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from domain.samples import new_id
 
-from tork_celery.domain import flow
+from tork_celery.domain import transitions
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan
@@ -19,7 +19,7 @@ class Simulation:
         self.jobs: dict[str, Job] = {}
         self.tasks: dict[str, Task] = {}
         self.now = 0.0
-        plan = flow.submit(definition, now=self.now, new_id=new_id)
+        plan = transitions.submit(definition, now=self.now, new_id=new_id)
         self.first = plan.job.id
         self._add(plan)
         self._follow_up(plan)
@@ -75,23 +75,25 @@ class Simulation:
 
     def lose(self, task: Task) -> None:
         if task.outcome is None:
-            self._put(flow.lose(task, now=self.now))
+            self._put(transitions.lose(task, now=self.now))
 
     def advance(self, task: Task) -> None:
-        plan = flow.advance(self.jobs[task.job_id], task, self, now=self.now, new_id=new_id)
+        plan = transitions.advance(self.jobs[task.job_id], task, self, now=self.now, new_id=new_id)
         if plan is None:
             return
         self._apply(plan)
-        again = flow.advance(self.jobs[task.job_id], self.tasks[task.id], self, now=self.now, new_id=new_id)
+        again = transitions.advance(
+            self.jobs[task.job_id], self.tasks[task.id], self, now=self.now, new_id=new_id
+        )
         assert again is None, "it is idempotent"
 
     def cancel(self) -> None:
         if not self.job.state.ended:
-            self._apply(flow.cancel(self.job, self, now=self.now, new_id=new_id))
+            self._apply(transitions.cancel(self.job, self, now=self.now, new_id=new_id))
 
     def restart(self) -> None:
         if self.job.state in (JobState.FAILED, JobState.CANCELLED):
-            self._apply(flow.restart(self.job, now=self.now, new_id=new_id))
+            self._apply(transitions.restart(self.job, now=self.now, new_id=new_id))
 
     def run(self, results: dict[str, str] | None = None) -> None:
         """All that is sent runs and succeeds, until there is nothing left."""
@@ -116,7 +118,7 @@ class Simulation:
         stopped = self._stop(plan)
         for task in stopped:
             if task.subjob_id and not self.jobs[task.subjob_id].state.ended:
-                self._apply(flow.cancel(self.jobs[task.subjob_id], self, now=self.now, new_id=new_id))
+                self._apply(transitions.cancel(self.jobs[task.subjob_id], self, now=self.now, new_id=new_id))
         self._follow_up(plan)
 
     def _add(self, plan: Plan) -> None:
@@ -141,12 +143,12 @@ class Simulation:
         for parent_id in plan.unfilled:
             parent = self.tasks[parent_id]
             job = self.jobs[parent.job_id]
-            more = flow.fill(job, parent, self, now=self.now, new_id=new_id)
+            more = transitions.fill(job, parent, self, now=self.now, new_id=new_id)
             if more is not None:
                 self._apply(more)
         if plan.job.state.ended and plan.job.parent_id:
             task = self.tasks[plan.job.parent_id]
-            ended = flow.subjob_ended(
+            ended = transitions.subjob_ended(
                 self.jobs[task.job_id], task, plan.job, self, now=self.now, new_id=new_id
             )
             if ended is not None:

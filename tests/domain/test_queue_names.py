@@ -2,7 +2,7 @@
 
 import pytest
 
-from tork_celery.domain.queues import LONGEST_NAME, check, of_node
+from tork_celery.domain.queue_names import LONGEST_NAME, check, of_node
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from services.fakes import FakeDispatcher
 from sqlalchemy import text
 from store.stores import CuttableDatabase, change, job_now, task_now, tasks_of
 
-from tork_celery.domain.course import CHILDREN_AT_ONCE
 from tork_celery.domain.definition import Each, JobDefinition, Parallel, Subjob, TaskDefinition
 from tork_celery.domain.errors import WrongState
 from tork_celery.domain.model import Task
+from tork_celery.domain.planner import CHILDREN_AT_ONCE
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.services import control
 from tork_celery.services.advance import advance

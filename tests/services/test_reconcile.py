@@ -7,9 +7,9 @@ from services.sweeping import LONG_AGO, LOST, NODE, Sweep
 from store.stores import CuttableDatabase, change, job_now, seconds_now, store_job, store_task, task_now
 
 from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable
-from tork_celery.domain.flow import MAX_LOSSES
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import JobState, Outcome, TaskState
+from tork_celery.domain.transitions import MAX_LOSSES
 from tork_celery.services.coordinator import Coordinator
 from tork_celery.services.reconcile import Reconciler
 from tork_celery.services.submit import submit

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tork_celery.domain.codec import encode
 from tork_celery.domain.definition import JobDefinition, Limits, Mount, StepDefinition, TaskDefinition
-from tork_celery.domain.document import encode
 from tork_celery.domain.errors import MOST_FAULTS, InvalidInput
 from tork_celery.spec import parse_file, parse_job, parse_task
 

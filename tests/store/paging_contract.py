@@ -9,7 +9,7 @@ from domain.samples import job_definition, new_id
 from sqlalchemy import Connection, delete, func, insert, select, text, update
 from store.plans import plan_of
 
-from tork_celery.domain import flow, search
+from tork_celery.domain import search, transitions
 from tork_celery.domain.definition import Permission
 from tork_celery.domain.model import Job, ListedJob
 from tork_celery.domain.search import EVERYTHING
@@ -22,7 +22,7 @@ from tork_celery.store.tables import jobs as table
 
 def add(database: Database, **values: Any) -> Job:
     """Store a job."""
-    plan = flow.submit(job_definition(**values), now=1000.0, new_id=new_id)
+    plan = transitions.submit(job_definition(**values), now=1000.0, new_id=new_id)
     with database.transaction() as tx:
         jobs.add(tx, plan.job)
     return plan.job
@@ -202,7 +202,7 @@ class PagingContract:
         expected = counted(database)
 
         def fail(tx: Connection) -> None:
-            jobs.add(tx, flow.submit(job_definition(tags=("a",)), now=1.0, new_id=new_id).job)
+            jobs.add(tx, transitions.submit(job_definition(tags=("a",)), now=1.0, new_id=new_id).job)
             jobs.save(tx, replace(job, state=JobState.FAILED))
             raise ZeroDivisionError
 

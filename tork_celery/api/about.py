@@ -6,7 +6,7 @@ from flask import Blueprint, Response
 
 from tork_celery.api import openapi
 from tork_celery.api.context import Api
-from tork_celery.domain.document import Document
+from tork_celery.domain.codec import Document
 from tork_celery.spec import json_schema
 
 

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from tork_celery.domain.document import Document
+from tork_celery.domain.codec import Document
 from tork_celery.domain.node import NodeStatus
 from tork_celery.domain.scheduled_job import ScheduleState
 from tork_celery.domain.states import JobState, TaskState

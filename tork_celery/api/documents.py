@@ -6,9 +6,9 @@ Those of jobs and tasks are in `domain.summaries`: webhooks send them, too.
 from collections.abc import Callable
 from typing import TypeVar
 
-from tork_celery.domain.document import Document
+from tork_celery.domain.codec import Document
 from tork_celery.domain.logs import LogPart
-from tork_celery.domain.summaries import (
+from tork_celery.domain.serializers import (
     job,
     job_summary,
     scheduled_job,

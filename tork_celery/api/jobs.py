@@ -8,7 +8,7 @@ from tork_celery.api.authentication import user, username
 from tork_celery.api.context import Api
 from tork_celery.api.requests import log_page, page, searched_text, submitted
 from tork_celery.domain import durations, search
-from tork_celery.domain.document import Document
+from tork_celery.domain.codec import Document
 from tork_celery.services import control, submit, view
 
 

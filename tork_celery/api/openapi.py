@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from tork_celery import spec
 from tork_celery.api.answers import SCHEMAS, TEXT, list_of, ref
-from tork_celery.domain.document import Document
+from tork_celery.domain.codec import Document
 from tork_celery.domain.search import LONGEST_QUERY
 from tork_celery.spec import json_schema
 

@@ -7,7 +7,7 @@ from tork_celery.api import documents
 from tork_celery.api.authentication import user, username
 from tork_celery.api.context import Api
 from tork_celery.api.requests import page, submitted
-from tork_celery.domain.document import Document
+from tork_celery.domain.codec import Document
 from tork_celery.services import schedules
 
 

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from tork_celery.api import documents, prometheus
 from tork_celery.api.context import Api
-from tork_celery.domain.document import Document
+from tork_celery.domain.codec import Document
 from tork_celery.services import control, view
 
 

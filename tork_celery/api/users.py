@@ -6,7 +6,7 @@ from tork_celery import spec
 from tork_celery.api import documents
 from tork_celery.api.context import Api
 from tork_celery.api.requests import submitted
-from tork_celery.domain.document import Document
+from tork_celery.domain.codec import Document
 from tork_celery.services import users
 
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from tork_celery import spec
-from tork_celery.domain import expr
+from tork_celery import expr, spec
 
 
 @click.command("eval")

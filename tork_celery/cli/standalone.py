@@ -17,9 +17,9 @@ from tork_celery import bootstrap, settings
 from tork_celery.cli import broker
 from tork_celery.cli.exposure import DEFAULT_PORT, refuse_to_expose
 from tork_celery.cli.supervisor import Service, Supervisor
-from tork_celery.domain import queues
+from tork_celery.domain import queue_names
 from tork_celery.domain.errors import ConfigurationError
-from tork_celery.domain.queues import CONTROL_QUEUE, DEFAULT_QUEUE
+from tork_celery.domain.queue_names import CONTROL_QUEUE, DEFAULT_QUEUE
 from tork_celery.store import nodes
 from tork_celery.store.database import Database
 from tork_celery.store.migration import migrate
@@ -47,7 +47,7 @@ class QueueSlots(click.ParamType[tuple[str, int]]):
         if not name or not _SLOTS.fullmatch(slots):
             self.fail(f"{value!r} is not NAME:N, such as transcoding:3", param, ctx)
         try:
-            queues.check(name)
+            queue_names.check(name)
         except ValueError as error:
             self.fail(f"{name!r}: {error}", param, ctx)
         return name, int(slots)

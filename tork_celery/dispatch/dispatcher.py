@@ -11,10 +11,10 @@ from celery import Celery, Signature, chain
 from kombu.exceptions import ChannelError, OperationalError
 
 from tork_celery.dispatch.queues import MAX_PRIORITY, declare
-from tork_celery.domain import queues
+from tork_celery.domain import queue_names
 from tork_celery.domain.errors import BrokerUnavailable
 from tork_celery.domain.model import Task
-from tork_celery.domain.queues import CONTROL_QUEUE
+from tork_celery.domain.queue_names import CONTROL_QUEUE
 from tork_celery.domain.states import TaskState
 
 PRE, MAIN, POST = "tork.pre", "tork.main", "tork.post"
@@ -57,7 +57,7 @@ class Dispatcher:
         """The chain of the steps that are left, then `advance`. The worker that claims the first takes the
         rest for its own queue; a task that was begun goes to the queue of the node that has it."""
         begun = task.state is TaskState.RUNNING and task.node
-        queue = queues.of_node(task.node) if begun and task.node else task.queue
+        queue = queue_names.of_node(task.node) if begun and task.node else task.queue
         priority = MAX_PRIORITY if begun else task.priority
         steps = [
             self._step(task, step).set(queue=queue, priority=self._priority(priority))

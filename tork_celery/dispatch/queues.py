@@ -7,7 +7,7 @@ here: `TaskQueues` makes Celery use it for each queue that is named nowhere else
 from celery.app.amqp import AMQP, Queues
 from kombu import Exchange, Queue
 
-from tork_celery.domain.queues import NODE_PREFIX
+from tork_celery.domain.queue_names import NODE_PREFIX
 
 MAX_PRIORITY = 9
 

@@ -1,21 +1,6 @@
 """Durations as Go writes them: `1h30m`, `500ms`, `2.5s`."""
 
-import re
-from fractions import Fraction
-
-_NANOSECONDS = {
-    "ns": 1,
-    "us": 1_000,
-    "µs": 1_000,  # U+00B5, the micro sign
-    "μs": 1_000,  # U+03BC, the Greek letter
-    "ms": 1_000_000,
-    "s": 1_000_000_000,
-    "m": 60_000_000_000,
-    "h": 3_600_000_000_000,
-}
-_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
-_LARGEST = 2**63 - 1  # Go holds a duration in an int64 of nanoseconds
-_LONGEST_TEXT = 128
+from tork_celery.expr.go_duration import nanoseconds
 
 
 def seconds(text: str) -> float:
@@ -33,16 +18,3 @@ def positive_seconds(text: str) -> float:
     if not found:
         raise ValueError(f"{text[:40]!r} must be longer than 0")
     return found
-
-
-def nanoseconds(text: str) -> int:
-    """The duration `text` in nanoseconds; raises ValueError as `seconds` does."""
-    if text == "0":
-        return 0
-    total, position = Fraction(0), 0
-    while text and len(text) <= _LONGEST_TEXT and (part := _PART.match(text, position)):
-        total += Fraction(part[1].rstrip(".")) * _NANOSECONDS[part[2]]
-        position = part.end()
-    if not text or position != len(text) or total > _LARGEST:
-        raise ValueError(f"{text[:40]!r} is not a duration; write it like 1h30m, 500ms or 2.5s")
-    return int(total)

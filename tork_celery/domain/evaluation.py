@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import TypeVar
 
-from tork_celery.domain import durations, expr, quantities, queues
+from tork_celery import expr
+from tork_celery.domain import durations, quantities, queue_names
+from tork_celery.domain.charset import unfit_character
 from tork_celery.domain.definition import (
     Defaults,
     Each,
@@ -22,11 +24,10 @@ from tork_celery.domain.definition import (
     limits_of,
 )
 from tork_celery.domain.errors import EvaluationFailed
-from tork_celery.domain.expr.kinds import kind_of
+from tork_celery.domain.identifiers import LONGEST_NAME, check_var
 from tork_celery.domain.model import Job
-from tork_celery.domain.names import LONGEST_NAME, check_var
 from tork_celery.domain.redaction import masking
-from tork_celery.domain.texts import unfit_character
+from tork_celery.expr.kinds import kind_of
 
 MOST_ITEMS = 100_000
 """A longer list is refused by `each`: every item is a row of its own."""
@@ -74,7 +75,7 @@ def dispatched(
     definition = _step(_with_defaults(definition, defaults), texts)
     return replace(
         definition,
-        queue=texts.one("queue", definition.queue, queues.check),
+        queue=texts.one("queue", definition.queue, queue_names.check),
         var=texts.one("var", definition.var, check_var),
         limits=_limits(definition.limits, texts),
         priority=_priority(definition.priority, texts),

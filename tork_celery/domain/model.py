@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tork_celery.domain.definition import JobDefinition, TaskDefinition
-from tork_celery.domain.queues import DEFAULT_QUEUE
+from tork_celery.domain.queue_names import DEFAULT_QUEUE
 from tork_celery.domain.states import JobState, Outcome, TaskState
 
 

@@ -6,13 +6,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tork_celery.domain import evaluation, expr
+from tork_celery import expr
+from tork_celery.domain import evaluation
+from tork_celery.domain.codec import Document
 from tork_celery.domain.definition import Webhook
-from tork_celery.domain.document import Document
 from tork_celery.domain.evaluation import context
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.redaction import secrets_of_job
-from tork_celery.domain.summaries import job_summary, task_summary
+from tork_celery.domain.serializers import job_summary, task_summary
 
 JOB_STATE, JOB_PROGRESS = "job.StateChange", "job.Progress"
 TASK_STATE, TASK_PROGRESS = "task.StateChange", "task.Progress"

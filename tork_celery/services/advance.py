@@ -1,6 +1,6 @@
 """Jobs move on."""
 
-from tork_celery.domain import flow
+from tork_celery.domain import transitions
 from tork_celery.domain.model import Job
 from tork_celery.domain.plan import Plan
 from tork_celery.services.coordinator import Coordinator
@@ -15,6 +15,6 @@ def advance(coordinator: Coordinator, task_id: str, delivery: int) -> None:
         task = relatives.task(task_id)
         if task.delivery != delivery:
             return None
-        return flow.advance(job, task, relatives, now=now, new_id=coordinator.new_id)
+        return transitions.advance(job, task, relatives, now=now, new_id=coordinator.new_id)
 
     move(coordinator, lambda tx: jobs.lock_of_task(tx, task_id), decide)

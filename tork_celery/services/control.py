@@ -1,6 +1,6 @@
 """What users do to jobs: cancel, restart, delete."""
 
-from tork_celery.domain import flow, queues
+from tork_celery.domain import queue_names, transitions
 from tork_celery.domain.errors import Fault, InvalidInput, NotFound, WrongState
 from tork_celery.domain.model import Job
 from tork_celery.domain.plan import Plan
@@ -31,7 +31,7 @@ def restart(coordinator: Coordinator, job_id: str) -> None:
     job waited for, as a part of that job. Raises NotFound, WrongState."""
 
     def decide(job: Job, _: moves.StoredRelatives, now: float) -> Plan:
-        return flow.restart(job, now=now, new_id=coordinator.new_id)
+        return transitions.restart(job, now=now, new_id=coordinator.new_id)
 
     outermost = _outermost(coordinator, job_id)
     if moves.move(coordinator, lambda tx: jobs.lock(tx, outermost), decide) is None:
@@ -56,7 +56,7 @@ def empty_queue(coordinator: Coordinator, name: str) -> None:
     InvalidInput, BrokerUnavailable."""
     view.queue(coordinator, name)
     try:
-        queues.check(name)
+        queue_names.check(name)
     except ValueError as error:
         raise InvalidInput(Fault(path="name", message=str(error))) from None
     coordinator.dispatcher.purge(name)

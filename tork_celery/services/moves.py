@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy import Connection
 
-from tork_celery.domain import flow
+from tork_celery.domain import transitions
 from tork_celery.domain.errors import WrongState
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan
@@ -107,7 +107,7 @@ def fill(coordinator: Coordinator, parent_id: str) -> None:
 
     def decide(job: Job, relatives: StoredRelatives, now: float) -> Plan | None:
         parent = relatives.task(parent_id)
-        return flow.fill(job, parent, relatives, now=now, new_id=coordinator.new_id)
+        return transitions.fill(job, parent, relatives, now=now, new_id=coordinator.new_id)
 
     move(coordinator, lambda tx: jobs.lock_of_task(tx, parent_id), decide)
 
@@ -123,7 +123,7 @@ def cancel(coordinator: Coordinator, job_id: str) -> Job | None:
     WrongState; None when there is no such job."""
 
     def decide(job: Job, relatives: StoredRelatives, now: float) -> Plan:
-        return flow.cancel(job, relatives, now=now, new_id=coordinator.new_id)
+        return transitions.cancel(job, relatives, now=now, new_id=coordinator.new_id)
 
     return move(coordinator, lambda tx: jobs.lock(tx, job_id), decide)
 
@@ -142,7 +142,7 @@ def _parent_finished(coordinator: Coordinator, task_id: str) -> list[Stored]:
         subjob = jobs.get(relatives.tx, task.subjob_id) if task.subjob_id else None
         if subjob is None:
             return None
-        return flow.subjob_ended(job, task, subjob, relatives, now=now, new_id=coordinator.new_id)
+        return transitions.subjob_ended(job, task, subjob, relatives, now=now, new_id=coordinator.new_id)
 
     stored = _decided(coordinator, lambda tx: jobs.lock_of_task(tx, task_id), decide)
     return [] if stored is None else [stored]

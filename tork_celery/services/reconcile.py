@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy import Connection
 
 from tork_celery.background import outliving_bugs
-from tork_celery.domain import flow, queues
+from tork_celery.domain import queue_names, transitions
 from tork_celery.domain.model import Task
 from tork_celery.services import housekeeping
 from tork_celery.services.advance import advance
@@ -73,7 +73,7 @@ class Reconciler:
         with self._coordinator.database.transaction() as tx:
             now = self._coordinator.database.now(tx)
             lost = sweeps.lost(tx, limit=_BATCH)
-            again = [flow.lose(task, now=now) for task in lost]
+            again = [transitions.lose(task, now=now) for task in lost]
             webhooks.record_tasks(tx, again)
             tasks.save(tx, again)
         for task, before in zip(again, lost, strict=True):
@@ -110,7 +110,7 @@ class Reconciler:
         with self._coordinator.database.reading() as tx:
             waiting = sweeps.waiting_queues(tx)
         for (queue, node), number in waiting.items():
-            depth = self._coordinator.dispatcher.depth(queues.of_node(node) if node else queue)
+            depth = self._coordinator.dispatcher.depth(queue_names.of_node(node) if node else queue)
             missing = number - depth
             if missing > 0:
                 self._republish(queue, node, limit=min(missing, _BATCH))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import structlog
 
 from tork_celery.background import outliving_bugs
-from tork_celery.domain import cron, flow
+from tork_celery.domain import cron, transitions
 from tork_celery.domain import scheduled_job as rules
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.errors import NotFound
@@ -92,7 +92,7 @@ def _fire(coordinator: Coordinator, scheduled: ScheduledJob) -> None:
 
 
 def _plan(coordinator: Coordinator, scheduled: ScheduledJob, *, now: float) -> Plan:
-    return flow.submit(
+    return transitions.submit(
         scheduled.of_its_jobs, now=now, new_id=coordinator.new_id, created_by=scheduled.created_by
     )
 

@@ -1,6 +1,6 @@
 """Jobs come in."""
 
-from tork_celery.domain import flow
+from tork_celery.domain import transitions
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.model import Job, Task
 from tork_celery.services import access, moves
@@ -17,7 +17,7 @@ def submit(
     with coordinator.database.transaction() as tx:
         access.check_permissions(tx, definition.permissions)
         now = coordinator.database.now(tx)
-        plan = flow.submit(definition, now=now, new_id=coordinator.new_id, created_by=created_by)
+        plan = transitions.submit(definition, now=now, new_id=coordinator.new_id, created_by=created_by)
         moves.add(tx, plan)
     moves.follow_up(coordinator, moves.Stored(plan=plan, now=now))
     return plan.job, plan.added[0]

@@ -8,7 +8,7 @@ from tork_celery.domain.errors import NotFound, Unavailable
 from tork_celery.domain.logs import LogPart
 from tork_celery.domain.model import Job, ListedJob, Task
 from tork_celery.domain.node import Node, NodeStatus
-from tork_celery.domain.queues import DEFAULT_QUEUE, LONGEST_NAME
+from tork_celery.domain.queue_names import DEFAULT_QUEUE, LONGEST_NAME
 from tork_celery.domain.search import Search
 from tork_celery.domain.states import JobState
 from tork_celery.domain.user import User

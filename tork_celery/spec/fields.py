@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from tork_celery.domain import expr
+from tork_celery import expr
 from tork_celery.spec import rules
 from tork_celery.spec.faults import Faults
 from tork_celery.spec.shape import Shape

@@ -10,7 +10,7 @@ from tork_celery.domain.definition import (
     TaskDefinition,
     Wait,
 )
-from tork_celery.domain.names import LONGEST_NAME
+from tork_celery.domain.identifiers import LONGEST_NAME
 from tork_celery.spec import rules
 from tork_celery.spec.fields import Block, Duration, Items, Text, Texts, at_most
 from tork_celery.spec.limits import LimitsSchema

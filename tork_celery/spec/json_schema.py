@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from marshmallow import fields, validate
 
-from tork_celery.domain.document import Document
+from tork_celery.domain.codec import Document
 from tork_celery.spec import rules
 from tork_celery.spec.fields import (
     Amount,

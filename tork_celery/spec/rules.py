@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from marshmallow import ValidationError
 
-from tork_celery.domain import cron, durations, names, quantities, queues, user, webhooks
+from tork_celery.domain import cron, durations, identifiers, quantities, queue_names, user, webhooks
 
 _PATH = re.compile(r"[-/.0-9a-zA-Z_= ]+", re.ASCII)
 _MODE = re.compile(r"[01]?[0-7]{3}", re.ASCII)
@@ -76,7 +76,7 @@ def header_name(name: str) -> None:
 
 
 def queue(name: str) -> None:
-    _no_value_error(queues.check, name)
+    _no_value_error(queue_names.check, name)
 
 
 def cron_expression(text: str) -> None:
@@ -88,7 +88,7 @@ def user_name(name: str) -> None:
 
 
 def identifier(name: str) -> None:
-    _no_value_error(names.check_identifier, name)
+    _no_value_error(identifiers.check_identifier, name)
 
 
 def env_name(name: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import validate
 
 from tork_celery.domain.definition import Probe, Registry, Sidecar, StepDefinition
-from tork_celery.domain.names import LONGEST_NAME
+from tork_celery.domain.identifiers import LONGEST_NAME
 from tork_celery.spec import rules
 from tork_celery.spec.fields import Block, Duration, Text, TextMap, Texts, Whole, at_most
 from tork_celery.spec.shape import Shape

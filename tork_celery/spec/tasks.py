@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import validate
 
 from tork_celery.domain.definition import AutoDelete, Each, Parallel, Subjob, TaskDefinition
-from tork_celery.domain.names import LONGEST_NAME, LONGEST_VAR
+from tork_celery.domain.identifiers import LONGEST_NAME, LONGEST_VAR
 from tork_celery.spec import rules
 from tork_celery.spec.fields import (
     Block,

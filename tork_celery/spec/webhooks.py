@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import validate
 
 from tork_celery.domain.definition import Webhook
-from tork_celery.domain.names import LONGEST_NAME
+from tork_celery.domain.identifiers import LONGEST_NAME
 from tork_celery.domain.webhooks import EVENTS
 from tork_celery.spec import rules
 from tork_celery.spec.fields import Expression, Text, TextMap, at_most

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import JSON, Dialect, Text, TypeDecorator, cast, type_coerce
 from sqlalchemy.sql.elements import ColumnElement
 
-from tork_celery.domain.document import Document, decode, encode
+from tork_celery.domain.codec import Document, decode, encode
 
 T = TypeVar("T")
 

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
+from tork_celery.domain.codec import Document, encode
 from tork_celery.domain.definition import JobDefinition
-from tork_celery.domain.document import Document, encode
 from tork_celery.domain.model import Job
 from tork_celery.domain.redaction import secrets_of_job
 from tork_celery.domain.states import ACTIVE, ACTIVE_JOBS, JobState

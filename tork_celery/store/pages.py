@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, exists, func, literal_column, select, union
 from sqlalchemy.sql.elements import ColumnElement
 
+from tork_celery.domain.codec import decode
 from tork_celery.domain.definition import JobDefinition
-from tork_celery.domain.document import decode
 from tork_celery.domain.model import ListedJob
 from tork_celery.domain.search import EVERYTHING, Search
 from tork_celery.domain.states import JobState

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from tork_celery.domain.codec import decode, encode
 from tork_celery.domain.definition import JobDefinition
-from tork_celery.domain.document import decode, encode
 from tork_celery.domain.scheduled_job import ScheduledJob, ScheduleState
 from tork_celery.domain.user import User
 from tork_celery.store import visibility

@@ -13,9 +13,9 @@ from celery.worker import state
 
 from tork_celery import bootstrap, journal, offspring, settings
 from tork_celery.dispatch.queues import declare
-from tork_celery.domain import queues
+from tork_celery.domain import queue_names
 from tork_celery.domain.errors import TorkError
-from tork_celery.domain.queues import CONTROL_QUEUE, DEFAULT_QUEUE
+from tork_celery.domain.queue_names import CONTROL_QUEUE, DEFAULT_QUEUE
 from tork_celery.services.errands import Errands
 from tork_celery.services.reconcile import Reconciler
 from tork_celery.settings import Stop
@@ -71,7 +71,7 @@ def _begin(instance: Any) -> None:
     worker = None
     if served != [CONTROL_QUEUE]:
         worker = bootstrap.worker(config, app, store, node=node.name, slots=instance.concurrency)
-        _serve_first(instance.app.amqp.queues, queues.of_node(node.name))
+        _serve_first(instance.app.amqp.queues, queue_names.of_node(node.name))
         worker.start()
         startup.take_up(worker)
     reconciler = Reconciler(coordinator)

@@ -6,9 +6,9 @@ from celery import Task
 from celery.exceptions import Ignore, Reject
 
 from tork_celery.dispatch.dispatcher import ADVANCE, MAIN, POST, PRE
-from tork_celery.domain import queues
+from tork_celery.domain import queue_names
 from tork_celery.domain.model import StepRef
-from tork_celery.domain.queues import CONTROL_QUEUE
+from tork_celery.domain.queue_names import CONTROL_QUEUE
 from tork_celery.tasks.app import app, process
 from tork_celery.worker.worker import Verdict, Worker
 
@@ -45,6 +45,6 @@ def settle(rest: list[Any], verdict: Verdict, worker: Worker) -> None:
         del rest[1:]
     for signature in rest:
         if signature["task"] != ADVANCE:  # volumes are shared, so the steps stay on the node
-            signature["options"]["queue"] = queues.of_node(worker.node)
+            signature["options"]["queue"] = queue_names.of_node(worker.node)
         else:
             signature["options"]["queue"] = CONTROL_QUEUE

@@ -7,7 +7,7 @@ from typing import Protocol
 import structlog
 
 from tork_celery.background import Repeater
-from tork_celery.domain import queues
+from tork_celery.domain import queue_names
 from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.node import Node
@@ -134,7 +134,7 @@ def _publish_missing(worker: Worker) -> None:
     there is one wait for a slot, which may take hours."""
     waiting = worker.adoptable.all()
     try:
-        if waiting and worker.dispatcher.depth(queues.of_node(worker.node)) < len(waiting):
+        if waiting and worker.dispatcher.depth(queue_names.of_node(worker.node)) < len(waiting):
             publish(worker, waiting)
     except BrokerUnavailable as error:
         log.warning("tasks.not_taken_up", reason=str(error))

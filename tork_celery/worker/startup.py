@@ -6,7 +6,7 @@ import socket
 import structlog
 from sqlalchemy import Connection
 
-from tork_celery.domain import flow
+from tork_celery.domain import transitions
 from tork_celery.domain.errors import BrokerUnavailable, ConfigurationError
 from tork_celery.domain.model import Task
 from tork_celery.domain.node import Node, NodeStatus
@@ -75,7 +75,7 @@ def publish(worker: Worker, begun: list[Task]) -> None:
 def _give_back(tx: Connection, worker: Worker, begun: list[Task]) -> list[Task]:
     """Steps that died with their process: their tasks start again, on any node."""
     now = worker.database.now(tx)
-    free = [flow.give_back(task, now=now) for task in begun]
+    free = [transitions.give_back(task, now=now) for task in begun]
     webhooks.record_tasks(tx, free)
     tasks.save(tx, free)
     return free

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import Connection
 
 from tork_celery.dispatch.dispatcher import Dispatcher
-from tork_celery.domain import flow
+from tork_celery.domain import transitions
 from tork_celery.domain.definition import Defaults
 from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable, StepFailed
 from tork_celery.domain.model import StepRef, Task
@@ -230,7 +230,7 @@ class Worker:
                 task = tasks.held(tx, step.ref, node=self.node)
                 if task is None:
                     return Verdict.IGNORE
-                free = flow.give_back(task, now=self.database.now(tx))
+                free = transitions.give_back(task, now=self.database.now(tx))
                 webhooks.record_tasks(tx, [free])
                 tasks.save(tx, [free])
             self.dispatcher.send(free)

@@ -1,0 +1,235 @@
+"""What an expression may not do: reach Python, grow without bounds, run on, or fail in a way of its own."""
+
+import pickle
+from contextlib import suppress
+from typing import Any, NoReturn
+
+import pytest
+
+from tork_celery.expr import ExpressionError, check, check_template, evaluate, render
+
+
+class _Trap:
+    """Whatever is asked of this object fails the test."""
+
+    def __getattr__(self, name: str) -> object:
+        pytest.fail(f"{name} was reached")
+
+    def _asked(self, *_: object) -> NoReturn:
+        pytest.fail("a special method was called")
+
+    __str__ = __repr__ = __len__ = __iter__ = __bool__ = __add__ = __lt__ = __eq__ = _asked
+
+    def __hash__(self) -> int:
+        return int(self._asked())
+
+
+def _endless() -> list[object]:
+    items: list[object] = []
+    items.append(items)
+    return items
+
+
+def _paper() -> list[object]:
+    """Small in memory; written out, it would fill the world."""
+    items: list[object] = [1, 2]
+    for _ in range(60):
+        items = [items, items]
+    return items
+
+
+_CONTEXT: dict[str, Any] = {
+    "o": _Trap(),
+    "os": [_Trap()],
+    "s": "x" * 1_000_000,
+    "endless": _endless(),
+    "loop": {},
+    "paper": _paper(),
+    "big": 10**5000,
+    "odd": {1: 2, None: 3, (1, 2): 4, "k": {5}},
+    "surrogate": "\ud800x",
+}
+_CONTEXT["loop"]["loop"] = _CONTEXT["loop"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "o.__class__",
+        "o.anything",
+        "o.call()",
+        "o[0]",
+        "string(o)",
+        "toJSON(os)",
+        "o + 1",
+        "o < o",
+        "len(o)",
+        "os == [1]",
+        "os == os",
+        "uniq(concat(os, os))",
+        "1 in os",
+        "o in odd",
+        "groupBy(os, #)",
+        "sort(concat(os, os))",
+        "'a'.__class__",
+        "(1).real",
+        "now().__reduce__()",
+        "duration('1s').nanoseconds",
+        "odd.k.add",
+    ],
+)
+def test_no_attribute_of_an_object_is_reached(source: str) -> None:
+    with suppress(ExpressionError):
+        evaluate(source, _CONTEXT)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "1..1000000000",
+        "sequence(0, 9223372036854775807)",
+        "repeat('a', 9223372036854775807)",
+        "repeat(s, 2)",
+        "s + s",
+        "replace(s, '', s)",
+        "join(map(1..3, s))",
+        "join(map(1..9, 'a'), s)",
+        "map(1..1000, map(1..1000, map(1..1000, #)))",
+        "reduce(1..60, #acc + #acc, 'ab')",
+        "reduce(1..60, [#acc, #acc], [1])",
+        "reduce(1..60, concat(#acc, #acc), [1])",
+        "map(1..100000, s contains 'y')",
+        "map(1..100, s matches 'y')",
+        "s matches '(x|y)*x(x|y){900}z'",
+        "flatten(paper)",
+        "paper == paper",
+        "toJSON(paper)",
+        "string(paper)",
+        "max(paper)",
+        "paper",
+        "flatten(endless)",
+        "endless == endless",
+        "toJSON(loop)",
+        "string(endless)",
+        "median(endless)",
+        "uniq([endless, endless])",
+        "endless",
+        "$env",
+        "fromJSON(repeat('[', 100000))",
+        "date('1', '" + "2" * 150 + "')",
+        "now().Format(repeat('2006', 1000))",
+        "string(big)",
+        "big * 1.5",
+        "toJSON(big)",
+        "fromJSON('1e999')",
+        "duration('1h') * (1 / 0)",
+        "duration('1h') * (0 / 0)",
+    ],
+)
+def test_what_would_grow_or_run_without_bounds_is_refused(source: str) -> None:
+    with pytest.raises(ExpressionError):
+        evaluate(source, _CONTEXT)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "1" * 1_000_000,
+        "(" * 10_000 + "1" + ")" * 10_000 + "+",
+        "[" * 20_000,
+        "-" * 20_000 + "1",
+        "not " * 5_000 + "true",
+        "+".join(["1"] * 10_000),
+        "**".join(["1"] * 5_000),
+        "x" + ".a" * 10_000,
+        "x" + "[0]" * 5_000,
+        "true?1:" * 3_000 + "1",
+        "{a:" * 5_000,
+        "len(" * 5_000,
+        "1" + "|abs()" * 4_000,
+        "".join(f"let a{i}=1;" for i in range(2_000)) + "1",
+        "[" + "1," * 12_000 + "]",
+        '"' * 30_001,
+        "/*" * 10_000,
+        "9" * 30_000,
+    ],
+)
+def test_sources_too_long_or_too_deep_are_refused(source: str) -> None:
+    with pytest.raises(ExpressionError):
+        check(source)
+
+
+def test_deep_nesting_below_the_limit_is_evaluated() -> None:
+    assert evaluate("(" * 5_000 + "1" + ")" * 5_000, {}) == 1
+    assert evaluate("+".join(["1"] * 140), {}) == 140
+    assert evaluate("len(" + "[" * 90 + "1" + "]" * 90 + ")", {}) == 1
+
+
+@pytest.mark.parametrize("source", ["\x00", "\x1c1", "\ud800", "1 \x7f", "\ufeff1"])
+def test_characters_that_have_no_place_are_refused(source: str) -> None:
+    with pytest.raises(ExpressionError):
+        check(source)
+
+
+@pytest.mark.parametrize(
+    "source", ["surrogate + 'a'", "toBase64(surrogate)", "surrogate[0:2]", "len(surrogate)"]
+)
+def test_half_of_a_surrogate_pair_does_no_harm(source: str) -> None:
+    evaluate(source, _CONTEXT)
+    assert isinstance(evaluate("surrogate matches 'x'", _CONTEXT), bool)
+
+
+@pytest.mark.parametrize(
+    "template", ["{{" * 100_000, "{" * 5_000_000, "{{1}}" * 3_000, "{{ '" + "'" * 40_000]
+)
+def test_templates_have_limits_too(template: str) -> None:
+    with pytest.raises(ExpressionError):
+        check_template(template)
+    with pytest.raises(ExpressionError):
+        render(template, {})
+
+
+def test_an_error_says_which_expression_where_and_why() -> None:
+    with pytest.raises(ExpressionError) as caught:
+        evaluate("1 +\n  nowhere", {})
+    error = caught.value
+    assert (error.line, error.column, error.reason) == (2, 3, "unknown name nowhere")
+    assert str(error) == "unknown name nowhere (line 2, column 3 of the expression `1 +   nowhere`)"
+    assert isinstance(error, ValueError)
+
+
+def test_an_error_in_a_long_expression_quotes_the_part_around_it() -> None:
+    with pytest.raises(ExpressionError) as caught:
+        check("1, " * 3_000)
+    assert len(str(caught.value)) < 300
+
+
+def test_an_error_survives_pickling() -> None:
+    with pytest.raises(ExpressionError) as caught:
+        check("1 +")
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert (str(copy), copy.offset, copy.source) == (str(caught.value), 3, "1 +")
+
+
+@pytest.mark.parametrize(
+    "source", ["int(token)", "token.x", "token + 1", "xs[token]", "timezone(token)", "date(token)"]
+)
+def test_an_error_never_tells_a_value(source: str) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        evaluate(source, {"token": "s3cr3t", "xs": [1]})
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_what_takes_no_longer_for_larger_lists_may_be_asked_often() -> None:
+    context = {"xs": list(range(10_000))}
+    assert evaluate("sum(map(0..9999, get(xs, #) + first(xs) + len(xs) + xs[#]))", context) == 199_990_000
+
+
+@pytest.mark.parametrize(
+    "source", ["a == b", "a < b", "m.a[0] == 0", "a contains 'y'", "a startsWith b", "len(a[1:]) > 0"]
+)
+def test_long_texts_cannot_be_looked_at_without_end(source: str) -> None:
+    text = "é" * 900_000
+    context = {"a": text, "b": "".join(["é"] * 900_000), "m": {"a": text}}
+    with pytest.raises(ExpressionError, match="too many steps"):
+        evaluate(f"count(1..100000, {source})", context)
