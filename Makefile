@@ -44,7 +44,7 @@ chaos: setup ## the chaos tests with 200 tasks and outages of 30 s, printing how
 	CHAOS_TASKS=200 CHAOS_OUTAGE_S=30 $(ENGINE) $(BIN)/python -m pytest tests/system/test_chaos.py -s $(ARGS)
 
 bench: setup ## measure throughput and latency against the bare engine; ARGS goes to the bench
-	PYTHONPATH=tests $(ENGINE) $(BIN)/python -m bench.run $(ARGS)
+	$(ENGINE) $(BIN)/python -m bench.run $(ARGS)
 
 format: setup ## format the code and fix what ruff can fix
 	$(BIN)/ruff format .

@@ -5,7 +5,7 @@ from typing import Any
 
 from tork_celery import settings
 from tork_celery.dispatch.dispatcher import RECONCILE
-from tork_celery.dispatch.queues import MAX_PRIORITY, declare
+from tork_celery.dispatch.queue_declarations import MAX_PRIORITY, declare
 from tork_celery.domain.queue_names import CONTROL_QUEUE, DEFAULT_QUEUE
 
 _settings = settings.load()

@@ -16,7 +16,7 @@ from sqlalchemy import event, insert, text
 
 from scripts import servers
 from tork_celery.domain import search
-from tork_celery.store import Database, counts, pages
+from tork_celery.store import Database, job_counts, job_pages
 from tork_celery.store.migration import migrate
 from tork_celery.store.tables import jobs
 
@@ -74,7 +74,7 @@ def measure(database: Database, answers: Answers, query: str, page: int) -> None
             database.now(tx)
             answers.taken_ms = 0.0
             begun = time.perf_counter()
-            items, total = pages.page(tx, search.parse(query), number=page, size=20)
+            items, total = job_pages.page(tx, search.parse(query), number=page, size=20)
             whole.append(1000 * (time.perf_counter() - begun))
             answered.append(answers.taken_ms)
     shown = f"{query or 'all'!s:28} page {page:6}: {len(items):2} of {total:9,}"
@@ -97,7 +97,7 @@ def fill(database: Database, number: int) -> None:
     for start in range(0, number, BATCH):
         with database.transaction() as tx:
             tx.execute(insert(jobs), [row(place) for place in range(start, min(start + BATCH, number))])
-            counts.fold(tx, limit=10 * BATCH)
+            job_counts.fold(tx, limit=10 * BATCH)
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if database.engine.name == "postgresql":
             connection.execute(text("VACUUM ANALYZE"))

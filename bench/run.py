@@ -16,7 +16,8 @@ from pathlib import Path
 
 import docker
 import psutil
-from system.installation import Installation, installed
+
+from tests.system.installation import Installation, installed
 
 IMAGE = "busybox:stable"
 COMMAND = ["echo", "-n", "hello"]

@@ -1,4 +1,4 @@
-"""Writes what docs/job-file.md says of each key to tork_celery/spec/descriptions.json: `python -m
+"""Writes what docs/job-file.md says of each key to tork_celery/jobfile/descriptions.json: `python -m
 scripts.descriptions`. Editors show it, by the JSON Schema of job files.
 """
 
@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-TARGET = ROOT / "tork_celery" / "spec" / "descriptions.json"
+TARGET = ROOT / "tork_celery" / "jobfile" / "descriptions.json"
 _ROW = re.compile(r"^\| `(?P<key>\w+)` \| (?P<type>[^|]*) \|(?P<meaning>[^|]*)\|[^|]*\|$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts.apt import Unavailable
-from tork_celery import offspring
+from tork_celery import child_processes
 
 _START_WITHIN_S = 60.0
 _STOP_WITHIN_S = 20.0
@@ -85,7 +85,7 @@ def spawn(
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=offspring.die_with_parent,  # noqa: PLW1509  it only calls the kernel
+            preexec_fn=child_processes.die_with_parent,  # noqa: PLW1509  it only calls the kernel
         )
 
 

@@ -5,9 +5,9 @@ from contextlib import closing
 
 import docker
 import pytest
-from servers.datastores import postgresql_server, postgresql_url
 
 from scripts.images import stand_ins
+from tests.servers.datastores import postgresql_server, postgresql_url
 
 __all__ = ["postgresql_server", "postgresql_url"]  # here, so that there is one server a session
 

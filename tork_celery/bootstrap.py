@@ -14,7 +14,7 @@ from tork_celery.domain.errors import ConfigurationError
 from tork_celery.domain.node import Node
 from tork_celery.runtime.protocol import Runtime
 from tork_celery.services.authentication import Authenticator
-from tork_celery.services.coordinator import Coordinator
+from tork_celery.services.context import Coordinator
 from tork_celery.settings import Settings
 from tork_celery.store import Database, nodes
 from tork_celery.worker.worker import Worker
@@ -28,7 +28,7 @@ def celery_app() -> Celery:
     """The Celery app, configured by `celeryconfig`."""
     return Celery(
         "tork_celery",
-        amqp="tork_celery.dispatch.queues:TaskAMQP",
+        amqp="tork_celery.dispatch.queue_declarations:TaskAMQP",
         config_source="celeryconfig",
         set_as_current=False,
     )

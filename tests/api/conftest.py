@@ -3,13 +3,13 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from services.fakes import FakeDispatcher
-from store.stores import CuttableDatabase, database
 
+from tests.services.fakes import FakeDispatcher
+from tests.store.stores import CuttableDatabase, database
 from tork_celery.api import create_app
 from tork_celery.api.context import Api
-from tork_celery.services.coordinator import Coordinator
-from tork_celery.store import pages
+from tork_celery.services.context import Coordinator
+from tork_celery.store import job_pages
 
 __all__ = ["database"]
 
@@ -49,6 +49,6 @@ def stored_jobs(database: CuttableDatabase) -> Callable[[], int]:
 
     def count() -> int:
         with database.reading() as tx:
-            return pages.page(tx, number=1, size=1)[1]
+            return job_pages.page(tx, number=1, size=1)[1]
 
     return count

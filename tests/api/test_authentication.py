@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flask.testing import FlaskClient
-from store.stores import CuttableDatabase
 from werkzeug.test import TestResponse
 
+from tests.store.stores import CuttableDatabase
 from tork_celery.api import create_app
 from tork_celery.api.authentication import OPEN
 from tork_celery.api.context import Api
 from tork_celery.domain.user import NewUser
 from tork_celery.services import users
 from tork_celery.services.authentication import Authenticator
-from tork_celery.services.coordinator import Coordinator
+from tork_celery.services.context import Coordinator
 
 JOB = {"name": "a job", "tasks": [{"name": "say hello", "image": "busybox", "run": "echo hello"}]}
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from store.stores import CuttableDatabase, job_now
 
+from tests.store.stores import CuttableDatabase, job_now
 from tork_celery.api import create_app
 from tork_celery.api.context import Api
 from tork_celery.domain.states import JobState
 from tork_celery.domain.user import NewUser
 from tork_celery.services import users
 from tork_celery.services.authentication import Authenticator
-from tork_celery.services.coordinator import Coordinator
+from tork_celery.services.context import Coordinator
 
 TASKS = [{"name": "say hello", "image": "busybox", "run": "echo hello"}]
 USERS = {"ada": [], "bob": ["ops"], "eve": [], "root": ["admin"]}

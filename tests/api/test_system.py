@@ -1,11 +1,11 @@
 """How the system is."""
 
 import pytest
-from domain.samples import task_definition
 from flask.testing import FlaskClient
-from services.fakes import FakeDispatcher
-from store.stores import CuttableDatabase, store_task, task_now
 
+from tests.domain.samples import task_definition
+from tests.services.fakes import FakeDispatcher
+from tests.store.stores import CuttableDatabase, store_task, task_now
 from tork_celery.domain.node import Node
 from tork_celery.domain.states import TaskState
 from tork_celery.store import jobs, nodes

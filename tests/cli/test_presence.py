@@ -1,8 +1,7 @@
 """The API's process is a node as long as it lives."""
 
-from eventually import eventually
-from store.stores import CuttableDatabase, database
-
+from tests.eventually import eventually
+from tests.store.stores import CuttableDatabase, database
 from tork_celery.cli.presence import Presence
 from tork_celery.domain.node import Node
 from tork_celery.store import nodes

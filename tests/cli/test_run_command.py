@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli.stub_api import StubApi
-from serving import serving
 
+from tests.cli.stub_api import StubApi
+from tests.serving import serving
 from tork_celery.cli.main import main
 
 TASK = "name: hello\nimage: busybox\nrun: echo hello\n"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from domain.samples import a_task, task_definition
 
+from tests.domain.samples import a_task, task_definition
 from tork_celery.dispatch.dispatcher import Dispatcher
 from tork_celery.domain.errors import BrokerUnavailable
 from tork_celery.domain.model import Task
@@ -22,7 +22,7 @@ def an_app(url: str) -> Celery:
     return Celery(
         "canvases",
         broker=url,
-        amqp="tork_celery.dispatch.queues:TaskAMQP",
+        amqp="tork_celery.dispatch.queue_declarations:TaskAMQP",
         set_as_current=False,
         backend="disabled://",
     )

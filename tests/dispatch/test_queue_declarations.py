@@ -5,14 +5,17 @@ from contextlib import closing
 import pytest
 from celery import Celery
 
-from tork_celery.dispatch.queues import MAX_PRIORITY, declare
+from tork_celery.dispatch.queue_declarations import MAX_PRIORITY, declare
 from tork_celery.domain.queue_names import of_node
 
 
 @pytest.fixture
 def app() -> Celery:
     return Celery(
-        "queues", broker="memory://", amqp="tork_celery.dispatch.queues:TaskAMQP", set_as_current=False
+        "queues",
+        broker="memory://",
+        amqp="tork_celery.dispatch.queue_declarations:TaskAMQP",
+        set_as_current=False,
     )
 
 

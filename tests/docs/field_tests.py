@@ -2,17 +2,17 @@
 of `api.answers`."""
 
 PLANNER = "tests/domain/test_planner.py::"
-WEBHOOKS = "tests/domain/test_webhook_calls.py::"
-TOLD = "tests/worker/test_running_a_step.py::test_the_runtime_is_told_all_it_needs"
-DOCKER = "tests/runtime/test_docker_runtime.py::"
-SIDECARS = "tests/runtime/test_sidecars.py::"
+WEBHOOKS = "tests/domain/test_webhooks.py::"
+TOLD = "tests/worker/test_worker.py::test_the_runtime_is_told_all_it_needs"
+DOCKER = "tests/runtime/docker/test_runtime.py::"
+SIDECARS = "tests/runtime/docker/test_sidecars.py::"
 TASKS = "tests/system/test_tasks.py::"
-ANSWERS = "tests/api/test_answers.py::"
+ANSWERS = "tests/api/test_responses.py::"
 SYSTEM = "tests/api/test_system.py::"
-READING = "tests/api/test_reading.py::"
+READING = "tests/api/test_queries.py::"
 SCHEDULED = "tests/api/test_scheduled_jobs.py::"
 AUTHENTICATION = "tests/api/test_authentication.py::"
-ADDING_USERS = "tests/api/test_adding_users.py::"
+ADDING_USERS = "tests/api/test_users.py::"
 
 TESTS: dict[str, str] = {
     # the job file
@@ -49,16 +49,16 @@ TESTS: dict[str, str] = {
     ),
     TASKS + "test_tasks_of_a_job_run_in_order_and_their_results_are_kept_by_var": "Job.tasks",
     "tests/api/test_permissions.py::test_whom_it_is_for_may_control_it": "Job.permissions",
-    "tests/store/test_visibility.py::test_a_job_is_seen_by_those_it_is_for": (
+    "tests/store/test_permissions.py::test_a_job_is_seen_by_those_it_is_for": (
         "Permission.user Permission.role"
     ),
-    "tests/api/test_waiting.py::test_the_whole_job_is_answered_when_it_has_ended": "Job.wait",
-    "tests/api/test_waiting.py::test_a_wait_that_is_over_leaves_the_job_to_go_on": "Wait.timeout",
-    "tests/services/test_webhooks_noted.py::test_a_new_job_and_its_first_claim": "Job.webhooks",
+    "tests/api/test_long_poll.py::test_the_whole_job_is_answered_when_it_has_ended": "Job.wait",
+    "tests/api/test_long_poll.py::test_a_wait_that_is_over_leaves_the_job_to_go_on": "Wait.timeout",
+    "tests/services/test_webhook_outbox.py::test_a_new_job_and_its_first_claim": "Job.webhooks",
     WEBHOOKS + "test_url_and_headers_are_templates": "Webhook.url Webhook.headers",
     WEBHOOKS + "test_a_webhook_hears_of_state_changes_of_the_job_unless_it_says_else": "Webhook.event",
     WEBHOOKS + "test_a_condition_decides": "Webhook.if",
-    "tests/spec/test_job_files.py::test_limits_may_be_numbers_or_strings": "Limits.cpu",
+    "tests/jobfile/test_job_files.py::test_limits_may_be_numbers_or_strings": "Limits.cpu",
     TOLD: "Limits.cpus Task.limits Task.volumes Task.mounts Task.networks",
     DOCKER + "test_exceeding_the_memory_limit_kills_and_says_so": "Limits.memory",
     DOCKER + "test_gpus_are_asked_for_as_docker_run_does": "Task.gpus",
@@ -68,16 +68,16 @@ TESTS: dict[str, str] = {
     "tests/runtime/exchange_contract.py::test_files_are_in_the_directory_where_the_step_starts": "Step.files",
     TASKS + "test_a_container_sees_its_environment_files_and_ids": "Step.env",
     TASKS + "test_steps_share_volumes_and_run_in_order": "Task.pre Task.post",
-    "tests/runtime/test_mounts.py::test_a_bind_mount_is_the_directory_itself": (
+    "tests/runtime/docker/test_mounts.py::test_a_bind_mount_is_the_directory_itself": (
         "Mount.type Mount.source Mount.target"
     ),
-    "tests/runtime/test_mounts.py::test_a_tmpfs_has_a_size_and_a_mode": "Mount.opts",
-    "tests/runtime/test_image_pulls.py::test_credentials_are_given_to_the_registry": (
+    "tests/runtime/docker/test_mounts.py::test_a_tmpfs_has_a_size_and_a_mode": "Mount.opts",
+    "tests/runtime/docker/test_image_pulls.py::test_credentials_are_given_to_the_registry": (
         "Registry.username Registry.password"
     ),
     "tests/system/test_container_examples.py::test_registry": "Step.registry",
-    "tests/worker/test_running_a_step.py::test_a_step_that_takes_too_long_is_stopped": "Step.timeout",
-    "tests/worker/test_running_a_step.py::test_a_task_that_takes_too_long_is_stopped": "Step.timeout",
+    "tests/worker/test_worker.py::test_a_step_that_takes_too_long_is_stopped": "Step.timeout",
+    "tests/worker/test_worker.py::test_a_task_that_takes_too_long_is_stopped": "Step.timeout",
     SIDECARS + "test_a_sidecar_is_reached_by_its_name_and_nothing_of_it_stays": "Sidecar.name Task.sidecars",
     SIDECARS + "test_sidecars_have_files_environment_and_mounts": "Probe.path",
     SIDECARS + "test_the_main_step_waits_until_every_probe_passes": "Sidecar.probe Probe.port",

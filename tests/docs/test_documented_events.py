@@ -2,7 +2,7 @@
 
 import re
 
-from documents import ROOT, section, text_of
+from tests.docs.documents import ROOT, section, text_of
 
 _OF_A_BUG = re.compile(r'(?:outliving_bugs\(|broken=)"([a-z_.]+)"')
 

@@ -3,15 +3,15 @@
 from pathlib import Path
 
 import pytest
-from documents import ROOT, Block, blocks, first_column, name, section, text_of
 
-from tork_celery import spec
-from tork_celery.spec.jobs import JobSchema
-from tork_celery.spec.scheduled_jobs import ScheduledJobSchema
-from tork_celery.spec.shape import Shape
-from tork_celery.spec.steps import StepSchema
-from tork_celery.spec.tasks import TaskSchema
-from tork_celery.spec.users import UserSchema
+from tests.docs.documents import ROOT, Block, blocks, first_column, name, section, text_of
+from tork_celery import jobfile
+from tork_celery.jobfile.jobs import JobSchema
+from tork_celery.jobfile.mapping_schema import Shape
+from tork_celery.jobfile.scheduled_jobs import ScheduledJobSchema
+from tork_celery.jobfile.steps import StepSchema
+from tork_celery.jobfile.tasks import TaskSchema
+from tork_celery.jobfile.users import UserSchema
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 YAML_BLOCKS = [block for block in blocks() if block.info.startswith("yaml")]
@@ -64,9 +64,9 @@ def test_a_task_has_its_own_keys_and_those_of_a_step() -> None:
 @pytest.mark.parametrize("block", YAML_BLOCKS, ids=str)
 def test_every_job_file_in_the_documentation_is_accepted(block: Block) -> None:
     parsers = {
-        "yaml job": spec.parse_job,
-        "yaml task": spec.parse_task,
-        "yaml scheduled job": spec.parse_scheduled_job,
+        "yaml job": jobfile.parse_job,
+        "yaml task": jobfile.parse_task,
+        "yaml scheduled job": jobfile.parse_scheduled_job,
     }
     assert block.info in parsers, "say behind the fence whether it is a job, a scheduled job or a task"
     parsers[block.info](block.text.encode(), "text/yaml")
@@ -74,10 +74,10 @@ def test_every_job_file_in_the_documentation_is_accepted(block: Block) -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_every_example_is_accepted(example: Path) -> None:
-    assert spec.parse_file(example.read_bytes(), "text/yaml").job.name
+    assert jobfile.parse_file(example.read_bytes(), "text/yaml").job.name
 
 
 def test_the_readme_shows_the_hello_example_as_it_is() -> None:
     shown = next(block for block in YAML_BLOCKS if name(block.document) == "README.md")
     example = (ROOT / "examples" / "hello.yaml").read_bytes()
-    assert spec.parse_task(shown.text.encode(), "text/yaml") == spec.parse_task(example, "text/yaml")
+    assert jobfile.parse_task(shown.text.encode(), "text/yaml") == jobfile.parse_task(example, "text/yaml")

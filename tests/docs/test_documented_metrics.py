@@ -1,7 +1,6 @@
 """The metrics that the documentation lists are those that there are."""
 
-from documents import first_column, section, text_of
-
+from tests.docs.documents import first_column, section, text_of
 from tork_celery.api import prometheus
 
 

@@ -6,8 +6,8 @@ from urllib.parse import unquote
 
 import click
 import pytest
-from documents import DOCUMENTS, ROOT, code, headings, name, prose, text_of
 
+from tests.docs.documents import DOCUMENTS, ROOT, code, headings, name, prose, text_of
 from tork_celery.cli.main import cli
 
 COMMANDS = cli.list_commands(click.Context(cli))

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import cast
 
 import pytest
-from documents import ROOT, Block, blocks, text_of
 
+from tests.docs.documents import ROOT, Block, blocks, text_of
 from tork_celery.api import create_app
 from tork_celery.api.context import Api
-from tork_celery.services.coordinator import Coordinator
+from tork_celery.services.context import Coordinator
 
 
 class NoCoordinator:

@@ -4,8 +4,8 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from documents import first_column, section, text_of
 
+from tests.docs.documents import first_column, section, text_of
 from tork_celery import settings
 from tork_celery.settings import Settings
 

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from functools import cache
 
 import pytest
-from documents import ROOT
-from field_tests import TESTS
 
-from tork_celery.api.answers import SCHEMAS
-from tork_celery.spec import json_schema
-from tork_celery.spec.jobs import JobSchema
-from tork_celery.spec.shape import Shape
-from tork_celery.spec.steps import StepSchema
-from tork_celery.spec.users import UserSchema
+from tests.docs.documents import ROOT
+from tests.docs.field_tests import TESTS
+from tork_celery.api.response_schemas import SCHEMAS
+from tork_celery.jobfile import json_schema
+from tork_celery.jobfile.jobs import JobSchema
+from tork_celery.jobfile.mapping_schema import Shape
+from tork_celery.jobfile.steps import StepSchema
+from tork_celery.jobfile.users import UserSchema
 
 SHAPES = {json_schema.name_of(shape): shape for shape in json_schema.shapes()} | {"User": UserSchema}
 

@@ -6,8 +6,8 @@ import shlex
 import click
 import pytest
 from celery.bin.celery import celery
-from documents import text_of
 
+from tests.docs.documents import text_of
 from tork_celery.cli.main import cli
 from tork_celery.domain.queue_names import CONTROL_QUEUE, DEFAULT_QUEUE
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import docker
 import pytest
-from documents import ROOT, blocks
-from system.installation import Installation, installed
+
+from tests.docs.documents import ROOT, blocks
+from tests.system.installation import Installation, installed
 
 PRINTED = [
     line for block in blocks(ROOT / "README.md") if block.info == "sh" for line in block.text.splitlines()

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from domain.samples import task_definition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.domain.samples import task_definition
 from tork_celery.domain.codec import camel, decode, encode
 from tork_celery.domain.definition import JobDefinition, Limits, Mount, StepDefinition, TaskDefinition
 

@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from domain.samples import job_definition, new_id, task_definition
-from domain.simulated import Simulation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.domain.samples import job_definition, new_id, task_definition
+from tests.domain.simulated import Simulation
 from tork_celery.domain import planner, transitions
 from tork_celery.domain.definition import (
     AutoDelete,

@@ -2,10 +2,10 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from domain.samples import job_definition, task_definition
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.domain.samples import job_definition, task_definition
 from tork_celery.domain.definition import Registry
 from tork_celery.domain.redaction import (
     REDACTED,

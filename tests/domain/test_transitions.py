@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from domain.samples import a_task, job_definition, new_id, submission, task_definition
-from domain.simulated import Simulation
 
+from tests.domain.samples import a_task, job_definition, new_id, submission, task_definition
+from tests.domain.simulated import Simulation
 from tork_celery.domain import transitions
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan

@@ -9,7 +9,9 @@ import pytest
 
 from tork_celery.runtime.docker import DockerRuntime
 
-pytest.register_assert_rewrite("exchange_contract", "runtime_contract", "steps_at_work")
+pytest.register_assert_rewrite(
+    "tests.runtime.exchange_contract", "tests.runtime.runtime_contract", "tests.runtime.steps_at_work"
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:

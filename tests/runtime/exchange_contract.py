@@ -4,8 +4,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from steps_at_work import PATIENCE_S, Recorder, Steps, start
 
+from tests.runtime.steps_at_work import PATIENCE_S, Recorder, Steps, start
 from tork_celery.domain.errors import StepFailed
 from tork_celery.runtime.protocol import MAX_RESULT_BYTES, Runtime, StepExit, StepRun
 

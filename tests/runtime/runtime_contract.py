@@ -3,10 +3,10 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from eventually import eventually
-from exchange_contract import ExchangeContract
-from steps_at_work import PATIENCE_S, Recorder, Steps, background, start
 
+from tests.eventually import eventually
+from tests.runtime.exchange_contract import ExchangeContract
+from tests.runtime.steps_at_work import PATIENCE_S, Recorder, Steps, background, start
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.protocol import Left, Runtime, Stream
 

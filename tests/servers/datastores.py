@@ -6,11 +6,11 @@ from contextlib import closing, contextmanager
 import psycopg
 import pytest
 from sqlalchemy import text
-from store.stores import delete_all
 
 from scripts import servers
+from tests.store.stores import delete_all
 from tork_celery.domain.errors import ConfigurationError
-from tork_celery.store import Database, schema
+from tork_celery.store import Database, schema_version
 from tork_celery.store.migration import migrate
 
 
@@ -37,7 +37,7 @@ def postgresql_url(postgresql_server: str) -> str:
     """The URL of a migrated database without a row in it."""
     with closing(Database.connect(postgresql_server)) as database:
         try:
-            schema.check(database)
+            schema_version.check(database)
         except ConfigurationError:  # it is new, or the test before has changed the schema
             _make_anew(database)
         with database.transaction() as tx:  # several times as fast as a new database or schema

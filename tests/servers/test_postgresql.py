@@ -8,17 +8,17 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
-from domain.samples import submission
-from eventually import eventually
 from sqlalchemy import Connection, func, insert, select, text
 from sqlalchemy.exc import InternalError
 
 from scripts import servers
+from tests.domain.samples import submission
+from tests.eventually import eventually
 from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.domain.logs import LogPart, LogPosition
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import TaskState
-from tork_celery.store import Database, jobs, leases, logs, nodes, sweeps, tasks
+from tork_celery.store import Database, jobs, leases, logs, nodes, recovery_queries, tasks
 from tork_celery.store.migration import migrate
 from tork_celery.store.tables import identity
 
@@ -84,8 +84,8 @@ def test_a_view_to_read_from_takes_no_changes(database: Database) -> None:
 def test_two_sweeps_at_once_find_different_tasks(database: Database) -> None:
     running = {task.id for task in add_running(database, 4)}
     with database.transaction() as one, database.transaction() as another:
-        first = {task.id for task in sweeps.lost(one, limit=2)}
-        second = {task.id for task in sweeps.lost(another, limit=10)}
+        first = {task.id for task in recovery_queries.lost(one, limit=2)}
+        second = {task.id for task in recovery_queries.lost(another, limit=10)}
     assert len(first) == 2
     assert first | second == running
     assert not first & second
@@ -99,7 +99,7 @@ def test_two_sweeps_at_once_publish_different_tasks(database: Database) -> None:
             tasks.add(tx, plan.added)
 
     def unheard(tx: Connection, limit: int) -> set[str]:
-        found = sweeps.waiting_longest(tx, queue="default", node=None, after_s=5.0, limit=limit)
+        found = recovery_queries.waiting_longest(tx, queue="default", node=None, after_s=5.0, limit=limit)
         return {task.id for task in found}
 
     with database.transaction() as one, database.transaction() as another:

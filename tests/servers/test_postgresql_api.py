@@ -5,11 +5,11 @@ from contextlib import closing
 
 import pytest
 from flask.testing import FlaskClient
-from services.fakes import FakeDispatcher
 
+from tests.services.fakes import FakeDispatcher
 from tork_celery.api import create_app
 from tork_celery.api.context import Api
-from tork_celery.services.coordinator import Coordinator
+from tork_celery.services.context import Coordinator
 from tork_celery.store import Database
 
 pytestmark = pytest.mark.servers

@@ -6,11 +6,11 @@ from contextlib import closing
 
 import pytest
 from sqlalchemy import select
-from store.paging_contract import add, counted, fill, kept, move
-from store.plans import plan_of
 
+from tests.store.paging_contract import add, counted, fill, kept, move
+from tests.store.plans import plan_of
 from tork_celery.domain.states import JobState
-from tork_celery.store import Database, counts, pages
+from tork_celery.store import Database, job_counts, job_pages
 from tork_celery.store.tables import job_texts
 
 pytestmark = pytest.mark.servers
@@ -28,7 +28,7 @@ class TestPagesOnPostgresql:
             for _ in range(20):
                 move(database, add(database, tags=("a", "b")), JobState.FAILED)
                 with database.transaction() as tx:
-                    counts.fold(tx, limit=7)
+                    job_counts.fold(tx, limit=7)
 
         with ThreadPoolExecutor(6) as pool:
             list(pool.map(write, range(6)))
@@ -41,7 +41,7 @@ class TestPagesOnPostgresql:
         """Where there are few jobs, the whole query rather walks them."""
         fill(database, jobs_in_all=1000)
         with database.reading() as tx:
-            plan = plan_of(tx, select(job_texts.c.rowid).where(pages.has_words(tx, ["234"])))
+            plan = plan_of(tx, select(job_texts.c.rowid).where(job_pages.has_words(tx, ["234"])))
 
         assert "Bitmap Index Scan on ix_job_texts_text" in plan
 

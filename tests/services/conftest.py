@@ -1,9 +1,9 @@
 import pytest
-from services.fakes import FakeDispatcher
-from services.sweeping import clock, reconciler, sweep_at
-from store.stores import CuttableDatabase, database
 
-from tork_celery.services.coordinator import Coordinator
+from tests.services.fakes import FakeDispatcher
+from tests.services.sweeping import clock, reconciler, sweep_at
+from tests.store.stores import CuttableDatabase, database
+from tork_celery.services.context import Coordinator
 
 __all__ = ["clock", "database", "reconciler", "sweep_at"]
 

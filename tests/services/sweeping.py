@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import Connection
 
 from tork_celery.domain.states import TaskState
-from tork_celery.services.coordinator import Coordinator
-from tork_celery.services.reconcile import Reconciler
+from tork_celery.services.context import Coordinator
+from tork_celery.services.recovery_sweep import Reconciler
 
 NODE = "default@here"
 LONG_AGO = 1.0

@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from domain.samples import task_definition
-from services.fakes import FakeDispatcher
-from store.stores import CuttableDatabase, change, job_now, store_job, task_now, tasks_of
 
+from tests.domain.samples import task_definition
+from tests.services.fakes import FakeDispatcher
+from tests.store.stores import CuttableDatabase, change, job_now, store_job, task_now, tasks_of
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.services.advance import advance
-from tork_celery.services.coordinator import Coordinator
+from tork_celery.services.context import Coordinator
 from tork_celery.store import jobs
 
 TWO = (task_definition(var="one"), task_definition(name="second"))

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
-from store.paging_contract import counted, kept
-from store.stores import CuttableDatabase, seconds_now, store_job, store_task, tasks_of
 
+from tests.store.paging_contract import counted, kept
+from tests.store.stores import CuttableDatabase, seconds_now, store_job, store_task, tasks_of
 from tork_celery.domain.model import Job
 from tork_celery.domain.states import JobState, TaskState
 from tork_celery.services import housekeeping
-from tork_celery.services.coordinator import Coordinator
-from tork_celery.services.reconcile import Reconciler
+from tork_celery.services.context import Coordinator
+from tork_celery.services.recovery_sweep import Reconciler
 from tork_celery.store import jobs
 from tork_celery.store.tables import jobs as table
 

@@ -4,18 +4,18 @@ import threading
 from typing import Any
 
 import pytest
-from domain.samples import job_definition
-from services.fakes import FakeDispatcher
 from sqlalchemy import update
-from store.stores import CuttableDatabase, seconds_now
 
+from tests.domain.samples import job_definition
+from tests.services.fakes import FakeDispatcher
+from tests.store.stores import CuttableDatabase, seconds_now
 from tork_celery.domain.definition import JobDefinition, Permission, Schedule, Wait
 from tork_celery.domain.errors import InvalidInput, NotFound, WrongState
 from tork_celery.domain.model import Job
 from tork_celery.domain.scheduled_job import LATEST_S, ScheduledJob, ScheduleState
 from tork_celery.services import schedules
-from tork_celery.services.coordinator import Coordinator
-from tork_celery.store import jobs, pages
+from tork_celery.services.context import Coordinator
+from tork_celery.store import job_pages, jobs
 from tork_celery.store.tables import scheduled_jobs
 
 YEARLY = "0 0 1 1 *"
@@ -33,7 +33,7 @@ def make_due(database: CuttableDatabase, scheduled: ScheduledJob, *, ago_s: floa
 
 def made(database: CuttableDatabase) -> list[Job]:
     with database.reading() as tx:
-        listed, _ = pages.page(tx, number=1, size=100)
+        listed, _ = job_pages.page(tx, number=1, size=100)
         return [job for each in listed if (job := jobs.get(tx, each.id))]
 
 

@@ -1,16 +1,16 @@
 """A job that was taken in is not lost."""
 
 import pytest
-from domain.samples import job_definition, task_definition
-from services.fakes import FakeDispatcher
-from store.stores import CuttableDatabase, job_now, task_now, tasks_of
 
+from tests.domain.samples import job_definition, task_definition
+from tests.services.fakes import FakeDispatcher
+from tests.store.stores import CuttableDatabase, job_now, task_now, tasks_of
 from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import JobState, TaskState
-from tork_celery.services.coordinator import Coordinator
+from tork_celery.services.context import Coordinator
 from tork_celery.services.submit import submit
-from tork_celery.store import pages
+from tork_celery.store import job_pages
 
 TWO = job_definition(task_definition(name="first"), task_definition(name="second"))
 
@@ -59,5 +59,5 @@ def test_without_a_datastore_a_job_is_refused_and_nothing_is_sent(
         submit(coordinator, TWO)
 
     with database.reading() as tx:
-        assert pages.page(tx, number=1, size=1) == ([], 0)
+        assert job_pages.page(tx, number=1, size=1) == ([], 0)
     assert dispatcher.sent == []

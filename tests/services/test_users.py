@@ -2,9 +2,9 @@
 
 import pytest
 from sqlalchemy import select
-from store.stores import CuttableDatabase
 from werkzeug.security import check_password_hash
 
+from tests.store.stores import CuttableDatabase
 from tork_celery.domain.errors import InvalidInput, NotFound
 from tork_celery.domain.user import NewUser
 from tork_celery.services import users

@@ -2,7 +2,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from store.stores import CuttableDatabase, connected, sqlite_url
+
+from tests.store.stores import CuttableDatabase, connected, sqlite_url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

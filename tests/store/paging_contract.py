@@ -5,17 +5,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from domain.samples import job_definition, new_id
 from sqlalchemy import Connection, delete, func, insert, select, text, update
-from store.plans import plan_of
 
+from tests.domain.samples import job_definition, new_id
+from tests.store.plans import plan_of
 from tork_celery.domain import search, transitions
 from tork_celery.domain.definition import Permission
 from tork_celery.domain.model import Job, ListedJob
 from tork_celery.domain.search import EVERYTHING
 from tork_celery.domain.states import JobState
 from tork_celery.domain.user import User
-from tork_celery.store import Database, counts, jobs, pages
+from tork_celery.store import Database, job_counts, job_pages, jobs
 from tork_celery.store.tables import job_tags
 from tork_celery.store.tables import jobs as table
 
@@ -44,13 +44,13 @@ def renumber(database: Database, job: Job, seq: int) -> None:
 def found(database: Database, query: str, *, number: int = 1, size: int = 20) -> list[str]:
     """The names of the jobs on a page."""
     with database.reading() as tx:
-        items, _ = pages.page(tx, search.parse(query), number=number, size=size)
+        items, _ = job_pages.page(tx, search.parse(query), number=number, size=size)
     return [job.definition.name for job in items]
 
 
 def total(database: Database, query: str = "") -> int:
     with database.reading() as tx:
-        return pages.page(tx, search.parse(query), number=1, size=1)[1]
+        return job_pages.page(tx, search.parse(query), number=1, size=1)[1]
 
 
 def counted(database: Database) -> dict[str, int]:
@@ -65,7 +65,7 @@ def counted(database: Database) -> dict[str, int]:
 
 def kept(database: Database, terms: dict[str, int]) -> dict[str, int]:
     with database.reading() as tx:
-        return {term: sum(number for _, number in counts.by_block(tx, term)) for term in terms}
+        return {term: sum(number for _, number in job_counts.by_block(tx, term)) for term in terms}
 
 
 def fill(database: Database, *, jobs_in_all: int) -> None:
@@ -73,7 +73,7 @@ def fill(database: Database, *, jobs_in_all: int) -> None:
     with database.transaction() as tx:
         rows = [row_of(number) for number in range(jobs_in_all)]
         tx.execute(insert(table), rows)
-        counts.fold(tx)
+        job_counts.fold(tx)
         if tx.dialect.name == "postgresql":
             tx.execute(text("ANALYZE"))
 
@@ -116,7 +116,7 @@ class PagingContract:
     def test_an_item_has_what_a_summary_shows(self, database: Database) -> None:
         job = add(database, name="n", description="d", tags=("t",), inputs={"i": "1"}, secrets={"s": "x"})
         with database.reading() as tx:
-            [item], _ = pages.page(tx, EVERYTHING, number=1, size=1)
+            [item], _ = job_pages.page(tx, EVERYTHING, number=1, size=1)
 
         shown = replace(job.definition, tasks=())
         values = {name: getattr(job, name) for name in job.__dataclass_fields__ if name != "definition"}
@@ -192,7 +192,7 @@ class PagingContract:
         expected = counted(database)
         assert kept(database, expected) == expected
         with database.transaction() as tx:
-            counts.fold(tx, limit=10)
+            job_counts.fold(tx, limit=10)
         assert kept(database, expected) == expected
         for query, number in expected.items():
             assert (total(database, query), len(found(database, query))) == (number, min(20, number)), query
@@ -218,7 +218,7 @@ class PagingContract:
         with database.transaction() as tx:
             jobs.remove(tx, job.id)
         with database.transaction() as tx:
-            counts.fold(tx)
+            job_counts.fold(tx)
             assert tx.scalar(text("SELECT count(*) FROM job_counts")) == 0
 
     def test_what_is_gone_is_not_found(self, database: Database) -> None:
@@ -247,7 +247,7 @@ class PagingContract:
     def test_a_search_ends_with_its_first_matches(
         self, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(pages, "MOST_FOUND", 3)
+        monkeypatch.setattr(job_pages, "MOST_FOUND", 3)
         for number in range(5):
             add(database, name=f"job {number}", tags=("a", "b"))
 
@@ -264,9 +264,9 @@ class PagingContract:
         with database.reading() as tx:
             for query in ("", "tag:a", "status:scheduled", "scheduled", "a", "tag:a status:scheduled"):
                 wanted = search.parse(query)
-                items, number = pages.page(tx, wanted, number=1, size=5, viewer=mia)
+                items, number = job_pages.page(tx, wanted, number=1, size=5, viewer=mia)
                 assert ([job.definition.name for job in items], number) == (["mine"], 1), query
-                assert pages.page(tx, wanted, number=1, size=5, viewer=admin)[1] == 2
+                assert job_pages.page(tx, wanted, number=1, size=5, viewer=admin)[1] == 2
 
     def test_a_job_of_any_size_is_stored_and_found(self, database: Database) -> None:
         tags = tuple(f"tag{number}" for number in range(1500))
@@ -286,21 +286,21 @@ class PagingContract:
         fill(database, jobs_in_all=1000)
         with database.reading() as tx:
             wanted = search.parse(query)
-            if pages.kept_term(wanted) is not None:
-                plan = plan_of(tx, pages.from_block(wanted, 1, skip=5, size=10))
+            if job_pages.kept_term(wanted) is not None:
+                plan = plan_of(tx, job_pages.from_block(wanted, 1, skip=5, size=10))
             else:
-                plan = plan_of(tx, pages.matching(tx, wanted, None))
+                plan = plan_of(tx, job_pages.matching(tx, wanted, None))
 
         for step in PLANS[query][tx.dialect.name]:
             assert step in plan
         for whole in ("SCAN jobs", "SCAN job_tags", "Seq Scan"):
             assert whole not in plan.replace("SCAN jobs USING INDEX", "")
-        if pages.kept_term(wanted) is not None:
+        if job_pages.kept_term(wanted) is not None:
             assert "SORT" not in plan.upper().replace("TEMP B-TREE", "SORT")
 
     def test_counts_are_read_from_indexes(self, database: Database) -> None:
         fill(database, jobs_in_all=1000)
         with database.reading() as tx:
-            plan = plan_of(tx, counts.blocks("tag:a"))
+            plan = plan_of(tx, job_counts.blocks("tag:a"))
         assert "SCAN job_counts" not in plan
         assert "Seq Scan on job_counts" not in plan

@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from domain.samples import submission
 from sqlalchemy import Connection
 
+from tests.domain.samples import submission
 from tork_celery.domain.definition import TaskDefinition
 from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.domain.logs import LogPart

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from domain.samples import task_definition
 from sqlalchemy import Connection
-from store.stores import seconds_now, store_job, store_task, task_now
 
+from tests.domain.samples import task_definition
+from tests.store.stores import seconds_now, store_job, store_task, task_now
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.states import Outcome, TaskState
 from tork_celery.store import Database, jobs, tasks

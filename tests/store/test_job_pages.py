@@ -1,6 +1,6 @@
 """Lists of jobs on each datastore."""
 
-from store.paging_contract import PagingContract
+from tests.store.paging_contract import PagingContract
 
 
 class TestJobPages(PagingContract):

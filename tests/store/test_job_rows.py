@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from domain.samples import submission, task_definition
 from sqlalchemy import update
-from store.stores import change, job_now, store_job, store_task, task_now, tasks_of
 
+from tests.domain.samples import submission, task_definition
+from tests.store.stores import change, job_now, store_job, store_task, task_now, tasks_of
 from tork_celery.domain.definition import Limits, Mount, StepDefinition
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.store import Database, jobs, tasks

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from domain.samples import task_definition
-from store.stores import change, seconds_now, store_task, task_now
 
+from tests.domain.samples import task_definition
+from tests.store.stores import change, seconds_now, store_task, task_now
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.states import Outcome, TaskState
-from tork_celery.store import Database, leases, sweeps, tasks
+from tork_celery.store import Database, leases, recovery_queries, tasks
 
 NODE, OTHER = "default@here", "default@there"
 OVER = 1.0  # a time that is long past
@@ -29,7 +29,7 @@ def renew(
 
 def lost(database: Database) -> list[str]:
     with database.transaction() as tx:
-        return [task.id for task in sweeps.lost(tx, limit=100)]
+        return [task.id for task in recovery_queries.lost(tx, limit=100)]
 
 
 def test_renewing_keeps_what_the_node_runs(database: Database) -> None:
@@ -100,7 +100,7 @@ def test_no_more_are_lost_at_once_than_asked_for(database: Database) -> None:
         store_task(database, **HELD)
 
     with database.transaction() as tx:
-        assert len(sweeps.lost(tx, limit=2)) == 2
+        assert len(recovery_queries.lost(tx, limit=2)) == 2
 
 
 def test_a_step_that_is_resumed_has_a_whole_lease(database: Database) -> None:

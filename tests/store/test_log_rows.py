@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import Connection
-from store.plans import plans_of
-from store.stores import log_of, store_task
 
+from tests.store.plans import plans_of
+from tests.store.stores import log_of, store_task
 from tork_celery.domain.logs import LogPart, LogPosition
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.store import Database, logs

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
-from store.stores import seconds_now
 
+from tests.store.stores import seconds_now
 from tork_celery.domain.node import Node
 from tork_celery.store import Database, nodes
 from tork_celery.store.tables import nodes as node_table

@@ -7,18 +7,18 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from domain.samples import submission
 from sqlalchemy.exc import IntegrityError
-from store.stores import job_now, store_job
 
+from tests.domain.samples import submission
+from tests.store.stores import job_now, store_job
 from tork_celery.domain.errors import ConfigurationError, DatastoreUnavailable
-from tork_celery.store import Database, jobs, nodes, pages, tasks
+from tork_celery.store import Database, job_pages, jobs, nodes, tasks
 from tork_celery.store.migration import migrate
 
 
 def count(database: Database) -> int:
     with database.reading() as tx:
-        return pages.page(tx, number=1, size=1)[1]
+        return job_pages.page(tx, number=1, size=1)[1]
 
 
 def test_an_exception_rolls_everything_back(database: Database) -> None:

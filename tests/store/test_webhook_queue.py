@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import update
 
 from tork_celery.domain.webhooks import Call
-from tork_celery.store import Database, webhook_calls
+from tork_celery.store import Database, webhook_queue
 from tork_celery.store.tables import webhook_calls as table
-from tork_celery.store.webhook_calls import Claimed
+from tork_celery.store.webhook_queue import Claimed
 
 
 def call(name: str, *, stream: str | None = None, **values: Any) -> Call:
@@ -27,12 +27,12 @@ def call(name: str, *, stream: str | None = None, **values: Any) -> Call:
 
 def add(database: Database, *calls: Call) -> None:
     with database.transaction() as tx:
-        webhook_calls.add(tx, calls)
+        webhook_queue.add(tx, calls)
 
 
 def claim(database: Database, *, limit: int = 9, lease_s: float = 60.0) -> list[Claimed]:
     with database.transaction() as tx:
-        return webhook_calls.claim(tx, limit=limit, lease_s=lease_s)
+        return webhook_queue.claim(tx, limit=limit, lease_s=lease_s)
 
 
 def test_a_call_comes_back_as_it_was_added_and_once(database: Database) -> None:
@@ -54,7 +54,7 @@ def test_the_calls_of_a_stream_wait_for_each_other(database: Database) -> None:
     assert claim(database) == []
 
     with database.transaction() as tx:
-        assert webhook_calls.remove(tx, first[0])
+        assert webhook_queue.remove(tx, first[0])
     assert [each.call.url for each in claim(database)] == ["http://h/a2"]
 
 
@@ -63,10 +63,10 @@ def test_what_is_postponed_is_due_later(database: Database) -> None:
     [first] = claim(database)
 
     with database.transaction() as tx:
-        assert webhook_calls.postpone(tx, first, delay_s=60.0)
-        assert not webhook_calls.any_due(tx)
-        assert webhook_calls.postpone(tx, first, delay_s=-1.0)
-        assert webhook_calls.any_due(tx)
+        assert webhook_queue.postpone(tx, first, delay_s=60.0)
+        assert not webhook_queue.any_due(tx)
+        assert webhook_queue.postpone(tx, first, delay_s=-1.0)
+        assert webhook_queue.any_due(tx)
 
     assert [each.attempts for each in claim(database)] == [2]
 
@@ -79,10 +79,10 @@ def test_a_claim_that_ran_out_is_given_to_somebody_else(database: Database) -> N
 
     assert again.attempts == 2
     with database.transaction() as tx:
-        assert not webhook_calls.postpone(tx, late, delay_s=0.0)
-        assert not webhook_calls.remove(tx, late)
-        assert webhook_calls.remove(tx, again)
-        assert not webhook_calls.any_due(tx)
+        assert not webhook_queue.postpone(tx, late, delay_s=0.0)
+        assert not webhook_queue.remove(tx, late)
+        assert webhook_queue.remove(tx, again)
+        assert not webhook_queue.any_due(tx)
 
 
 def test_the_oldest_go_first(database: Database) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import docker
 import pytest
-from system.installation import Installation, two_slots
+
+from tests.system.installation import Installation, two_slots
 
 
 @pytest.fixture(scope="session")

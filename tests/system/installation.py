@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import requests
 import yaml
-from eventually import eventually
+
+from tests.eventually import eventually
 
 LONG_LEASE = {"TORK_LEASE": "60s"}
 """For what a worker is to find when it is back: on a busy machine its start may outlast the usual lease."""

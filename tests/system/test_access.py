@@ -8,7 +8,8 @@ from pathlib import Path
 import docker
 import pytest
 import requests
-from system.installation import Installation
+
+from tests.system.installation import Installation
 
 BIN = Path(sys.executable).parent
 EXAMPLE = Path(__file__).parents[2] / "examples" / "permissions.yaml"

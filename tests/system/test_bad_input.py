@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 import requests
-from system.installation import Installation
+
+from tests.system.installation import Installation
 
 YAML = {"Content-Type": "text/yaml"}
 JSON = {"Content-Type": "application/json"}

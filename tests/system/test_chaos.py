@@ -22,11 +22,12 @@ import psutil
 import pytest
 import redis
 import requests
-from eventually import eventually
-from system.installation import LONG_LEASE, Installation, installed
-from system.lasting import away, lasting
-from system.private_engine import copy_image, may_run, private_engine
-from system.visits import Visits, visits
+
+from tests.eventually import eventually
+from tests.system.installation import LONG_LEASE, Installation, installed
+from tests.system.lasting import away, lasting
+from tests.system.private_engine import copy_image, may_run, private_engine
+from tests.system.visits import Visits, visits
 
 IMAGE = "busybox:stable"
 TASKS = int(os.environ.get("CHAOS_TASKS", "40"))

@@ -2,8 +2,9 @@
 
 import docker
 import requests
-from eventually import eventually
-from system.installation import Installation
+
+from tests.eventually import eventually
+from tests.system.installation import Installation
 
 IMAGE = "busybox:stable"
 LONG = {"name": "long", "image": IMAGE, "run": "echo up; sleep 60"}

@@ -6,8 +6,9 @@ from pathlib import Path
 import docker
 import pytest
 import yaml
-from runtime import fake_registry
-from system.installation import Installation, installed
+
+from tests.runtime.docker import fake_registry
+from tests.system.installation import Installation, installed
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 STATUS = "mkdir /www; echo -n out of paper > /www/status; exec httpd -f -p 80 -h /www"

@@ -4,8 +4,9 @@ import time
 
 import docker
 import requests
-from eventually import eventually
-from system.installation import Installation
+
+from tests.eventually import eventually
+from tests.system.installation import Installation
 
 IMAGE = "busybox:stable"
 LONG = {

@@ -10,9 +10,10 @@ import docker
 import pytest
 import requests
 import yaml
-from eventually import eventually
 from imageio_ffmpeg import get_ffmpeg_exe
-from system.installation import Installation
+
+from tests.eventually import eventually
+from tests.system.installation import Installation
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FETCHED, TAKEN = "https://upload.wikimedia.org", "https://devnull-as-a-service.com"

@@ -7,8 +7,9 @@ from typing import Any
 
 import docker
 import requests
-from eventually import eventually
-from system.installation import Installation
+
+from tests.eventually import eventually
+from tests.system.installation import Installation
 
 NIGHTLY = {
     "name": "nightly",

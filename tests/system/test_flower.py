@@ -11,8 +11,9 @@ from typing import Any
 
 import docker
 import requests
-from eventually import eventually
-from system.installation import Installation, free_port
+
+from tests.eventually import eventually
+from tests.system.installation import Installation, free_port
 
 BIN = Path(sys.executable).parent
 LOGIN = ("admin", "hunter-two")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import docker
 import psutil
-from system.installation import Installation, installed
+
+from tests.system.installation import Installation, installed
 
 LINES = 200_000
 WORDS = "of a log that is as long as a line of a log is"

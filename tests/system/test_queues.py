@@ -6,8 +6,9 @@ from pathlib import Path
 
 import docker
 import pytest
-from eventually import eventually
-from system.installation import Installation, installed
+
+from tests.eventually import eventually
+from tests.system.installation import Installation, installed
 
 IMAGE = "busybox:stable"
 STAMP = "echo start $(cat /proc/uptime); echo end $(cat /proc/uptime)"

@@ -7,12 +7,12 @@ from typing import Any
 import docker
 import psutil
 import pytest
-from eventually import eventually
-from servers.datastores import a_database
-from system.installation import LONG_LEASE, Installation, installed
-from system.visits import Visits, visits
 
 from scripts import servers
+from tests.eventually import eventually
+from tests.servers.datastores import a_database
+from tests.system.installation import LONG_LEASE, Installation, installed
+from tests.system.visits import Visits, visits
 
 IMAGE = "busybox:stable"
 BROKERS = {"redis": servers.redis, "rabbitmq": servers.rabbitmq}

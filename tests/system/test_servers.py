@@ -10,11 +10,12 @@ from typing import Any
 import docker
 import pytest
 import requests
-from eventually import eventually
-from system.installation import Installation, installed
-from system.lasting import away
-from system.pairs import PAIRS, SHORT_CONSUMER_TIMEOUT_S, Pair
-from system.visits import visits
+
+from tests.eventually import eventually
+from tests.system.installation import Installation, installed
+from tests.system.lasting import away
+from tests.system.pairs import PAIRS, SHORT_CONSUMER_TIMEOUT_S, Pair
+from tests.system.visits import visits
 
 pytestmark = pytest.mark.servers
 

@@ -14,8 +14,9 @@ from typing import Any
 import docker
 import psutil
 import pytest
-from eventually import eventually
-from system.installation import LONG_LEASE, Installation, installed, two_slots
+
+from tests.eventually import eventually
+from tests.system.installation import LONG_LEASE, Installation, installed, two_slots
 
 IMAGE = "busybox:stable"
 SLOW = {"name": "slow", "image": IMAGE, "run": "for i in $(seq 1 6); do echo line $i; sleep 1; done"}

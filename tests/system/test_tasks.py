@@ -2,8 +2,8 @@
 
 import re
 
-from eventually import eventually
-from system.installation import Installation
+from tests.eventually import eventually
+from tests.system.installation import Installation
 
 IMAGE = "busybox:stable"
 

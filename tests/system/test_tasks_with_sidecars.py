@@ -7,8 +7,9 @@ from typing import Any
 import docker
 import pytest
 import requests
-from eventually import eventually
-from system.installation import LONG_LEASE, Installation, installed
+
+from tests.eventually import eventually
+from tests.system.installation import LONG_LEASE, Installation, installed
 
 IMAGE = "busybox:stable"
 

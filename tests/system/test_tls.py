@@ -7,9 +7,9 @@ from pathlib import Path
 
 import docker
 import pytest
-from system.installation import installed
 
 from scripts import servers
+from tests.system.installation import installed
 
 pytestmark = pytest.mark.servers
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import docker
 import pytest
-from eventually import eventually
-from serving import serving
-from system.installation import Installation, free_port
+
+from tests.eventually import eventually
+from tests.serving import serving
+from tests.system.installation import Installation, free_port
 
 TASK = {"name": "t", "image": "busybox:stable", "run": "echo -n s3cret > $TORK_OUTPUT", "var": "x"}
 

@@ -1,10 +1,10 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from services.fakes import FakeDispatcher
-from store.stores import CuttableDatabase, database
-from worker.fakes import FakeRuntime
 
+from tests.services.fakes import FakeDispatcher
+from tests.store.stores import CuttableDatabase, database
+from tests.worker.fakes import FakeRuntime
 from tork_celery.domain.definition import Defaults
 from tork_celery.worker.worker import Worker
 

@@ -2,12 +2,11 @@
 
 import threading
 
-from eventually import eventually
-
+from tests.eventually import eventually
 from tork_celery.domain.logs import LogPosition
 from tork_celery.domain.model import StepRef
-from tork_celery.worker.active import ActiveStep, ActiveSteps, Ended
-from tork_celery.worker.output import StepOutput
+from tork_celery.worker.active_steps import ActiveStep, ActiveSteps, Ended
+from tork_celery.worker.step_output import StepOutput
 
 HOUR_S = 3600.0
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 
-from store.stores import CuttableDatabase, change, store_task, task_now
-from worker.fakes import FakeRuntime, hold
-from worker.threads import at_work
-
+from tests.store.stores import CuttableDatabase, change, store_task, task_now
+from tests.worker.fakes import FakeRuntime, hold
+from tests.worker.threads import at_work
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.states import TaskState
 from tork_celery.runtime.protocol import Remains
-from tork_celery.worker.startup import tidy
+from tork_celery.worker.recovery import tidy
 from tork_celery.worker.worker import Verdict, Worker
 
 Hire = Callable[[FakeRuntime], Worker]

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from domain.samples import task_definition
-from services.fakes import FakeDispatcher
-from store.stores import CuttableDatabase, change, store_task, task_now, text_of
-from worker.fakes import Call, FakeRuntime, hold
-from worker.threads import at_work
 
+from tests.domain.samples import task_definition
+from tests.services.fakes import FakeDispatcher
+from tests.store.stores import CuttableDatabase, change, store_task, task_now, text_of
+from tests.worker.fakes import Call, FakeRuntime, hold
+from tests.worker.threads import at_work
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.states import Outcome, TaskState
 from tork_celery.runtime.protocol import StepExit

@@ -5,17 +5,17 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from domain.samples import task_definition
-from eventually import eventually
-from store.stores import CuttableDatabase, change, store_task, task_now
-from worker.fakes import FakeRuntime, hold
-from worker.threads import at_work
 
+from tests.domain.samples import task_definition
+from tests.eventually import eventually
+from tests.store.stores import CuttableDatabase, change, store_task, task_now
+from tests.worker.fakes import FakeRuntime, hold
+from tests.worker.threads import at_work
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.node import Node
 from tork_celery.domain.states import TaskState
 from tork_celery.runtime.protocol import Remains
-from tork_celery.store import nodes, sweeps
+from tork_celery.store import nodes, recovery_queries
 from tork_celery.worker.heartbeat import Heartbeat, renew
 from tork_celery.worker.worker import Worker
 
@@ -103,4 +103,4 @@ def test_leases_are_renewed_while_a_step_cannot_be_ended(
             runtime.answers.set()
 
     with database.transaction() as tx:
-        assert sweeps.lost(tx, limit=1) == []
+        assert recovery_queries.lost(tx, limit=1) == []

@@ -5,19 +5,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from domain.samples import task_definition
-from eventually import eventually
-from services.fakes import FakeDispatcher
-from store.stores import CuttableDatabase, change, store_task, task_now
-from worker.fakes import FakeRuntime, hold
-from worker.threads import at_work
 
+from tests.domain.samples import task_definition
+from tests.eventually import eventually
+from tests.services.fakes import FakeDispatcher
+from tests.store.stores import CuttableDatabase, change, store_task, task_now
+from tests.worker.fakes import FakeRuntime, hold
+from tests.worker.threads import at_work
 from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.domain.node import Node
 from tork_celery.domain.states import Outcome, TaskState
 from tork_celery.runtime.protocol import Remains
-from tork_celery.store import nodes, sweeps
-from tork_celery.worker import startup
+from tork_celery.store import nodes, recovery_queries
+from tork_celery.worker import recovery
 from tork_celery.worker.heartbeat import Heartbeat, cpu_percent, renew
 from tork_celery.worker.worker import Verdict, Worker
 
@@ -73,7 +73,7 @@ def heartbeat(
 
 def is_lost(database: CuttableDatabase) -> bool:
     with database.transaction() as tx:
-        return bool(sweeps.lost(tx, limit=1))
+        return bool(recovery_queries.lost(tx, limit=1))
 
 
 def active(database: CuttableDatabase) -> list[str]:
@@ -270,7 +270,7 @@ def test_a_worker_that_was_replaced_lets_go_of_its_steps(hire: Hire, database: C
     worker, after = hire(runtime), hire(FakeRuntime())
 
     with at_work(worker, runtime, task.ref) as verdict:
-        startup.take_up(after)
+        recovery.take_up(after)
         assert after.run(task.ref) is Verdict.NEXT
 
     assert verdict.result() is Verdict.IGNORE

@@ -6,15 +6,15 @@ from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
-from eventually import eventually
-from store.stores import CuttableDatabase, change, store_task, text_of
 
+from tests.eventually import eventually
+from tests.store.stores import CuttableDatabase, change, store_task, text_of
 from tork_celery.domain.logs import LogPosition
 from tork_celery.domain.model import Task
 from tork_celery.runtime.protocol import Stream
-from tork_celery.worker.active import ActiveStep, ActiveSteps, Ended
-from tork_celery.worker.output import FULL_CHARACTERS, StepOutput
-from tork_celery.worker.shipper import LogShipper
+from tork_celery.worker.active_steps import ActiveStep, ActiveSteps, Ended
+from tork_celery.worker.log_shipper import LogShipper
+from tork_celery.worker.step_output import FULL_CHARACTERS, StepOutput
 
 
 def a_step(task: Task) -> ActiveStep:

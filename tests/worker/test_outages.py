@@ -4,13 +4,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from domain.samples import task_definition
-from eventually import eventually
 from sqlalchemy import Connection
-from store.stores import CuttableDatabase, change, store_task, task_now, text_of
-from worker.fakes import Call, FakeRuntime, hold, succeed
-from worker.threads import at_work
 
+from tests.domain.samples import task_definition
+from tests.eventually import eventually
+from tests.store.stores import CuttableDatabase, change, store_task, task_now, text_of
+from tests.worker.fakes import Call, FakeRuntime, hold, succeed
+from tests.worker.threads import at_work
 from tork_celery.domain.errors import DatastoreUnavailable, EngineUnavailable
 from tork_celery.domain.states import Outcome
 from tork_celery.runtime.protocol import AlreadyRun, StepExit

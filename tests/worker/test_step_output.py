@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tork_celery.domain.logs import LogPart, LogPosition
 from tork_celery.runtime.protocol import MAX_RESULT_BYTES, Stream
-from tork_celery.worker.output import FULL_CHARACTERS, StepOutput
+from tork_celery.worker.step_output import FULL_CHARACTERS, StepOutput
 
 PART_BYTES = 64 * 1024
 LARGE = 10_000_000

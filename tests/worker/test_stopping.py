@@ -5,14 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from domain.samples import task_definition
-from eventually import eventually
-from services.fakes import FakeDispatcher
 from sqlalchemy import Connection
-from store.stores import CuttableDatabase, change, seconds_now, store_task, task_now, text_of
-from worker.fakes import Call, FakeRuntime, hold
-from worker.threads import at_work
 
+from tests.domain.samples import task_definition
+from tests.eventually import eventually
+from tests.services.fakes import FakeDispatcher
+from tests.store.stores import CuttableDatabase, change, seconds_now, store_task, task_now, text_of
+from tests.worker.fakes import Call, FakeRuntime, hold
+from tests.worker.threads import at_work
 from tork_celery.domain.states import Outcome, TaskState
 from tork_celery.runtime.protocol import StepExit
 from tork_celery.worker.heartbeat import renew

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
-from worker.fakes import PATIENCE_S, FakeRuntime
-
+from tests.worker.fakes import PATIENCE_S, FakeRuntime
 from tork_celery.domain.model import StepRef
 from tork_celery.worker.worker import Verdict, Worker
 

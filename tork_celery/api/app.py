@@ -2,12 +2,12 @@
 
 from flask import Flask
 
-from tork_celery.api import about, jobs, scheduled_jobs, system, tasks, users
+from tork_celery.api import jobs, meta, scheduled_jobs, system, tasks, users
 from tork_celery.api.authentication import authenticate
 from tork_celery.api.context import Api
 from tork_celery.api.cors import allow_origins
 from tork_celery.api.errors import handle_errors
-from tork_celery.api.requests import refuse_nul
+from tork_celery.api.request_parsing import refuse_nul
 
 
 def create_app(api: Api) -> Flask:
@@ -22,5 +22,5 @@ def create_app(api: Api) -> Flask:
     app.register_blueprint(system.routes(api))
     app.register_blueprint(scheduled_jobs.routes(api))
     app.register_blueprint(users.routes(api))
-    app.register_blueprint(about.routes(api))
+    app.register_blueprint(meta.routes(api))
     return app

@@ -7,7 +7,7 @@ from flask import Flask, Response, g, request
 from tork_celery.api.context import Api
 from tork_celery.domain.errors import Unauthenticated
 from tork_celery.domain.user import User
-from tork_celery.services import access
+from tork_celery.services import permissions
 from tork_celery.services.authentication import BASIC, KEY, Authenticator
 
 OPEN = frozenset({"/health", "/docs", "/openapi.json", "/schema/job.json"})
@@ -16,9 +16,9 @@ OPEN = frozenset({"/health", "/docs", "/openapi.json", "/schema/job.json"})
 _CHALLENGES = {BASIC: 'Basic realm="tork", charset="UTF-8"', KEY: 'Bearer realm="tork"'}
 
 _CHECKS = {
-    "job_id": access.check_job,
-    "task_id": access.check_task,
-    "schedule_id": access.check_schedule,
+    "job_id": permissions.check_job,
+    "task_id": permissions.check_task,
+    "schedule_id": permissions.check_schedule,
 }
 """By the name of the variable in a route."""
 

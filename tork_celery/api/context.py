@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from tork_celery.services.authentication import Authenticator
-from tork_celery.services.coordinator import Coordinator
-from tork_celery.services.waiting import WaitingRoom
+from tork_celery.services.context import Coordinator
+from tork_celery.services.long_poll import WaitingRoom
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, cast
 
-from tork_celery import spec
-from tork_celery.api.answers import SCHEMAS, TEXT, list_of, ref
+from tork_celery import jobfile
+from tork_celery.api.response_schemas import SCHEMAS, TEXT, list_of, ref
 from tork_celery.domain.codec import Document
 from tork_celery.domain.search import LONGEST_QUERY
-from tork_celery.spec import json_schema
+from tork_celery.jobfile import json_schema
 
 _JSON = "application/json"
 _PAGE, _LOG_PAGE = ("page", "size", "q"), ("page", "log_size", "q")
@@ -151,7 +151,7 @@ def _operation(route: Route) -> Document:
         operation["parameters"] = parameters
     if route.body:
         schema = {"schema": ref(route.body)}
-        content = dict.fromkeys(spec.MEDIA_TYPES, schema)
+        content = dict.fromkeys(jobfile.MEDIA_TYPES, schema)
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 

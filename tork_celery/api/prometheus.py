@@ -8,7 +8,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from tork_celery.services.view import Metrics
+from tork_celery.services.queries import Metrics
 
 _MEDIA_TYPES = ("text/plain", "application/openmetrics-text")
 

@@ -2,11 +2,11 @@
 
 from flask import Blueprint, request
 
-from tork_celery import spec
-from tork_celery.api import documents
+from tork_celery import jobfile
+from tork_celery.api import responses
 from tork_celery.api.authentication import user, username
 from tork_celery.api.context import Api
-from tork_celery.api.requests import page, submitted
+from tork_celery.api.request_parsing import page, submitted
 from tork_celery.domain.codec import Document
 from tork_celery.services import schedules
 
@@ -16,33 +16,33 @@ def routes(api: Api) -> Blueprint:
 
     @blueprint.post("")
     def create_schedule() -> Document:
-        definition = submitted(api, spec.parse_scheduled_job, image_required=api.image_required)
+        definition = submitted(api, jobfile.parse_scheduled_job, image_required=api.image_required)
         made = schedules.create(api.coordinator, definition, created_by=username())
-        return documents.scheduled_job_summary(made)
+        return responses.scheduled_job_summary(made)
 
     @blueprint.get("")
     def get_schedules() -> Document:
         number, size = page(request)
         found = schedules.page(api.coordinator, number=number, size=size, viewer=user())
-        return documents.page(found, documents.scheduled_job_summary)
+        return responses.page(found, responses.scheduled_job_summary)
 
     @blueprint.get("/<schedule_id>")
     def get_schedule(schedule_id: str) -> Document:
-        return documents.scheduled_job(schedules.get(api.coordinator, schedule_id))
+        return responses.scheduled_job(schedules.get(api.coordinator, schedule_id))
 
     @blueprint.put("/<schedule_id>/pause")
     def pause_schedule(schedule_id: str) -> Document:
         schedules.pause(api.coordinator, schedule_id)
-        return documents.OK
+        return responses.OK
 
     @blueprint.put("/<schedule_id>/resume")
     def resume_schedule(schedule_id: str) -> Document:
         schedules.resume(api.coordinator, schedule_id)
-        return documents.OK
+        return responses.OK
 
     @blueprint.delete("/<schedule_id>")
     def delete_schedule(schedule_id: str) -> Document:
         schedules.delete(api.coordinator, schedule_id)
-        return documents.OK
+        return responses.OK
 
     return blueprint

@@ -2,14 +2,14 @@
 
 from flask import Blueprint, request
 
-from tork_celery import spec
-from tork_celery.api import documents
+from tork_celery import jobfile
+from tork_celery.api import responses
 from tork_celery.api.authentication import username
 from tork_celery.api.context import Api
-from tork_celery.api.requests import log_page, searched_text, submitted
+from tork_celery.api.request_parsing import log_page, searched_text, submitted
 from tork_celery.domain.codec import Document
 from tork_celery.domain.redaction import secrets_of_job
-from tork_celery.services import control, submit, view
+from tork_celery.services import job_control, queries, submit
 
 
 def routes(api: Api) -> Blueprint:
@@ -18,27 +18,27 @@ def routes(api: Api) -> Blueprint:
     @blueprint.post("/task")
     @blueprint.post("/tasks")
     def submit_task() -> Document:
-        definition = submitted(api, spec.parse_task, image_required=api.image_required)
-        job, task = submit.submit(api.coordinator, spec.job_of(definition), created_by=username())
-        return documents.task(task, secrets_of_job(job.definition))
+        definition = submitted(api, jobfile.parse_task, image_required=api.image_required)
+        job, task = submit.submit(api.coordinator, jobfile.job_of(definition), created_by=username())
+        return responses.task(task, secrets_of_job(job.definition))
 
     @blueprint.get("/task/<task_id>")
     @blueprint.get("/tasks/<task_id>")
     def get_task(task_id: str) -> Document:
-        return documents.task(*view.task(api.coordinator, task_id))
+        return responses.task(*queries.task(api.coordinator, task_id))
 
     @blueprint.put("/task/<task_id>/cancel")
     @blueprint.put("/tasks/<task_id>/cancel")
     def cancel_task(task_id: str) -> Document:
-        control.cancel_task(api.coordinator, task_id)
-        return documents.OK
+        job_control.cancel_task(api.coordinator, task_id)
+        return responses.OK
 
     @blueprint.get("/task/<task_id>/log")
     @blueprint.get("/tasks/<task_id>/log")
     def get_task_log(task_id: str) -> Document:
         number, size = log_page(request)
         text = searched_text(request)
-        found = view.task_log(api.coordinator, task_id, number=number, size=size, text=text)
-        return documents.page(found, documents.log_part)
+        found = queries.task_log(api.coordinator, task_id, number=number, size=size, text=text)
+        return responses.page(found, responses.log_part)
 
     return blueprint

@@ -2,10 +2,10 @@
 
 from flask import Blueprint
 
-from tork_celery import spec
-from tork_celery.api import documents
+from tork_celery import jobfile
+from tork_celery.api import responses
 from tork_celery.api.context import Api
-from tork_celery.api.requests import submitted
+from tork_celery.api.request_parsing import submitted
 from tork_celery.domain.codec import Document
 from tork_celery.services import users
 
@@ -15,7 +15,7 @@ def routes(api: Api) -> Blueprint:
 
     @blueprint.post("/users")
     def add_user() -> Document:
-        new = submitted(api, spec.parse_user)
-        return documents.user(users.add(api.coordinator.database, new))
+        new = submitted(api, jobfile.parse_user)
+        return responses.user(users.add(api.coordinator.database, new))
 
     return blueprint

@@ -8,14 +8,14 @@ import click
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
-from tork_celery import bootstrap, journal, offspring, settings
+from tork_celery import bootstrap, child_processes, log_config, settings
 from tork_celery.api import create_app
 from tork_celery.api.context import Api
-from tork_celery.cli.exposure import DEFAULT_PORT, refuse_to_expose
+from tork_celery.cli.bind_check import DEFAULT_PORT, refuse_to_expose
 from tork_celery.cli.presence import Presence
 from tork_celery.domain.node import Node
-from tork_celery.services.waiting import WaitingRoom
-from tork_celery.store import schema
+from tork_celery.services.long_poll import WaitingRoom
+from tork_celery.store import schema_version
 
 
 class _Server(BaseApplication):
@@ -32,7 +32,7 @@ class _Server(BaseApplication):
     def load(self) -> Flask:
         """The app of one worker process: connections are not shared across a fork."""
         config = settings.load()
-        journal.configure(config.log_level)
+        log_config.configure(config.log_level)
         store = bootstrap.database(config, slots=self._options["threads"])
         coordinator = bootstrap.coordinator(config, bootstrap.celery_app(), store)
         self._presence = Presence(store, self._node(), interval_s=config.heartbeat_s)
@@ -70,7 +70,7 @@ def api(host: str, port: int, workers: int, threads: int, *, insecure: bool) -> 
     config = settings.load()
     refuse_to_expose(host, insecure=insecure, authenticated=bool(config.auth))
     store = bootstrap.database(config)
-    schema.check(store)
+    schema_version.check(store)
     store.close()
     _Server(
         {
@@ -83,7 +83,7 @@ def api(host: str, port: int, workers: int, threads: int, *, insecure: bool) -> 
             "keepalive": 30,
             "accesslog": None,
             "loglevel": "warning",
-            "post_fork": lambda _arbiter, _worker: offspring.die_with_parent(),
+            "post_fork": lambda _arbiter, _worker: child_processes.die_with_parent(),
         },
         port=port,
     ).run()

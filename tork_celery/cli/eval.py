@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tork_celery import expr, spec
+from tork_celery import expr, jobfile
 
 
 @click.command("eval")
@@ -27,4 +27,4 @@ def evaluate(expression: str, context_file: Path | None) -> None:
 
 
 def _context(file: Path | None) -> dict[str, Any]:
-    return {} if file is None else spec.read_mapping(file.read_bytes(), spec.media_type_of(file.name))
+    return {} if file is None else jobfile.read_mapping(file.read_bytes(), jobfile.media_type_of(file.name))

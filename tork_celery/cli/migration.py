@@ -3,7 +3,7 @@
 import click
 
 from tork_celery import bootstrap, settings
-from tork_celery.store import schema
+from tork_celery.store import schema_version
 from tork_celery.store.migration import migrate
 
 
@@ -15,5 +15,5 @@ def migration() -> None:
     database = bootstrap.database(config)
     migrate(database)
     with database.reading() as tx:
-        click.echo(f"the datastore is at {schema.revision(tx)}")
+        click.echo(f"the datastore is at {schema_version.revision(tx)}")
     database.close()

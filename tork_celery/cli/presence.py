@@ -1,7 +1,7 @@
 """A coordinator among the nodes: the API's process says every now and then that it is alive."""
 
-from tork_celery.background import Repeater
 from tork_celery.domain.node import Node
+from tork_celery.periodic_thread import Repeater
 from tork_celery.store import Database, nodes
 from tork_celery.worker.heartbeat import cpu_percent, say_stopped
 

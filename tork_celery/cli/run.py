@@ -11,11 +11,11 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tork_celery import spec
+from tork_celery import jobfile
 from tork_celery.cli.client import Client
 from tork_celery.cli.credentials import credentials
 from tork_celery.domain.states import JobState
-from tork_celery.services.waiting import pauses_s
+from tork_celery.services.long_poll import pauses_s
 
 
 class Reporter(Protocol):
@@ -41,8 +41,8 @@ def run(file: Path, url: str) -> None:
     Exits with 0 when it completes, else with 1.
     """
     body = file.read_bytes()
-    media_type = spec.media_type_of(file.name)
-    kind = spec.parse_file(body, media_type, image_required=False).kind
+    media_type = jobfile.media_type_of(file.name)
+    kind = jobfile.parse_file(body, media_type, image_required=False).kind
     client = Client(url, auth=credentials(os.environ))
     try:
         answer = client.submit(kind, body, media_type)

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from tork_celery.spec import json_schema
+from tork_celery.jobfile import json_schema
 
 
 @click.command()

@@ -15,7 +15,7 @@ import requests
 
 from tork_celery import bootstrap, settings
 from tork_celery.cli import broker
-from tork_celery.cli.exposure import DEFAULT_PORT, refuse_to_expose
+from tork_celery.cli.bind_check import DEFAULT_PORT, refuse_to_expose
 from tork_celery.cli.supervisor import Service, Supervisor
 from tork_celery.domain import queue_names
 from tork_celery.domain.errors import ConfigurationError

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tork_celery import offspring
+from tork_celery import child_processes
 
 _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 10.0
@@ -137,7 +137,7 @@ class Supervisor:
             env=dict(self._environment),
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # a terminal's Ctrl-C is for the supervisor to pass on
-            preexec_fn=offspring.die_with_parent,  # noqa: PLW1509  the supervisor has one thread
+            preexec_fn=child_processes.die_with_parent,  # noqa: PLW1509  the supervisor has one thread
         )
         service.started_at = time.monotonic()
         service.start_at = None

@@ -9,7 +9,7 @@ import click
 from tork_celery import bootstrap, settings
 from tork_celery.domain.user import NewUser
 from tork_celery.services import users as service
-from tork_celery.store import Database, schema
+from tork_celery.store import Database, schema_version
 
 
 @click.group()
@@ -88,7 +88,7 @@ def list_() -> None:
 def _database() -> Iterator[Database]:
     database = bootstrap.database(settings.load())
     try:
-        schema.check(database)
+        schema_version.check(database)
         yield database
     finally:
         database.close()

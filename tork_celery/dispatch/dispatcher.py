@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from celery import Celery, Signature, chain
 from kombu.exceptions import ChannelError, OperationalError
 
-from tork_celery.dispatch.queues import MAX_PRIORITY, declare
+from tork_celery.dispatch.queue_declarations import MAX_PRIORITY, declare
 from tork_celery.domain import queue_names
 from tork_celery.domain.errors import BrokerUnavailable
 from tork_celery.domain.model import Task

@@ -3,8 +3,8 @@
 from tork_celery.domain import transitions
 from tork_celery.domain.model import Job
 from tork_celery.domain.plan import Plan
-from tork_celery.services.coordinator import Coordinator
-from tork_celery.services.moves import StoredRelatives, move
+from tork_celery.services.context import Coordinator
+from tork_celery.services.plan_runner import StoredRelatives, move
 from tork_celery.store import jobs
 
 

@@ -2,8 +2,8 @@
 
 import structlog
 
-from tork_celery.services.coordinator import Coordinator
-from tork_celery.store import counts, retention
+from tork_celery.services.context import Coordinator
+from tork_celery.store import job_counts, retention
 
 log = structlog.get_logger(__name__)
 
@@ -21,4 +21,4 @@ def tidy(coordinator: Coordinator) -> None:
         if removed < _BATCH:
             break
     with coordinator.database.transaction() as tx:
-        counts.fold(tx)
+        job_counts.fold(tx)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import structlog
 
-from tork_celery.background import outliving_bugs
 from tork_celery.domain import cron, transitions
 from tork_celery.domain import scheduled_job as rules
 from tork_celery.domain.definition import JobDefinition
@@ -12,9 +11,10 @@ from tork_celery.domain.errors import NotFound
 from tork_celery.domain.plan import Plan
 from tork_celery.domain.scheduled_job import ScheduledJob
 from tork_celery.domain.user import User
-from tork_celery.services import access, moves
-from tork_celery.services.coordinator import Coordinator
-from tork_celery.services.view import Page
+from tork_celery.periodic_thread import outliving_bugs
+from tork_celery.services import permissions, plan_runner
+from tork_celery.services.context import Coordinator
+from tork_celery.services.queries import Page
 from tork_celery.store import scheduled_jobs
 
 log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ def create(
 ) -> ScheduledJob:
     """It fires from now on. Raises InvalidInput for permissions of nobody."""
     with coordinator.database.transaction() as tx:
-        access.check_permissions(tx, definition.permissions)
+        permissions.check_permissions(tx, definition.permissions)
         now = coordinator.database.now(tx)
         new = rules.new(definition, now=now, id_=coordinator.new_id(), created_by=created_by)
         scheduled_jobs.add(tx, new)
@@ -83,12 +83,12 @@ def _fire(coordinator: Coordinator, scheduled: ScheduledJob) -> None:
             return
         plan = _plan(coordinator, scheduled, now=now) if rules.fires(scheduled, now=now) else None
         if plan is not None:
-            moves.add(tx, plan)
+            plan_runner.add(tx, plan)
     if plan is None:
         log.warning("schedule.missed", schedule_id=scheduled.id, due_at=scheduled.next_at)
         return
     log.info("schedule.fired", schedule_id=scheduled.id, job_id=plan.job.id)
-    moves.follow_up(coordinator, moves.Stored(plan=plan, now=now))
+    plan_runner.follow_up(coordinator, plan_runner.Stored(plan=plan, now=now))
 
 
 def _plan(coordinator: Coordinator, scheduled: ScheduledJob, *, now: float) -> Plan:

@@ -3,8 +3,8 @@
 from tork_celery.domain import transitions
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.model import Job, Task
-from tork_celery.services import access, moves
-from tork_celery.services.coordinator import Coordinator
+from tork_celery.services import permissions, plan_runner
+from tork_celery.services.context import Coordinator
 
 
 def submit(
@@ -15,9 +15,9 @@ def submit(
     Raises InvalidInput for permissions of nobody, and DatastoreUnavailable; then nothing is stored.
     """
     with coordinator.database.transaction() as tx:
-        access.check_permissions(tx, definition.permissions)
+        permissions.check_permissions(tx, definition.permissions)
         now = coordinator.database.now(tx)
         plan = transitions.submit(definition, now=now, new_id=coordinator.new_id, created_by=created_by)
-        moves.add(tx, plan)
-    moves.follow_up(coordinator, moves.Stored(plan=plan, now=now))
+        plan_runner.add(tx, plan)
+    plan_runner.follow_up(coordinator, plan_runner.Stored(plan=plan, now=now))
     return plan.job, plan.added[0]

@@ -11,7 +11,7 @@ from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.model import Job
 from tork_celery.domain.redaction import secrets_of_job
 from tork_celery.domain.states import ACTIVE, ACTIVE_JOBS, JobState
-from tork_celery.store import visibility
+from tork_celery.store import permissions
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import job_definitions, jobs, tasks
 
@@ -34,7 +34,7 @@ _locking = _stored.with_for_update(of=jobs, key_share=True)  # logs that refer t
 
 def add(tx: Connection, job: Job) -> None:
     tx.execute(insert(jobs), _values(job))
-    visibility.permit(tx, job.id, job.definition.permissions)
+    permissions.permit(tx, job.id, job.definition.permissions)
     definition = replace(job.definition, secrets={})
     tx.execute(insert(job_definitions).values(job_id=job.id, definition=definition))
 

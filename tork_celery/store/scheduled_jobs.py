@@ -10,7 +10,7 @@ from tork_celery.domain.codec import decode, encode
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.scheduled_job import ScheduledJob, ScheduleState
 from tork_celery.domain.user import User
-from tork_celery.store import visibility
+from tork_celery.store import permissions
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import scheduled_jobs as table
 
@@ -29,7 +29,7 @@ def add(tx: Connection, scheduled: ScheduledJob) -> None:
             "next_at": scheduled.next_at,
         },
     )
-    visibility.permit_schedule(tx, scheduled.id, scheduled.definition.permissions)
+    permissions.permit_schedule(tx, scheduled.id, scheduled.definition.permissions)
 
 
 def get(tx: Connection, id_: str) -> ScheduledJob | None:
@@ -47,7 +47,7 @@ def page(
     tx: Connection, *, number: int, size: int, viewer: User | None = None
 ) -> tuple[Sequence[ScheduledJob], int]:
     """One page of what `viewer` may see, newest first, `number` from 1; and how many there are."""
-    seen = visibility.visible_schedules(viewer)
+    seen = permissions.visible_schedules(viewer)
     query = select(table).where(seen).order_by(table.c.seq.desc()).limit(size).offset((number - 1) * size)
     found = [_scheduled_job(row) for row in tx.execute(query)]
     return found, tx.scalar(select(func.count()).select_from(table).where(seen)) or 0

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain.definition import JobDefinition, TaskDefinition
-from tork_celery.store.definitions import Defined
+from tork_celery.store.column_types import Defined
 
 metadata = MetaData(
     naming_convention={

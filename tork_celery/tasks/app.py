@@ -5,20 +5,20 @@ from dataclasses import dataclass
 from celery import Celery
 
 from tork_celery import bootstrap
-from tork_celery.services.coordinator import Coordinator
-from tork_celery.services.errands import Errands
-from tork_celery.services.reconcile import Reconciler
-from tork_celery.tasks.wakeup import WakeUp
+from tork_celery.services.context import Coordinator
+from tork_celery.services.periodic import Errands
+from tork_celery.services.recovery_sweep import Reconciler
+from tork_celery.tasks.signal_wakeup import WakeUp
 from tork_celery.worker.heartbeat import Heartbeat
 from tork_celery.worker.worker import Worker
 
 app: Celery = bootstrap.celery_app()
 app.steps["consumer"].add(WakeUp)
 app.conf.imports = (
-    "tork_celery.tasks.steps",
-    "tork_celery.tasks.control",
+    "tork_celery.tasks.step_tasks",
+    "tork_celery.tasks.coordinator_tasks",
     "tork_celery.tasks.lifecycle",
-    "tork_celery.tasks.remote",
+    "tork_celery.tasks.remote_control",
 )
 
 

@@ -11,17 +11,17 @@ from celery import signals
 from celery.utils.nodenames import NODENAME_DEFAULT
 from celery.worker import state
 
-from tork_celery import bootstrap, journal, offspring, settings
-from tork_celery.dispatch.queues import declare
+from tork_celery import bootstrap, child_processes, log_config, settings
+from tork_celery.dispatch.queue_declarations import declare
 from tork_celery.domain import queue_names
 from tork_celery.domain.errors import TorkError
 from tork_celery.domain.queue_names import CONTROL_QUEUE, DEFAULT_QUEUE
-from tork_celery.services.errands import Errands
-from tork_celery.services.reconcile import Reconciler
+from tork_celery.services.periodic import Errands
+from tork_celery.services.recovery_sweep import Reconciler
 from tork_celery.settings import Stop
-from tork_celery.store import schema
+from tork_celery.store import schema_version
 from tork_celery.tasks.app import Process, app, become, process
-from tork_celery.worker import startup
+from tork_celery.worker import recovery
 from tork_celery.worker.heartbeat import Heartbeat
 from tork_celery.worker.worker import Worker
 
@@ -64,16 +64,16 @@ def _begin(instance: Any) -> None:
     config = settings.load()
     served = list(instance.app.amqp.queues.consume_from)
     store = bootstrap.database(config, slots=instance.concurrency)
-    schema.check(store)
+    schema_version.check(store)
     coordinator = bootstrap.coordinator(config, app, store)
     node = bootstrap.node(instance.hostname, served)
-    startup.register(store, node, lease_s=config.lease_s)
+    recovery.register(store, node, lease_s=config.lease_s)
     worker = None
     if served != [CONTROL_QUEUE]:
         worker = bootstrap.worker(config, app, store, node=node.name, slots=instance.concurrency)
         _serve_first(instance.app.amqp.queues, queue_names.of_node(node.name))
         worker.start()
-        startup.take_up(worker)
+        recovery.take_up(worker)
     reconciler = Reconciler(coordinator)
     heartbeat = Heartbeat(
         store,
@@ -132,7 +132,7 @@ def end(**_: Any) -> None:
 def end_with_worker(**_: Any) -> None:
     """Beat that is embedded in a worker is a process of its own, and does not wait for messages."""
     signal.set_wakeup_fd(-1)
-    offspring.die_with_parent()
+    child_processes.die_with_parent()
 
 
 @signals.worker_ready.connect
@@ -145,7 +145,7 @@ def watch_beat(sender: Any, **_: Any) -> None:
 def _end_with(beat: Any) -> None:
     """Nobody restarts an embedded beat that dies: this process ends with it, and whoever started this one
     starts both again."""
-    offspring.wait_for_end(beat.pid)
+    child_processes.wait_for_end(beat.pid)
     if state.should_stop is None and state.should_terminate is None:
         log.error("beat.died")
         os.kill(os.getpid(), signal.SIGTERM)
@@ -154,4 +154,4 @@ def _end_with(beat: Any) -> None:
 @signals.setup_logging.connect
 def configure_logging(**_: Any) -> None:
     """Celery's own records go the way of ours."""
-    journal.configure(settings.load().log_level)
+    log_config.configure(settings.load().log_level)

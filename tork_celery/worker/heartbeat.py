@@ -6,15 +6,15 @@ from typing import Protocol
 
 import structlog
 
-from tork_celery.background import Repeater
 from tork_celery.domain import queue_names
 from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.node import Node
+from tork_celery.periodic_thread import Repeater
 from tork_celery.runtime.protocol import Runtime
-from tork_celery.store import Database, leases, nodes, tasks, webhooks
-from tork_celery.worker.active import Ended
-from tork_celery.worker.startup import publish, tidy
+from tork_celery.store import Database, leases, nodes, tasks, webhook_outbox
+from tork_celery.worker.active_steps import Ended
+from tork_celery.worker.recovery import publish, tidy
 from tork_celery.worker.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -116,7 +116,7 @@ def renew(worker: Worker) -> None:
     running = [step.ref.task_id for step in active] + [task.id for task in waiting]
     progress = _progress(worker.runtime, [step.ref for step in active])
     with worker.database.transaction() as tx:
-        webhooks.record_progress(tx, progress, node=worker.node)
+        webhook_outbox.record_progress(tx, progress, node=worker.node)
         kept = leases.renew(tx, node=worker.node, running=running, lease_s=worker.lease_s, progress=progress)
         lost = [step for step in active if kept.get(step.ref.task_id) != step.ref.delivery]
         cancelled = tasks.cancelled(tx, [step.ref.task_id for step in lost])

@@ -16,13 +16,13 @@ from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable, S
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.states import ENDED_EARLY, Outcome
 from tork_celery.runtime.protocol import Left, Runtime
-from tork_celery.store import Database, jobs, leases, logs, tasks, webhooks
-from tork_celery.worker.active import ActiveStep, ActiveSteps, Ended
+from tork_celery.store import Database, jobs, leases, logs, tasks, webhook_outbox
+from tork_celery.worker.active_steps import ActiveStep, ActiveSteps, Ended
 from tork_celery.worker.adoption import Adoptable
 from tork_celery.worker.backoff import Backoff
-from tork_celery.worker.execution import Execution, containers_of
-from tork_celery.worker.outcome import StepOutcome, outcome_of
-from tork_celery.worker.shipper import LogShipper
+from tork_celery.worker.log_shipper import LogShipper
+from tork_celery.worker.step_execution import Execution, containers_of
+from tork_celery.worker.step_outcome import StepOutcome, outcome_of
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -134,7 +134,7 @@ class Worker:
                 jobs.hold(tx, ref.task_id)
             task = tasks.claim(tx, ref, node=self.node, lease_s=self.lease_s)
             if task is not None and ref.step == 0:
-                webhooks.record_claim(tx, task, job_began=jobs.begin(tx, task.job_id))
+                webhook_outbox.record_claim(tx, task, job_began=jobs.begin(tx, task.job_id))
             return task
 
     def _resume(self, ref: StepRef) -> Task | None:
@@ -231,7 +231,7 @@ class Worker:
                 if task is None:
                     return Verdict.IGNORE
                 free = transitions.give_back(task, now=self.database.now(tx))
-                webhooks.record_tasks(tx, [free])
+                webhook_outbox.record_tasks(tx, [free])
                 tasks.save(tx, [free])
             self.dispatcher.send(free)
         except (DatastoreUnavailable, BrokerUnavailable) as error:

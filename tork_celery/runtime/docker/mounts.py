@@ -8,7 +8,7 @@ from typing import Any
 from tork_celery.domain.definition import Mount
 from tork_celery.domain.errors import StepFailed
 from tork_celery.domain.quantities import size_bytes
-from tork_celery.runtime.docker.names import Names
+from tork_celery.runtime.docker.resource_names import Names
 from tork_celery.runtime.protocol import StepRun
 
 

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 
 from tork_celery.domain.errors import StepFailed
-from tork_celery.runtime.docker.api import EngineApi
-from tork_celery.runtime.docker.names import TASK, Names
+from tork_celery.runtime.docker.engine_api import EngineApi
+from tork_celery.runtime.docker.resource_names import TASK, Names
 from tork_celery.runtime.protocol import SidecarRun, StepRun
 
 _NOT_IN_A_SLUG = re.compile(r"[^a-z0-9_]+")

@@ -9,10 +9,10 @@ from http.client import HTTPConnection, HTTPException
 from tork_celery.domain import durations
 from tork_celery.domain.definition import Probe
 from tork_celery.domain.errors import StepFailed, TorkError
-from tork_celery.runtime.docker.api import EngineApi
-from tork_celery.runtime.docker.faults import one_line
-from tork_celery.runtime.docker.names import Names
+from tork_celery.runtime.docker.engine_api import EngineApi
+from tork_celery.runtime.docker.error_mapping import one_line
 from tork_celery.runtime.docker.networks import private
+from tork_celery.runtime.docker.resource_names import Names
 from tork_celery.runtime.protocol import SidecarRun
 
 _ATTEMPT_S = 5.0

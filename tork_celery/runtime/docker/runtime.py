@@ -10,20 +10,20 @@ from pathlib import Path
 
 from tork_celery.domain.errors import EngineUnavailable
 from tork_celery.domain.model import StepRef
-from tork_celery.runtime.docker.api import EngineApi
-from tork_celery.runtime.docker.containers import memory_limit
-from tork_celery.runtime.docker.creation import Creation
-from tork_celery.runtime.docker.frames import FrameReader
-from tork_celery.runtime.docker.images import Pulls
-from tork_celery.runtime.docker.keeping import Keeping
-from tork_celery.runtime.docker.names import Names
+from tork_celery.runtime.docker.cleanup_queue import Removals
+from tork_celery.runtime.docker.container_config import memory_limit
+from tork_celery.runtime.docker.container_factory import Creation
+from tork_celery.runtime.docker.engine_api import EngineApi
+from tork_celery.runtime.docker.image_gc import Keeping
+from tork_celery.runtime.docker.image_pulls import Pulls
 from tork_celery.runtime.docker.networks import Networks
-from tork_celery.runtime.docker.removals import Removals
+from tork_celery.runtime.docker.resource_names import Names
+from tork_celery.runtime.docker.resource_tracker import Traces
 from tork_celery.runtime.docker.sidecars import Sidecars
-from tork_celery.runtime.docker.traces import Traces
+from tork_celery.runtime.docker.stream_frames import FrameReader
 from tork_celery.runtime.exchange import Exchange
-from tork_celery.runtime.live import NEVER_STARTED, Graces, LiveStep, LiveSteps
 from tork_celery.runtime.protocol import Remains, Sink, StepExit, StepRun
+from tork_celery.runtime.running_steps import NEVER_STARTED, Graces, LiveStep, LiveSteps
 
 _KILLED = 137
 _REMOVING_THREADS = 4

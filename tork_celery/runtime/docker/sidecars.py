@@ -7,13 +7,13 @@ from queue import Empty, SimpleQueue
 
 from tork_celery.domain import durations
 from tork_celery.domain.errors import StepFailed
-from tork_celery.runtime.docker.api import EngineApi
-from tork_celery.runtime.docker.faults import of_sidecar
-from tork_celery.runtime.docker.frames import FrameReader
-from tork_celery.runtime.docker.names import Names
+from tork_celery.runtime.docker.engine_api import EngineApi
+from tork_celery.runtime.docker.error_mapping import of_sidecar
 from tork_celery.runtime.docker.probes import Probing
-from tork_celery.runtime.live import Graces, LiveStep
+from tork_celery.runtime.docker.resource_names import Names
+from tork_celery.runtime.docker.stream_frames import FrameReader
 from tork_celery.runtime.protocol import SidecarRun
+from tork_celery.runtime.running_steps import Graces, LiveStep
 
 _TAIL_LINES = 10
 _TAIL_BYTES = 8 * 1024

@@ -10,8 +10,8 @@ import structlog
 from tork_celery.domain.errors import ConfigurationError, StepFailed
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.exchange import ENTRYPOINT, OUTPUT, PROGRESS, WORKDIR, Exchange, write_files
-from tork_celery.runtime.live import NEVER_STARTED, Graces, LiveSteps
 from tork_celery.runtime.protocol import Remains, Sink, StepExit, StepRun
+from tork_celery.runtime.running_steps import NEVER_STARTED, Graces, LiveSteps
 from tork_celery.runtime.shell.process import Process
 
 log = structlog.get_logger(__name__)

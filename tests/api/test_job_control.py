@@ -1,0 +1,110 @@
+"""Users cancel, restart and delete jobs."""
+
+from dataclasses import replace
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.services.fakes import FakeDispatcher
+from tests.store.stores import CuttableDatabase, change, job_now, store_job, task_now, tasks_of
+from tork_celery.domain.states import JobState, TaskState
+from tork_celery.store import jobs
+
+OK = {"status": "OK"}
+
+
+@pytest.mark.parametrize("kind", ["jobs", "task", "tasks"])
+def test_a_job_is_cancelled_with_what_of_it_runs(
+    client: FlaskClient, database: CuttableDatabase, dispatcher: FakeDispatcher, kind: str
+) -> None:
+    job, task = store_job(database)
+    running = change(database, task, state=TaskState.RUNNING, node="default@here", step_running=True)
+
+    answer = client.put(f"/{kind}/{job.id if kind == 'jobs' else task.id}/cancel")
+
+    assert (answer.status_code, answer.json) == (200, OK)
+    assert job_now(database, job.id).state is JobState.CANCELLED
+    assert task_now(database, task.id).state is TaskState.CANCELLED
+    assert [(stopped.id, stopped.node) for stopped in dispatcher.stopped] == [(task.id, running.node)]
+
+
+def test_a_job_is_cancelled_without_a_broker(
+    client: FlaskClient, database: CuttableDatabase, dispatcher: FakeDispatcher
+) -> None:
+    job, task = store_job(database)
+    change(database, task, state=TaskState.RUNNING, node="default@here")
+    dispatcher.away = True
+
+    assert client.put(f"/jobs/{job.id}/cancel").status_code == 200
+    assert job_now(database, job.id).state is JobState.CANCELLED
+
+
+def test_a_cancelled_job_goes_on_when_it_is_restarted(
+    client: FlaskClient, database: CuttableDatabase, dispatcher: FakeDispatcher
+) -> None:
+    job, _ = store_job(database)
+    client.put(f"/jobs/{job.id}/cancel")
+
+    answer = client.put(f"/jobs/{job.id}/restart")
+
+    assert (answer.status_code, answer.json) == (200, OK)
+    states = [run.state for run in tasks_of(database, job.id)]
+    assert states == [TaskState.CANCELLED, TaskState.SCHEDULED]
+    assert job_now(database, job.id).state is JobState.SCHEDULED
+    assert dispatcher.sent == [tasks_of(database, job.id)[1]]
+
+
+def test_an_ended_job_is_deleted_with_its_tasks(client: FlaskClient, database: CuttableDatabase) -> None:
+    job, task = store_job(database)
+    another, _ = store_job(database)
+    client.put(f"/jobs/{job.id}/cancel")
+
+    assert client.delete(f"/jobs/{job.id}").json == OK
+
+    assert client.get(f"/jobs/{job.id}").status_code == 404
+    assert client.get(f"/task/{task.id}").status_code == 404
+    assert client.get(f"/jobs/{another.id}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("state", "method", "route"),
+    [
+        (JobState.COMPLETED, "PUT", "/cancel"),
+        (JobState.FAILED, "PUT", "/cancel"),
+        (JobState.CANCELLED, "PUT", "/cancel"),
+        (JobState.SCHEDULED, "PUT", "/restart"),
+        (JobState.RUNNING, "PUT", "/restart"),
+        (JobState.COMPLETED, "PUT", "/restart"),
+        (JobState.SCHEDULED, "DELETE", ""),
+        (JobState.RUNNING, "DELETE", ""),
+    ],
+)
+def test_what_the_state_does_not_allow_is_refused(
+    client: FlaskClient, database: CuttableDatabase, state: JobState, method: str, route: str
+) -> None:
+    job, _ = store_job(database)
+    job = replace(job, state=state)
+    with database.transaction() as tx:
+        jobs.save(tx, job)
+
+    answer = client.open(f"/jobs/{job.id}{route}", method=method)
+
+    assert answer.status_code == 400
+    assert state in answer.json["message"]
+    assert job_now(database, job.id) == job
+
+
+@pytest.mark.parametrize(
+    ("method", "route"),
+    [
+        ("PUT", "/jobs/none/cancel"),
+        ("PUT", "/jobs/none/restart"),
+        ("DELETE", "/jobs/none"),
+        ("PUT", "/task/none/cancel"),
+    ],
+)
+def test_what_is_not_there_cannot_be_controlled(client: FlaskClient, method: str, route: str) -> None:
+    answer = client.open(route, method=method)
+
+    assert answer.status_code == 404
+    assert "'none'" in answer.json["message"]

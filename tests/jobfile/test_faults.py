@@ -1,0 +1,430 @@
+"""What is wrong with a job file is said with its place, all at once."""
+
+import pytest
+
+from tork_celery.domain.errors import BodyTooLarge, Fault, InvalidInput
+from tork_celery.jobfile import parse_file, parse_job, parse_task
+
+YAML = "text/yaml"
+JSON = "application/json"
+MISSING = "required, but it is missing or empty"
+
+
+def faults_of_task(body: str, media_type: str = YAML) -> tuple[Fault, ...]:
+    with pytest.raises(InvalidInput) as caught:
+        parse_task(body.encode(), media_type)
+    return caught.value.faults
+
+
+def faults_of_job(body: str, media_type: str = YAML) -> tuple[Fault, ...]:
+    with pytest.raises(InvalidInput) as caught:
+        parse_job(body.encode(), media_type)
+    return caught.value.faults
+
+
+# What is wrong with a task that has a name and an image otherwise: its third line, path, message, column.
+LINES = [
+    ("cmd: echo", "cmd", "expected a list, got the string 'echo'; write it as a list, [like, this]", 1),
+    ("cmd: [a, 1]", "cmd[1]", "expected a string, got the number 1; write it in quotes", 10),
+    ("cmd: [[a]]", "cmd[0]", "expected a string, got a list", 7),
+    ("cmd: [a, ~]", "cmd[1]", 'expected a string, got nothing; write "" for an empty one', 10),
+    ("tags: ['']", "tags[0]", "must not be empty", 8),
+    ("env: [a]", "env", "expected a mapping, got a list", 1),
+    ("env: {A: 8080}", "env.A", "expected a string, got the number 8080; write it in quotes", 7),
+    ("env: {A: true}", "env.A", "expected a string, got the boolean true; write it in quotes", 7),
+    (
+        "env: {A: .inf}",
+        "env.A",
+        "expected a string, got a number too large to be read; write it in quotes",
+        7,
+    ),
+    ('env: {A: "\\0"}', "env.A", "must not contain the character U+0000", 7),
+    ("env: {'': a}", 'env[""]', "the name of an environment variable is not empty and has no `=`", 7),
+    ("env: {A=B: a}", 'env["A=B"]', "the name of an environment variable is not empty and has no `=`", 7),
+    ('env: {"A\\n": a}', 'env["A\\n"]', "must not contain the character U+000A", 7),
+    ("run: 5", "run", "expected a string, got the number 5; write it in quotes", 1),
+    ("description: {}", "description", "expected a string, got a mapping", 1),
+    ("workdir: " + "w" * 257, "workdir", "longer than 256 characters", 1),
+    ("timeout: 30", "timeout", "expected a string, got the number 30; write it like 90s or 1h30m", 1),
+    ("timeout: 0s", "timeout", "'0s' must be longer than 0", 1),
+    (
+        "retry: {limit: 1, initialDelay: 5}",
+        "retry.initialDelay",
+        "expected a string, got the number 5; write it like 90s or 1h30m",
+        19,
+    ),
+    (
+        "timeout: -5s",
+        "timeout",
+        "'-5s' is not a duration; write it like 1h30m, 500ms or 2.5s",
+        1,
+    ),
+    ("priority: 10", "priority", "must be from 0 to 9", 1),
+    ("priority: -1", "priority", "must be from 0 to 9", 1),
+    ("priority: true", "priority", "expected a whole number, got the boolean true", 1),
+    ("priority: 1.0", "priority", "expected a whole number, got the number 1.0", 1),
+    ("var: " + "v" * 65, "var", "longer than 64 characters", 1),
+    ("queue: a b", "queue", "may hold letters, digits, `.`, `_` and `-` only", 1),
+    ("queue: " + "q" * 129, "queue", "longer than 128 characters", 1),
+    ("limits: [1]", "limits", "expected a mapping, got a list", 1),
+    ("limits: {cpus: true}", "limits.cpus", "expected a string or a number, got the boolean true", 10),
+    (
+        "limits: {cpus: lots}",
+        "limits.cpus",
+        "'lots' is not a number of CPUs; write it like 0.5 or 2",
+        10,
+    ),
+    (
+        "limits: {memory: 5m}",
+        "limits.memory",
+        "'5m' is too little memory for a container; 6m is the least",
+        10,
+    ),
+    (
+        "limits: {cpus: 1, cpu: 1}",
+        "limits.cpu",
+        "another name for `cpus`, which is given too; remove one",
+        19,
+    ),
+    ("pre: {}", "pre", "expected a list, got a mapping", 1),
+    ("pre: [a]", "pre[0]", "expected a mapping, got the string 'a'", 7),
+    ("pre: [{name: a}]", "pre[0].image", MISSING, 7),
+    (
+        "pre: [{image: a, timeout: x}]",
+        "pre[0].timeout",
+        "'x' is not a duration; write it like 1h30m, 500ms or 2.5s",
+        18,
+    ),
+    ("mounts: [{target: /a}]", "mounts[0].type", MISSING, 10),
+    ("mounts: [{type: volume}]", "mounts[0].target", MISSING, 10),
+    (
+        "mounts: [{type: volume, target: /a, source: /b}]",
+        "mounts[0].source",
+        "a mount of type `volume` has no source; remove it",
+        37,
+    ),
+    ("volumes: [tmp]", "volumes[0]", "expected an absolute path, such as `/data`", 11),
+    ("volumes: [/]", "volumes[0]", "nothing can be mounted on `/`", 11),
+    (
+        "volumes: [/a;b]",
+        "volumes[0]",
+        "may hold letters, digits, spaces, `-`, `/`, `.`, `_` and `=` only",
+        11,
+    ),
+    ("volumes: [/a, /b/../a/]", "volumes[1]", "something is mounted there already", 15),
+    (
+        "{mounts: [{type: volume, target: /a}], volumes: [/a]}",
+        "volumes[0]",
+        "something is mounted there already",
+        50,
+    ),
+    ("files: {a: x, a/b: y}", 'files["a/b"]', "'a' is a file, so nothing can be in it", 15),
+]
+
+
+@pytest.mark.parametrize(("line", "path", "message", "column"), LINES, ids=[line[0][:40] for line in LINES])
+def test_a_wrong_line_is_refused_with_its_place(line: str, path: str, message: str, column: int) -> None:
+    if line.startswith("{"):
+        body = "---\n\n{name: a, image: b, " + line[1:]
+        column += len("name: a, image: b, ")
+    else:
+        body = f"name: a\nimage: b\n{line}\n"
+    assert faults_of_task(body) == (Fault(path, message, 3, column),)
+
+
+@pytest.mark.parametrize("target", ["/tork", "/tork/", "//tork", "/tork/workdir", "/a/../tork", "/./tork/x"])
+def test_nothing_is_mounted_where_the_system_keeps_its_files(target: str) -> None:
+    message = "`/tork` is the system's own; choose another path"
+    for line, path in [
+        (f"volumes: [{target}]", "volumes[0]"),
+        (f"mounts: [{{type: volume, target: {target}}}]", "mounts[0].target"),
+    ]:
+        (fault,) = faults_of_task(f"name: a\nimage: b\n{line}\n")
+        assert (fault.path, fault.message) == (path, message)
+
+
+@pytest.mark.parametrize(
+    "queue",
+    ["control", "node.a", "node.", "amq.x", "unacked", "unacked_index", "_kombu.binding.x", "celeryev.1"],
+)
+def test_the_queues_of_the_system_are_refused(queue: str) -> None:
+    (fault,) = faults_of_task(f"name: a\nimage: b\nqueue: {queue}\n")
+    assert fault.path == "queue"
+    assert fault.message == f"the system uses the queue '{queue}' for itself; choose another name"
+
+
+@pytest.mark.parametrize("name", ["", "/a", "../a", "a/../b", "a/..", ".", "./a", "a/", "a//b"])
+def test_files_stay_in_the_work_directory(name: str) -> None:
+    (fault,) = faults_of_task(f'name: a\nimage: b\nfiles: {{"{name}": x}}\n')
+    assert fault.message == "expected a path inside of the work directory, such as `conf/app.ini`"
+    assert fault.path.startswith("files")
+
+
+@pytest.mark.parametrize("escape", ["\\n", "\\t", "\\e", "\\x7f", "\\x9b", "\\L"])
+def test_names_hold_no_control_characters(escape: str) -> None:
+    (fault,) = faults_of_task(f'name: "a{escape}b"\nimage: b\n')
+    assert fault.path == "name"
+    assert fault.message.startswith("must not contain the character U+")
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("imagee", "unknown key; did you mean `image`?"),
+        ("Tags", "unknown key; did you mean `tags`?"),
+        ("work_dir", "unknown key; did you mean `workdir`?"),
+        ("timeOut", "unknown key; did you mean `timeout`?"),
+    ],
+)
+def test_a_near_miss_names_the_key_that_was_meant(key: str, message: str) -> None:
+    assert faults_of_task(f"name: a\nimage: b\n{key}: x\n") == (Fault(key, message, 3, 1),)
+
+
+def test_a_job_s_keys_are_named_where_one_is_unknown() -> None:
+    (fault,) = faults_of_job("name: a\ntasks: [{name: b, image: c}]\nschedule: {cron: '@daily'}\n")
+    allowed = (
+        "unknown key; allowed here: name, description, tags, tasks, inputs, secrets, output, defaults, "
+        "webhooks, permissions, autoDelete, wait"
+    )
+    assert fault == Fault("schedule", allowed, 3, 1)
+
+
+COMPOSITES = {
+    "parallel": "{tasks: [{image: b}]}",
+    "each": "{list: '[1, 2]', task: {name: c, image: b}}",
+    "subjob": "{name: s, tasks: [{name: c, image: b}]}",
+}
+
+
+@pytest.mark.parametrize("block", COMPOSITES)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "image: b",
+        "cmd: [a]",
+        "run: a",
+        "env: {A: b}",
+        "queue: q",
+        "retry: {limit: 1}",
+        "limits: {cpus: 1}",
+        "timeout: 1s",
+        "pre: []",
+        "mounts: []",
+        "priority: 1",
+    ],
+)
+def test_a_composite_takes_nothing_of_a_container(block: str, line: str) -> None:
+    (fault,) = faults_of_task(f"name: a\n{line}\n{block}: {COMPOSITES[block]}\n")
+    assert (fault.path, fault.line) == (line.partition(":")[0], 2)
+    assert fault.message == f"not for a task with `{block}`, which runs no container of its own; remove it"
+
+
+@pytest.mark.parametrize("name", ["a-b", "1", "a.b"])
+def test_an_item_is_named_as_expressions_name_things(name: str) -> None:
+    (fault,) = faults_of_task(f"name: a\neach: {{list: '[1]', task: {{image: b}}, var: '{name}'}}\n")
+    assert fault.path == "each.var"
+    assert fault.message == "must be a name of letters, digits and `_` that does not start with a digit"
+
+
+def test_a_task_is_one_composite_only() -> None:
+    faults = faults_of_task(f"name: a\neach: {COMPOSITES['each']}\nsubjob: {COMPOSITES['subjob']}\n")
+    assert [(fault.path, fault.message) for fault in faults] == [
+        ("subjob", "a task has only one of parallel, each, subjob; it has `each` too")
+    ]
+
+
+# What is wrong inside of a job that has one task otherwise: its third line and the path.
+IN_A_JOB = [
+    ("inputs: {a: 1}", "inputs.a", "expected a string, got the number 1; write it in quotes"),
+    ("output: '{{ 1 +'", "output", "{{ is not closed by }}"),
+    ("defaults: {priority: 10}", "defaults.priority", "must be from 0 to 9"),
+    ("defaults: {image: a}", "defaults.image", "unknown key; allowed here: retry, limits, timeout, queue"),
+    ("webhooks: [{event: x, url: 'http://a'}]", "webhooks[0].event", "expected one of job.StateChange, "),
+    ("webhooks: [{}]", "webhooks[0].url", MISSING),
+    (
+        "webhooks: [{url: 'ftp://a'}]",
+        "webhooks[0].url",
+        "expected a URL that begins with http:// or https://",
+    ),
+    (
+        "webhooks: [{url: 'http://a', headers: {'a b': c}}]",
+        'webhooks[0].headers["a b"]',
+        "is not the name of",
+    ),
+    ("permissions: [{user: a, role: b}]", "permissions[0].user", "a permission is for one `user` or"),
+    ("permissions: [{}]", "permissions[0].user", "a permission is for one `user` or"),
+    ("autoDelete: {after: 0s}", "autoDelete.after", "'0s' must be longer than 0"),
+    ("wait: {}", "wait.timeout", MISSING),
+]
+
+
+@pytest.mark.parametrize(("line", "path", "message"), IN_A_JOB)
+def test_a_wrong_line_of_a_job_is_refused_with_its_place(line: str, path: str, message: str) -> None:
+    (fault,) = faults_of_job(f"name: a\ntasks: [{{name: b, image: c}}]\n{line}\n")
+    assert (fault.path, fault.line) == (path, 3)
+    assert fault.message.startswith(message)
+
+
+def test_a_step_takes_fewer_keys_than_a_task() -> None:
+    faults = faults_of_task("name: a\nimage: b\npost: [{image: c, queue: d, pre: []}]\n")
+    assert [fault.path for fault in faults] == ["post[0].queue", "post[0].pre"]
+
+
+@pytest.mark.parametrize(
+    ("body", "path", "message", "place"),
+    [
+        ("tasks: [{name: a, image: b}]", "name", MISSING, (1, 1)),
+        ("tasks: [{name: a, image: b}]\nname: ''", "name", MISSING, (2, 1)),
+        ("name: a", "tasks", MISSING, (1, 1)),
+        ("name: a\ntasks: []", "tasks", "expected at least 1, got 0", (2, 1)),
+        ("name: a\ntasks:\n  - 5", "tasks[0]", "expected a mapping, got the number 5", (3, 5)),
+        ("name: a\ntasks:\n  - image: b", "tasks[0].name", MISSING, (3, 5)),
+        ("name: a\ntasks:\n  - name: b", "tasks[0].image", MISSING, (3, 5)),
+        (
+            "name: " + "n" * 257 + "\ntasks: [{name: a, image: b}]",
+            "name",
+            "longer than 256 characters",
+            (1, 1),
+        ),
+    ],
+)
+def test_a_job_has_a_name_and_tasks(body: str, path: str, message: str, place: tuple[int, int]) -> None:
+    assert faults_of_job(body) == (Fault(path, message, *place),)
+
+
+def test_more_than_ten_thousand_tasks_are_refused() -> None:
+    (fault,) = faults_of_job("name: a\ntasks: [" + "x," * 10_001 + "]")
+    assert fault == Fault("tasks", "expected at most 10,000, got 10,001", 2, 1)
+
+
+def test_all_faults_come_at_once_in_the_order_of_the_file() -> None:
+    faults = faults_of_job(
+        """\
+name: a
+tags: x
+tasks:
+  - name: b
+    image: c
+  - name: d
+    imagee: e
+    pre:
+      - image: f
+        env:
+          PORT: 8080
+    timeout: never
+nane: g
+"""
+    )
+    assert [(fault.path, fault.line, fault.column) for fault in faults] == [
+        ("tags", 2, 1),
+        ("tasks[1].image", 6, 5),
+        ("tasks[1].imagee", 7, 5),
+        ("tasks[1].pre[0].env.PORT", 11, 11),
+        ("tasks[1].timeout", 12, 5),
+        ("nane", 13, 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"name": "a", "tasks": [' + ",".join(['{"x": 1}'] * 1000) + "]}",
+        '{"name": "a", "tasks": ['
+        + ",".join(['{"name": "a", "image": "b", "cmd": [1, 2, 3]}'] * 1000)
+        + "]}",
+        '{"name": "a", "tasks": [{"name": "a", "image": "b", "cmd": [' + ",".join("1" * 1000) + "]}]}",
+        '{"name": "a", "tasks": [{"name": "a", "image": "b", '
+        '"env": {' + ",".join(f'"A{number}": 1' for number in range(1000)) + "}}]}",
+        "{" + ",".join(f'"a{number}": 1' for number in range(1000)) + "}",
+    ],
+)
+def test_at_most_twenty_are_listed(body: str) -> None:
+    assert len(faults_of_job(body, YAML)) == 20
+    assert len(faults_of_job(body, JSON)) == 20
+
+
+def test_faults_in_json_have_a_path_and_no_line() -> None:
+    body = '{"name": "a", "tasks": [{"name": "b", "image": 5}]}'
+    expected = "expected a string, got the number 5; write it in quotes"
+    assert faults_of_job(body, JSON) == (Fault("tasks[0].image", expected),)
+
+
+def test_faults_of_a_file_for_run_are_those_of_what_it_is() -> None:
+    for body, paths in [(b"name: a\ntasks: []\n", ["tasks"]), (b"name: a\n", ["image"])]:
+        with pytest.raises(InvalidInput) as caught:
+            parse_file(body, YAML)
+        assert [fault.path for fault in caught.value.faults] == paths
+
+
+def test_a_long_key_and_a_long_value_are_cut_in_messages() -> None:
+    key, value = "k" * 1_000_000, "v" * 1_000_000
+    (fault, other) = faults_of_task(f'{{"name": "a", "image": "b", "{key}": 1, "cmd": "{value}"}}', JSON)
+    assert len(str(fault)) < 400
+    assert len(str(other)) < 200
+
+
+@pytest.mark.parametrize(
+    "media_type", ["", " ", "text/plain", "application/yaml", "multipart/form-data", ";"]
+)
+def test_another_media_type_is_refused_with_those_that_are_right(media_type: str) -> None:
+    with pytest.raises(InvalidInput, match="one of application/json, text/yaml, application/x-yaml"):
+        parse_job(b"name: a", media_type)
+
+
+def test_a_body_above_the_limit_is_too_large_and_one_at_the_limit_is_not() -> None:
+    body = b'{"name": "a", "image": "b"}'
+    assert parse_task(body, JSON, limit_bytes=len(body)).name == "a"
+    with pytest.raises(BodyTooLarge, match="larger than the limit of 26 bytes"):
+        parse_task(body, JSON, limit_bytes=len(body) - 1)
+    with pytest.raises(BodyTooLarge, match="4194304"):
+        parse_task(b" " * (4 * 1024 * 1024 + 1), JSON)
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ("name: '{{ job. }}'", "name"),
+        ("image: 'ubuntu:{{ 1 + }}'", "image"),
+        ("queue: '{{ ) }}'", "queue"),
+        ("cmd: [echo, '{{ inputs.greeting'", "cmd[1]"),
+        ("env: {GREETING: '{{ }}'}", "env.GREETING"),
+        ("if: 1 +", "if"),
+        ("timeout: '{{ 1 + }}'", "timeout"),
+        ("priority: '{{ 1 + }}'", "priority"),
+        ("limits: {memory: '{{ 1 + }}'}", "limits.memory"),
+        ("registry: {username: '{{ 1 + }}', password: b}", "registry.username"),
+    ],
+)
+def test_an_expression_that_is_none_is_refused_when_it_comes_in(line: str, path: str) -> None:
+    body = {"name": "name: t", "image": "image: i"} | {line.partition(":")[0]: line}
+    (fault,) = faults_of_task("\n".join(body.values()).replace("greeting'", "greeting']"))
+    assert fault.path == path
+    assert "of the expression" in fault.message
+
+
+def test_an_expression_may_stand_where_its_value_is_only_known_later() -> None:
+    body = """{name: 'a {{ 1 }}', image: '{{ inputs.image }}', queue: '{{ inputs.queue }}',
+    if: inputs.x == 'y', timeout: '{{ inputs.t }}', priority: '{{ inputs.p }}',
+    limits: {cpus: '{{ 1 }}', memory: '{{ "6m" }}'},
+    cmd: ['{{ item.value }}'], env: {A: '{{ secrets.a }}'}, var: '{{ inputs.v }}'}"""
+    task = parse_task(body.encode(), YAML)
+    assert (task.priority, task.if_) == ("{{ inputs.p }}", "inputs.x == 'y'")
+
+
+@pytest.mark.parametrize(
+    ("retry", "path", "says"),
+    [
+        ("{limit: 0}", "retry.limit", "must be from 1 to 10"),
+        ("{limit: 11}", "retry.limit", "must be from 1 to 10"),
+        ("{initialDelay: 1s}", "retry.limit", "required"),
+        ("{limit: 1, scalingFactor: 0.5}", "retry.scalingFactor", "must be from 1 to 10"),
+        ("{limit: 1, scalingFactor: x}", "retry.scalingFactor", "expected a number"),
+        ("{limit: 1, maxDelay: soon}", "retry.maxDelay", "is not a duration"),
+    ],
+)
+def test_a_retry_that_makes_no_sense_is_refused(retry: str, path: str, says: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parse_task(f"name: t\nimage: i\nretry: {retry}".encode(), "text/yaml")
+    (fault,) = refused.value.faults
+    assert fault.path == path
+    assert says in fault.message

@@ -1,0 +1,171 @@
+"""Valid job files become the definitions that they describe."""
+
+import pytest
+
+from tork_celery.domain.definition import JobDefinition, Limits, Mount, StepDefinition, TaskDefinition
+from tork_celery.jobfile import job_of, parse_file, parse_job, parse_task
+
+YAML = "text/yaml"
+JSON = "application/json"
+
+HELLO = b"""\
+# hello: the result is "hello world", what it printed
+---
+name: say hello
+image: ubuntu:mantic
+cmd: [echo, -n, hello world]
+"""
+HELLO_TASK = TaskDefinition(name="say hello", image="ubuntu:mantic", cmd=("echo", "-n", "hello world"))
+
+EVERYTHING = b"""\
+name: everything
+description: |
+  two
+  lines
+tags: [nightly, eu]
+tasks:
+  - name: first
+    description: what it does
+    image: busybox:stable
+    run: |
+      echo "$PORT" > "$TORK_OUTPUT"
+    entrypoint: [sh, -e]
+    env: {PORT: "8080", EMPTY: "", SCRIPT: "a\\nb"}
+    files: {conf/app.ini: "x = 1\\n"}
+    workdir: /work
+    queue: trans_coding.1-a
+    pre:
+      - {name: fetch, image: "alpine:3", cmd: [wget, x], timeout: 30s}
+      - {image: alpine, run: ls}
+    post: [{name: put, image: alpine, env: {A: b}, files: {f: g}}]
+    mounts: [{type: volume, target: /data}]
+    volumes: [/tmp, /a b]
+    limits: {cpus: 0.5, memory: 500m}
+    timeout: 1h30m
+    var: result_1
+    tags: [x]
+    priority: 9
+"""
+EVERYTHING_JOB = JobDefinition(
+    name="everything",
+    description="two\nlines\n",
+    tags=("nightly", "eu"),
+    tasks=(
+        TaskDefinition(
+            name="first",
+            description="what it does",
+            image="busybox:stable",
+            run='echo "$PORT" > "$TORK_OUTPUT"\n',
+            entrypoint=("sh", "-e"),
+            env={"PORT": "8080", "EMPTY": "", "SCRIPT": "a\nb"},
+            files={"conf/app.ini": "x = 1\n"},
+            workdir="/work",
+            queue="trans_coding.1-a",
+            pre=(
+                StepDefinition(name="fetch", image="alpine:3", cmd=("wget", "x"), timeout="30s"),
+                StepDefinition(image="alpine", run="ls"),
+            ),
+            post=(StepDefinition(name="put", image="alpine", env={"A": "b"}, files={"f": "g"}),),
+            mounts=(Mount(type="volume", target="/data"),),
+            volumes=("/tmp", "/a b"),
+            limits=Limits(cpus="0.5", memory="500m"),
+            timeout="1h30m",
+            var="result_1",
+            tags=("x",),
+            priority=9,
+        ),
+    ),
+)
+
+
+def test_hello_is_the_task_of_the_readme() -> None:
+    assert parse_task(HELLO, YAML) == HELLO_TASK
+
+
+def test_every_key_lands_in_the_definition() -> None:
+    assert parse_job(EVERYTHING, YAML) == EVERYTHING_JOB
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    ["text/yaml", "application/x-yaml", "text/yaml; charset=utf-8", "Text/YAML ;charset=UTF-8"],
+)
+def test_yaml_has_two_media_types_and_parameters_do_not_matter(media_type: str) -> None:
+    assert parse_task(HELLO, media_type) == HELLO_TASK
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "application/json; charset=utf-8"])
+def test_json_says_the_same(media_type: str) -> None:
+    body = b'{"name": "say hello", "image": "ubuntu:mantic", "cmd": ["echo", "-n", "hello world"]}'
+    assert parse_task(body, media_type) == HELLO_TASK
+
+
+def test_a_file_with_tasks_is_a_job() -> None:
+    job, kind = parse_file(EVERYTHING, YAML)
+    assert (job, kind) == (EVERYTHING_JOB, "job")
+
+
+def test_a_file_without_tasks_is_a_task_and_becomes_a_job_named_after_it() -> None:
+    job, kind = parse_file(HELLO, YAML)
+    assert (job, kind) == (JobDefinition(name="say hello", tasks=(HELLO_TASK,)), "task")
+    assert job == job_of(HELLO_TASK)
+
+
+def test_keys_that_hold_nothing_count_as_left_out() -> None:
+    body = b"name: a\nimage: b\ndescription:\nenv: ~\npre: null\ntimeout: ''\npriority:\nlimits:\n"
+    assert parse_task(body, YAML) == TaskDefinition(name="a", image="b")
+
+
+def test_the_shell_runtime_needs_no_image() -> None:
+    body = b"name: a\nrun: ls\npre: [{run: pwd}]\n"
+    expected = TaskDefinition(name="a", run="ls", pre=(StepDefinition(run="pwd"),))
+    assert parse_task(body, YAML, image_required=False) == expected
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ("{cpu: 2}", Limits(cpus="2")),
+        ("{cpus: 0.000001}", Limits(cpus="0.000001")),
+        ("{memory: 536870912}", Limits(memory="536870912")),
+        ("{memory: 2g}", Limits(memory="2g")),
+        ("{}", Limits()),
+    ],
+)
+def test_limits_may_be_numbers_or_strings(limits: str, expected: Limits) -> None:
+    task = parse_task(f"name: a\nimage: b\nlimits: {limits}\n".encode(), YAML)
+    assert task.limits == expected
+
+
+@pytest.mark.parametrize(
+    ("var", "named"), [("", "item {{ item.index }}"), ("var: page", "item {{ page.index }}")]
+)
+def test_the_task_of_an_each_may_be_named_by_its_item(var: str, named: str) -> None:
+    body = f"""\
+name: for each
+each:
+  list: "{{{{ sequence(1, 5) }}}}"
+  {var}
+  task: {{image: busybox, run: ls}}
+"""
+    task = parse_task(body.encode(), YAML)
+    assert task.each is not None
+    assert task.each.task == TaskDefinition(name=named, image="busybox", run="ls")
+
+
+@pytest.mark.parametrize(
+    "gpus", ["all", "2", "count=2", "count=all", "device=0", "device=0,1", '"device=0,1"']
+)
+def test_gpus_are_written_as_for_docker_run(gpus: str) -> None:
+    task = parse_task(f"name: a\nimage: b\ngpus: '{gpus}'\n".encode(), YAML)
+    assert task.gpus == gpus
+
+
+def test_ten_thousand_tasks_are_taken() -> None:
+    body = b'{"name": "big", "tasks": [' + b",".join([b'{"name": "a", "image": "b"}'] * 10_000) + b"]}"
+    assert len(parse_job(body, JSON).tasks) == 10_000
+
+
+def test_a_name_of_256_characters_is_taken() -> None:
+    name = "ü" * 256
+    assert parse_task(f"name: {name}\nimage: b\n".encode(), YAML).name == name

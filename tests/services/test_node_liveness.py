@@ -1,0 +1,107 @@
+"""Nodes are judged by what they have said, once they have had the time to say it."""
+
+import pytest
+from sqlalchemy import update
+
+from tests.services.sweeping import LONG_AGO, LOST, NODE, FakeClock, Sweep
+from tests.store.stores import CuttableDatabase, change, store_task, task_now
+from tork_celery.domain.node import Node
+from tork_celery.domain.states import TaskState
+from tork_celery.services.recovery_sweep import Reconciler
+from tork_celery.store import nodes
+from tork_celery.store import tables as store_tables
+
+
+def test_leases_are_judged_only_after_a_whole_lease_of_answers(
+    database: CuttableDatabase, sweep_at: Sweep
+) -> None:
+    task = store_task(database, **LOST)
+
+    sweep_at(0, 5, 9.9)
+    assert task_now(database, task.id) == task
+
+    sweep_at(0, 0.2)
+    assert task_now(database, task.id).state is TaskState.SCHEDULED
+
+
+def test_an_outage_of_the_datastore_starts_the_count_anew(
+    database: CuttableDatabase, reconciler: Reconciler, sweep_at: Sweep
+) -> None:
+    task = store_task(database, **LOST)
+    sweep_at(0, 9)
+    reconciler.datastore_was_away()
+
+    sweep_at(0, 2, 9)
+
+    assert task_now(database, task.id) == task
+
+
+def test_who_has_not_heard_of_the_datastore_judges_no_lease(
+    database: CuttableDatabase, reconciler: Reconciler
+) -> None:
+    task = store_task(database, **LOST)
+
+    reconciler.sweep()
+
+    assert task_now(database, task.id) == task
+
+
+def test_a_lease_without_news_of_the_datastore_starts_the_count_anew(
+    database: CuttableDatabase, sweep_at: Sweep
+) -> None:
+    """A process that was suspended knows nothing of the time between."""
+    task = store_task(database, **LOST)
+
+    sweep_at(0, 11, 20)
+    assert task_now(database, task.id) == task
+
+    sweep_at(0, 2)
+    assert task_now(database, task.id) != task
+
+
+def test_a_sweep_comes_before_the_first_news_after_a_gap(
+    database: CuttableDatabase, reconciler: Reconciler, clock: FakeClock, sweep_at: Sweep
+) -> None:
+    """The whole machine was asleep: its workers have had no time to renew anything."""
+    task = store_task(database, **LOST | {"lease_until": 9e9})
+    sweep_at(0, 5, 10)
+    change(database, task, **LOST)
+    clock.now += 3600
+
+    reconciler.sweep()
+
+    assert task_now(database, task.id).delivery == task.delivery
+
+
+@pytest.mark.parametrize("jump_s", [3600, -3600])
+def test_a_clock_that_jumps_starts_the_count_anew(
+    database: CuttableDatabase, clock: FakeClock, sweep_at: Sweep, jump_s: float
+) -> None:
+    task = store_task(database, **LOST | {"lease_until": 9e9})
+    sweep_at(0, 5, 10)
+    lost = change(database, task, **LOST)
+    clock.now += jump_s
+
+    sweep_at(0, 5, 9)
+    assert task_now(database, task.id) == lost
+
+    sweep_at(2)
+    assert task_now(database, task.id) != lost
+
+
+def test_nodes_that_are_long_gone_are_forgotten(database: CuttableDatabase, sweep_at: Sweep) -> None:
+    node = Node(name=NODE, instance="1", hostname="here", pid=1, queues=("default",), version="0")
+    with database.transaction() as tx:
+        nodes.register(tx, node)
+    sweep_at(0)
+    with database.transaction() as tx:
+        assert nodes.get(tx, NODE) is not None
+        tx.execute(update(store_tables.nodes).values(heartbeat_at=LONG_AGO))
+
+    sweep_at(0)
+    with database.transaction() as tx:  # the datastore may have been away for as long
+        assert nodes.get(tx, NODE) is not None
+    sweep_at(10)
+
+    with database.transaction() as tx:
+        assert nodes.get(tx, NODE) is None

@@ -1,0 +1,82 @@
+"""What goes on in the background outlives a bug in it, and ends when it is told to."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.eventually import eventually
+from tork_celery import child_processes
+from tork_celery.domain.errors import DatastoreUnavailable
+from tork_celery.periodic_thread import Repeater, outliving_bugs
+
+
+class Turns:
+    """Each turn does what is next: it raises an error, or nothing is left to do."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.taken = 0
+
+    def __call__(self) -> None:
+        self.taken += 1
+        if self.errors:
+            raise self.errors.pop(0)
+
+
+def repeating(turns: Turns) -> Repeater:
+    return Repeater(turns, name="t", interval_s=0.01, missed="test.missed", broken="test.broken")
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), DatastoreUnavailable("away")])
+def test_the_next_turn_comes_whatever_was_raised(error: Exception) -> None:
+    turns = Turns(error)
+    repeater = repeating(turns)
+    repeater.start()
+    eventually(lambda: turns.taken > 1)
+    repeater.stop()
+
+
+def test_no_turn_begins_after_the_stop() -> None:
+    turns = Turns()
+    repeater = repeating(turns)
+    repeater.start()
+    eventually(lambda: turns.taken)
+    repeater.stop()
+
+    taken = turns.taken
+
+    assert repeater.pause()
+    assert turns.taken == taken
+
+
+def test_a_bug_goes_no_further_and_what_is_away_is_raised() -> None:
+    with outliving_bugs("test.broken"):
+        raise KeyError
+    with pytest.raises(DatastoreUnavailable), outliving_bugs("test.broken"):
+        raise DatastoreUnavailable("away")
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process
+        process.kill()
+
+
+def test_the_end_of_a_process_is_waited_for_and_left_to_its_parent(sleeper: subprocess.Popen[bytes]) -> None:
+    waiting = threading.Thread(target=child_processes.wait_for_end, args=(sleeper.pid,))
+    waiting.start()
+    os.kill(sleeper.pid, signal.SIGKILL)
+    waiting.join()
+    assert sleeper.wait() == -signal.SIGKILL
+
+
+def test_a_process_that_is_gone_is_not_waited_for(sleeper: subprocess.Popen[bytes]) -> None:
+    sleeper.kill()
+    sleeper.wait()
+    child_processes.wait_for_end(sleeper.pid)

@@ -1,0 +1,78 @@
+"""What the end of a step means for its task."""
+
+import pytest
+
+from tork_celery.domain.logs import LogPosition
+from tork_celery.domain.model import StepRef
+from tork_celery.runtime.protocol import MAX_RESULT_BYTES, StepExit, Stream
+from tork_celery.worker.active_steps import ActiveStep, Ended
+from tork_celery.worker.step_outcome import StepOutcome, outcome_of
+from tork_celery.worker.step_output import StepOutput
+
+
+def a_step(stdout: bytes = b"", *, ended: Ended | None = None, timeout: str | None = None) -> ActiveStep:
+    output = StepOutput(task_id="t", step=0, stored=LogPosition(), limit_bytes=10_000_000)
+    output(Stream.STDOUT, stdout)
+    ref = StepRef(task_id="t", delivery=1, step=0)
+    return ActiveStep(ref=ref, job_id="j", output=output, ended=ended, timeout=timeout)
+
+
+def result_of(stdout: bytes, written: bytes | None = None) -> str | None:
+    return outcome_of(StepExit(code=0, output=written), a_step(stdout), is_main=True).result
+
+
+def error_of(code: int, *, note: str | None = None, stdout: bytes = b"") -> str | None:
+    return outcome_of(StepExit(code=code, note=note), a_step(stdout), is_main=True).error
+
+
+@pytest.mark.parametrize(
+    ("stdout", "written", "result"),
+    [
+        (b"printed\n", b"written", "written"),
+        (b"printed\n", None, "printed\n"),
+        (b"printed\n", b"", "printed\n"),
+        (b"", None, ""),
+        (b"\xff\x00", None, "\ufffd\ufffd"),
+        (b"", b"a\x00b", "a\ufffdb"),
+    ],
+)
+def test_the_result_is_what_was_written_or_else_printed(
+    stdout: bytes, written: bytes | None, result: str
+) -> None:
+    assert result_of(stdout, written) == result
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_a_long_result_is_cut_and_the_log_says_so(*, written: bool) -> None:
+    long = b"x" * (MAX_RESULT_BYTES + 1)
+    step = a_step(b"" if written else long)
+
+    outcome = outcome_of(StepExit(code=0, output=long if written else None), step, is_main=True)
+
+    assert outcome.result == "x" * MAX_RESULT_BYTES
+    assert f"longer than {MAX_RESULT_BYTES} bytes" in step.output.take(final=True)[-1].contents
+
+
+def test_a_result_of_the_greatest_length_is_whole() -> None:
+    assert result_of(b"x" * MAX_RESULT_BYTES) == "x" * MAX_RESULT_BYTES
+
+
+def test_a_character_that_the_cut_goes_through_is_left_out() -> None:
+    assert result_of(b"x" + "ä".encode() * MAX_RESULT_BYTES) == "x" + "ä" * (MAX_RESULT_BYTES // 2 - 1)
+
+
+def test_only_the_main_step_has_a_result() -> None:
+    assert outcome_of(StepExit(code=0, output=b"x"), a_step(b"y"), is_main=False) == StepOutcome()
+
+
+def test_the_error_says_the_code_its_cause_and_the_last_lines() -> None:
+    assert error_of(1) == "exit code 1"
+    assert error_of(1, stdout=b"a\nb\n") == "exit code 1: a\nb"
+    assert error_of(137, note="out of memory", stdout=b"a\n") == "exit code 137: out of memory: a"
+
+
+@pytest.mark.parametrize("code", [0, 137])
+def test_a_step_that_timed_out_has_failed_whatever_its_code(code: int) -> None:
+    step = a_step(b"x", ended=Ended.TIMED_OUT, timeout="5s")
+
+    assert outcome_of(StepExit(code=code), step, is_main=True) == StepOutcome(error="timed out after 5s")
