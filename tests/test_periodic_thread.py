@@ -12,7 +12,7 @@ import pytest
 from tests.eventually import eventually
 from tork_celery import child_processes
 from tork_celery.domain.errors import DatastoreUnavailable
-from tork_celery.periodic_thread import Repeater, outliving_bugs
+from tork_celery.periodic_thread import PeriodicThread, survive_bugs
 
 
 class Turns:
@@ -28,8 +28,8 @@ class Turns:
             raise self.errors.pop(0)
 
 
-def repeating(turns: Turns) -> Repeater:
-    return Repeater(turns, name="t", interval_s=0.01, missed="test.missed", broken="test.broken")
+def repeating(turns: Turns) -> PeriodicThread:
+    return PeriodicThread(turns, name="t", interval_s=0.01, missed="test.missed", broken="test.broken")
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), DatastoreUnavailable("away")])
@@ -55,9 +55,9 @@ def test_no_turn_begins_after_the_stop() -> None:
 
 
 def test_a_bug_goes_no_further_and_what_is_away_is_raised() -> None:
-    with outliving_bugs("test.broken"):
+    with survive_bugs("test.broken"):
         raise KeyError
-    with pytest.raises(DatastoreUnavailable), outliving_bugs("test.broken"):
+    with pytest.raises(DatastoreUnavailable), survive_bugs("test.broken"):
         raise DatastoreUnavailable("away")
 
 

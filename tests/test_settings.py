@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tork_celery.domain.errors import ConfigurationError
-from tork_celery.settings import Settings, Stop, load, variable
+from tork_celery.settings import Settings, ShutdownPolicy, load, variable
 
 GIVEN: dict[str, tuple[str, Any]] = {
     "TORK_DATA_DIR": ("/somewhere", Path("/somewhere")),
@@ -26,7 +26,7 @@ GIVEN: dict[str, tuple[str, Any]] = {
     "TORK_DEFAULT_MEMORY": ("500m", "500m"),
     "TORK_DEFAULT_TIMEOUT": ("1h30m", "1h30m"),
     "TORK_PULL": ("always", "always"),
-    "TORK_STOP": ("30s", Stop(wait_s=30.0)),
+    "TORK_STOP": ("30s", ShutdownPolicy(wait_s=30.0)),
     "TORK_PULL_TIMEOUT": ("1h", 3600.0),
     "TORK_KEEP_JOBS": ("720h", 2_592_000.0),
     "TORK_IMAGE_TTL": ("168h", 604800.0),
@@ -121,8 +121,10 @@ def test_a_flag_is_true_or_false(text: str, *, value: bool) -> None:
     assert Settings.load({"TORK_SHELL_ALLOW_ROOT": text}).shell_allow_root is value
 
 
-@pytest.mark.parametrize(("text", "value"), [("leave", Stop()), ("release", Stop(release=True))])
-def test_a_stop_leaves_or_releases(text: str, value: Stop) -> None:
+@pytest.mark.parametrize(
+    ("text", "value"), [("leave", ShutdownPolicy()), ("release", ShutdownPolicy(release=True))]
+)
+def test_a_stop_leaves_or_releases(text: str, value: ShutdownPolicy) -> None:
     assert Settings.load({"TORK_STOP": text}).stop == value
 
 

@@ -14,7 +14,7 @@ from tork_celery.domain.errors import ConfigurationError
 from tork_celery.domain.node import Node
 from tork_celery.runtime.protocol import Runtime
 from tork_celery.services.authentication import Authenticator
-from tork_celery.services.context import Coordinator
+from tork_celery.services.context import ServiceContext
 from tork_celery.settings import Settings
 from tork_celery.store import Database, nodes
 from tork_celery.worker.worker import Worker
@@ -43,8 +43,8 @@ def database(settings: Settings, *, slots: int = 4) -> Database:
     )
 
 
-def coordinator(settings: Settings, app: Celery, store: Database) -> Coordinator:
-    return Coordinator(
+def context(settings: Settings, app: Celery, store: Database) -> ServiceContext:
+    return ServiceContext(
         database=store,
         dispatcher=Dispatcher(app),
         lease_s=settings.lease_s,

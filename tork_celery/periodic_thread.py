@@ -12,7 +12,7 @@ log = structlog.get_logger(__name__)
 
 
 @contextmanager
-def outliving_bugs(event: str, **fields: object) -> Iterator[None]:
+def survive_bugs(event: str, **fields: object) -> Iterator[None]:
     """A bug within is logged as `event` and goes no further, for the thread has more to do: the leases of
     other tasks, the output of other steps. What is only away is raised: the caller knows how to wait."""
     try:
@@ -23,7 +23,7 @@ def outliving_bugs(event: str, **fields: object) -> Iterator[None]:
         log.exception(event, **fields)
 
 
-class Repeater:
+class PeriodicThread:
     """A thread that does `action` every `interval_s`. When a part of the system is away this is logged as
     `missed`, a bug as `broken`; the next turn comes all the same."""
 
@@ -56,7 +56,7 @@ class Repeater:
     def _run(self) -> None:
         while not self.pause():
             try:
-                with outliving_bugs(self._broken):
+                with survive_bugs(self._broken):
                     self._action()
             except Unavailable as error:
                 log.warning(self._missed, reason=str(error))

@@ -21,7 +21,7 @@ def _default_data_dir() -> Path:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
+class ShutdownPolicy:
     """What SIGTERM does to the steps of a worker: they have `wait_s` to end by themselves; what runs then is
     left to run on or, with `release`, ended and its task given back."""
 
@@ -49,7 +49,7 @@ class Settings:
     default_memory: str = ""
     default_timeout: str = ""
     pull: str = "missing"
-    stop: Stop = Stop()
+    stop: ShutdownPolicy = ShutdownPolicy()
     pull_timeout_s: float = 900.0
     image_ttl_s: float | None = None
     log_limit_bytes: int = 256 * 1024 * 1024
@@ -176,13 +176,13 @@ def _pull(text: str) -> str:
     return text
 
 
-def _stop(text: str) -> Stop:
+def _stop(text: str) -> ShutdownPolicy:
     if text == "leave":
-        return Stop()
+        return ShutdownPolicy()
     if text == "release":
-        return Stop(release=True)
+        return ShutdownPolicy(release=True)
     try:
-        return Stop(wait_s=durations.seconds(text))
+        return ShutdownPolicy(wait_s=durations.seconds(text))
     except ValueError as error:
         raise ValueError(f"{text!r} is neither leave nor release nor a duration, such as 30s") from error
 

@@ -7,8 +7,8 @@ from flask.testing import FlaskClient
 from tests.services.fakes import FakeDispatcher
 from tests.store.stores import CuttableDatabase, database
 from tork_celery.api import create_app
-from tork_celery.api.context import Api
-from tork_celery.services.context import Coordinator
+from tork_celery.api.context import ApiContext
+from tork_celery.services.context import ServiceContext
 from tork_celery.store import job_pages
 
 __all__ = ["database"]
@@ -22,13 +22,13 @@ def dispatcher() -> FakeDispatcher:
 
 
 @pytest.fixture
-def coordinator(database: CuttableDatabase, dispatcher: FakeDispatcher) -> Coordinator:
-    return Coordinator(database=database, dispatcher=dispatcher, lease_s=10.0)
+def context(database: CuttableDatabase, dispatcher: FakeDispatcher) -> ServiceContext:
+    return ServiceContext(database=database, dispatcher=dispatcher, lease_s=10.0)
 
 
 @pytest.fixture
-def client(coordinator: Coordinator) -> FlaskClient:
-    return create_app(Api(coordinator=coordinator, body_limit_bytes=BODY_LIMIT_BYTES)).test_client()
+def client(context: ServiceContext) -> FlaskClient:
+    return create_app(ApiContext(services=context, body_limit_bytes=BODY_LIMIT_BYTES)).test_client()
 
 
 @pytest.fixture

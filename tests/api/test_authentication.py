@@ -11,11 +11,11 @@ from werkzeug.test import TestResponse
 from tests.store.stores import CuttableDatabase
 from tork_celery.api import create_app
 from tork_celery.api.authentication import OPEN
-from tork_celery.api.context import Api
+from tork_celery.api.context import ApiContext
 from tork_celery.domain.user import NewUser
 from tork_celery.services import users
 from tork_celery.services.authentication import Authenticator
-from tork_celery.services.context import Coordinator
+from tork_celery.services.context import ServiceContext
 
 JOB = {"name": "a job", "tasks": [{"name": "say hello", "image": "busybox", "run": "echo hello"}]}
 
@@ -23,13 +23,13 @@ MakeClient = Callable[..., FlaskClient]
 
 
 @pytest.fixture
-def client_with(coordinator: Coordinator, database: CuttableDatabase) -> MakeClient:
+def client_with(context: ServiceContext, database: CuttableDatabase) -> MakeClient:
     """A client of an API that takes these schemes."""
     users.add(database, NewUser(username="ada", password="s3cret:ü"))
 
     def make(*schemes: str) -> FlaskClient:
         authenticator = Authenticator(database, schemes=schemes)
-        api = Api(coordinator=coordinator, body_limit_bytes=1_000_000, authenticator=authenticator)
+        api = ApiContext(services=context, body_limit_bytes=1_000_000, authenticator=authenticator)
         return create_app(api).test_client()
 
     return make

@@ -6,9 +6,9 @@ from flask.testing import FlaskClient
 from tests.services.fakes import FakeDispatcher
 from tests.store.stores import CuttableDatabase
 from tork_celery.api import create_app
-from tork_celery.api.context import Api
+from tork_celery.api.context import ApiContext
 from tork_celery.domain.model import Task
-from tork_celery.services.context import Coordinator
+from tork_celery.services.context import ServiceContext
 
 
 @pytest.mark.parametrize("route", ["/", "/nothing", "/jobs/a/b/c", "/tasks"])
@@ -67,8 +67,8 @@ def test_a_bug_is_not_shown_to_clients(database: CuttableDatabase) -> None:
             del task, delay_s
             raise ZeroDivisionError("the secret inside")
 
-    coordinator = Coordinator(database=database, dispatcher=Buggy(), lease_s=10.0)
-    client = create_app(Api(coordinator=coordinator, body_limit_bytes=1000)).test_client()
+    context = ServiceContext(database=database, dispatcher=Buggy(), lease_s=10.0)
+    client = create_app(ApiContext(services=context, body_limit_bytes=1000)).test_client()
 
     answer = client.post("/task", json={"name": "x", "image": "y"})
 

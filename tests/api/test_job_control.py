@@ -25,7 +25,7 @@ def test_a_job_is_cancelled_with_what_of_it_runs(
     assert (answer.status_code, answer.json) == (200, OK)
     assert job_now(database, job.id).state is JobState.CANCELLED
     assert task_now(database, task.id).state is TaskState.CANCELLED
-    assert [(stopped.id, stopped.node) for stopped in dispatcher.stopped] == [(task.id, running.node)]
+    assert [(stopped.id, stopped.node) for stopped in dispatcher.killed] == [(task.id, running.node)]
 
 
 def test_a_job_is_cancelled_without_a_broker(

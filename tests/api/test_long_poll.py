@@ -8,11 +8,11 @@ from flask.testing import FlaskClient
 
 from tests.store.stores import CuttableDatabase, job_now
 from tork_celery.api import create_app
-from tork_celery.api.context import Api
+from tork_celery.api.context import ApiContext
 from tork_celery.domain.search import EVERYTHING
 from tork_celery.domain.states import JobState
-from tork_celery.services.context import Coordinator
-from tork_celery.services.long_poll import WaitingRoom
+from tork_celery.services.context import ServiceContext
+from tork_celery.services.long_poll import JobWaiter
 from tork_celery.store import job_pages, jobs
 
 JOB = {
@@ -43,13 +43,13 @@ def time() -> FakeTime:
 
 
 @pytest.fixture
-def room(time: FakeTime) -> WaitingRoom:
-    return WaitingRoom(seats=1, clock=lambda: time.now, sleep=time.sleep)
+def room(time: FakeTime) -> JobWaiter:
+    return JobWaiter(slots=1, clock=lambda: time.now, sleep=time.sleep)
 
 
 @pytest.fixture
-def waiting(coordinator: Coordinator, room: WaitingRoom) -> FlaskClient:
-    api = Api(coordinator=coordinator, body_limit_bytes=10_000, waiting_room=room)
+def waiting(context: ServiceContext, room: JobWaiter) -> FlaskClient:
+    api = ApiContext(services=context, body_limit_bytes=10_000, job_waiter=room)
     return create_app(api).test_client()
 
 
@@ -114,9 +114,9 @@ def test_a_job_that_was_deleted_meanwhile_is_not_found(
 
 
 def test_more_than_may_wait_are_refused_and_not_stored(
-    waiting: FlaskClient, room: WaitingRoom, stored_jobs: Callable[[], int]
+    waiting: FlaskClient, room: JobWaiter, stored_jobs: Callable[[], int]
 ) -> None:
-    with room.seat():
+    with room.slot():
         answer = waiting.post("/jobs", json=JOB)
 
     assert answer.status_code == 503

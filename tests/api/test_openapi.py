@@ -18,10 +18,10 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.store.stores import CuttableDatabase, change, job_now, store_job, tasks_of
 from tork_celery.api import create_app, openapi
-from tork_celery.api.context import Api
+from tork_celery.api.context import ApiContext
 from tork_celery.domain.states import JobState, TaskState
-from tork_celery.services.context import Coordinator
-from tork_celery.services.long_poll import WaitingRoom
+from tork_celery.services.context import ServiceContext
+from tork_celery.services.long_poll import JobWaiter
 from tork_celery.store import jobs
 
 CHECKS = [
@@ -64,11 +64,11 @@ def test_the_page_needs_nothing_from_elsewhere(client: FlaskClient) -> None:
 
 
 @pytest.fixture
-def described_api(coordinator: Coordinator, database: CuttableDatabase) -> schemathesis.BaseSchema:
+def described_api(context: ServiceContext, database: CuttableDatabase) -> schemathesis.BaseSchema:
     """An API with a job in it, where nobody waits for long."""
     store_job(database)
-    room = WaitingRoom(seats=1, clock=iter(range(10**9)).__next__, sleep=lambda _: None)
-    api = Api(coordinator=coordinator, body_limit_bytes=100_000, waiting_room=room)
+    room = JobWaiter(slots=1, clock=iter(range(10**9)).__next__, sleep=lambda _: None)
+    api = ApiContext(services=context, body_limit_bytes=100_000, job_waiter=room)
     return schemathesis.openapi.from_wsgi("/openapi.json", create_app(api))
 
 

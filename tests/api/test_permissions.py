@@ -10,12 +10,12 @@ from flask.testing import FlaskClient
 
 from tests.store.stores import CuttableDatabase, job_now
 from tork_celery.api import create_app
-from tork_celery.api.context import Api
+from tork_celery.api.context import ApiContext
 from tork_celery.domain.states import JobState
 from tork_celery.domain.user import NewUser
 from tork_celery.services import users
 from tork_celery.services.authentication import Authenticator
-from tork_celery.services.context import Coordinator
+from tork_celery.services.context import ServiceContext
 
 TASKS = [{"name": "say hello", "image": "busybox", "run": "echo hello"}]
 USERS = {"ada": [], "bob": ["ops"], "eve": [], "root": ["admin"]}
@@ -24,11 +24,11 @@ As = Callable[..., Any]
 
 
 @pytest.fixture
-def guarded(coordinator: Coordinator, database: CuttableDatabase) -> FlaskClient:
+def guarded(context: ServiceContext, database: CuttableDatabase) -> FlaskClient:
     for username, roles in USERS.items():
         users.add(database, NewUser(username=username, password="p"), roles=roles)
     authenticator = Authenticator(database, schemes=["basic"])
-    api = Api(coordinator=coordinator, body_limit_bytes=1_000_000, authenticator=authenticator)
+    api = ApiContext(services=context, body_limit_bytes=1_000_000, authenticator=authenticator)
     return create_app(api).test_client()
 
 

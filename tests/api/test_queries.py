@@ -15,7 +15,7 @@ from tork_celery.domain.logs import LogPart, LogPosition
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.services.advance import advance
-from tork_celery.services.context import Coordinator
+from tork_celery.services.context import ServiceContext
 from tork_celery.store import jobs, logs
 
 Submit = Callable[..., Any]
@@ -80,11 +80,11 @@ def test_times_are_rfc_3339_in_utc(client: FlaskClient, database: CuttableDataba
 
 
 def test_a_job_shows_what_was_asked_for_what_ran_and_the_results(
-    client: FlaskClient, database: CuttableDatabase, coordinator: Coordinator
+    client: FlaskClient, database: CuttableDatabase, context: ServiceContext
 ) -> None:
     job, task = store_job(database, task_definition(var="one"), task_definition(name="second"))
     change(database, task, state=TaskState.RUNNING, outcome=Outcome.COMPLETED, result="42", ended_at=5.0)
-    advance(coordinator, task.id, 1)
+    advance(context, task.id, 1)
 
     found = get(client, f"/jobs/{job.id}")
 
@@ -98,11 +98,11 @@ def test_a_job_shows_what_was_asked_for_what_ran_and_the_results(
 
 
 def test_a_failed_job_says_why(
-    client: FlaskClient, database: CuttableDatabase, coordinator: Coordinator
+    client: FlaskClient, database: CuttableDatabase, context: ServiceContext
 ) -> None:
     job, task = store_job(database)
     change(database, task, state=TaskState.RUNNING, outcome=Outcome.FAILED, error="exit code 1", ended_at=5.0)
-    advance(coordinator, task.id, 1)
+    advance(context, task.id, 1)
 
     found = get(client, f"/jobs/{job.id}")
 

@@ -237,7 +237,7 @@ def test_a_composite_says_where_it_stands(
     job = client.post("/jobs", json={"name": "j", "tasks": [INNER]}).json
     definition = parse_task(json.dumps({"name": "c"} | block).encode(), "application/json")
     [run] = tasks_of(database, job["id"])
-    values = {"size": 5, "completions": 3, "released": 4, "subjob_id": "sub"}
+    values = {"size": 5, "completions": 3, "started_children": 4, "subjob_id": "sub"}
     change(database, run, definition=definition, **values)
 
     found = client.get(f"/tasks/{run.id}").json

@@ -7,7 +7,7 @@ import pytest
 from tests.docs.documents import ROOT, Block, blocks, first_column, name, section, text_of
 from tork_celery import jobfile
 from tork_celery.jobfile.jobs import JobSchema
-from tork_celery.jobfile.mapping_schema import Shape
+from tork_celery.jobfile.mapping_schema import MappingSchema
 from tork_celery.jobfile.scheduled_jobs import ScheduledJobSchema
 from tork_celery.jobfile.steps import StepSchema
 from tork_celery.jobfile.tasks import TaskSchema
@@ -27,9 +27,9 @@ OTHERS = (TaskSchema, UserSchema, ScheduledJobSchema)
 """Documented in a way of their own."""
 
 
-def schemas() -> list[type[Shape]]:
+def schemas() -> list[type[MappingSchema]]:
     """All of them, those of the tasks and their parts included."""
-    found, waiting = [], [Shape]
+    found, waiting = [], [MappingSchema]
     while waiting:
         children = waiting.pop().__subclasses__()
         found += children
@@ -37,7 +37,7 @@ def schemas() -> list[type[Shape]]:
     return found
 
 
-def keys(schema: type[Shape]) -> set[str]:
+def keys(schema: type[MappingSchema]) -> set[str]:
     return {field.data_key or name for name, field in schema().fields.items()}
 
 
@@ -45,7 +45,7 @@ def keys(schema: type[Shape]) -> set[str]:
     "schema",
     [schema for schema in schemas() if schema not in OTHERS and not schema.__name__.startswith("_")],
 )
-def test_the_keys_of_each_section_are_those_of_its_schema(schema: type[Shape]) -> None:
+def test_the_keys_of_each_section_are_those_of_its_schema(schema: type[MappingSchema]) -> None:
     assert documented(f"## {schema.__name__.removesuffix('Schema')}") == keys(schema)
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.docs.documents import ROOT, Block, blocks, text_of
 from tork_celery.api import create_app
-from tork_celery.api.context import Api
-from tork_celery.services.context import Coordinator
+from tork_celery.api.context import ApiContext
+from tork_celery.services.context import ServiceContext
 
 
 class NoCoordinator:
@@ -18,7 +18,7 @@ class NoCoordinator:
 
 
 def routes() -> Iterator[str]:
-    app = create_app(Api(coordinator=cast(Coordinator, NoCoordinator()), body_limit_bytes=1))
+    app = create_app(ApiContext(services=cast(ServiceContext, NoCoordinator()), body_limit_bytes=1))
     for rule in app.url_map.iter_rules():
         path = re.sub(r"<[^>]+>", "{id}", rule.rule)
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:

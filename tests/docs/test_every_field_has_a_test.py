@@ -11,14 +11,14 @@ from tests.docs.field_tests import TESTS
 from tork_celery.api.response_schemas import SCHEMAS
 from tork_celery.jobfile import json_schema
 from tork_celery.jobfile.jobs import JobSchema
-from tork_celery.jobfile.mapping_schema import Shape
+from tork_celery.jobfile.mapping_schema import MappingSchema
 from tork_celery.jobfile.steps import StepSchema
 from tork_celery.jobfile.users import UserSchema
 
 SHAPES = {json_schema.name_of(shape): shape for shape in json_schema.shapes()} | {"User": UserSchema}
 
 
-def own_keys(shape: type[Shape]) -> list[str]:
+def own_keys(shape: type[MappingSchema]) -> list[str]:
     """Without those that are a job's or a step's, whose tests hold for them too."""
     shared = [
         field

@@ -42,7 +42,7 @@ class Simulation:
     def task(self, task_id: str) -> Task:
         return self.tasks[task_id]
 
-    def waiting(self, parent_id: str, limit: int) -> Sequence[Task]:
+    def created_children(self, parent_id: str, limit: int) -> Sequence[Task]:
         children = [task for task in self.tasks.values() if task.parent_id == parent_id]
         waiting = [task for task in children if task.state is TaskState.CREATED]
         return sorted(waiting, key=lambda task: task.index)[:limit]
@@ -72,9 +72,9 @@ class Simulation:
             self._put(replace(task, outcome=Outcome.FAILED, error="e"))
         self.advance(self.tasks[task.id])
 
-    def lose(self, task: Task) -> None:
+    def redeliver(self, task: Task) -> None:
         if task.outcome is None:
-            self._put(transitions.lose(task, now=self.now))
+            self._put(transitions.redeliver(task, now=self.now))
 
     def advance(self, task: Task) -> None:
         plan = transitions.advance(self.jobs[task.job_id], task, self, now=self.now, new_id=new_id)
@@ -107,7 +107,7 @@ class Simulation:
         self._put_job(plan.job)
         for task in plan.changed:
             same = task.definition == self.tasks[task.id].definition
-            assert same or task.id in plan.defined, "what is not named is not stored"
+            assert same or task.id in plan.redefined, "what is not named is not stored"
             self._put(task)
         for task in plan.added:
             assert task.id not in self.tasks
@@ -139,10 +139,10 @@ class Simulation:
             assert self.tasks[task.id].state in (TaskState.SCHEDULED, TaskState.PENDING)
         for subjob in plan.subjobs:
             self._follow_up(subjob)
-        for parent_id in plan.unfilled:
+        for parent_id in plan.partly_started:
             parent = self.tasks[parent_id]
             job = self.jobs[parent.job_id]
-            more = transitions.fill(job, parent, self, now=self.now, new_id=new_id)
+            more = transitions.start_children(job, parent, self, now=self.now, new_id=new_id)
             if more is not None:
                 self._apply(more)
         if plan.job.state.ended and plan.job.parent_id:
@@ -158,9 +158,9 @@ class Simulation:
         if task.state is not before.state:
             assert (before.state, task.state) in TASK_MOVES, (before.state, task.state)
         if task.size:
-            assert 0 <= task.completions <= task.released <= task.size
+            assert 0 <= task.completions <= task.started_children <= task.size
             if task.concurrency:
-                assert task.released - task.completions <= task.concurrency
+                assert task.started_children - task.completions <= task.concurrency
         self.tasks[task.id] = task
 
     def _put_job(self, job: Job) -> None:

@@ -169,7 +169,7 @@ def test_children_with_heavy_expressions_get_their_turn_in_several_plans(
     heavy = each("sequence(0, 30)", leaf(cmd=("{{ len(map(1..1500, # * 2)) }}",)))
     plan = transitions.submit(job_definition(heavy), now=0.0, new_id=new_id)
     assert 0 < len(plan.send) < 30
-    assert len(plan.unfilled) == 1
+    assert len(plan.partly_started) == 1
     assert len(Simulation(job_definition(heavy)).due()) == 30
 
 
@@ -277,7 +277,7 @@ def test_a_long_list_of_which_all_is_skipped_is_done() -> None:
     number = 2 * CHILDREN_AT_ONCE + 10
     everything = each(f"sequence(0, {number})", leaf(if_="false"))
     plan = transitions.submit(job_definition(everything), now=0.0, new_id=new_id)
-    assert len(plan.unfilled) == 1, "one message is enough"
+    assert len(plan.partly_started) == 1, "one message is enough"
     done = run(each(f"sequence(0, {number})", leaf(if_="false"), concurrency=3))
     assert (done.job.state, len(done.named("leaf"))) == (JobState.COMPLETED, number)
 

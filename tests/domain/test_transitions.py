@@ -96,7 +96,7 @@ def test_a_task_that_is_given_back_keeps_nothing_of_its_run() -> None:
         progress=50.0,
     )
 
-    assert transitions.give_back(task, now=9.0) == replace(
+    assert transitions.release(task, now=9.0) == replace(
         a_task(), id=task.id, job_id=task.job_id, delivery=4, losses=1, sent_at=9.0
     )
 
@@ -104,7 +104,7 @@ def test_a_task_that_is_given_back_keeps_nothing_of_its_run() -> None:
 def test_a_task_that_is_lost_too_often_fails() -> None:
     task = a_task(state=TaskState.RUNNING, node="n", losses=MAX_LOSSES, step_running=True)
 
-    failed = transitions.lose(task, now=9.0)
+    failed = transitions.redeliver(task, now=9.0)
 
     assert (failed.outcome, failed.state, failed.step_running) == (Outcome.FAILED, TaskState.RUNNING, False)
     assert failed.error == "its worker was lost 6 times, the last one was n"
@@ -115,7 +115,7 @@ def test_a_task_that_only_ever_loses_its_nodes_comes_to_an_end() -> None:
 
     while due := simulation.due():
         simulation.claim(due[0])
-        simulation.lose(simulation.at_work()[0])
+        simulation.redeliver(simulation.at_work()[0])
         simulation.advance(simulation.tasks[due[0].id])
 
     assert simulation.job.state is JobState.FAILED

@@ -11,10 +11,10 @@ from tork_celery.domain import webhooks
 from tork_celery.domain.definition import Webhook
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.states import JobState, TaskState
-from tork_celery.domain.webhooks import Call, Skipped, Standing
+from tork_celery.domain.webhooks import SkippedCall, StateSnapshot, WebhookCall
 
 URL = "http://example.com/hook"
-SCHEDULED = Standing(JobState.SCHEDULED, 0.0)
+SCHEDULED = StateSnapshot(JobState.SCHEDULED, 0.0)
 
 
 def job(*hooks: Webhook, **values: Any) -> Job:
@@ -28,9 +28,9 @@ def task(**values: Any) -> Task:
     return a_task(**{"id": "t", "job_id": "j", "state": TaskState.RUNNING} | values)
 
 
-def only(told: list[Call | Skipped]) -> Call:
+def only(told: list[WebhookCall | SkippedCall]) -> WebhookCall:
     [call] = told
-    assert isinstance(call, Call), call
+    assert isinstance(call, WebhookCall), call
     return call
 
 
@@ -39,30 +39,30 @@ def only(told: list[Call | Skipped]) -> Call:
     [
         ("job.StateChange", SCHEDULED, 1),
         ("job.StateChange", None, 1),
-        ("job.StateChange", Standing(JobState.RUNNING, 0.0), 0),
-        ("job.Progress", Standing(JobState.RUNNING, 0.0), 1),
-        ("job.Progress", Standing(JobState.RUNNING, 50.0), 0),
+        ("job.StateChange", StateSnapshot(JobState.RUNNING, 0.0), 0),
+        ("job.Progress", StateSnapshot(JobState.RUNNING, 0.0), 1),
+        ("job.Progress", StateSnapshot(JobState.RUNNING, 50.0), 0),
         ("job.Progress", None, 0),
         ("task.StateChange", SCHEDULED, 0),
         ("task.Progress", SCHEDULED, 0),
     ],
 )
-def test_a_job_tells_of_what_has_changed(event: str, before: Standing | None, told: int) -> None:
+def test_a_job_tells_of_what_has_changed(event: str, before: StateSnapshot | None, told: int) -> None:
     assert len(webhooks.of_job(before, job(Webhook(url=URL, event=event), progress=50.0))) == told
 
 
 @pytest.mark.parametrize(
     ("event", "before", "told"),
     [
-        ("task.StateChange", Standing(TaskState.SCHEDULED, 50.0), 1),
+        ("task.StateChange", StateSnapshot(TaskState.SCHEDULED, 50.0), 1),
         ("task.StateChange", None, 1),
-        ("task.StateChange", Standing(TaskState.RUNNING, 50.0), 0),
-        ("task.Progress", Standing(TaskState.RUNNING, 0.0), 1),
-        ("task.Progress", Standing(TaskState.RUNNING, 50.0), 0),
+        ("task.StateChange", StateSnapshot(TaskState.RUNNING, 50.0), 0),
+        ("task.Progress", StateSnapshot(TaskState.RUNNING, 0.0), 1),
+        ("task.Progress", StateSnapshot(TaskState.RUNNING, 50.0), 0),
         ("job.StateChange", None, 0),
     ],
 )
-def test_a_task_tells_of_what_has_changed(event: str, before: Standing | None, told: int) -> None:
+def test_a_task_tells_of_what_has_changed(event: str, before: StateSnapshot | None, told: int) -> None:
     found = webhooks.of_task(job(Webhook(url=URL, event=event)), before, task(progress=50.0))
 
     assert len(found) == told
@@ -179,9 +179,9 @@ def test_a_condition_decides(condition: str, told: int) -> None:
 def test_what_cannot_be_evaluated_is_skipped_and_the_others_are_called(hook: Webhook, place: str) -> None:
     told = webhooks.of_job(SCHEDULED, job(Webhook(url=URL), hook, Webhook(url=URL)))
 
-    assert [type(each) for each in told] == [Call, Skipped, Call]
+    assert [type(each) for each in told] == [WebhookCall, SkippedCall, WebhookCall]
     skipped = told[1]
-    assert isinstance(skipped, Skipped)
+    assert isinstance(skipped, SkippedCall)
     assert (skipped.job_id, skipped.place) == ("j", place)
     assert skipped.reason
     assert "there" not in skipped.reason
@@ -192,7 +192,7 @@ def test_calls_about_one_thing_to_one_receiver_are_one_stream() -> None:
     first = webhooks.of_job(SCHEDULED, job(*hooks))
     second = webhooks.of_job(SCHEDULED, replace(job(*hooks), state=JobState.FAILED))
 
-    streams = [[call.stream for call in told if isinstance(call, Call)] for told in (first, second)]
+    streams = [[call.stream for call in told if isinstance(call, WebhookCall)] for told in (first, second)]
 
     assert streams == [["j-0", "j-1"], ["j-0", "j-1"]]
 

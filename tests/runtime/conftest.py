@@ -75,8 +75,8 @@ def another(tmp_path: Path, cluster: str) -> Iterator[Another]:
 
     yield make
     sweep = make()
-    for remains in sweep.deliveries():
-        sweep.release(remains.task_id, remains.delivery)
+    for leftovers in sweep.leftovers():
+        sweep.remove_delivery(leftovers.task_id, leftovers.delivery)
     for runtime in made:
         runtime.close()
     assert list((tmp_path / "work").glob("*/*")) == []

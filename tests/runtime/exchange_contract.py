@@ -105,7 +105,7 @@ class ExchangeContract:
         recorder.wait_for(b"ready")
 
         assert runtime.progress(run.ref) == 42.5
-        runtime.stop(run.ref)
+        runtime.kill(run.ref)
         future.result(PATIENCE_S)
 
     @pytest.mark.parametrize(

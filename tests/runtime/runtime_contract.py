@@ -8,7 +8,7 @@ from tests.eventually import eventually
 from tests.runtime.exchange_contract import ExchangeContract
 from tests.runtime.steps_at_work import PATIENCE_S, Recorder, Steps, background, start
 from tork_celery.domain.model import StepRef
-from tork_celery.runtime.protocol import Left, Runtime, Stream
+from tork_celery.runtime.protocol import Detached, Runtime, Stream
 
 
 class RuntimeContract(ExchangeContract):
@@ -78,7 +78,7 @@ class RuntimeContract(ExchangeContract):
         future = start(runtime, run, recorder)
         recorder.wait_for(b"ready")
 
-        runtime.stop(run.ref)
+        runtime.kill(run.ref)
 
         assert future.result(PATIENCE_S).code == 137
 
@@ -89,7 +89,7 @@ class RuntimeContract(ExchangeContract):
         future = start(runtime, run, recorder)
         recorder.wait_for(b"ready")
 
-        runtime.stop(run.ref, grace_s=PATIENCE_S * 10)
+        runtime.kill(run.ref, grace_s=PATIENCE_S * 10)
 
         assert future.result(PATIENCE_S).code == 5
         assert recorder.printed() == b"ready\nbye\n"
@@ -101,7 +101,7 @@ class RuntimeContract(ExchangeContract):
         future = start(runtime, run, recorder)
         recorder.wait_for(b"ready")
 
-        runtime.stop(run.ref, grace_s=0.5)
+        runtime.kill(run.ref, grace_s=0.5)
 
         assert future.result(PATIENCE_S).code == 137
         assert recorder.printed() == b"ready\nno\n"
@@ -110,7 +110,7 @@ class RuntimeContract(ExchangeContract):
         self, runtime: Runtime, steps: Steps, recorder: Recorder
     ) -> None:
         run = steps.step("echo never")
-        runtime.stop(run.ref, grace_s=1)
+        runtime.kill(run.ref, grace_s=1)
 
         ended = self.run(runtime, run, recorder)
 
@@ -119,8 +119,8 @@ class RuntimeContract(ExchangeContract):
         assert recorder.printed() == b""
 
     def test_stopping_what_is_not_there_is_no_error(self, runtime: Runtime) -> None:
-        runtime.stop(StepRef(task_id="nobody", delivery=1, step=0))
-        runtime.stop(StepRef(task_id="nobody", delivery=1, step=0), grace_s=1)
+        runtime.kill(StepRef(task_id="nobody", delivery=1, step=0))
+        runtime.kill(StepRef(task_id="nobody", delivery=1, step=0), grace_s=1)
 
     def test_left_alone_it_is_no_longer_waited_for(
         self, runtime: Runtime, steps: Steps, recorder: Recorder
@@ -128,13 +128,13 @@ class RuntimeContract(ExchangeContract):
         future = start(runtime, steps.step("echo ready; sleep 300"), recorder)
         recorder.wait_for(b"ready")
 
-        runtime.leave()
+        runtime.detach()
 
-        with pytest.raises(Left):
+        with pytest.raises(Detached):
             future.result(PATIENCE_S)
-        with pytest.raises(Left):
+        with pytest.raises(Detached):
             self.run(runtime, steps.step("true"), recorder)
-        with pytest.raises(Left):
+        with pytest.raises(Detached):
             runtime.follow(StepRef(task_id="nobody", delivery=1, step=0), recorder)
 
     def test_twenty_five_at_once_do_not_mix(self, runtime: Runtime, steps: Steps) -> None:
@@ -142,8 +142,8 @@ class RuntimeContract(ExchangeContract):
             recorder = Recorder()
             run = steps.step(f"echo {number}; echo {number} > $TORK_OUTPUT; exit {number}")
             ended = self.run(runtime, run, recorder)
-            runtime.discard(run.ref)
-            runtime.release(run.ref.task_id, run.ref.delivery)
+            runtime.remove_step(run.ref)
+            runtime.remove_delivery(run.ref.task_id, run.ref.delivery)
             return ended.code, recorder.printed(), ended.output
 
         with ThreadPoolExecutor(25) as threads:
@@ -156,17 +156,17 @@ class RuntimeContract(ExchangeContract):
     ) -> None:
         run = steps.step("mkdir -p a/b; echo x > a/b/c; chmod 500 a/b a")
         self.run(runtime, run, recorder)
-        [remains] = [each for each in runtime.deliveries() if each.task_id == run.ref.task_id]
-        assert remains.delivery == run.ref.delivery
+        [leftovers] = [each for each in runtime.leftovers() if each.task_id == run.ref.task_id]
+        assert leftovers.delivery == run.ref.delivery
 
-        runtime.discard(run.ref)
-        runtime.release(run.ref.task_id, run.ref.delivery)
+        runtime.remove_step(run.ref)
+        runtime.remove_delivery(run.ref.task_id, run.ref.delivery)
 
-        eventually(lambda: remains not in runtime.deliveries())
+        eventually(lambda: leftovers not in runtime.leftovers())
 
     def test_discarding_and_releasing_what_is_not_there_is_no_error(self, runtime: Runtime) -> None:
-        runtime.discard(StepRef(task_id="nobody", delivery=1, step=0))
-        runtime.release("nobody", 1)
+        runtime.remove_step(StepRef(task_id="nobody", delivery=1, step=0))
+        runtime.remove_delivery("nobody", 1)
 
     def test_there_is_nothing_to_follow_of_a_step_that_never_ran(
         self, runtime: Runtime, recorder: Recorder

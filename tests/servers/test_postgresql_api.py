@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 
 from tests.services.fakes import FakeDispatcher
 from tork_celery.api import create_app
-from tork_celery.api.context import Api
-from tork_celery.services.context import Coordinator
+from tork_celery.api.context import ApiContext
+from tork_celery.services.context import ServiceContext
 from tork_celery.store import Database
 
 pytestmark = pytest.mark.servers
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.servers
 @pytest.fixture
 def client(postgresql_url: str) -> Iterator[FlaskClient]:
     with closing(Database.connect(postgresql_url)) as database:
-        coordinator = Coordinator(database=database, dispatcher=FakeDispatcher(), lease_s=10.0)
-        yield create_app(Api(coordinator=coordinator, body_limit_bytes=1000)).test_client()
+        context = ServiceContext(database=database, dispatcher=FakeDispatcher(), lease_s=10.0)
+        yield create_app(ApiContext(services=context, body_limit_bytes=1000)).test_client()
 
 
 @pytest.mark.parametrize(

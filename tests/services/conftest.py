@@ -1,11 +1,11 @@
 import pytest
 
 from tests.services.fakes import FakeDispatcher
-from tests.services.sweeping import clock, reconciler, sweep_at
+from tests.services.sweeping import clock, recovery_sweep, sweep_at
 from tests.store.stores import CuttableDatabase, database
-from tork_celery.services.context import Coordinator
+from tork_celery.services.context import ServiceContext
 
-__all__ = ["clock", "database", "reconciler", "sweep_at"]
+__all__ = ["clock", "database", "recovery_sweep", "sweep_at"]
 
 LEASE_S = 10.0
 
@@ -16,5 +16,5 @@ def dispatcher() -> FakeDispatcher:
 
 
 @pytest.fixture
-def coordinator(database: CuttableDatabase, dispatcher: FakeDispatcher) -> Coordinator:
-    return Coordinator(database=database, dispatcher=dispatcher, lease_s=LEASE_S)
+def context(database: CuttableDatabase, dispatcher: FakeDispatcher) -> ServiceContext:
+    return ServiceContext(database=database, dispatcher=dispatcher, lease_s=LEASE_S)

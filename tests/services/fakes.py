@@ -14,10 +14,10 @@ class FakeDispatcher(Dispatcher):
     def __init__(self) -> None:
         self.sent: list[Task] = []
         self.delays_s: list[float] = []
-        self.stopped: list[Task] = []
+        self.killed: list[Task] = []
         self.purged: list[str] = []
-        self.filling: list[str] = []
-        self.ending: list[str] = []
+        self.starting_children: list[str] = []
+        self.cancelled_subjobs: list[str] = []
         self.depths: Counter[str] = Counter()
         self.away = False
         self.refused = 0
@@ -31,17 +31,17 @@ class FakeDispatcher(Dispatcher):
         self.sent.append(task)
         self.delays_s.append(delay_s)
 
-    def fill(self, task_id: str) -> None:
+    def start_children(self, task_id: str) -> None:
         self.ping()
-        self.filling.append(task_id)
+        self.starting_children.append(task_id)
 
-    def end(self, job_id: str) -> None:
+    def cancel_subjob(self, job_id: str) -> None:
         self.ping()
-        self.ending.append(job_id)
+        self.cancelled_subjobs.append(job_id)
 
-    def stop(self, task: Task) -> None:
+    def kill_step(self, task: Task) -> None:
         self.ping()
-        self.stopped.append(task)
+        self.killed.append(task)
 
     def depth(self, queue: str) -> int:
         self.ping()

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import Connection
 
 from tork_celery.domain.states import TaskState
-from tork_celery.services.context import Coordinator
-from tork_celery.services.recovery_sweep import Reconciler
+from tork_celery.services.context import ServiceContext
+from tork_celery.services.recovery_sweep import RecoverySweep
 
 NODE = "default@here"
 LONG_AGO = 1.0
@@ -35,20 +35,20 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def reconciler(coordinator: Coordinator, clock: FakeClock) -> Reconciler:
-    return Reconciler(coordinator, clock=clock)
+def recovery_sweep(context: ServiceContext, clock: FakeClock) -> RecoverySweep:
+    return RecoverySweep(context, clock=clock)
 
 
 @pytest.fixture
-def sweep_at(reconciler: Reconciler, clock: FakeClock) -> Callable[..., None]:
+def sweep_at(recovery_sweep: RecoverySweep, clock: FakeClock) -> Callable[..., None]:
     """Sweeps so many seconds after the start, in turn. The datastore answers each time."""
 
     def sweep(*seconds: float) -> None:
         start = clock.now
         for offset in seconds:
             clock.now = start + offset
-            reconciler.datastore_answered(clock.now)
-            reconciler.sweep()
+            recovery_sweep.datastore_answered(clock.now)
+            recovery_sweep.sweep()
 
     return sweep
 

@@ -13,7 +13,7 @@ from tests.store.stores import CuttableDatabase, change, job_now, store_job, tas
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.services.advance import advance
-from tork_celery.services.context import Coordinator
+from tork_celery.services.context import ServiceContext
 from tork_celery.store import jobs
 
 TWO = (task_definition(var="one"), task_definition(name="second"))
@@ -33,12 +33,12 @@ def ended(database: CuttableDatabase, task: Task, **values: Any) -> Task:
 
 
 def test_the_next_task_is_stored_and_sent(
-    coordinator: Coordinator, database: CuttableDatabase, dispatcher: FakeDispatcher, begun: tuple[Job, Task]
+    context: ServiceContext, database: CuttableDatabase, dispatcher: FakeDispatcher, begun: tuple[Job, Task]
 ) -> None:
     job, task = begun
     ended(database, task, result="42")
 
-    advance(coordinator, task.id, 2)
+    advance(context, task.id, 2)
 
     first, second = tasks_of(database, job.id)
     assert (first.state, first.ended_at) == (TaskState.COMPLETED, 5.0)
@@ -49,21 +49,21 @@ def test_the_next_task_is_stored_and_sent(
 
 
 def test_a_second_call_does_nothing(
-    coordinator: Coordinator, database: CuttableDatabase, dispatcher: FakeDispatcher, begun: tuple[Job, Task]
+    context: ServiceContext, database: CuttableDatabase, dispatcher: FakeDispatcher, begun: tuple[Job, Task]
 ) -> None:
     job, task = begun
     ended(database, task)
-    advance(coordinator, task.id, 2)
+    advance(context, task.id, 2)
     before = job_now(database, job.id), tasks_of(database, job.id)
 
-    advance(coordinator, task.id, 2)
+    advance(context, task.id, 2)
 
     assert (job_now(database, job.id), tasks_of(database, job.id)) == before
     assert len(dispatcher.sent) == 1
 
 
 def test_many_calls_at_once_move_a_job_on_once(
-    coordinator: Coordinator, database: CuttableDatabase, dispatcher: FakeDispatcher, begun: tuple[Job, Task]
+    context: ServiceContext, database: CuttableDatabase, dispatcher: FakeDispatcher, begun: tuple[Job, Task]
 ) -> None:
     job, task = begun
     ended(database, task)
@@ -71,7 +71,7 @@ def test_many_calls_at_once_move_a_job_on_once(
 
     def call(_: int) -> None:
         together.wait()
-        advance(coordinator, task.id, 2)
+        advance(context, task.id, 2)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(call, range(4)))
@@ -82,7 +82,7 @@ def test_many_calls_at_once_move_a_job_on_once(
 
 @pytest.mark.parametrize("delivery", [1, 3])
 def test_a_message_of_another_delivery_does_nothing(
-    coordinator: Coordinator,
+    context: ServiceContext,
     database: CuttableDatabase,
     dispatcher: FakeDispatcher,
     begun: tuple[Job, Task],
@@ -91,33 +91,33 @@ def test_a_message_of_another_delivery_does_nothing(
     job, task = begun
     task = ended(database, task)
 
-    advance(coordinator, task.id, delivery)
+    advance(context, task.id, delivery)
 
     assert (job_now(database, job.id), task_now(database, task.id)) == (job, task)
     assert dispatcher.sent == []
 
 
 def test_a_task_whose_steps_have_not_ended_stays(
-    coordinator: Coordinator, database: CuttableDatabase, begun: tuple[Job, Task]
+    context: ServiceContext, database: CuttableDatabase, begun: tuple[Job, Task]
 ) -> None:
     job, task = begun
 
-    advance(coordinator, task.id, 2)
+    advance(context, task.id, 2)
 
     assert (job_now(database, job.id), task_now(database, task.id)) == (job, task)
 
 
-def test_a_message_of_a_task_that_is_not_there_does_nothing(coordinator: Coordinator) -> None:
-    advance(coordinator, "none", 1)
+def test_a_message_of_a_task_that_is_not_there_does_nothing(context: ServiceContext) -> None:
+    advance(context, "none", 1)
 
 
 def test_a_failed_task_fails_its_job(
-    coordinator: Coordinator, database: CuttableDatabase, dispatcher: FakeDispatcher, begun: tuple[Job, Task]
+    context: ServiceContext, database: CuttableDatabase, dispatcher: FakeDispatcher, begun: tuple[Job, Task]
 ) -> None:
     job, task = begun
     change(database, task, outcome=Outcome.FAILED, error="exit code 1", ended_at=5.0)
 
-    advance(coordinator, task.id, 2)
+    advance(context, task.id, 2)
 
     moved = job_now(database, job.id)
     assert (moved.state, moved.error) == (JobState.FAILED, "exit code 1")
@@ -127,15 +127,15 @@ def test_a_failed_task_fails_its_job(
 
 
 def test_after_its_last_task_a_job_is_completed(
-    coordinator: Coordinator, database: CuttableDatabase, begun: tuple[Job, Task]
+    context: ServiceContext, database: CuttableDatabase, begun: tuple[Job, Task]
 ) -> None:
     job, task = begun
     ended(database, task)
-    advance(coordinator, task.id, 2)
+    advance(context, task.id, 2)
     second = tasks_of(database, job.id)[1]
     ended(database, second, state=TaskState.RUNNING)
 
-    advance(coordinator, second.id, 1)
+    advance(context, second.id, 1)
 
     moved = job_now(database, job.id)
     assert (moved.state, moved.progress) == (JobState.COMPLETED, 100.0)
@@ -143,12 +143,12 @@ def test_after_its_last_task_a_job_is_completed(
 
 
 def test_a_broker_that_is_away_holds_nothing_back(
-    coordinator: Coordinator, database: CuttableDatabase, dispatcher: FakeDispatcher, begun: tuple[Job, Task]
+    context: ServiceContext, database: CuttableDatabase, dispatcher: FakeDispatcher, begun: tuple[Job, Task]
 ) -> None:
     job, task = begun
     ended(database, task)
     dispatcher.away = True
 
-    advance(coordinator, task.id, 2)
+    advance(context, task.id, 2)
 
     assert [run.state for run in tasks_of(database, job.id)] == [TaskState.COMPLETED, TaskState.SCHEDULED]

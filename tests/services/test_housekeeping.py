@@ -11,8 +11,8 @@ from tests.store.stores import CuttableDatabase, seconds_now, store_job, store_t
 from tork_celery.domain.model import Job
 from tork_celery.domain.states import JobState, TaskState
 from tork_celery.services import housekeeping
-from tork_celery.services.context import Coordinator
-from tork_celery.services.recovery_sweep import Reconciler
+from tork_celery.services.context import ServiceContext
+from tork_celery.services.recovery_sweep import RecoverySweep
 from tork_celery.store import jobs
 from tork_celery.store.tables import jobs as table
 
@@ -35,13 +35,11 @@ def is_there(database: CuttableDatabase, job: Job) -> bool:
 
 
 @pytest.mark.parametrize("state", [JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED])
-def test_a_job_goes_at_its_time(
-    coordinator: Coordinator, database: CuttableDatabase, state: JobState
-) -> None:
+def test_a_job_goes_at_its_time(context: ServiceContext, database: CuttableDatabase, state: JobState) -> None:
     now = seconds_now(database)
     due, later = (ended(database, state=state, delete_at=now + offset) for offset in (-1.0, 3600.0))
 
-    Reconciler(coordinator).sweep()
+    RecoverySweep(context).sweep()
 
     assert not is_there(database, due)
     assert tasks_of(database, due.id) == []
@@ -49,45 +47,45 @@ def test_a_job_goes_at_its_time(
 
 
 def test_other_jobs_are_kept_for_as_long_as_is_set(
-    coordinator: Coordinator, database: CuttableDatabase
+    context: ServiceContext, database: CuttableDatabase
 ) -> None:
     job, timed = ended(database), ended(database, delete_at=seconds_now(database) + 3600.0)
 
     for keep_s, there in ((None, True), (2 * AGO_S, True), (AGO_S / 2, False)):
-        housekeeping.tidy(replace(coordinator, keep_jobs_s=keep_s))
+        housekeeping.tidy(replace(context, keep_jobs_s=keep_s))
         assert is_there(database, job) is there
         assert is_there(database, timed)
 
 
-def test_a_job_that_has_not_ended_stays(coordinator: Coordinator, database: CuttableDatabase) -> None:
+def test_a_job_that_has_not_ended_stays(context: ServiceContext, database: CuttableDatabase) -> None:
     job = ended(database, state=JobState.RUNNING, delete_at=1.0)
 
-    housekeeping.tidy(replace(coordinator, keep_jobs_s=1.0))
+    housekeeping.tidy(replace(context, keep_jobs_s=1.0))
 
     assert is_there(database, job)
 
 
 def test_a_subjob_stays_until_its_parent_has_moved_on(
-    coordinator: Coordinator, database: CuttableDatabase
+    context: ServiceContext, database: CuttableDatabase
 ) -> None:
     waiting = store_task(database, state=TaskState.RUNNING)
     done = store_task(database, state=TaskState.COMPLETED)
     awaited = ended(database, delete_at=1.0, parent_id=waiting.id)
     over = ended(database, delete_at=1.0, parent_id=done.id)
 
-    housekeeping.tidy(coordinator)
+    housekeeping.tidy(context)
 
     assert is_there(database, awaited)
     assert not is_there(database, over)
 
 
 def test_many_jobs_go_in_one_sweep(
-    coordinator: Coordinator, database: CuttableDatabase, monkeypatch: pytest.MonkeyPatch
+    context: ServiceContext, database: CuttableDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(housekeeping, "_BATCH", 2)
     made = [ended(database, delete_at=1.0) for _ in range(7)]
 
-    housekeeping.tidy(coordinator)
+    housekeeping.tidy(context)
 
     assert not any(is_there(database, job) for job in made)
     expected = counted(database)

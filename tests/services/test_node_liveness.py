@@ -7,7 +7,7 @@ from tests.services.sweeping import LONG_AGO, LOST, NODE, FakeClock, Sweep
 from tests.store.stores import CuttableDatabase, change, store_task, task_now
 from tork_celery.domain.node import Node
 from tork_celery.domain.states import TaskState
-from tork_celery.services.recovery_sweep import Reconciler
+from tork_celery.services.recovery_sweep import RecoverySweep
 from tork_celery.store import nodes
 from tork_celery.store import tables as store_tables
 
@@ -25,11 +25,11 @@ def test_leases_are_judged_only_after_a_whole_lease_of_answers(
 
 
 def test_an_outage_of_the_datastore_starts_the_count_anew(
-    database: CuttableDatabase, reconciler: Reconciler, sweep_at: Sweep
+    database: CuttableDatabase, recovery_sweep: RecoverySweep, sweep_at: Sweep
 ) -> None:
     task = store_task(database, **LOST)
     sweep_at(0, 9)
-    reconciler.datastore_was_away()
+    recovery_sweep.datastore_was_away()
 
     sweep_at(0, 2, 9)
 
@@ -37,11 +37,11 @@ def test_an_outage_of_the_datastore_starts_the_count_anew(
 
 
 def test_who_has_not_heard_of_the_datastore_judges_no_lease(
-    database: CuttableDatabase, reconciler: Reconciler
+    database: CuttableDatabase, recovery_sweep: RecoverySweep
 ) -> None:
     task = store_task(database, **LOST)
 
-    reconciler.sweep()
+    recovery_sweep.sweep()
 
     assert task_now(database, task.id) == task
 
@@ -60,7 +60,7 @@ def test_a_lease_without_news_of_the_datastore_starts_the_count_anew(
 
 
 def test_a_sweep_comes_before_the_first_news_after_a_gap(
-    database: CuttableDatabase, reconciler: Reconciler, clock: FakeClock, sweep_at: Sweep
+    database: CuttableDatabase, recovery_sweep: RecoverySweep, clock: FakeClock, sweep_at: Sweep
 ) -> None:
     """The whole machine was asleep: its workers have had no time to renew anything."""
     task = store_task(database, **LOST | {"lease_until": 9e9})
@@ -68,7 +68,7 @@ def test_a_sweep_comes_before_the_first_news_after_a_gap(
     change(database, task, **LOST)
     clock.now += 3600
 
-    reconciler.sweep()
+    recovery_sweep.sweep()
 
     assert task_now(database, task.id).delivery == task.delivery
 

@@ -6,11 +6,11 @@ import pytest
 
 from tests.eventually import eventually
 from tests.store.stores import CuttableDatabase
-from tork_celery.domain.webhooks import Call
+from tork_celery.domain.webhooks import WebhookCall
 from tork_celery.services import schedules
-from tork_celery.services.context import Coordinator
-from tork_celery.services.periodic import Errands
-from tork_celery.services.webhook_delivery import Answer, Courier
+from tork_celery.services.context import ServiceContext
+from tork_celery.services.periodic import PeriodicWork
+from tork_celery.services.webhook_delivery import DeliveryResult, WebhookSender
 from tork_celery.store import webhook_queue
 
 
@@ -20,26 +20,26 @@ def heard() -> list[str]:
 
 
 @pytest.fixture
-def errands(coordinator: Coordinator, heard: list[str]) -> Callable[[], Errands]:
-    def make(call: Call) -> tuple[Answer, str]:
+def periodic_work(context: ServiceContext, heard: list[str]) -> Callable[[], PeriodicWork]:
+    def make(call: WebhookCall) -> tuple[DeliveryResult, str]:
         heard.append(call.body)
-        return Answer.DELIVERED, ""
+        return DeliveryResult.DELIVERED, ""
 
-    return lambda: Errands(
-        coordinator, courier=Courier(coordinator.database, make=make, threads=1), interval_s=0.01
+    return lambda: PeriodicWork(
+        context, webhook_sender=WebhookSender(context.database, make=make, threads=1), interval_s=0.01
     )
 
 
 def add(database: CuttableDatabase, body: str) -> None:
     with database.transaction() as tx:
-        call = Call(stream=body, job_id="j", event="e", url="http://h/", headers={}, body=body)
+        call = WebhookCall(stream=body, job_id="j", event="e", url="http://h/", headers={}, body=body)
         webhook_queue.add(tx, [call])
 
 
 def test_they_run_until_they_are_stopped(
-    errands: Callable[[], Errands], database: CuttableDatabase, heard: list[str]
+    periodic_work: Callable[[], PeriodicWork], database: CuttableDatabase, heard: list[str]
 ) -> None:
-    running = errands()
+    running = periodic_work()
     running.start()
     add(database, "a")
     eventually(lambda: heard == ["a"])
@@ -47,7 +47,7 @@ def test_they_run_until_they_are_stopped(
 
 
 def test_an_outage_or_a_bug_does_not_end_them(
-    errands: Callable[[], Errands],
+    periodic_work: Callable[[], PeriodicWork],
     database: CuttableDatabase,
     heard: list[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -55,15 +55,15 @@ def test_an_outage_or_a_bug_does_not_end_them(
     bugs = iter([ZeroDivisionError(), ZeroDivisionError()])
     fire_due = schedules.fire_due
 
-    def broken(coordinator: Coordinator) -> None:
+    def broken(context: ServiceContext) -> None:
         if (bug := next(bugs, None)) is not None:
             raise bug
-        fire_due(coordinator)
+        fire_due(context)
 
     monkeypatch.setattr(schedules, "fire_due", broken)
     add(database, "a")
     database.outages = 3
-    running = errands()
+    running = periodic_work()
     running.start()
     eventually(lambda: heard == ["a"])
     running.stop()

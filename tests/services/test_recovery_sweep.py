@@ -10,16 +10,18 @@ from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.domain.transitions import MAX_LOSSES
-from tork_celery.services.context import Coordinator
-from tork_celery.services.recovery_sweep import Reconciler
+from tork_celery.services.context import ServiceContext
+from tork_celery.services.recovery_sweep import RecoverySweep
 from tork_celery.services.submit import submit
 
 
-def test_a_sweep_without_a_datastore_says_so(database: CuttableDatabase, reconciler: Reconciler) -> None:
+def test_a_sweep_without_a_datastore_says_so(
+    database: CuttableDatabase, recovery_sweep: RecoverySweep
+) -> None:
     database.away = True
 
     with pytest.raises(DatastoreUnavailable):
-        reconciler.sweep()
+        recovery_sweep.sweep()
 
 
 def test_a_lost_task_gets_the_next_delivery_and_is_sent(
@@ -165,22 +167,25 @@ def test_a_step_that_waits_for_its_node_is_missed_in_the_nodes_own_queue(
 
 
 def test_what_the_broker_did_not_take_is_published_later(
-    coordinator: Coordinator, database: CuttableDatabase, dispatcher: FakeDispatcher, reconciler: Reconciler
+    context: ServiceContext,
+    database: CuttableDatabase,
+    dispatcher: FakeDispatcher,
+    recovery_sweep: RecoverySweep,
 ) -> None:
     dispatcher.away = True
-    _, task = submit(coordinator, job_definition())
+    _, task = submit(context, job_definition())
     change(database, task, sent_at=LONG_AGO)
     with pytest.raises(BrokerUnavailable):
-        reconciler.sweep()
+        recovery_sweep.sweep()
 
     dispatcher.away = False
-    reconciler.sweep()
+    recovery_sweep.sweep()
 
     assert dispatcher.sent_ids == [task.id]
 
 
 def test_without_a_broker_lost_tasks_are_still_made_free(
-    database: CuttableDatabase, dispatcher: FakeDispatcher, reconciler: Reconciler, sweep_at: Sweep
+    database: CuttableDatabase, dispatcher: FakeDispatcher, recovery_sweep: RecoverySweep, sweep_at: Sweep
 ) -> None:
     task = store_task(database, **LOST)
     sweep_at(0, 5)
@@ -191,6 +196,6 @@ def test_without_a_broker_lost_tasks_are_still_made_free(
     change(database, task_now(database, task.id), sent_at=LONG_AGO)
 
     dispatcher.away = False
-    reconciler.sweep()
+    recovery_sweep.sweep()
 
     assert dispatcher.sent_ids == [task.id]

@@ -14,7 +14,7 @@ from tork_celery.domain.errors import InvalidInput, NotFound, WrongState
 from tork_celery.domain.model import Job
 from tork_celery.domain.scheduled_job import LATEST_S, ScheduledJob, ScheduleState
 from tork_celery.services import schedules
-from tork_celery.services.context import Coordinator
+from tork_celery.services.context import ServiceContext
 from tork_celery.store import job_pages, jobs
 from tork_celery.store.tables import scheduled_jobs
 
@@ -37,39 +37,39 @@ def made(database: CuttableDatabase) -> list[Job]:
         return [job for each in listed if (job := jobs.get(tx, each.id))]
 
 
-def test_a_scheduled_job_comes_back_as_it_was_made(coordinator: Coordinator) -> None:
-    scheduled = schedules.create(coordinator, definition(secrets={"a": "b"}), created_by="ada")
+def test_a_scheduled_job_comes_back_as_it_was_made(context: ServiceContext) -> None:
+    scheduled = schedules.create(context, definition(secrets={"a": "b"}), created_by="ada")
 
-    assert schedules.get(coordinator, scheduled.id) == scheduled
+    assert schedules.get(context, scheduled.id) == scheduled
     assert (scheduled.state, scheduled.cron, scheduled.created_by) == (ScheduleState.ACTIVE, YEARLY, "ada")
     assert scheduled.next_at is not None
     assert scheduled.next_at > scheduled.created_at
 
 
 def test_when_its_time_comes_it_makes_a_job_that_names_it(
-    coordinator: Coordinator, database: CuttableDatabase, dispatcher: FakeDispatcher
+    context: ServiceContext, database: CuttableDatabase, dispatcher: FakeDispatcher
 ) -> None:
     scheduled = schedules.create(
-        coordinator, definition(secrets={"a": "b"}, wait=Wait(timeout="1s")), created_by="ada"
+        context, definition(secrets={"a": "b"}, wait=Wait(timeout="1s")), created_by="ada"
     )
-    schedules.fire_due(coordinator)
+    schedules.fire_due(context)
     assert made(database) == []
     make_due(database, scheduled)
 
-    schedules.fire_due(coordinator)
-    schedules.fire_due(coordinator)
+    schedules.fire_due(context)
+    schedules.fire_due(context)
 
     [job] = made(database)
     assert job.definition.schedule == Schedule(id=scheduled.id, cron=YEARLY)
     assert (job.created_by, job.definition.secrets, job.definition.wait) == ("ada", {"a": "b"}, None)
     assert [task.job_id for task in dispatcher.sent] == [job.id]
-    assert schedules.get(coordinator, scheduled.id).next_at == scheduled.next_at
+    assert schedules.get(context, scheduled.id).next_at == scheduled.next_at
 
 
 def test_three_sweepers_at_once_fire_each_time_once(
-    coordinator: Coordinator, database: CuttableDatabase
+    context: ServiceContext, database: CuttableDatabase
 ) -> None:
-    scheduled = [schedules.create(coordinator, definition(name=str(number))) for number in range(5)]
+    scheduled = [schedules.create(context, definition(name=str(number))) for number in range(5)]
     for round_ in range(1, 4):
         for each in scheduled:
             make_due(database, each)
@@ -77,7 +77,7 @@ def test_three_sweepers_at_once_fire_each_time_once(
 
         def sweep(start: threading.Barrier = start) -> None:
             start.wait()
-            schedules.fire_due(coordinator)
+            schedules.fire_due(context)
 
         threads = [threading.Thread(target=sweep) for _ in range(3)]
         for thread in threads:
@@ -91,92 +91,92 @@ def test_three_sweepers_at_once_fire_each_time_once(
 
 @pytest.mark.parametrize(("ago_s", "number"), [(LATEST_S / 2, 1), (LATEST_S + 2, 0), (86_400.0, 0)])
 def test_what_nobody_was_there_for_is_made_up_for_at_once_or_never(
-    coordinator: Coordinator, database: CuttableDatabase, ago_s: float, number: int
+    context: ServiceContext, database: CuttableDatabase, ago_s: float, number: int
 ) -> None:
-    scheduled = schedules.create(coordinator, definition())
+    scheduled = schedules.create(context, definition())
     make_due(database, scheduled, ago_s=ago_s)
 
-    schedules.fire_due(coordinator)
-    schedules.fire_due(coordinator)
+    schedules.fire_due(context)
+    schedules.fire_due(context)
 
     assert len(made(database)) == number
-    assert schedules.get(coordinator, scheduled.id).next_at == scheduled.next_at
+    assert schedules.get(context, scheduled.id).next_at == scheduled.next_at
 
 
 def test_the_broker_may_be_away(
-    coordinator: Coordinator, database: CuttableDatabase, dispatcher: FakeDispatcher
+    context: ServiceContext, database: CuttableDatabase, dispatcher: FakeDispatcher
 ) -> None:
-    make_due(database, schedules.create(coordinator, definition()))
+    make_due(database, schedules.create(context, definition()))
     dispatcher.away = True
 
-    schedules.fire_due(coordinator)
+    schedules.fire_due(context)
 
     assert len(made(database)) == 1
 
 
-def test_one_that_is_paused_does_not_fire(coordinator: Coordinator, database: CuttableDatabase) -> None:
-    scheduled = schedules.create(coordinator, definition())
+def test_one_that_is_paused_does_not_fire(context: ServiceContext, database: CuttableDatabase) -> None:
+    scheduled = schedules.create(context, definition())
     make_due(database, scheduled)
-    schedules.pause(coordinator, scheduled.id)
-    schedules.fire_due(coordinator)
+    schedules.pause(context, scheduled.id)
+    schedules.fire_due(context)
     assert made(database) == []
-    assert schedules.get(coordinator, scheduled.id).state is ScheduleState.PAUSED
+    assert schedules.get(context, scheduled.id).state is ScheduleState.PAUSED
 
-    schedules.resume(coordinator, scheduled.id)
+    schedules.resume(context, scheduled.id)
 
-    assert schedules.get(coordinator, scheduled.id) == scheduled
+    assert schedules.get(context, scheduled.id) == scheduled
 
 
-def test_pausing_and_resuming_twice_is_refused(coordinator: Coordinator) -> None:
-    scheduled = schedules.create(coordinator, definition())
+def test_pausing_and_resuming_twice_is_refused(context: ServiceContext) -> None:
+    scheduled = schedules.create(context, definition())
 
     with pytest.raises(WrongState, match="is ACTIVE; only one that is PAUSED can be resumed"):
-        schedules.resume(coordinator, scheduled.id)
-    schedules.pause(coordinator, scheduled.id)
+        schedules.resume(context, scheduled.id)
+    schedules.pause(context, scheduled.id)
     with pytest.raises(WrongState, match="is PAUSED; only one that is ACTIVE can be paused"):
-        schedules.pause(coordinator, scheduled.id)
+        schedules.pause(context, scheduled.id)
 
 
-def test_one_that_is_removed_leaves_its_jobs(coordinator: Coordinator, database: CuttableDatabase) -> None:
-    scheduled = schedules.create(coordinator, definition(permissions=(Permission(role="public"),)))
+def test_one_that_is_removed_leaves_its_jobs(context: ServiceContext, database: CuttableDatabase) -> None:
+    scheduled = schedules.create(context, definition(permissions=(Permission(role="public"),)))
     make_due(database, scheduled)
-    schedules.fire_due(coordinator)
+    schedules.fire_due(context)
 
-    schedules.delete(coordinator, scheduled.id)
+    schedules.delete(context, scheduled.id)
 
     assert len(made(database)) == 1
     for asked in (schedules.get, schedules.pause, schedules.resume, schedules.delete):
         with pytest.raises(NotFound, match="there is no scheduled job"):
-            asked(coordinator, scheduled.id)
+            asked(context, scheduled.id)
 
 
-def test_the_newest_come_first(coordinator: Coordinator) -> None:
-    ids = [schedules.create(coordinator, definition()).id for _ in range(3)]
+def test_the_newest_come_first(context: ServiceContext) -> None:
+    ids = [schedules.create(context, definition()).id for _ in range(3)]
 
-    page = schedules.page(coordinator, number=1, size=2)
+    page = schedules.page(context, number=1, size=2)
 
     assert [scheduled.id for scheduled in page.items] == [ids[2], ids[1]]
     assert page.total_items == 3
 
 
-def test_permissions_of_nobody_are_refused(coordinator: Coordinator) -> None:
+def test_permissions_of_nobody_are_refused(context: ServiceContext) -> None:
     with pytest.raises(InvalidInput, match=r"permissions\[0\]\.user: there is no user 'bob'"):
-        schedules.create(coordinator, definition(permissions=(Permission(user="bob"),)))
+        schedules.create(context, definition(permissions=(Permission(user="bob"),)))
 
 
 def test_a_bug_in_one_keeps_no_other_from_firing(
-    coordinator: Coordinator, database: CuttableDatabase, monkeypatch: pytest.MonkeyPatch
+    context: ServiceContext, database: CuttableDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken, fine = (schedules.create(coordinator, definition(name=name)) for name in ("broken", "fine"))
+    broken, fine = (schedules.create(context, definition(name=name)) for name in ("broken", "fine"))
     make_due(database, broken, ago_s=2.0)
     make_due(database, fine)
     plan = schedules._plan
 
-    def break_one(coordinator: Coordinator, scheduled: ScheduledJob, *, now: float) -> Any:
+    def break_one(context: ServiceContext, scheduled: ScheduledJob, *, now: float) -> Any:
         assert scheduled.id != broken.id
-        return plan(coordinator, scheduled, now=now)
+        return plan(context, scheduled, now=now)
 
     monkeypatch.setattr(schedules, "_plan", break_one)
-    schedules.fire_due(coordinator)
+    schedules.fire_due(context)
 
     assert [job.definition.name for job in made(database)] == ["fine"]

@@ -10,24 +10,24 @@ from sqlalchemy import select, update
 
 from tests.eventually import eventually
 from tests.store.stores import CuttableDatabase
-from tork_celery.domain.webhooks import Call
-from tork_celery.services.webhook_delivery import Answer, Courier, post
+from tork_celery.domain.webhooks import WebhookCall
+from tork_celery.services.webhook_delivery import DeliveryResult, WebhookSender, post
 from tork_celery.store import webhook_queue
 from tork_celery.store.tables import webhook_calls as table
 
 
-def call(name: str, url: str = "http://127.0.0.1:1") -> Call:
-    return Call(stream=name, job_id="j", event="job.StateChange", url=url, headers={}, body=name)
+def call(name: str, url: str = "http://127.0.0.1:1") -> WebhookCall:
+    return WebhookCall(stream=name, job_id="j", event="job.StateChange", url=url, headers={}, body=name)
 
 
 class Receiver:
     """Takes calls; `answers` are what it says in turn, the last of them from then on."""
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(self, *answers: DeliveryResult) -> None:
         self.answers = list(answers)
         self.heard: list[str] = []
 
-    def __call__(self, call: Call) -> tuple[Answer, str]:
+    def __call__(self, call: WebhookCall) -> tuple[DeliveryResult, str]:
         self.heard.append(call.body)
         return (self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]), "so it is"
 
@@ -35,16 +35,16 @@ class Receiver:
 class SlowReceiver(Receiver):
     """Answers when it may."""
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(self, *answers: DeliveryResult) -> None:
         super().__init__(*answers)
         self.may_answer = threading.Event()
 
-    def __call__(self, call: Call) -> tuple[Answer, str]:
+    def __call__(self, call: WebhookCall) -> tuple[DeliveryResult, str]:
         assert self.may_answer.wait(30)
         return super().__call__(call)
 
 
-def add(database: CuttableDatabase, *calls: Call) -> None:
+def add(database: CuttableDatabase, *calls: WebhookCall) -> None:
     with database.transaction() as tx:
         webhook_queue.add(tx, calls)
 
@@ -60,8 +60,10 @@ def make_due(database: CuttableDatabase) -> None:
 
 
 @contextmanager
-def courier(database: CuttableDatabase, receiver: Receiver, *, threads: int = 2) -> Iterator[Courier]:
-    found = Courier(database, make=receiver, threads=threads)
+def webhook_sender(
+    database: CuttableDatabase, receiver: Receiver, *, threads: int = 2
+) -> Iterator[WebhookSender]:
+    found = WebhookSender(database, make=receiver, threads=threads)
     try:
         yield found
     finally:
@@ -69,10 +71,10 @@ def courier(database: CuttableDatabase, receiver: Receiver, *, threads: int = 2)
 
 
 def test_a_delivered_call_is_gone(database: CuttableDatabase) -> None:
-    receiver = Receiver(Answer.DELIVERED)
+    receiver = Receiver(DeliveryResult.DELIVERED)
     add(database, call("a"), call("b"))
 
-    with courier(database, receiver) as at_work:
+    with webhook_sender(database, receiver) as at_work:
         at_work.deliver_due()
         eventually(lambda: waiting(database) == [])
 
@@ -80,10 +82,10 @@ def test_a_delivered_call_is_gone(database: CuttableDatabase) -> None:
 
 
 def test_more_calls_than_threads_are_all_made_from_one_beginning(database: CuttableDatabase) -> None:
-    receiver = Receiver(Answer.DELIVERED)
+    receiver = Receiver(DeliveryResult.DELIVERED)
     add(database, *(call(str(number)) for number in range(20)))
 
-    with courier(database, receiver) as at_work:
+    with webhook_sender(database, receiver) as at_work:
         at_work.deliver_due()
         eventually(lambda: waiting(database) == [])
 
@@ -91,10 +93,10 @@ def test_more_calls_than_threads_are_all_made_from_one_beginning(database: Cutta
 
 
 def test_a_call_that_failed_waits_for_its_next_time(database: CuttableDatabase) -> None:
-    receiver = Receiver(Answer.AGAIN, Answer.DELIVERED)
+    receiver = Receiver(DeliveryResult.RETRY, DeliveryResult.DELIVERED)
     add(database, call("a"))
 
-    with courier(database, receiver) as at_work:
+    with webhook_sender(database, receiver) as at_work:
         at_work.deliver_due()
         eventually(lambda: at_work._free == 2)
         at_work.deliver_due()
@@ -108,10 +110,10 @@ def test_a_call_that_failed_waits_for_its_next_time(database: CuttableDatabase) 
 
 
 def test_after_five_times_it_is_given_up(database: CuttableDatabase) -> None:
-    receiver = Receiver(Answer.AGAIN)
+    receiver = Receiver(DeliveryResult.RETRY)
     add(database, call("a"))
 
-    with courier(database, receiver) as at_work:
+    with webhook_sender(database, receiver) as at_work:
         for number in range(1, 7):
             make_due(database)
             at_work.deliver_due()
@@ -122,10 +124,10 @@ def test_after_five_times_it_is_given_up(database: CuttableDatabase) -> None:
 
 
 def test_what_is_refused_is_not_tried_again(database: CuttableDatabase) -> None:
-    receiver = Receiver(Answer.REFUSED)
+    receiver = Receiver(DeliveryResult.REJECTED)
     add(database, call("a"))
 
-    with courier(database, receiver) as at_work:
+    with webhook_sender(database, receiver) as at_work:
         at_work.deliver_due()
         eventually(lambda: waiting(database) == [])
 
@@ -133,10 +135,10 @@ def test_what_is_refused_is_not_tried_again(database: CuttableDatabase) -> None:
 
 
 def test_a_slow_receiver_does_not_keep_anybody_waiting(database: CuttableDatabase) -> None:
-    receiver = SlowReceiver(Answer.DELIVERED)
+    receiver = SlowReceiver(DeliveryResult.DELIVERED)
     add(database, *(call(str(number)) for number in range(5)))
 
-    with courier(database, receiver) as at_work:
+    with webhook_sender(database, receiver) as at_work:
         at_work.deliver_due()
         at_work.deliver_due()
         assert [attempts for _, attempts in waiting(database)] == [1, 1, 0, 0, 0]
@@ -146,14 +148,14 @@ def test_a_slow_receiver_does_not_keep_anybody_waiting(database: CuttableDatabas
 
 def test_a_call_whose_end_cannot_be_stored_is_made_again(database: CuttableDatabase) -> None:
     class Cutting(Receiver):
-        def __call__(self, call: Call) -> tuple[Answer, str]:
+        def __call__(self, call: WebhookCall) -> tuple[DeliveryResult, str]:
             database.outages = 2 if not self.heard else 0
             return super().__call__(call)
 
-    receiver = Cutting(Answer.DELIVERED)
+    receiver = Cutting(DeliveryResult.DELIVERED)
     add(database, call("a"))
 
-    with courier(database, receiver) as at_work:
+    with webhook_sender(database, receiver) as at_work:
         at_work.deliver_due()
         eventually(lambda: at_work._free == 2 and not database.outages)
         assert waiting(database) == [("a", 1)]
@@ -166,13 +168,13 @@ def test_a_call_whose_end_cannot_be_stored_is_made_again(database: CuttableDatab
 
 def test_a_bug_keeps_no_thread(database: CuttableDatabase) -> None:
     class Broken(Receiver):
-        def __call__(self, call: Call) -> tuple[Answer, str]:
+        def __call__(self, call: WebhookCall) -> tuple[DeliveryResult, str]:
             super().__call__(call)
             raise ZeroDivisionError
 
     add(database, call("a"))
 
-    with courier(database, Broken(Answer.AGAIN)) as at_work:
+    with webhook_sender(database, Broken(DeliveryResult.RETRY)) as at_work:
         at_work.deliver_due()
         eventually(lambda: at_work._free == 2)
 
@@ -182,10 +184,10 @@ def test_a_bug_keeps_no_thread(database: CuttableDatabase) -> None:
 def test_one_that_is_closed_ends_what_it_began_and_leaves_the_rest_as_it_is(
     database: CuttableDatabase,
 ) -> None:
-    receiver = SlowReceiver(Answer.DELIVERED)
+    receiver = SlowReceiver(DeliveryResult.DELIVERED)
     add(database, call("a"), call("b"))
 
-    with courier(database, receiver, threads=1) as at_work:
+    with webhook_sender(database, receiver, threads=1) as at_work:
         at_work.deliver_due()
         at_work.close()
         receiver.may_answer.set()
@@ -195,10 +197,10 @@ def test_one_that_is_closed_ends_what_it_began_and_leaves_the_rest_as_it_is(
 
 
 def test_two_couriers_make_a_call_once(database: CuttableDatabase) -> None:
-    receiver = Receiver(Answer.DELIVERED)
+    receiver = Receiver(DeliveryResult.DELIVERED)
     add(database, *(call(str(number)) for number in range(30)))
 
-    with courier(database, receiver) as one, courier(database, receiver) as another:
+    with webhook_sender(database, receiver) as one, webhook_sender(database, receiver) as another:
         one.deliver_due()
         another.deliver_due()
         eventually(lambda: waiting(database) == [])
@@ -232,16 +234,16 @@ def server() -> Iterator[ThreadingHTTPServer]:
 @pytest.mark.parametrize(
     ("status", "answer"),
     [
-        (200, Answer.DELIVERED),
-        (204, Answer.DELIVERED),
-        (302, Answer.REFUSED),
-        (404, Answer.REFUSED),
-        (429, Answer.AGAIN),
-        (500, Answer.AGAIN),
-        (503, Answer.AGAIN),
+        (200, DeliveryResult.DELIVERED),
+        (204, DeliveryResult.DELIVERED),
+        (302, DeliveryResult.REJECTED),
+        (404, DeliveryResult.REJECTED),
+        (429, DeliveryResult.RETRY),
+        (500, DeliveryResult.RETRY),
+        (503, DeliveryResult.RETRY),
     ],
 )
-def test_the_status_decides(server: ThreadingHTTPServer, status: int, answer: Answer) -> None:
+def test_the_status_decides(server: ThreadingHTTPServer, status: int, answer: DeliveryResult) -> None:
     assert post(call("a", f"http://127.0.0.1:{server.server_port}/{status}"))[0] is answer
 
 
@@ -249,7 +251,7 @@ def test_headers_and_body_arrive_as_they_are(server: ThreadingHTTPServer) -> Non
     url = f"http://127.0.0.1:{server.server_port}/200"
     headers = {"content-type": "text/x", "X-Name": "ü"}
 
-    post(Call(stream="s", job_id="j", event="e", url=url, headers=headers, body='{"a": "\\u00fc"}'))
+    post(WebhookCall(stream="s", job_id="j", event="e", url=url, headers=headers, body='{"a": "\\u00fc"}'))
 
     got, body = server.asked[-1]  # type: ignore[attr-defined]
     assert body == b'{"a": "\\u00fc"}'
@@ -261,14 +263,14 @@ def test_headers_and_body_arrive_as_they_are(server: ThreadingHTTPServer) -> Non
 @pytest.mark.parametrize(
     ("url", "answer"),
     [
-        ("http://127.0.0.1:1/", Answer.AGAIN),
-        ("http://nowhere.invalid/", Answer.AGAIN),
-        ("http://", Answer.REFUSED),
-        ("http://a..b/", Answer.REFUSED),
-        ("http://[::1", Answer.REFUSED),
-        ("http://127.0.0.1:99999/", Answer.REFUSED),
-        ("http://" + "ü" * 300 + "/", Answer.REFUSED),
+        ("http://127.0.0.1:1/", DeliveryResult.RETRY),
+        ("http://nowhere.invalid/", DeliveryResult.RETRY),
+        ("http://", DeliveryResult.REJECTED),
+        ("http://a..b/", DeliveryResult.REJECTED),
+        ("http://[::1", DeliveryResult.REJECTED),
+        ("http://127.0.0.1:99999/", DeliveryResult.REJECTED),
+        ("http://" + "ü" * 300 + "/", DeliveryResult.REJECTED),
     ],
 )
-def test_where_nobody_answers_it_depends(url: str, answer: Answer) -> None:
+def test_where_nobody_answers_it_depends(url: str, answer: DeliveryResult) -> None:
     assert post(call("a", url))[0] is answer

@@ -13,8 +13,8 @@ from tork_celery.domain.model import Job, Task
 from tork_celery.domain.states import Outcome
 from tork_celery.services import job_control
 from tork_celery.services.advance import advance
-from tork_celery.services.context import Coordinator
-from tork_celery.services.recovery_sweep import Reconciler
+from tork_celery.services.context import ServiceContext
+from tork_celery.services.recovery_sweep import RecoverySweep
 from tork_celery.services.submit import submit
 from tork_celery.store import jobs, leases, tasks, webhook_outbox
 from tork_celery.store.tables import webhook_calls
@@ -49,22 +49,22 @@ def claim(database: CuttableDatabase, task: Task) -> Task:
     return claimed
 
 
-def end(coordinator: Coordinator, database: CuttableDatabase, task: Task, outcome: Outcome) -> None:
+def end(context: ServiceContext, database: CuttableDatabase, task: Task, outcome: Outcome) -> None:
     change(database, task_now(database, task.id), outcome=outcome, error="it broke", ended_at=1.0)
-    advance(coordinator, task.id, task.delivery)
+    advance(context, task.id, task.delivery)
 
 
 @pytest.fixture
-def begun(coordinator: Coordinator, database: CuttableDatabase) -> tuple[Job, Task]:
+def begun(context: ServiceContext, database: CuttableDatabase) -> tuple[Job, Task]:
     """A job of two tasks whose first one runs."""
-    job, task = submit(coordinator, definition(task_definition(), task_definition()))
+    job, task = submit(context, definition(task_definition(), task_definition()))
     claimed = claim(database, task)
     told(database)
     return job_now(database, job.id), claimed
 
 
-def test_a_new_job_and_its_first_claim(coordinator: Coordinator, database: CuttableDatabase) -> None:
-    _, task = submit(coordinator, definition())
+def test_a_new_job_and_its_first_claim(context: ServiceContext, database: CuttableDatabase) -> None:
+    _, task = submit(context, definition())
     assert told(database) == ["job.StateChange SCHEDULED", "task.StateChange SCHEDULED"]
 
     claim(database, task)
@@ -72,10 +72,10 @@ def test_a_new_job_and_its_first_claim(coordinator: Coordinator, database: Cutta
 
 
 def test_a_task_that_ends_and_the_next_one(
-    coordinator: Coordinator, database: CuttableDatabase, begun: tuple[Job, Task]
+    context: ServiceContext, database: CuttableDatabase, begun: tuple[Job, Task]
 ) -> None:
     job, task = begun
-    end(coordinator, database, task, Outcome.COMPLETED)
+    end(context, database, task, Outcome.COMPLETED)
     assert told(database) == [
         "job.Progress 50.0",
         "task.StateChange COMPLETED",
@@ -84,50 +84,50 @@ def test_a_task_that_ends_and_the_next_one(
 
     last = claim(database, tasks_of(database, job.id)[1])
     assert told(database) == ["task.StateChange RUNNING"]
-    end(coordinator, database, last, Outcome.COMPLETED)
+    end(context, database, last, Outcome.COMPLETED)
     assert told(database) == ["job.StateChange COMPLETED", "job.Progress 100.0", "task.StateChange COMPLETED"]
 
 
 def test_a_second_call_tells_nothing(
-    coordinator: Coordinator, database: CuttableDatabase, begun: tuple[Job, Task]
+    context: ServiceContext, database: CuttableDatabase, begun: tuple[Job, Task]
 ) -> None:
     _, task = begun
-    end(coordinator, database, task, Outcome.COMPLETED)
+    end(context, database, task, Outcome.COMPLETED)
     told(database)
 
-    advance(coordinator, task.id, task.delivery)
+    advance(context, task.id, task.delivery)
 
     assert told(database) == []
 
 
-def test_a_failure(coordinator: Coordinator, database: CuttableDatabase, begun: tuple[Job, Task]) -> None:
-    end(coordinator, database, begun[1], Outcome.FAILED)
+def test_a_failure(context: ServiceContext, database: CuttableDatabase, begun: tuple[Job, Task]) -> None:
+    end(context, database, begun[1], Outcome.FAILED)
 
     assert told(database) == ["job.StateChange FAILED", "task.StateChange FAILED"]
 
 
 def test_cancel_and_restart(
-    coordinator: Coordinator, database: CuttableDatabase, begun: tuple[Job, Task]
+    context: ServiceContext, database: CuttableDatabase, begun: tuple[Job, Task]
 ) -> None:
     job, _ = begun
-    job_control.cancel(coordinator, job.id)
+    job_control.cancel(context, job.id)
     assert told(database) == ["job.StateChange CANCELLED", "task.StateChange CANCELLED"]
 
-    job_control.restart(coordinator, job.id)
+    job_control.restart(context, job.id)
     assert told(database) == ["job.StateChange SCHEDULED", "task.StateChange SCHEDULED"]
 
 
-def test_siblings_that_are_stopped(coordinator: Coordinator, database: CuttableDatabase) -> None:
+def test_siblings_that_are_stopped(context: ServiceContext, database: CuttableDatabase) -> None:
     children = Parallel(tasks=(task_definition(name="a"), task_definition(name="b")))
     composite = TaskDefinition(name="both", parallel=children)
     job, _ = submit(
-        coordinator, definition(composite, hooks=(Webhook(url="http://h/", event="task.StateChange"),))
+        context, definition(composite, hooks=(Webhook(url="http://h/", event="task.StateChange"),))
     )
     [first, _] = [task for task in tasks_of(database, job.id) if task.parent_id]
     claimed = claim(database, first)
     told(database)
 
-    end(coordinator, database, claimed, Outcome.FAILED)
+    end(context, database, claimed, Outcome.FAILED)
 
     states = told(database)
     assert "task.StateChange STOPPED" in states
@@ -145,41 +145,41 @@ def test_progress_is_told_when_it_changes(database: CuttableDatabase, begun: tup
 
 
 def test_a_task_whose_node_was_lost(
-    coordinator: Coordinator, database: CuttableDatabase, begun: tuple[Job, Task]
+    context: ServiceContext, database: CuttableDatabase, begun: tuple[Job, Task]
 ) -> None:
     change(database, begun[1], lease_until=1.0)
-    reconciler = Reconciler(replace(coordinator, lease_s=0.0), clock=lambda _: 1.0)
-    reconciler.datastore_answered(1.0)
+    recovery_sweep = RecoverySweep(replace(context, lease_s=0.0), clock=lambda _: 1.0)
+    recovery_sweep.datastore_answered(1.0)
 
-    reconciler.sweep()
+    recovery_sweep.sweep()
 
     assert told(database) == ["task.StateChange SCHEDULED"]
 
 
 def test_an_expression_that_fails_does_not_fail_the_job(
-    coordinator: Coordinator, database: CuttableDatabase
+    context: ServiceContext, database: CuttableDatabase
 ) -> None:
     hook = Webhook(url="http://h/", if_="1 + 'a'")
 
-    job, _ = submit(coordinator, definition(hooks=(hook, Webhook(url="http://h/"))))
+    job, _ = submit(context, definition(hooks=(hook, Webhook(url="http://h/"))))
 
     assert job_now(database, job.id) == job
     assert told(database) == ["job.StateChange SCHEDULED"]
 
 
-def test_a_call_outlives_its_job(coordinator: Coordinator, database: CuttableDatabase) -> None:
-    job, _ = submit(coordinator, definition())
-    job_control.cancel(coordinator, job.id)
+def test_a_call_outlives_its_job(context: ServiceContext, database: CuttableDatabase) -> None:
+    job, _ = submit(context, definition())
+    job_control.cancel(context, job.id)
 
-    job_control.delete(coordinator, job.id)
+    job_control.delete(context, job.id)
 
     assert "job.StateChange CANCELLED" in told(database)
 
 
 def test_a_job_without_webhooks_costs_one_look_at_a_claim_and_nothing_else(
-    coordinator: Coordinator, database: CuttableDatabase
+    context: ServiceContext, database: CuttableDatabase
 ) -> None:
-    job, task = submit(coordinator, definition(hooks=()))
+    job, task = submit(context, definition(hooks=()))
     asked: list[str] = []
     event.listen(database.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
 

@@ -103,7 +103,7 @@ def change(database: Database, task: Task, **values: Any) -> Task:
     """Store the task with other values."""
     changed = replace(task, **values)
     with database.transaction() as tx:
-        tasks.save(tx, [changed], defined={task.id})
+        tasks.save(tx, [changed], redefined={task.id})
     return changed
 
 

@@ -198,7 +198,7 @@ def test_a_claim_and_a_cancel_at_once_never_wait_for_each_other_for_ever(databas
         together.wait()
         with database.transaction() as tx:
             jobs.lock(tx, task.job_id)
-            tasks.stop(tx, task.job_id, state=TaskState.CANCELLED)
+            tasks.end_active(tx, task.job_id, state=TaskState.CANCELLED)
 
     with ThreadPoolExecutor(2) as pool:
         for _ in range(20):

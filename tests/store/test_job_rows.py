@@ -163,9 +163,9 @@ def test_the_definition_of_a_task_is_stored_when_its_turn_has_come(database: Dat
     task = store_task(database)
     later = replace(task, definition=task_definition(name="another", queue="gpu"))
 
-    for defined, expected in (((), task), ((task.id,), later)):
+    for redefined, expected in (((), task), ((task.id,), later)):
         with database.transaction() as tx:
-            tasks.save(tx, [later], defined=defined)
+            tasks.save(tx, [later], redefined=redefined)
         assert task_now(database, task.id) == expected
         with database.reading() as tx:
             assert list(tasks.count_by_queue(tx)) == [expected.queue]

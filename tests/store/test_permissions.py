@@ -30,7 +30,7 @@ FOR_BOB, FOR_OPS, FOR_ALL = Permission(user="bob"), Permission(role="ops"), Perm
 
 
 @pytest.mark.parametrize(
-    ("permissions", "viewer", "seen"),
+    ("granted", "viewer", "seen"),
     [
         ((), user("eve"), True),
         ((FOR_BOB,), user("eve"), False),
@@ -46,9 +46,9 @@ FOR_BOB, FOR_OPS, FOR_ALL = Permission(user="bob"), Permission(role="ops"), Perm
     ],
 )
 def test_a_job_is_seen_by_those_it_is_for(
-    database: Database, permissions: tuple[Permission, ...], viewer: User | None, *, seen: bool
+    database: Database, granted: tuple[Permission, ...], viewer: User | None, *, seen: bool
 ) -> None:
-    job, task = store(database, *permissions)
+    job, task = store(database, *granted)
 
     with database.reading() as tx:
         assert permissions.sees_job(tx, viewer, job.id) is seen

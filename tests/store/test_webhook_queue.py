@@ -5,14 +5,14 @@ from typing import Any
 
 from sqlalchemy import update
 
-from tork_celery.domain.webhooks import Call
+from tork_celery.domain.webhooks import WebhookCall
 from tork_celery.store import Database, webhook_queue
 from tork_celery.store.tables import webhook_calls as table
-from tork_celery.store.webhook_queue import Claimed
+from tork_celery.store.webhook_queue import ClaimedCall
 
 
-def call(name: str, *, stream: str | None = None, **values: Any) -> Call:
-    return Call(
+def call(name: str, *, stream: str | None = None, **values: Any) -> WebhookCall:
+    return WebhookCall(
         **{
             "stream": stream or name,
             "job_id": "j",
@@ -25,12 +25,12 @@ def call(name: str, *, stream: str | None = None, **values: Any) -> Call:
     )
 
 
-def add(database: Database, *calls: Call) -> None:
+def add(database: Database, *calls: WebhookCall) -> None:
     with database.transaction() as tx:
         webhook_queue.add(tx, calls)
 
 
-def claim(database: Database, *, limit: int = 9, lease_s: float = 60.0) -> list[Claimed]:
+def claim(database: Database, *, limit: int = 9, lease_s: float = 60.0) -> list[ClaimedCall]:
     with database.transaction() as tx:
         return webhook_queue.claim(tx, limit=limit, lease_s=lease_s)
 

@@ -7,7 +7,7 @@ import pytest
 from celery.exceptions import Ignore, Reject
 
 from tork_celery.tasks.step_tasks import settle
-from tork_celery.worker.worker import Verdict, Worker
+from tork_celery.worker.worker import ChainAction, Worker
 
 WORKER = cast(Worker, SimpleNamespace(node="default@here"))
 
@@ -28,7 +28,7 @@ def queues(rest: list[Any]) -> list[tuple[str, str]]:
 def test_the_next_steps_stay_on_the_node() -> None:
     rest = the_rest()
 
-    settle(rest, Verdict.NEXT, WORKER)
+    settle(rest, ChainAction.NEXT, WORKER)
 
     assert queues(rest) == [
         ("tork.advance", "control"),
@@ -40,13 +40,13 @@ def test_the_next_steps_stay_on_the_node() -> None:
 def test_after_a_failure_only_the_job_is_advanced() -> None:
     rest = the_rest()
 
-    settle(rest, Verdict.ADVANCE, WORKER)
+    settle(rest, ChainAction.ADVANCE, WORKER)
 
     assert queues(rest) == [("tork.advance", "control")]
 
 
-@pytest.mark.parametrize("verdict", [Verdict.NEXT, Verdict.ADVANCE])
-def test_after_the_last_step_the_job_is_advanced(verdict: Verdict) -> None:
+@pytest.mark.parametrize("verdict", [ChainAction.NEXT, ChainAction.ADVANCE])
+def test_after_the_last_step_the_job_is_advanced(verdict: ChainAction) -> None:
     rest = the_rest()[:1]
 
     settle(rest, verdict, WORKER)
@@ -56,11 +56,11 @@ def test_after_the_last_step_the_job_is_advanced(verdict: Verdict) -> None:
 
 def test_a_step_that_somebody_else_has_is_followed_by_nothing() -> None:
     with pytest.raises(Ignore):
-        settle(the_rest(), Verdict.IGNORE, WORKER)
+        settle(the_rest(), ChainAction.IGNORE, WORKER)
 
 
 def test_a_worker_that_stops_leaves_the_message_to_others() -> None:
     with pytest.raises(Reject) as rejected:
-        settle(the_rest(), Verdict.REQUEUE, WORKER)
+        settle(the_rest(), ChainAction.REQUEUE, WORKER)
 
     assert rejected.value.requeue

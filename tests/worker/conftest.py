@@ -19,9 +19,9 @@ def dispatcher() -> FakeDispatcher:
 
 
 @pytest.fixture
-def hire(database: CuttableDatabase, dispatcher: FakeDispatcher) -> Iterator[Callable[..., Worker]]:
+def make_worker(database: CuttableDatabase, dispatcher: FakeDispatcher) -> Iterator[Callable[..., Worker]]:
     """Makes workers of the node, each on the runtime that is given."""
-    hired: list[Worker] = []
+    made: list[Worker] = []
 
     def make(runtime: FakeRuntime, *, defaults: Defaults | None = None) -> Worker:
         worker = Worker(
@@ -35,9 +35,9 @@ def hire(database: CuttableDatabase, dispatcher: FakeDispatcher) -> Iterator[Cal
             defaults=defaults,
         )
         worker.start()
-        hired.append(worker)
+        made.append(worker)
         return worker
 
     yield make
-    for worker in hired:
+    for worker in made:
         worker.close()

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from tork_celery.domain.errors import EngineUnavailable
 from tork_celery.domain.model import StepRef
-from tork_celery.runtime.protocol import Left, Remains, Runtime, Sink, StepExit, StepRun, Stream
+from tork_celery.runtime.protocol import Detached, Leftovers, Runtime, Sink, StepExit, StepRun, Stream
 
 PATIENCE_S = 20.0
 
@@ -61,9 +61,9 @@ class FakeRuntime(Runtime):
         self.followed: list[StepRef] = []
         self.stopped: list[StepRef] = []
         self.graces_s: list[float] = []
-        self.discarded: list[StepRef] = []
-        self.released: list[tuple[str, int]] = []
-        self.left_here: list[Remains] = []
+        self.removed_steps: list[StepRef] = []
+        self.removed_deliveries: list[tuple[str, int]] = []
+        self.left_here: list[Leftovers] = []
         self.progresses: dict[StepRef, float] = {}
         self.closed = False
         self.tidied = 0
@@ -86,7 +86,7 @@ class FakeRuntime(Runtime):
         with self._changed:
             assert self._changed.wait_for(lambda: ref in self._exits or self._left, PATIENCE_S)
             if ref not in self._exits:
-                raise Left
+                raise Detached
             return self._exits[ref]
 
     # What a runtime promises.
@@ -102,14 +102,14 @@ class FakeRuntime(Runtime):
             return None
         return self._act(act, Call(runtime=self, ref=ref, sink=sink, started=lambda: None))
 
-    def stop(self, ref: StepRef, *, grace_s: float = 0.0) -> None:
+    def kill(self, ref: StepRef, *, grace_s: float = 0.0) -> None:
         if self.away:
             raise EngineUnavailable("the engine is away")
         self.stopped.append(ref)
         self.graces_s.append(grace_s)
         self.finish(ref, StepExit(code=137))
 
-    def leave(self) -> None:
+    def detach(self) -> None:
         with self._changed:
             self._left = True
             self._changed.notify_all()
@@ -117,19 +117,19 @@ class FakeRuntime(Runtime):
     def progress(self, ref: StepRef) -> float | None:
         return self.progresses.get(ref)
 
-    def discard(self, ref: StepRef) -> None:
-        self.discarded.append(ref)
+    def remove_step(self, ref: StepRef) -> None:
+        self.removed_steps.append(ref)
 
-    def clear(self, ref: StepRef) -> None:
-        self.discarded.append(ref)
+    def reset_step(self, ref: StepRef) -> None:
+        self.removed_steps.append(ref)
 
-    def release(self, task_id: str, delivery: int) -> None:
-        self.released.append((task_id, delivery))
+    def remove_delivery(self, task_id: str, delivery: int) -> None:
+        self.removed_deliveries.append((task_id, delivery))
 
-    def deliveries(self) -> Iterable[Remains]:
+    def leftovers(self) -> Iterable[Leftovers]:
         return self.left_here
 
-    def tidy(self) -> None:
+    def collect_garbage(self) -> None:
         self.tidied += 1
 
     def check(self, *, within_s: float = 5.0) -> None:
@@ -143,7 +143,7 @@ class FakeRuntime(Runtime):
 
     def _act(self, act: Act, call: Call) -> StepExit:
         if self._left:
-            raise Left
+            raise Detached
         if isinstance(act, Exception):
             raise act
         return act if isinstance(act, StepExit) else act(call)

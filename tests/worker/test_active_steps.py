@@ -5,7 +5,7 @@ import threading
 from tests.eventually import eventually
 from tork_celery.domain.logs import LogPosition
 from tork_celery.domain.model import StepRef
-from tork_celery.worker.active_steps import ActiveStep, ActiveSteps, Ended
+from tork_celery.worker.active_steps import ActiveStep, ActiveSteps, StopReason
 from tork_celery.worker.step_output import StepOutput
 
 HOUR_S = 3600.0
@@ -36,7 +36,7 @@ def test_a_step_that_is_ended_is_stopped_at_once() -> None:
     stops, step = Stops(), a_step()
 
     with stops.steps.running(step):
-        stops.steps.end(step, Ended.SUPERSEDED)
+        stops.steps.kill(step, StopReason.SUPERSEDED)
         eventually(lambda: stops.calls)
 
     assert stops.calls == [(step.ref, 0.0)]
@@ -46,7 +46,7 @@ def test_a_step_that_a_user_cancels_has_time_to_end() -> None:
     stops, step = Stops(), a_step()
 
     with stops.steps.running(step):
-        stops.steps.end(step, Ended.CANCELLED)
+        stops.steps.kill(step, StopReason.CANCELLED)
         eventually(lambda: stops.calls)
 
     assert stops.calls == [(step.ref, 3.0)]
@@ -56,10 +56,10 @@ def test_the_first_reason_counts() -> None:
     stops, step = Stops(), a_step()
 
     with stops.steps.running(step):
-        stops.steps.end(step, Ended.RELEASED)
-        stops.steps.end(step, Ended.SUPERSEDED)
+        stops.steps.kill(step, StopReason.RELEASED)
+        stops.steps.kill(step, StopReason.SUPERSEDED)
 
-    assert step.ended is Ended.RELEASED
+    assert step.stop_reason is StopReason.RELEASED
     assert len(step.timers) == 1
 
 
@@ -68,27 +68,27 @@ def test_a_step_that_is_over_is_not_stopped() -> None:
     with stops.steps.running(step):
         pass
 
-    stops.steps.end(step, Ended.SUPERSEDED)
+    stops.steps.kill(step, StopReason.SUPERSEDED)
 
-    assert (step.ended, stops.calls) == (None, [])
+    assert (step.stop_reason, stops.calls) == (None, [])
 
 
 def test_a_step_is_stopped_when_its_time_is_up() -> None:
     stops, step = Stops(), a_step()
 
     with stops.steps.running(step):
-        stops.steps.end_after(step, 0.001, "1ms")
-        stops.steps.end_after(step, HOUR_S, "1h")
+        stops.steps.kill_after(step, 0.001, "1ms")
+        stops.steps.kill_after(step, HOUR_S, "1h")
         eventually(lambda: stops.calls)
 
-    assert (step.ended, step.timeout) == (Ended.TIMED_OUT, "1ms")
+    assert (step.stop_reason, step.timeout) == (StopReason.TIMED_OUT, "1ms")
 
 
 def test_a_time_that_is_over_already_stops_the_step() -> None:
     stops, step = Stops(), a_step()
 
     with stops.steps.running(step):
-        stops.steps.end_after(step, -5.0, "1s")
+        stops.steps.kill_after(step, -5.0, "1s")
         eventually(lambda: stops.calls)
 
 
@@ -96,7 +96,7 @@ def test_timers_end_with_their_step() -> None:
     stops, step = Stops(), a_step()
 
     with stops.steps.running(step):
-        stops.steps.end_after(step, HOUR_S, "1h")
+        stops.steps.kill_after(step, HOUR_S, "1h")
         [timer] = step.timers
     timer.join()
 

@@ -14,7 +14,7 @@ from tests.worker.threads import at_work
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.node import Node
 from tork_celery.domain.states import TaskState
-from tork_celery.runtime.protocol import Remains
+from tork_celery.runtime.protocol import Leftovers
 from tork_celery.store import nodes, recovery_queries
 from tork_celery.worker.heartbeat import Heartbeat, renew
 from tork_celery.worker.worker import Worker
@@ -33,13 +33,13 @@ class HangingRuntime(FakeRuntime):
         self.asked = threading.Event()
         self.answers = threading.Event()
 
-    def stop(self, ref: StepRef, *, grace_s: float = 0.0) -> None:
+    def kill(self, ref: StepRef, *, grace_s: float = 0.0) -> None:
         self._wait()
-        super().stop(ref, grace_s=grace_s)
+        super().kill(ref, grace_s=grace_s)
 
-    def deliveries(self) -> Iterable[Remains]:
+    def leftovers(self) -> Iterable[Leftovers]:
         self._wait()
-        return super().deliveries()
+        return super().leftovers()
 
     def _wait(self) -> None:
         self.asked.set()
@@ -66,12 +66,12 @@ def last_beat_at(database: CuttableDatabase) -> float:
 
 
 def test_a_node_beats_on_while_it_waits_to_tidy_up(
-    hire: Hire, database: CuttableDatabase, runtime: HangingRuntime
+    make_worker: Hire, database: CuttableDatabase, runtime: HangingRuntime
 ) -> None:
     with database.transaction() as tx:
         nodes.register(tx, NODE)
     beating = Heartbeat(
-        database, NODE, hire(runtime), interval_s=0.001, watcher=NoWatcher(), replaced=lambda: None
+        database, NODE, make_worker(runtime), interval_s=0.001, watcher=NoWatcher(), replaced=lambda: None
     )
     beating.start()
     try:
@@ -84,12 +84,12 @@ def test_a_node_beats_on_while_it_waits_to_tidy_up(
 
 
 def test_leases_are_renewed_while_a_step_cannot_be_ended(
-    hire: Hire, database: CuttableDatabase, runtime: HangingRuntime
+    make_worker: Hire, database: CuttableDatabase, runtime: HangingRuntime
 ) -> None:
     task = store_task(database)
     between = {"state": TaskState.RUNNING, "node": NODE.name, "step": 1}
     another = store_task(database, task_definition(post=1), **between)
-    worker = hire(runtime)
+    worker = make_worker(runtime)
 
     with ThreadPoolExecutor(1) as beating, at_work(worker, runtime, task.ref):
         change(database, task_now(database, task.id), state=TaskState.CANCELLED)

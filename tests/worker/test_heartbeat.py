@@ -15,11 +15,11 @@ from tests.worker.threads import at_work
 from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.domain.node import Node
 from tork_celery.domain.states import Outcome, TaskState
-from tork_celery.runtime.protocol import Remains
+from tork_celery.runtime.protocol import Leftovers
 from tork_celery.store import nodes, recovery_queries
 from tork_celery.worker import recovery
 from tork_celery.worker.heartbeat import Heartbeat, cpu_percent, renew
-from tork_celery.worker.worker import Verdict, Worker
+from tork_celery.worker.worker import ChainAction, Worker
 
 Hire = Callable[[FakeRuntime], Worker]
 
@@ -81,10 +81,10 @@ def active(database: CuttableDatabase) -> list[str]:
         return [node.name for node in nodes.active(tx, within_s=LEASE_S) if node.stopped_at is None]
 
 
-def test_the_lease_of_a_running_step_is_renewed(hire: Hire, database: CuttableDatabase) -> None:
+def test_the_lease_of_a_running_step_is_renewed(make_worker: Hire, database: CuttableDatabase) -> None:
     runtime = FakeRuntime(hold)
     task = store_task(database)
-    worker = hire(runtime)
+    worker = make_worker(runtime)
 
     with at_work(worker, runtime, task.ref):
         change(database, task_now(database, task.id), lease_until=OVER)
@@ -108,27 +108,27 @@ def test_the_lease_of_a_running_step_is_renewed(hire: Hire, database: CuttableDa
     ],
 )
 def test_a_step_that_is_not_the_workers_own_any_more_is_ended(
-    hire: Hire, database: CuttableDatabase, values: dict[str, Any], grace_s: float
+    make_worker: Hire, database: CuttableDatabase, values: dict[str, Any], grace_s: float
 ) -> None:
     runtime = FakeRuntime(hold)
     task = store_task(database)
-    worker = hire(runtime)
+    worker = make_worker(runtime)
 
     with at_work(worker, runtime, task.ref) as verdict:
         current = change(database, task_now(database, task.id), **values)
         renew(worker)
-        assert verdict.result(timeout=20) is Verdict.IGNORE
+        assert verdict.result(timeout=20) is ChainAction.IGNORE
 
     assert (runtime.stopped, runtime.graces_s) == ([task.ref], [grace_s])
     assert task_now(database, task.id) == current
-    assert runtime.released == [(task.id, 1)]
+    assert runtime.removed_deliveries == [(task.id, 1)]
 
 
 def test_a_task_that_is_to_be_adopted_is_kept_and_published_again(
-    hire: Hire, database: CuttableDatabase, dispatcher: FakeDispatcher
+    make_worker: Hire, database: CuttableDatabase, dispatcher: FakeDispatcher
 ) -> None:
     task = store_task(database, state=TaskState.RUNNING, node=NODE, step_running=True, lease_until=OVER)
-    worker = hire(FakeRuntime())
+    worker = make_worker(FakeRuntime())
     worker.adoptable.add(task)
 
     renew(worker)
@@ -138,10 +138,10 @@ def test_a_task_that_is_to_be_adopted_is_kept_and_published_again(
 
 
 def test_a_task_that_others_have_is_not_adopted(
-    hire: Hire, database: CuttableDatabase, dispatcher: FakeDispatcher
+    make_worker: Hire, database: CuttableDatabase, dispatcher: FakeDispatcher
 ) -> None:
     task = store_task(database, state=TaskState.RUNNING, node=NODE, step_running=True)
-    worker = hire(FakeRuntime())
+    worker = make_worker(FakeRuntime())
     worker.adoptable.add(task)
     change(database, task, delivery=2, node="another")
 
@@ -151,10 +151,10 @@ def test_a_task_that_others_have_is_not_adopted(
     assert dispatcher.sent == []
 
 
-def test_a_task_between_two_steps_is_kept(hire: Hire, database: CuttableDatabase) -> None:
+def test_a_task_between_two_steps_is_kept(make_worker: Hire, database: CuttableDatabase) -> None:
     store_task(database, task_definition(post=1), **BETWEEN, lease_until=OVER)
 
-    renew(hire(FakeRuntime()))
+    renew(make_worker(FakeRuntime()))
 
     assert not is_lost(database)
 
@@ -189,11 +189,11 @@ def test_a_node_beats_on_after_an_outage(database: CuttableDatabase) -> None:
 
 
 def test_a_node_whose_name_was_taken_stops_and_leaves_its_steps(
-    hire: Hire, database: CuttableDatabase
+    make_worker: Hire, database: CuttableDatabase
 ) -> None:
     runtime = FakeRuntime(hold)
     task = store_task(database)
-    worker, replaced = hire(runtime), threading.Event()
+    worker, replaced = make_worker(runtime), threading.Event()
     beating = heartbeat(database, worker, replaced=replaced.set)
 
     with at_work(worker, runtime, task.ref) as verdict:
@@ -201,11 +201,11 @@ def test_a_node_whose_name_was_taken_stops_and_leaves_its_steps(
             nodes.register(tx, a_node(instance="2"))
         beating.start()
         assert replaced.wait(20)
-        assert verdict.result(timeout=20) is Verdict.IGNORE
+        assert verdict.result(timeout=20) is ChainAction.IGNORE
     beating.stop()
 
-    assert worker.run(store_task(database).ref) is Verdict.REQUEUE
-    assert (runtime.stopped, runtime.released) == ([], [])
+    assert worker.run(store_task(database).ref) is ChainAction.REQUEUE
+    assert (runtime.stopped, runtime.removed_deliveries) == ([], [])
     assert (node_now(database).instance, active(database)) == ("2", [NODE])
 
 
@@ -239,21 +239,21 @@ def test_one_beat_without_a_datastore_says_so(database: CuttableDatabase) -> Non
         beating.beat()
 
 
-def test_a_beat_renews_the_leases_too(hire: Hire, database: CuttableDatabase) -> None:
+def test_a_beat_renews_the_leases_too(make_worker: Hire, database: CuttableDatabase) -> None:
     store_task(database, task_definition(post=1), **BETWEEN, lease_until=OVER)
 
-    heartbeat(database, hire(FakeRuntime())).beat()
+    heartbeat(database, make_worker(FakeRuntime())).beat()
 
     assert not is_lost(database)
 
 
-def test_what_ended_elsewhere_is_removed_now_and_then(hire: Hire, database: CuttableDatabase) -> None:
+def test_what_ended_elsewhere_is_removed_now_and_then(make_worker: Hire, database: CuttableDatabase) -> None:
     runtime = FakeRuntime()
-    runtime.left_here.append(Remains(NODE, "gone", 1))
-    beating = heartbeat(database, hire(runtime), interval_s=0.001)
+    runtime.left_here.append(Leftovers(NODE, "gone", 1))
+    beating = heartbeat(database, make_worker(runtime), interval_s=0.001)
     beating.start()
     try:
-        eventually(lambda: ("gone", 1) in runtime.released)
+        eventually(lambda: ("gone", 1) in runtime.removed_deliveries)
     finally:
         beating.stop()
 
@@ -262,18 +262,20 @@ def test_a_machine_is_between_idle_and_busy() -> None:
     assert 0.0 <= cpu_percent() <= 100.0
 
 
-def test_a_worker_that_was_replaced_lets_go_of_its_steps(hire: Hire, database: CuttableDatabase) -> None:
+def test_a_worker_that_was_replaced_lets_go_of_its_steps(
+    make_worker: Hire, database: CuttableDatabase
+) -> None:
     """The next process of the node takes the step up; this one finds its result refused only if the other
     was faster, so both follow the same container and one outcome counts."""
     runtime = FakeRuntime(hold)
     task = store_task(database)
-    worker, after = hire(runtime), hire(FakeRuntime())
+    worker, after = make_worker(runtime), make_worker(FakeRuntime())
 
     with at_work(worker, runtime, task.ref) as verdict:
-        recovery.take_up(after)
-        assert after.run(task.ref) is Verdict.NEXT
+        recovery.recover(after)
+        assert after.run(task.ref) is ChainAction.NEXT
 
-    assert verdict.result() is Verdict.IGNORE
+    assert verdict.result() is ChainAction.IGNORE
 
 
 def node_now(database: CuttableDatabase) -> Node:

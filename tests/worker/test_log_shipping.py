@@ -12,7 +12,7 @@ from tests.store.stores import CuttableDatabase, change, store_task, text_of
 from tork_celery.domain.logs import LogPosition
 from tork_celery.domain.model import Task
 from tork_celery.runtime.protocol import Stream
-from tork_celery.worker.active_steps import ActiveStep, ActiveSteps, Ended
+from tork_celery.worker.active_steps import ActiveStep, ActiveSteps, StopReason
 from tork_celery.worker.log_shipper import LogShipper
 from tork_celery.worker.step_output import FULL_CHARACTERS, StepOutput
 
@@ -160,7 +160,7 @@ def test_a_step_that_prints_much_waits_for_the_datastore(
 def test_a_step_that_was_ended_waits_no_more(database: CuttableDatabase, shipper: LogShipper) -> None:
     step = a_step(store_task(database))
     printed(step, "x\n" * FULL_CHARACTERS)
-    step.ended = Ended.SUPERSEDED
+    step.stop_reason = StopReason.SUPERSEDED
     database.away = True
 
     shipper.make_room(step)

@@ -14,16 +14,16 @@ from tests.worker.threads import at_work
 from tork_celery.domain.errors import DatastoreUnavailable, EngineUnavailable
 from tork_celery.domain.states import Outcome
 from tork_celery.runtime.protocol import AlreadyRun, StepExit
-from tork_celery.worker.worker import Verdict, Worker
+from tork_celery.worker.worker import ChainAction, Worker
 
 Hire = Callable[[FakeRuntime], Worker]
 
 
-def test_an_engine_that_comes_back_runs_the_step(hire: Hire, database: CuttableDatabase) -> None:
+def test_an_engine_that_comes_back_runs_the_step(make_worker: Hire, database: CuttableDatabase) -> None:
     runtime = FakeRuntime(EngineUnavailable("away"), EngineUnavailable("still away"), StepExit(code=0))
     task = store_task(database)
 
-    assert hire(runtime).run(task.ref) is Verdict.NEXT
+    assert make_worker(runtime).run(task.ref) is ChainAction.NEXT
 
     done = task_now(database, task.id)
     assert (done.outcome, done.delivery, done.losses) == (Outcome.COMPLETED, 1, 0)
@@ -31,7 +31,7 @@ def test_an_engine_that_comes_back_runs_the_step(hire: Hire, database: CuttableD
 
 
 def test_a_step_that_an_engine_ended_in_order_to_stop_runs_again(
-    hire: Hire, database: CuttableDatabase
+    make_worker: Hire, database: CuttableDatabase
 ) -> None:
     def taken_along(call: Call) -> StepExit:
         call.started()
@@ -42,50 +42,50 @@ def test_a_step_that_an_engine_ended_in_order_to_stop_runs_again(
     runtime = FakeRuntime(taken_along, AlreadyRun(), succeed, followed_by=[StepExit(code=143)])
     task = store_task(database)
 
-    assert hire(runtime).run(task.ref) is Verdict.NEXT
+    assert make_worker(runtime).run(task.ref) is ChainAction.NEXT
 
     done = task_now(database, task.id)
     assert (done.outcome, done.delivery, done.attempts) == (Outcome.COMPLETED, 1, 0)
-    assert runtime.discarded[0] == task.ref
+    assert runtime.removed_steps[0] == task.ref
 
 
 def test_a_step_that_was_killed_while_no_worker_was_there_runs_again(
-    hire: Hire, database: CuttableDatabase
+    make_worker: Hire, database: CuttableDatabase
 ) -> None:
     """The whole machine was restarted."""
     runtime = FakeRuntime(AlreadyRun(), succeed, followed_by=[StepExit(code=255, unseen=True)])
     task = store_task(database)
 
-    assert hire(runtime).run(task.ref) is Verdict.NEXT
+    assert make_worker(runtime).run(task.ref) is ChainAction.NEXT
 
-    assert (runtime.discarded[0], len(runtime.runs)) == (task.ref, 2)
+    assert (runtime.removed_steps[0], len(runtime.runs)) == (task.ref, 2)
     assert task_now(database, task.id).outcome is Outcome.COMPLETED
 
 
 def test_a_step_that_failed_while_no_worker_was_there_has_failed(
-    hire: Hire, database: CuttableDatabase
+    make_worker: Hire, database: CuttableDatabase
 ) -> None:
     runtime = FakeRuntime(AlreadyRun(), followed_by=[StepExit(code=3, unseen=True)])
     task = store_task(database)
 
-    assert hire(runtime).run(task.ref) is Verdict.ADVANCE
+    assert make_worker(runtime).run(task.ref) is ChainAction.ADVANCE
     assert task_now(database, task.id).error == "exit code 3"
 
 
 def test_a_step_that_was_killed_while_the_engine_answers_has_failed(
-    hire: Hire, database: CuttableDatabase
+    make_worker: Hire, database: CuttableDatabase
 ) -> None:
     runtime = FakeRuntime(StepExit(code=143))
     task = store_task(database)
 
-    assert hire(runtime).run(task.ref) is Verdict.ADVANCE
+    assert make_worker(runtime).run(task.ref) is ChainAction.ADVANCE
 
     assert task_now(database, task.id).error == "exit code 143"
     assert len(runtime.runs) == 1
 
 
 def test_after_an_outage_of_the_engine_no_output_is_there_twice(
-    hire: Hire, database: CuttableDatabase
+    make_worker: Hire, database: CuttableDatabase
 ) -> None:
     def cut_short(call: Call) -> StepExit:
         call.started()
@@ -99,7 +99,7 @@ def test_after_an_outage_of_the_engine_no_output_is_there_twice(
     runtime = FakeRuntime(cut_short, AlreadyRun(), followed_by=[whole])
     task = store_task(database)
 
-    assert hire(runtime).run(task.ref) is Verdict.NEXT
+    assert make_worker(runtime).run(task.ref) is ChainAction.NEXT
 
     assert text_of(database, task.id) == "first\nsecond\nthird\n"
     assert task_now(database, task.id).result == "first\nsecond\nthird\n"
@@ -107,7 +107,7 @@ def test_after_an_outage_of_the_engine_no_output_is_there_twice(
 
 
 def test_a_worker_that_waits_for_the_engine_stops_all_the_same(
-    hire: Hire, database: CuttableDatabase
+    make_worker: Hire, database: CuttableDatabase
 ) -> None:
     def away(call: Call) -> StepExit:
         call.runtime.at_work.set()
@@ -115,27 +115,27 @@ def test_a_worker_that_waits_for_the_engine_stops_all_the_same(
 
     runtime = FakeRuntime(away)
     task = store_task(database)
-    worker = hire(runtime)
+    worker = make_worker(runtime)
 
     with at_work(worker, runtime, task.ref) as verdict:
-        worker.stop(release=False)
-        assert verdict.result(timeout=20) is Verdict.IGNORE
+        worker.detach()
+        assert verdict.result(timeout=20) is ChainAction.IGNORE
 
     assert task_now(database, task.id).outcome is None
 
 
 def test_a_datastore_that_is_away_when_a_step_begins_is_waited_for(
-    hire: Hire, database: CuttableDatabase
+    make_worker: Hire, database: CuttableDatabase
 ) -> None:
     task = store_task(database)
     database.outages = 2
 
-    assert hire(FakeRuntime()).run(task.ref) is Verdict.NEXT
+    assert make_worker(FakeRuntime()).run(task.ref) is ChainAction.NEXT
     assert task_now(database, task.id).outcome is Outcome.COMPLETED
 
 
 def test_a_datastore_that_is_away_when_a_step_ends_is_waited_for(
-    hire: Hire, database: CuttableDatabase
+    make_worker: Hire, database: CuttableDatabase
 ) -> None:
     def act(call: Call) -> StepExit:
         call.say("all of it\n")
@@ -145,7 +145,7 @@ def test_a_datastore_that_is_away_when_a_step_ends_is_waited_for(
     runtime = FakeRuntime(act)
     task = store_task(database)
 
-    assert hire(runtime).run(task.ref) is Verdict.NEXT
+    assert make_worker(runtime).run(task.ref) is ChainAction.NEXT
 
     assert task_now(database, task.id).outcome is Outcome.COMPLETED
     assert text_of(database, task.id) == "all of it\n"
@@ -153,46 +153,48 @@ def test_a_datastore_that_is_away_when_a_step_ends_is_waited_for(
 
 
 def test_a_datastore_that_is_away_while_a_message_is_judged_is_waited_for(
-    hire: Hire, database: CuttableDatabase
+    make_worker: Hire, database: CuttableDatabase
 ) -> None:
     task = store_task(database)
-    worker = hire(FakeRuntime())
+    worker = make_worker(FakeRuntime())
     worker.run(task.ref)
     database.outages = 1
 
-    assert worker.run(task.ref) is Verdict.NEXT
+    assert worker.run(task.ref) is ChainAction.NEXT
 
 
-def test_a_step_that_another_process_began_is_followed(hire: Hire, database: CuttableDatabase) -> None:
+def test_a_step_that_another_process_began_is_followed(make_worker: Hire, database: CuttableDatabase) -> None:
     runtime = FakeRuntime(AlreadyRun(), followed_by=[StepExit(code=3)])
     task = store_task(database)
 
-    assert hire(runtime).run(task.ref) is Verdict.ADVANCE
+    assert make_worker(runtime).run(task.ref) is ChainAction.ADVANCE
     assert task_now(database, task.id).error == "exit code 3"
 
 
-def test_a_step_of_which_nothing_is_left_is_run(hire: Hire, database: CuttableDatabase) -> None:
+def test_a_step_of_which_nothing_is_left_is_run(make_worker: Hire, database: CuttableDatabase) -> None:
     runtime = FakeRuntime(AlreadyRun(), StepExit(code=0), followed_by=[None])
     task = store_task(database)
 
-    assert hire(runtime).run(task.ref) is Verdict.NEXT
+    assert make_worker(runtime).run(task.ref) is ChainAction.NEXT
     assert len(runtime.runs) == 2
 
 
 def test_a_task_whose_node_was_away_is_not_lost_when_it_comes_back_in_time(
-    hire: Hire, database: CuttableDatabase
+    make_worker: Hire, database: CuttableDatabase
 ) -> None:
     """A lease that ran out counts as long as nobody has made use of that."""
     runtime = FakeRuntime(hold)
     task = store_task(database)
 
-    with at_work(hire(runtime), runtime, task.ref) as verdict:
+    with at_work(make_worker(runtime), runtime, task.ref) as verdict:
         change(database, task_now(database, task.id), lease_until=1.0)
 
-    assert verdict.result() is Verdict.NEXT
+    assert verdict.result() is ChainAction.NEXT
 
 
-def test_an_outcome_whose_commit_was_not_acknowledged_counts(hire: Hire, database: CuttableDatabase) -> None:
+def test_an_outcome_whose_commit_was_not_acknowledged_counts(
+    make_worker: Hire, database: CuttableDatabase
+) -> None:
     """The second try finds the step done; nothing is released that the next step needs."""
     ended = threading.Event()
     committed = database.transaction
@@ -212,14 +214,14 @@ def test_an_outcome_whose_commit_was_not_acknowledged_counts(hire: Hire, databas
 
     task = store_task(database, task_definition(post=1))
     runtime = FakeRuntime(act)
-    worker = hire(runtime)
+    worker = make_worker(runtime)
     database.transaction = transaction  # type: ignore[method-assign]
-    assert worker.run(task.ref) is Verdict.NEXT
-    assert runtime.released == []
+    assert worker.run(task.ref) is ChainAction.NEXT
+    assert runtime.removed_deliveries == []
 
 
 def test_a_timed_step_goes_on_when_the_datastore_is_away_as_it_starts(
-    hire: Hire, database: CuttableDatabase
+    make_worker: Hire, database: CuttableDatabase
 ) -> None:
     def act(call: Call) -> StepExit:
         database.outages = 1
@@ -227,23 +229,25 @@ def test_a_timed_step_goes_on_when_the_datastore_is_away_as_it_starts(
         return StepExit(code=0)
 
     task = store_task(database, task_definition(timeout="1h"))
-    assert hire(FakeRuntime(act)).run(task.ref) is Verdict.NEXT
+    assert make_worker(FakeRuntime(act)).run(task.ref) is ChainAction.NEXT
 
 
-def test_a_step_is_stopped_once_the_engine_answers_again(hire: Hire, database: CuttableDatabase) -> None:
+def test_a_step_is_stopped_once_the_engine_answers_again(
+    make_worker: Hire, database: CuttableDatabase
+) -> None:
     runtime = FakeRuntime(hold)
     task = store_task(database)
-    worker = hire(runtime)
+    worker = make_worker(runtime)
     with at_work(worker, runtime, task.ref):
         runtime.away = True
-        worker.stop(release=True)
+        worker.release()
         assert runtime.stopped == []
         runtime.away = False
         eventually(lambda: runtime.stopped == [task.ref])
 
 
 def test_an_engine_and_a_datastore_that_are_away_together_are_waited_for(
-    hire: Hire, database: CuttableDatabase
+    make_worker: Hire, database: CuttableDatabase
 ) -> None:
     """A datastore in a container goes with its engine."""
 
@@ -260,7 +264,7 @@ def test_an_engine_and_a_datastore_that_are_away_together_are_waited_for(
     runtime = FakeRuntime(both_go, AlreadyRun(), followed_by=[whole])
     task = store_task(database)
 
-    assert hire(runtime).run(task.ref) is Verdict.NEXT
+    assert make_worker(runtime).run(task.ref) is ChainAction.NEXT
 
     done = task_now(database, task.id)
     assert (done.outcome, done.delivery, done.losses) == (Outcome.COMPLETED, 1, 0)

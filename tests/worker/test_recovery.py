@@ -19,12 +19,12 @@ from tests.worker.threads import at_work
 from tork_celery.domain.errors import ConfigurationError
 from tork_celery.domain.node import Node
 from tork_celery.domain.states import Outcome, TaskState
-from tork_celery.runtime.protocol import AlreadyRun, Remains, StepExit
+from tork_celery.runtime.protocol import AlreadyRun, Leftovers, StepExit
 from tork_celery.store import nodes, recovery_queries
 from tork_celery.store import tables as store_tables
 from tork_celery.worker import recovery
 from tork_celery.worker.heartbeat import renew
-from tork_celery.worker.worker import Verdict, Worker
+from tork_celery.worker.worker import ChainAction, Worker
 
 Hire = Callable[[FakeRuntime], Worker]
 
@@ -55,11 +55,11 @@ def dead_pid() -> int:
 
 
 def test_a_step_that_waits_for_a_slot_is_not_published_with_every_beat(
-    hire: Hire, database: CuttableDatabase, dispatcher: FakeDispatcher
+    make_worker: Hire, database: CuttableDatabase, dispatcher: FakeDispatcher
 ) -> None:
     store_task(database, **RUNNING)
-    worker = hire(FakeRuntime())
-    recovery.take_up(worker)
+    worker = make_worker(FakeRuntime())
+    recovery.recover(worker)
     dispatcher.depths[f"node.{NODE}"] = 1
 
     renew(worker)
@@ -130,51 +130,53 @@ def test_a_node_that_was_not_heard_of_for_a_lease_is_replaced(database: Cuttable
 
 
 def test_what_the_node_had_begun_is_published_again(
-    hire: Hire, database: CuttableDatabase, dispatcher: FakeDispatcher
+    make_worker: Hire, database: CuttableDatabase, dispatcher: FakeDispatcher
 ) -> None:
     running = store_task(database, **RUNNING)
     between = store_task(database, task_definition(post=1), **BETWEEN)
     store_task(database, **RUNNING | {"node": OTHER})
     store_task(database, **RUNNING | {"outcome": Outcome.COMPLETED})
     store_task(database)
-    worker = hire(FakeRuntime())
+    worker = make_worker(FakeRuntime())
 
-    recovery.take_up(worker)
+    recovery.recover(worker)
 
     assert sorted(dispatcher.sent_ids) == sorted([running.id, between.id])
     assert [task.id for task in worker.adoptable.all()] == [running.id]
 
 
 def test_what_the_node_had_begun_is_its_own_again_for_a_whole_lease(
-    hire: Hire, database: CuttableDatabase
+    make_worker: Hire, database: CuttableDatabase
 ) -> None:
     """Or a coordinator would give it to another while this node takes it up."""
     task = store_task(database, **RUNNING, lease_until=1.0)
-    worker = hire(FakeRuntime())
+    worker = make_worker(FakeRuntime())
 
-    recovery.take_up(worker)
+    recovery.recover(worker)
 
     with database.transaction() as tx:
         assert recovery_queries.lost(tx, limit=9) == []
     assert worker.adoptable.all() == [task_now(database, task.id)]
 
 
-def test_a_step_that_outlived_its_process_is_followed_once(hire: Hire, database: CuttableDatabase) -> None:
+def test_a_step_that_outlived_its_process_is_followed_once(
+    make_worker: Hire, database: CuttableDatabase
+) -> None:
     runtime = FakeRuntime(AlreadyRun(), followed_by=[hold])
     task = store_task(database, **RUNNING)
-    worker = hire(runtime)
-    recovery.take_up(worker)
+    worker = make_worker(runtime)
+    recovery.recover(worker)
 
     with at_work(worker, runtime, task.ref) as verdict:
-        assert worker.run(task.ref) is Verdict.IGNORE
+        assert worker.run(task.ref) is ChainAction.IGNORE
 
-    assert verdict.result() is Verdict.NEXT
+    assert verdict.result() is ChainAction.NEXT
     assert task_now(database, task.id).outcome is Outcome.COMPLETED
     assert runtime.followed == [task.ref]
 
 
 def test_the_log_of_an_adopted_step_goes_on_from_what_is_stored(
-    hire: Hire, database: CuttableDatabase
+    make_worker: Hire, database: CuttableDatabase
 ) -> None:
     def first(call: Call) -> StepExit:
         call.say("one\ntwo\nth")
@@ -186,52 +188,54 @@ def test_the_log_of_an_adopted_step_goes_on_from_what_is_stored(
 
     task = store_task(database)
     before = FakeRuntime(first)
-    worker = hire(before)
+    worker = make_worker(before)
     with at_work(worker, before, task.ref) as verdict:
-        worker.stop(release=False)
+        worker.detach()
         verdict.result(timeout=20)
 
-    after = hire(FakeRuntime(AlreadyRun(), followed_by=[again]))
-    recovery.take_up(after)
+    after = make_worker(FakeRuntime(AlreadyRun(), followed_by=[again]))
+    recovery.recover(after)
 
-    assert after.run(task.ref) is Verdict.NEXT
+    assert after.run(task.ref) is ChainAction.NEXT
     assert text_of(database, task.id) == "one\ntwo\nthree\nfour\n"
     assert task_now(database, task.id).result == "one\ntwo\nthree\nfour\n"
 
 
-def test_a_step_that_never_started_is_run(hire: Hire, database: CuttableDatabase) -> None:
+def test_a_step_that_never_started_is_run(make_worker: Hire, database: CuttableDatabase) -> None:
     """Its process died between the claim and the container."""
     runtime = FakeRuntime(StepExit(code=0))
     task = store_task(database, **RUNNING)
-    worker = hire(runtime)
-    recovery.take_up(worker)
+    worker = make_worker(runtime)
+    recovery.recover(worker)
 
-    assert worker.run(task.ref) is Verdict.NEXT
+    assert worker.run(task.ref) is ChainAction.NEXT
     assert (len(runtime.runs), runtime.followed) == (1, [])
 
 
-def test_an_adopted_step_that_others_have_by_now_does_no_harm(hire: Hire, database: CuttableDatabase) -> None:
+def test_an_adopted_step_that_others_have_by_now_does_no_harm(
+    make_worker: Hire, database: CuttableDatabase
+) -> None:
     runtime = FakeRuntime(AlreadyRun(), followed_by=[StepExit(code=0)])
     task = store_task(database, **RUNNING)
-    worker = hire(runtime)
-    recovery.take_up(worker)
+    worker = make_worker(runtime)
+    recovery.recover(worker)
     current = change(database, task, delivery=3, node=OTHER)
 
-    assert worker.run(task.ref) is Verdict.IGNORE
+    assert worker.run(task.ref) is ChainAction.IGNORE
 
     assert task_now(database, task.id) == current
     assert (runtime.runs, runtime.followed) == ([], [])
-    assert runtime.released == [(task.id, task.delivery)]
+    assert runtime.removed_deliveries == [(task.id, task.delivery)]
 
 
 def test_steps_that_died_with_their_process_start_again_anywhere(
-    hire: Hire, database: CuttableDatabase, dispatcher: FakeDispatcher
+    make_worker: Hire, database: CuttableDatabase, dispatcher: FakeDispatcher
 ) -> None:
     running = store_task(database, **RUNNING)
     between = store_task(database, task_definition(post=1), **BETWEEN)
-    worker = hire(FakeRuntime(adopts=False))
+    worker = make_worker(FakeRuntime(adopts=False))
 
-    recovery.take_up(worker)
+    recovery.recover(worker)
 
     for task in (running, between):
         free = task_now(database, task.id)
@@ -242,34 +246,34 @@ def test_steps_that_died_with_their_process_start_again_anywhere(
 
 
 def test_without_a_broker_the_node_begins_all_the_same(
-    hire: Hire, database: CuttableDatabase, dispatcher: FakeDispatcher
+    make_worker: Hire, database: CuttableDatabase, dispatcher: FakeDispatcher
 ) -> None:
     task = store_task(database, **RUNNING)
     dispatcher.away = True
-    worker = hire(FakeRuntime())
+    worker = make_worker(FakeRuntime())
 
-    recovery.take_up(worker)
+    recovery.recover(worker)
 
     assert worker.adoptable.all() == [task_now(database, task.id)]
 
 
 def test_what_is_left_of_deliveries_that_are_not_the_nodes_own_is_removed(
-    hire: Hire, database: CuttableDatabase
+    make_worker: Hire, database: CuttableDatabase
 ) -> None:
     ours, others = store_task(database, **RUNNING), store_task(database, **RUNNING | {"node": OTHER})
     ended = store_task(database, **RUNNING | {"outcome": Outcome.COMPLETED})
     runtime = FakeRuntime()
     left = [(ours.id, 2), (ours.id, 1), (others.id, 2), (ended.id, 2), ("none", 1)]
-    runtime.left_here += [Remains(NODE, *each) for each in left]
+    runtime.left_here += [Leftovers(NODE, *each) for each in left]
 
-    recovery.tidy(hire(runtime))
+    recovery.remove_leftovers(make_worker(runtime))
 
-    assert runtime.released == left[1:]
+    assert runtime.removed_deliveries == left[1:]
 
 
 @pytest.mark.parametrize(("heard_of_s_ago", "removed"), [(1, False), (31, True), (None, True)])
 def test_what_a_node_left_that_is_not_there_any_more_is_removed_by_another_of_its_host(
-    hire: Hire, database: CuttableDatabase, heard_of_s_ago: int | None, removed: bool
+    make_worker: Hire, database: CuttableDatabase, heard_of_s_ago: int | None, removed: bool
 ) -> None:
     """But for what the datastore still says that it has: it may be back before its lease runs out."""
     if heard_of_s_ago is not None:
@@ -279,25 +283,25 @@ def test_what_a_node_left_that_is_not_there_any_more_is_removed_by_another_of_it
             tx.execute(update(store_tables.nodes).values(heartbeat_at=heard_of))
     held = store_task(database, **RUNNING | {"node": OTHER})
     runtime = FakeRuntime()
-    runtime.left_here += [Remains(OTHER, held.id, 2), Remains(OTHER, held.id, 1)]
+    runtime.left_here += [Leftovers(OTHER, held.id, 2), Leftovers(OTHER, held.id, 1)]
 
-    recovery.tidy(hire(runtime))
+    recovery.remove_leftovers(make_worker(runtime))
 
-    assert runtime.released == ([(held.id, 1)] if removed else [])
+    assert runtime.removed_deliveries == ([(held.id, 1)] if removed else [])
 
 
-def test_the_runtime_removes_what_it_kept_for_long_enough(hire: Hire) -> None:
+def test_the_runtime_removes_what_it_kept_for_long_enough(make_worker: Hire) -> None:
     runtime = FakeRuntime()
 
-    recovery.tidy(hire(runtime))
+    recovery.remove_leftovers(make_worker(runtime))
 
     assert runtime.tidied == 1
 
 
-def test_with_nothing_left_the_datastore_is_not_asked(hire: Hire, database: CuttableDatabase) -> None:
-    worker = hire(FakeRuntime())
+def test_with_nothing_left_the_datastore_is_not_asked(make_worker: Hire, database: CuttableDatabase) -> None:
+    worker = make_worker(FakeRuntime())
     database.away = True
 
-    recovery.tidy(worker)
+    recovery.remove_leftovers(worker)
 
     assert database.refusals == 0

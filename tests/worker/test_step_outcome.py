@@ -5,16 +5,18 @@ import pytest
 from tork_celery.domain.logs import LogPosition
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.protocol import MAX_RESULT_BYTES, StepExit, Stream
-from tork_celery.worker.active_steps import ActiveStep, Ended
+from tork_celery.worker.active_steps import ActiveStep, StopReason
 from tork_celery.worker.step_outcome import StepOutcome, outcome_of
 from tork_celery.worker.step_output import StepOutput
 
 
-def a_step(stdout: bytes = b"", *, ended: Ended | None = None, timeout: str | None = None) -> ActiveStep:
+def a_step(
+    stdout: bytes = b"", *, stop_reason: StopReason | None = None, timeout: str | None = None
+) -> ActiveStep:
     output = StepOutput(task_id="t", step=0, stored=LogPosition(), limit_bytes=10_000_000)
     output(Stream.STDOUT, stdout)
     ref = StepRef(task_id="t", delivery=1, step=0)
-    return ActiveStep(ref=ref, job_id="j", output=output, ended=ended, timeout=timeout)
+    return ActiveStep(ref=ref, job_id="j", output=output, stop_reason=stop_reason, timeout=timeout)
 
 
 def result_of(stdout: bytes, written: bytes | None = None) -> str | None:
@@ -73,6 +75,6 @@ def test_the_error_says_the_code_its_cause_and_the_last_lines() -> None:
 
 @pytest.mark.parametrize("code", [0, 137])
 def test_a_step_that_timed_out_has_failed_whatever_its_code(code: int) -> None:
-    step = a_step(b"x", ended=Ended.TIMED_OUT, timeout="5s")
+    step = a_step(b"x", stop_reason=StopReason.TIMED_OUT, timeout="5s")
 
     assert outcome_of(StepExit(code=code), step, is_main=True) == StepOutcome(error="timed out after 5s")

@@ -36,10 +36,10 @@ def told(database: CuttableDatabase) -> list[tuple[str, str, float]]:
 
 
 def test_a_claim_and_the_progress_of_a_step_are_told(
-    hire: Callable[[FakeRuntime], Worker], database: CuttableDatabase
+    make_worker: Callable[[FakeRuntime], Worker], database: CuttableDatabase
 ) -> None:
     runtime = FakeRuntime(hold)
-    worker, task = hire(runtime), store(database)
+    worker, task = make_worker(runtime), store(database)
 
     with at_work(worker, runtime, task.ref):
         assert told(database) == [("job.StateChange", "RUNNING", 0.0)]

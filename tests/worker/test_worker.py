@@ -15,7 +15,7 @@ from tork_celery.domain.errors import StepFailed
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.runtime.protocol import StepExit, Stream
-from tork_celery.worker.worker import Verdict, Worker
+from tork_celery.worker.worker import ChainAction, Worker
 
 Hire = Callable[..., Worker]
 
@@ -31,71 +31,71 @@ def printing(text: str, *, code: int = 0, output: bytes | None = None) -> Callab
     return act
 
 
-def test_a_task_of_one_step_succeeds(hire: Hire, database: CuttableDatabase) -> None:
+def test_a_task_of_one_step_succeeds(make_worker: Hire, database: CuttableDatabase) -> None:
     runtime = FakeRuntime(printing("hello\n"))
     task = store_task(database)
 
-    assert hire(runtime).run(task.ref) is Verdict.NEXT
+    assert make_worker(runtime).run(task.ref) is ChainAction.NEXT
 
     done = task_now(database, task.id)
     assert (done.state, done.outcome, done.result) == (TaskState.RUNNING, Outcome.COMPLETED, "hello\n")
     assert (done.node, done.step, done.step_running) == (NODE, 1, False)
     assert text_of(database, task.id) == "hello\n"
     assert job_now(database, task.job_id).state is JobState.RUNNING
-    assert (runtime.discarded, runtime.released) == ([task.ref], [(task.id, 1)])
+    assert (runtime.removed_steps, runtime.removed_deliveries) == ([task.ref], [(task.id, 1)])
 
 
 def test_what_the_step_wrote_is_its_result_before_what_it_printed(
-    hire: Hire, database: CuttableDatabase
+    make_worker: Hire, database: CuttableDatabase
 ) -> None:
     task = store_task(database)
 
-    hire(FakeRuntime(printing("printed", output=b"written"))).run(task.ref)
+    make_worker(FakeRuntime(printing("printed", output=b"written"))).run(task.ref)
 
     assert task_now(database, task.id).result == "written"
 
 
-def test_between_two_steps_what_they_share_is_kept(hire: Hire, database: CuttableDatabase) -> None:
+def test_between_two_steps_what_they_share_is_kept(make_worker: Hire, database: CuttableDatabase) -> None:
     runtime = FakeRuntime(printing("of the first step"), printing("of the main step"), succeed)
     task = store_task(database, task_definition(pre=1, post=1))
-    worker = hire(runtime)
+    worker = make_worker(runtime)
 
     verdicts = [worker.run(StepRef(task_id=task.id, delivery=1, step=step)) for step in (0, 1)]
 
     between = task_now(database, task.id)
-    assert verdicts == [Verdict.NEXT, Verdict.NEXT]
+    assert verdicts == [ChainAction.NEXT, ChainAction.NEXT]
     assert (between.step, between.outcome, between.result) == (2, None, "of the main step")
-    assert runtime.released == []
+    assert runtime.removed_deliveries == []
 
-    assert worker.run(between.ref) is Verdict.NEXT
+    assert worker.run(between.ref) is ChainAction.NEXT
     done = task_now(database, task.id)
     assert (done.outcome, done.result) == (Outcome.COMPLETED, "of the main step")
-    assert runtime.released == [(task.id, 1)]
+    assert runtime.removed_deliveries == [(task.id, 1)]
 
 
-def test_a_step_that_fails_fails_its_task(hire: Hire, database: CuttableDatabase) -> None:
+def test_a_step_that_fails_fails_its_task(make_worker: Hire, database: CuttableDatabase) -> None:
     runtime = FakeRuntime(printing("no such file\n", code=2))
     task = store_task(database, task_definition(pre=1))
 
-    assert hire(runtime).run(task.ref) is Verdict.ADVANCE
+    assert make_worker(runtime).run(task.ref) is ChainAction.ADVANCE
 
     failed = task_now(database, task.id)
     assert (failed.outcome, failed.error) == (Outcome.FAILED, "exit code 2: no such file")
     assert text_of(database, task.id) == "no such file\n"
-    assert (runtime.discarded, runtime.released) == ([task.ref], [(task.id, 1)])
+    assert (runtime.removed_steps, runtime.removed_deliveries) == ([task.ref], [(task.id, 1)])
 
 
-def test_a_step_that_can_never_run_says_so_in_its_log(hire: Hire, database: CuttableDatabase) -> None:
+def test_a_step_that_can_never_run_says_so_in_its_log(make_worker: Hire, database: CuttableDatabase) -> None:
     task = store_task(database)
 
-    verdict = hire(FakeRuntime(StepFailed("there is no image 'nope'"))).run(task.ref)
+    verdict = make_worker(FakeRuntime(StepFailed("there is no image 'nope'"))).run(task.ref)
 
-    assert verdict is Verdict.ADVANCE
+    assert verdict is ChainAction.ADVANCE
     assert task_now(database, task.id).error == "there is no image 'nope'"
     assert text_of(database, task.id) == "there is no image 'nope'\n"
 
 
-def test_both_streams_go_into_the_log_in_order(hire: Hire, database: CuttableDatabase) -> None:
+def test_both_streams_go_into_the_log_in_order(make_worker: Hire, database: CuttableDatabase) -> None:
     def act(call: Call) -> StepExit:
         call.say("pulling\n", Stream.NOTE)
         call.say("out\n")
@@ -104,24 +104,24 @@ def test_both_streams_go_into_the_log_in_order(hire: Hire, database: CuttableDat
         return StepExit(code=0)
 
     task = store_task(database)
-    hire(FakeRuntime(act)).run(task.ref)
+    make_worker(FakeRuntime(act)).run(task.ref)
 
     assert text_of(database, task.id) == "pulling\nout\nerr\nout again\n"
     assert task_now(database, task.id).result == "out\nout again\n"
 
 
-def test_output_is_stored_while_the_step_runs(hire: Hire, database: CuttableDatabase) -> None:
+def test_output_is_stored_while_the_step_runs(make_worker: Hire, database: CuttableDatabase) -> None:
     def act(call: Call) -> StepExit:
         call.say("begun\n")
         return hold(call)
 
     runtime = FakeRuntime(act)
     task = store_task(database)
-    with at_work(hire(runtime), runtime, task.ref):
+    with at_work(make_worker(runtime), runtime, task.ref):
         eventually(lambda: text_of(database, task.id) == "begun\n")
 
 
-def test_the_runtime_is_told_all_it_needs(hire: Hire, database: CuttableDatabase) -> None:
+def test_the_runtime_is_told_all_it_needs(make_worker: Hire, database: CuttableDatabase) -> None:
     pre = StepDefinition(image="alpine", env={"A": "of the step"}, timeout="5s")
     definition = replace(
         task_definition(),
@@ -136,7 +136,7 @@ def test_the_runtime_is_told_all_it_needs(hire: Hire, database: CuttableDatabase
     )
     runtime = FakeRuntime()
     task = store_task(database, definition)
-    worker = hire(runtime)
+    worker = make_worker(runtime)
 
     for step in (0, 1):
         worker.run(StepRef(task_id=task.id, delivery=1, step=step))
@@ -153,7 +153,7 @@ def test_the_runtime_is_told_all_it_needs(hire: Hire, database: CuttableDatabase
 
 
 def test_sidecars_are_of_the_main_step_and_have_references_after_those_of_all_steps(
-    hire: Hire, database: CuttableDatabase
+    make_worker: Hire, database: CuttableDatabase
 ) -> None:
     sidecars = tuple(
         Sidecar(name=name, image="busybox", env={"A": name}, probe=Probe(path="/", port=port))
@@ -165,7 +165,7 @@ def test_sidecars_are_of_the_main_step_and_have_references_after_those_of_all_st
     )
     runtime = FakeRuntime()
     task = store_task(database, definition)
-    worker = hire(runtime)
+    worker = make_worker(runtime)
     refs = [StepRef(task_id=task.id, delivery=1, step=step) for step in range(5)]
 
     for ref in refs[:3]:
@@ -179,34 +179,38 @@ def test_sidecars_are_of_the_main_step_and_have_references_after_those_of_all_st
     ]
     for run in main.sidecars:
         assert (run.limits, run.networks, run.mounts) == (limits, networks, mounts)
-    assert runtime.discarded == [refs[0], refs[3], refs[4], refs[1], refs[2]]
+    assert runtime.removed_steps == [refs[0], refs[3], refs[4], refs[1], refs[2]]
 
 
 @pytest.mark.parametrize("limit", ["0.01s", "1ms"])
-def test_a_task_that_takes_too_long_is_stopped(hire: Hire, database: CuttableDatabase, limit: str) -> None:
+def test_a_task_that_takes_too_long_is_stopped(
+    make_worker: Hire, database: CuttableDatabase, limit: str
+) -> None:
     runtime = FakeRuntime(hold)
     task = store_task(database, task_definition(timeout=limit))
 
-    assert hire(runtime).run(task.ref) is Verdict.ADVANCE
+    assert make_worker(runtime).run(task.ref) is ChainAction.ADVANCE
 
     assert task_now(database, task.id).error == f"timed out after {limit}"
     assert runtime.stopped == [task.ref]
 
 
-def test_a_step_that_takes_too_long_is_stopped(hire: Hire, database: CuttableDatabase) -> None:
+def test_a_step_that_takes_too_long_is_stopped(make_worker: Hire, database: CuttableDatabase) -> None:
     step = StepDefinition(image="busybox", timeout="1ms")
     task = store_task(database, replace(task_definition(timeout="1h"), pre=(step,)))
 
-    assert hire(FakeRuntime(hold)).run(task.ref) is Verdict.ADVANCE
+    assert make_worker(FakeRuntime(hold)).run(task.ref) is ChainAction.ADVANCE
 
     failed = task_now(database, task.id)
     assert failed.error == "timed out after 1ms"
     assert failed.deadline_at is not None
 
 
-def test_the_time_of_a_task_runs_from_its_first_container(hire: Hire, database: CuttableDatabase) -> None:
+def test_the_time_of_a_task_runs_from_its_first_container(
+    make_worker: Hire, database: CuttableDatabase
+) -> None:
     task = store_task(database, task_definition(pre=1, timeout="1h"))
-    worker = hire(FakeRuntime())
+    worker = make_worker(FakeRuntime())
 
     worker.run(task.ref)
     first = task_now(database, task.id)
@@ -225,22 +229,22 @@ def test_the_time_of_a_task_runs_from_its_first_container(hire: Hire, database: 
     ],
 )
 def test_limits_that_a_task_does_not_give_are_those_of_the_worker(
-    hire: Hire, database: CuttableDatabase, given: Limits | None, in_force: Limits
+    make_worker: Hire, database: CuttableDatabase, given: Limits | None, in_force: Limits
 ) -> None:
     runtime = FakeRuntime()
     task = store_task(database, replace(task_definition(), limits=given))
 
-    hire(runtime, defaults=Defaults(limits=Limits(cpus="1", memory="64m"))).run(task.ref)
+    make_worker(runtime, defaults=Defaults(limits=Limits(cpus="1", memory="64m"))).run(task.ref)
 
     assert runtime.runs[0].limits == in_force
 
 
 @pytest.mark.parametrize(("given", "in_force"), [(None, "10ms"), ("20ms", "20ms")])
 def test_a_task_without_a_timeout_has_that_of_the_worker(
-    hire: Hire, database: CuttableDatabase, given: str | None, in_force: str
+    make_worker: Hire, database: CuttableDatabase, given: str | None, in_force: str
 ) -> None:
     task = store_task(database, task_definition(timeout=given))
 
-    hire(FakeRuntime(hold), defaults=Defaults(timeout="10ms")).run(task.ref)
+    make_worker(FakeRuntime(hold), defaults=Defaults(timeout="10ms")).run(task.ref)
 
     assert task_now(database, task.id).error == f"timed out after {in_force}"

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from flask import Flask, Response, g, request
 
-from tork_celery.api.context import Api
+from tork_celery.api.context import ApiContext
 from tork_celery.domain.errors import Unauthenticated
 from tork_celery.domain.user import User
 from tork_celery.services import permissions
@@ -23,7 +23,7 @@ _CHECKS = {
 """By the name of the variable in a route."""
 
 
-def authenticate(app: Flask, api: Api) -> None:
+def authenticate(app: Flask, api: ApiContext) -> None:
     """From now on, `user` is who asks, and asks in vain for jobs that are not for them. Without an
     authenticator anybody may ask for anything, and is nobody."""
     authenticator = api.authenticator
@@ -41,7 +41,7 @@ def authenticate(app: Flask, api: Api) -> None:
         """Of whatever job a route is about, whatever it does with it."""
         for name, id_ in (request.view_args or {}).items():
             if name in _CHECKS:
-                _CHECKS[name](api.coordinator.database, user(), id_)
+                _CHECKS[name](api.services.database, user(), id_)
 
     @app.after_request
     def challenge(answer: Response) -> Response:

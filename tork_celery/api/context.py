@@ -3,18 +3,18 @@
 from dataclasses import dataclass, field
 
 from tork_celery.services.authentication import Authenticator
-from tork_celery.services.context import Coordinator
-from tork_celery.services.long_poll import WaitingRoom
+from tork_celery.services.context import ServiceContext
+from tork_celery.services.long_poll import JobWaiter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Api:
+class ApiContext:
     """`image_required` is off where the runtime is the shell. Without an `authenticator` anybody may do
     anything. Pages of web sites at `cors_origins` may ask, too."""
 
-    coordinator: Coordinator
+    services: ServiceContext
     body_limit_bytes: int
-    waiting_room: WaitingRoom = field(default_factory=lambda: WaitingRoom(seats=4))
+    job_waiter: JobWaiter = field(default_factory=lambda: JobWaiter(slots=4))
     image_required: bool = True
     version: str = "0"
     authenticator: Authenticator | None = None

@@ -5,59 +5,59 @@ from flask import Blueprint, request
 from tork_celery import jobfile
 from tork_celery.api import responses
 from tork_celery.api.authentication import user, username
-from tork_celery.api.context import Api
+from tork_celery.api.context import ApiContext
 from tork_celery.api.request_parsing import log_page, page, searched_text, submitted
 from tork_celery.domain import durations, search
 from tork_celery.domain.codec import Document
 from tork_celery.services import job_control, queries, submit
 
 
-def routes(api: Api) -> Blueprint:
+def routes(api: ApiContext) -> Blueprint:
     blueprint = Blueprint("jobs", __name__)
 
     @blueprint.post("/jobs")
     def submit_job() -> Document:
         definition = submitted(api, jobfile.parse_job, image_required=api.image_required)
         if definition.wait is None:
-            job, _ = submit.submit(api.coordinator, definition, created_by=username())
+            job, _ = submit.submit(api.services, definition, created_by=username())
             return responses.job_summary(job)
         timeout_s = durations.seconds(definition.wait.timeout)
-        with api.waiting_room.seat():
-            job, _ = submit.submit(api.coordinator, definition, created_by=username())
-            api.waiting_room.until_ended(api.coordinator, job.id, timeout_s=timeout_s)
-        return responses.job(*queries.job(api.coordinator, job.id))
+        with api.job_waiter.slot():
+            job, _ = submit.submit(api.services, definition, created_by=username())
+            api.job_waiter.wait_until_ended(api.services, job.id, timeout_s=timeout_s)
+        return responses.job(*queries.job(api.services, job.id))
 
     @blueprint.get("/jobs")
     def get_jobs() -> Document:
         number, size = page(request)
         wanted = search.parse(searched_text(request))
-        found = queries.job_page(api.coordinator, wanted, number=number, size=size, viewer=user())
+        found = queries.job_page(api.services, wanted, number=number, size=size, viewer=user())
         return responses.page(found, responses.job_summary)
 
     @blueprint.get("/jobs/<job_id>")
     def get_job(job_id: str) -> Document:
-        return responses.job(*queries.job(api.coordinator, job_id))
+        return responses.job(*queries.job(api.services, job_id))
 
     @blueprint.put("/jobs/<job_id>/cancel")
     def cancel_job(job_id: str) -> Document:
-        job_control.cancel(api.coordinator, job_id)
+        job_control.cancel(api.services, job_id)
         return responses.OK
 
     @blueprint.put("/jobs/<job_id>/restart")
     def restart_job(job_id: str) -> Document:
-        job_control.restart(api.coordinator, job_id)
+        job_control.restart(api.services, job_id)
         return responses.OK
 
     @blueprint.delete("/jobs/<job_id>")
     def delete_job(job_id: str) -> Document:
-        job_control.delete(api.coordinator, job_id)
+        job_control.delete(api.services, job_id)
         return responses.OK
 
     @blueprint.get("/jobs/<job_id>/log")
     def get_job_log(job_id: str) -> Document:
         number, size = log_page(request)
         text = searched_text(request)
-        found = queries.job_log(api.coordinator, job_id, number=number, size=size, text=text)
+        found = queries.job_log(api.services, job_id, number=number, size=size, text=text)
         return responses.page(found, responses.log_part)
 
     return blueprint

@@ -5,12 +5,12 @@ from importlib.resources import files
 from flask import Blueprint, Response
 
 from tork_celery.api import openapi
-from tork_celery.api.context import Api
+from tork_celery.api.context import ApiContext
 from tork_celery.domain.codec import Document
 from tork_celery.jobfile import json_schema
 
 
-def routes(api: Api) -> Blueprint:
+def routes(api: ApiContext) -> Blueprint:
     blueprint = Blueprint("about", __name__)
     page = (files("tork_celery.api") / "docs.html").read_text("utf-8")
 

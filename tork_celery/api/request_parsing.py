@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from flask import Flask, Request, request
 
-from tork_celery.api.context import Api
+from tork_celery.api.context import ApiContext
 from tork_celery.domain.errors import BodyTooLarge, Fault, InvalidInput, NotFound
 from tork_celery.domain.search import LONGEST_QUERY
 
@@ -42,7 +42,7 @@ def body(request: Request, *, limit_bytes: int) -> bytes:
     raise BodyTooLarge(f"the body is larger than {limit_bytes} bytes")
 
 
-def submitted(api: Api, parse: Callable[..., T], **options: bool) -> T:
+def submitted(api: ApiContext, parse: Callable[..., T], **options: bool) -> T:
     """What one of the parsers of `spec` makes of the body. Raises InvalidInput, BodyTooLarge."""
     limit_bytes = api.body_limit_bytes
     received = body(request, limit_bytes=limit_bytes)

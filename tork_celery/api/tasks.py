@@ -5,32 +5,32 @@ from flask import Blueprint, request
 from tork_celery import jobfile
 from tork_celery.api import responses
 from tork_celery.api.authentication import username
-from tork_celery.api.context import Api
+from tork_celery.api.context import ApiContext
 from tork_celery.api.request_parsing import log_page, searched_text, submitted
 from tork_celery.domain.codec import Document
 from tork_celery.domain.redaction import secrets_of_job
 from tork_celery.services import job_control, queries, submit
 
 
-def routes(api: Api) -> Blueprint:
+def routes(api: ApiContext) -> Blueprint:
     blueprint = Blueprint("tasks", __name__)
 
     @blueprint.post("/task")
     @blueprint.post("/tasks")
     def submit_task() -> Document:
         definition = submitted(api, jobfile.parse_task, image_required=api.image_required)
-        job, task = submit.submit(api.coordinator, jobfile.job_of(definition), created_by=username())
+        job, task = submit.submit(api.services, jobfile.job_of(definition), created_by=username())
         return responses.task(task, secrets_of_job(job.definition))
 
     @blueprint.get("/task/<task_id>")
     @blueprint.get("/tasks/<task_id>")
     def get_task(task_id: str) -> Document:
-        return responses.task(*queries.task(api.coordinator, task_id))
+        return responses.task(*queries.task(api.services, task_id))
 
     @blueprint.put("/task/<task_id>/cancel")
     @blueprint.put("/tasks/<task_id>/cancel")
     def cancel_task(task_id: str) -> Document:
-        job_control.cancel_task(api.coordinator, task_id)
+        job_control.cancel_task(api.services, task_id)
         return responses.OK
 
     @blueprint.get("/task/<task_id>/log")
@@ -38,7 +38,7 @@ def routes(api: Api) -> Blueprint:
     def get_task_log(task_id: str) -> Document:
         number, size = log_page(request)
         text = searched_text(request)
-        found = queries.task_log(api.coordinator, task_id, number=number, size=size, text=text)
+        found = queries.task_log(api.services, task_id, number=number, size=size, text=text)
         return responses.page(found, responses.log_part)
 
     return blueprint

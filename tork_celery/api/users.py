@@ -4,18 +4,18 @@ from flask import Blueprint
 
 from tork_celery import jobfile
 from tork_celery.api import responses
-from tork_celery.api.context import Api
+from tork_celery.api.context import ApiContext
 from tork_celery.api.request_parsing import submitted
 from tork_celery.domain.codec import Document
 from tork_celery.services import users
 
 
-def routes(api: Api) -> Blueprint:
+def routes(api: ApiContext) -> Blueprint:
     blueprint = Blueprint("users", __name__)
 
     @blueprint.post("/users")
     def add_user() -> Document:
         new = submitted(api, jobfile.parse_user)
-        return responses.user(users.add(api.coordinator.database, new))
+        return responses.user(users.add(api.services.database, new))
 
     return blueprint

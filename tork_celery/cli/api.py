@@ -10,11 +10,11 @@ from gunicorn.app.base import BaseApplication
 
 from tork_celery import bootstrap, child_processes, log_config, settings
 from tork_celery.api import create_app
-from tork_celery.api.context import Api
+from tork_celery.api.context import ApiContext
 from tork_celery.cli.bind_check import DEFAULT_PORT, refuse_to_expose
 from tork_celery.cli.presence import Presence
 from tork_celery.domain.node import Node
-from tork_celery.services.long_poll import WaitingRoom
+from tork_celery.services.long_poll import JobWaiter
 from tork_celery.store import schema_version
 
 
@@ -34,14 +34,14 @@ class _Server(BaseApplication):
         config = settings.load()
         log_config.configure(config.log_level)
         store = bootstrap.database(config, slots=self._options["threads"])
-        coordinator = bootstrap.coordinator(config, bootstrap.celery_app(), store)
+        context = bootstrap.context(config, bootstrap.celery_app(), store)
         self._presence = Presence(store, self._node(), interval_s=config.heartbeat_s)
         self._presence.start()
         return create_app(
-            Api(
-                coordinator=coordinator,
+            ApiContext(
+                services=context,
                 version=bootstrap.VERSION,
-                waiting_room=WaitingRoom(seats=max(1, self._options["threads"] // 2)),
+                job_waiter=JobWaiter(slots=max(1, self._options["threads"] // 2)),
                 body_limit_bytes=config.body_limit_bytes,
                 image_required=config.runtime != "shell",
                 authenticator=bootstrap.authenticator(config, store),

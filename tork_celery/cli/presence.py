@@ -1,7 +1,7 @@
 """A coordinator among the nodes: the API's process says every now and then that it is alive."""
 
 from tork_celery.domain.node import Node
-from tork_celery.periodic_thread import Repeater
+from tork_celery.periodic_thread import PeriodicThread
 from tork_celery.store import Database, nodes
 from tork_celery.worker.heartbeat import cpu_percent, say_stopped
 
@@ -12,7 +12,7 @@ class Presence:
     def __init__(self, database: Database, node: Node, *, interval_s: float) -> None:
         self._database = database
         self._node = node
-        self._repeater = Repeater(
+        self._repeater = PeriodicThread(
             self._beat,
             name="presence",
             interval_s=interval_s,

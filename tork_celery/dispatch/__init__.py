@@ -1,1 +1,1 @@
-"""Messages: what is to happen next, as Celery canvases on their way to queues."""
+"""Publisher: what is to happen next, as Celery canvases on their way to queues."""

@@ -18,8 +18,9 @@ from tork_celery.domain.queue_names import CONTROL_QUEUE
 from tork_celery.domain.states import TaskState
 
 PRE, MAIN, POST = "tork.pre", "tork.main", "tork.post"
-ADVANCE, FILL, END, RECONCILE = "tork.advance", "tork.fill", "tork.end", "tork.reconcile"
-CANCEL = "tork_cancel"  # a remote control command of workers
+ADVANCE, START_CHILDREN = "tork.advance", "tork.start_children"
+CANCEL_SUBJOB, RECONCILE = "tork.cancel_subjob", "tork.reconcile"
+KILL_STEP = "tork_kill_step"  # a remote control command of workers
 
 _SHOWN_NAME = 60  # characters of a name that Flower shows
 
@@ -39,19 +40,19 @@ class Dispatcher:
         with _translated():
             self.canvas(task).apply_async(retry=False, countdown=delay_s or None)
 
-    def fill(self, task_id: str) -> None:
+    def start_children(self, task_id: str) -> None:
         """More children of a composite are to get their turn. Raises BrokerUnavailable."""
-        self._control(FILL, task_id)
+        self._control(START_CHILDREN, task_id)
 
-    def end(self, job_id: str) -> None:
+    def cancel_subjob(self, job_id: str) -> None:
         """A job whose parent has stopped is to end. Raises BrokerUnavailable."""
-        self._control(END, job_id)
+        self._control(CANCEL_SUBJOB, job_id)
 
-    def stop(self, task: Task) -> None:
+    def kill_step(self, task: Task) -> None:
         """Tell the node that has a task that it was cancelled. Raises BrokerUnavailable."""
         arguments = {"task_id": task.id, "delivery": task.delivery}
         with _translated():
-            self._app.control.broadcast(CANCEL, arguments=arguments, destination=[task.node])
+            self._app.control.broadcast(KILL_STEP, arguments=arguments, destination=[task.node])
 
     def canvas(self, task: Task) -> chain:
         """The chain of the steps that are left, then `advance`. The worker that claims the first takes the

@@ -8,7 +8,7 @@
     ├── NotFound              no such thing: HTTP 404
     ├── StillRunning          a client waited for a job's end, but not long enough: HTTP 408
     ├── Unavailable           a part that the system needs is away: HTTP 503
-    │   ├── TooManyWaiting        for the ends of jobs
+    │   ├── TooManyWaiters        for the ends of jobs
     │   ├── DatastoreUnavailable
     │   ├── BrokerUnavailable
     │   └── EngineUnavailable     the container engine does not answer; uses up no attempt
@@ -86,7 +86,7 @@ class BrokerUnavailable(Unavailable):
     """The broker does not answer."""
 
 
-class TooManyWaiting(Unavailable):
+class TooManyWaiters(Unavailable):
     """As many clients as may are waiting for the ends of their jobs."""
 
 

@@ -51,7 +51,7 @@ class Task:
     index: int = 0
     scope: Mapping[str, Any] = field(default_factory=dict)
     size: int = 0
-    released: int = 0
+    started_children: int = 0
     completions: int = 0
     concurrency: int = 0
     subjob_id: str | None = None

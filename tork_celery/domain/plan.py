@@ -19,8 +19,8 @@ class Plan:
     job: Job
     changed: tuple[Task, ...] = ()
     added: tuple[Task, ...] = ()
-    defined: frozenset[str] = frozenset()
+    redefined: frozenset[str] = frozenset()
     send: tuple[Task, ...] = ()
     stop: TaskState | None = None
     subjobs: tuple["Plan", ...] = ()
-    unfilled: tuple[str, ...] = ()
+    partly_started: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Protocol
 
 from tork_celery import expr
 from tork_celery.domain import durations, evaluation
@@ -17,7 +18,6 @@ from tork_celery.domain.errors import EvaluationFailed
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan
 from tork_celery.domain.redaction import secrets_of_job
-from tork_celery.domain.relatives import NothingStored, Relatives
 from tork_celery.domain.states import JobState, TaskState
 
 CHILDREN_AT_ONCE = 200
@@ -29,34 +29,54 @@ MOST_ADDED = 2_000
 NewId = Callable[[], str]
 
 
-def begun(job: Job, *, now: float, new_id: NewId) -> Plan:
+class TaskReader(Protocol):
+    """The stored tasks of a job."""
+
+    def task(self, task_id: str) -> Task:
+        """The task of that id, which is there."""
+
+    def created_children(self, parent_id: str, limit: int) -> Sequence[Task]:
+        """Children whose turn has not come (CREATED), in order."""
+
+
+class NoStoredTasks:
+    """The relatives of what a job begins with: all of them are in its first plan."""
+
+    def task(self, task_id: str) -> Task:
+        raise LookupError(task_id)
+
+    def created_children(self, parent_id: str, limit: int) -> Sequence[Task]:
+        raise LookupError(parent_id, limit)
+
+
+def start_job(job: Job, *, now: float, new_id: NewId) -> Plan:
     """The job goes on from its position, with nothing of it active."""
-    course = Course(job, NothingStored(), now=now, new_id=new_id)
-    course.next_task()
-    return course.plan()
+    planner = Planner(job, NoStoredTasks(), now=now, new_id=new_id)
+    planner.start_next_task()
+    return planner.plan()
 
 
-class Course:
+class Planner:
     """Collects what follows. Each public method but `plan` is a way to begin."""
 
-    def __init__(self, job: Job, relatives: Relatives, *, now: float, new_id: NewId) -> None:
+    def __init__(self, job: Job, task_reader: TaskReader, *, now: float, new_id: NewId) -> None:
         self._job = job
-        self._relatives = relatives
+        self._task_reader = task_reader
         self._now = now
         self._new_id = new_id
         self._changed: dict[str, Task] = {}
         self._added: dict[str, Task] = {}
         self._fresh: dict[str, deque[Task]] = {}
         self._taken: dict[str, int] = {}
-        self._defined: set[str] = set()
+        self._redefined: set[str] = set()
         self._send: list[str] = []
         self._subjobs: list[Plan] = []
-        self._unfilled: list[str] = []
+        self._partly_started: list[str] = []
         self._todo: deque[Callable[[], None]] = deque()
         self._places = CHILDREN_AT_ONCE
         self._budget = expr.Budget(STEPS_AT_ONCE)
 
-    def next_task(self) -> None:
+    def start_next_task(self) -> None:
         """The job goes on with its next top-level task, or is complete."""
         if self._job.position == self._job.task_count:
             self._complete()
@@ -67,22 +87,22 @@ class Course:
             self._job = replace(self._job, state=JobState.SCHEDULED)
         self._dispatch(self._add(definition))
 
-    def done(self, task: Task) -> None:
+    def complete(self, task: Task) -> None:
         """The task has ended well, in the state that it is given in; what waited for it goes on."""
         self._put(task)
         if task.definition.var and task.result is not None:
             self._job = replace(self._job, results={**self._job.results, task.definition.var: task.result})
         if task.parent_id is None:
             self._job = replace(self._job, progress=_progress(self._job))
-            self._todo.append(self.next_task)
+            self._todo.append(self.start_next_task)
             return
         parent = self._task(task.parent_id)
         parent = replace(parent, completions=parent.completions + 1)
         self._put(parent)
         if parent.completions == parent.size:
-            self.done(self._ended(parent, TaskState.COMPLETED))
+            self.complete(self._ended(parent, TaskState.COMPLETED))
         else:
-            self._todo.append(partial(self.fill, parent.id))
+            self._todo.append(partial(self.start_children, parent.id))
 
     def fail(self, task: Task) -> None:
         """The task has failed for good: so has what it is part of, and the job."""
@@ -94,27 +114,27 @@ class Course:
             self._put(failed)
         self._job = self._ended_job(JobState.FAILED, error=task.error)
 
-    def again(self, failed: Task, attempt: Task) -> None:
+    def retry(self, failed: Task, attempt: Task) -> None:
         """A failed task is tried again."""
         self._put(failed)
         self._added[attempt.id] = attempt
         self._send.append(attempt.id)
 
-    def fill(self, parent_id: str) -> None:
+    def start_children(self, parent_id: str) -> None:
         """Give the next child of a composite its turn, if there is room for one."""
         parent = self._task(parent_id)
-        busy = parent.released - parent.completions
+        busy = parent.started_children - parent.completions
         full = parent.concurrency and busy >= parent.concurrency
-        if parent.state is not TaskState.RUNNING or parent.released == parent.size or full:
+        if parent.state is not TaskState.RUNNING or parent.started_children == parent.size or full:
             return
         if not self._places or len(self._added) > MOST_ADDED or self._budget.left < STEPS_AT_ONCE / 2:
-            self._unfilled.append(parent_id)
+            self._partly_started.append(parent_id)
             return
         self._places -= 1
-        self._put(replace(parent, released=parent.released + 1))
-        self._todo.append(partial(self.fill, parent_id))
+        self._put(replace(parent, started_children=parent.started_children + 1))
+        self._todo.append(partial(self.start_children, parent_id))
         child = self._next_child(parent)
-        self._defined.add(child.id)
+        self._redefined.add(child.id)
         self._dispatch(replace(child, definition=parent.definition.child(child.index)))
 
     def cancel(self) -> None:
@@ -135,11 +155,11 @@ class Course:
             job=self._job,
             changed=changed,
             added=added,
-            defined=frozenset(self._defined & self._changed.keys()),
+            redefined=frozenset(self._redefined & self._changed.keys()),
             send=tuple(by_id[task_id] for task_id in self._send if by_id[task_id].state.active),
             stop=stop,
             subjobs=tuple(sub for sub in self._subjobs if not (stop and sub.job.parent_id)),
-            unfilled=() if self._job.state.ended else tuple(dict.fromkeys(self._unfilled)),
+            partly_started=() if self._job.state.ended else tuple(dict.fromkeys(self._partly_started)),
         )
 
     # ------------------------------------------------------------ a task whose turn has come
@@ -148,15 +168,15 @@ class Course:
         names = evaluation.context(self._job, task.scope)
         try:
             if not evaluation.wanted(task.definition, names, self._budget):
-                self.done(self._ended(task, TaskState.SKIPPED))
+                self.complete(self._ended(task, TaskState.SKIPPED))
                 return
             defaults = self._job.definition.defaults
             definition = evaluation.dispatched(task.definition, defaults, names, self._budget)
-            self._begin(replace(task, definition=definition), names)
+            self._start(replace(task, definition=definition), names)
         except EvaluationFailed as error:
             self.fail(replace(task, error=str(error)))
 
-    def _begin(self, task: Task, names: evaluation.Context) -> None:
+    def _start(self, task: Task, names: evaluation.Context) -> None:
         definition = task.definition
         if definition.parallel:
             self._expand(task, [task.scope] * len(definition.parallel.tasks))
@@ -180,7 +200,7 @@ class Course:
         has: there may be a hundred thousand of them."""
         parent = self._running(replace(task, size=len(scopes)))
         if not scopes:
-            self.done(self._ended(parent, TaskState.COMPLETED))
+            self.complete(self._ended(parent, TaskState.COMPLETED))
             return
         self._put(parent)
         child = task.definition.child
@@ -189,11 +209,11 @@ class Course:
             for index, scope in enumerate(scopes)
         ]
         self._fresh[task.id] = deque(added)
-        self._todo.append(partial(self.fill, task.id))
+        self._todo.append(partial(self.start_children, task.id))
 
     def _start_subjob(self, task: Task, definition: JobDefinition) -> None:
         detached = task.definition.subjob is not None and task.definition.subjob.detached
-        started = begun(
+        started = start_job(
             Job(
                 id=self._new_id(),
                 definition=replace(
@@ -212,7 +232,7 @@ class Course:
         self._subjobs.append(started)
         running = self._running(replace(task, subjob_id=started.job.id))
         if detached:
-            self.done(self._ended(running, TaskState.COMPLETED))
+            self.complete(self._ended(running, TaskState.COMPLETED))
         else:
             self._put(running)
 
@@ -246,18 +266,18 @@ class Course:
         where[task.id] = task
 
     def _task(self, task_id: str) -> Task:
-        return self._added.get(task_id) or self._changed.get(task_id) or self._relatives.task(task_id)
+        return self._added.get(task_id) or self._changed.get(task_id) or self._task_reader.task(task_id)
 
     def _next_child(self, parent: Task) -> Task:
         """The first child whose turn has not come: of those that this plan adds, or of those stored."""
         fresh = self._fresh.setdefault(parent.id, deque())
         if not fresh:
             taken = self._taken.get(parent.id, 0)  # stored as CREATED still, but not any more in this plan
-            busy = parent.released - parent.completions
+            busy = parent.started_children - parent.completions
             room = min(
                 self._places + 1, parent.concurrency - busy if parent.concurrency else CHILDREN_AT_ONCE
             )
-            fresh.extend(self._relatives.waiting(parent.id, taken + room)[taken:])
+            fresh.extend(self._task_reader.created_children(parent.id, taken + room)[taken:])
             self._taken[parent.id] = taken + len(fresh)
         return fresh.popleft()
 

@@ -127,7 +127,7 @@ def _composite(found: Task, definition: Document) -> Document:
     if "parallel" in definition:
         return {"parallel": definition["parallel"] | {"completions": found.completions}}
     if "each" in definition:
-        counters = {"size": found.size, "completions": found.completions, "index": found.released}
+        counters = {"size": found.size, "completions": found.completions, "index": found.started_children}
         return {"each": definition["each"] | counters}
     if "subjob" in definition:
         return {"subjob": definition["subjob"] | without_empty({"id": found.subjob_id})}

@@ -1,6 +1,6 @@
 """The coordinator's mind: what follows from what, as pure functions from what is to a plan.
 
-The services apply a plan under the job's lock. How a job goes through its tasks is in `domain.course`.
+The services apply a plan under the job's lock. How a job goes through its tasks is in `domain.planner`.
 """
 
 from dataclasses import replace
@@ -10,8 +10,7 @@ from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.errors import WrongState
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan
-from tork_celery.domain.planner import Course, NewId, begun
-from tork_celery.domain.relatives import Relatives
+from tork_celery.domain.planner import NewId, Planner, TaskReader, start_job
 from tork_celery.domain.states import JobState, Outcome, TaskState
 
 DONE = 100.0
@@ -25,10 +24,10 @@ def submit(definition: JobDefinition, *, now: float, new_id: NewId, created_by: 
     job = Job(
         id=new_id(), definition=definition, state=JobState.PENDING, created_at=now, created_by=created_by
     )
-    return begun(job, now=now, new_id=new_id)
+    return start_job(job, now=now, new_id=new_id)
 
 
-def advance(job: Job, task: Task, relatives: Relatives, *, now: float, new_id: NewId) -> Plan | None:
+def advance(job: Job, task: Task, task_reader: TaskReader, *, now: float, new_id: NewId) -> Plan | None:
     """The steps of a task have ended: the task takes its state, and the job moves on or ends.
 
     None when there is nothing to do: it was done before, or the steps have not ended.
@@ -36,49 +35,51 @@ def advance(job: Job, task: Task, relatives: Relatives, *, now: float, new_id: N
     if task.outcome is None or task.state is not TaskState.RUNNING or job.state.ended:
         return None
     ended = replace(task, state=TaskState(task.outcome), ended_at=task.ended_at or now)
-    course = Course(job, relatives, now=now, new_id=new_id)
+    planner = Planner(job, task_reader, now=now, new_id=new_id)
     if task.outcome is Outcome.COMPLETED:
-        course.done(replace(ended, result=ended.result or ""))
+        planner.complete(replace(ended, result=ended.result or ""))
     elif (attempt := _retry(ended, now=now, new_id=new_id)) is not None:
-        course.again(ended, attempt)
+        planner.retry(ended, attempt)
     else:
-        course.fail(ended)
-    return course.plan()
+        planner.fail(ended)
+    return planner.plan()
 
 
-def fill(job: Job, parent: Task, relatives: Relatives, *, now: float, new_id: NewId) -> Plan | None:
+def start_children(
+    job: Job, parent: Task, task_reader: TaskReader, *, now: float, new_id: NewId
+) -> Plan | None:
     """Children of a composite whose turn has come get it. None when there is nothing to do."""
-    if job.state.ended or parent.state is not TaskState.RUNNING or parent.released == parent.size:
+    if job.state.ended or parent.state is not TaskState.RUNNING or parent.started_children == parent.size:
         return None
-    course = Course(job, relatives, now=now, new_id=new_id)
-    course.fill(parent.id)
-    return course.plan()
+    planner = Planner(job, task_reader, now=now, new_id=new_id)
+    planner.start_children(parent.id)
+    return planner.plan()
 
 
 def subjob_ended(
-    job: Job, task: Task, subjob: Job, relatives: Relatives, *, now: float, new_id: NewId
+    job: Job, task: Task, subjob: Job, task_reader: TaskReader, *, now: float, new_id: NewId
 ) -> Plan | None:
     """The job that a task waits for has ended: so does the task. None when there is nothing to do."""
     waits = task.state is TaskState.RUNNING and task.subjob_id == subjob.id
     if not waits or job.state.ended or not subjob.state.ended:
         return None
-    course = Course(job, relatives, now=now, new_id=new_id)
+    planner = Planner(job, task_reader, now=now, new_id=new_id)
     if subjob.state is JobState.CANCELLED:
-        course.cancel()
+        planner.cancel()
     elif subjob.state is JobState.FAILED:
-        course.fail(replace(task, error=subjob.error))
+        planner.fail(replace(task, error=subjob.error))
     else:
-        course.done(replace(task, state=TaskState.COMPLETED, ended_at=now, result=subjob.result or ""))
-    return course.plan()
+        planner.complete(replace(task, state=TaskState.COMPLETED, ended_at=now, result=subjob.result or ""))
+    return planner.plan()
 
 
-def cancel(job: Job, relatives: Relatives, *, now: float, new_id: NewId) -> Plan:
+def cancel(job: Job, task_reader: TaskReader, *, now: float, new_id: NewId) -> Plan:
     """A user ends a job: what of it is active ends with it. Raises WrongState."""
     if job.state.ended:
         raise WrongState(f"the job is {job.state}; only one that has not ended can be cancelled")
-    course = Course(job, relatives, now=now, new_id=new_id)
-    course.cancel()
-    return course.plan()
+    planner = Planner(job, task_reader, now=now, new_id=new_id)
+    planner.cancel()
+    return planner.plan()
 
 
 def restart(job: Job, *, now: float, new_id: NewId) -> Plan:
@@ -97,10 +98,10 @@ def restart(job: Job, *, now: float, new_id: NewId) -> Plan:
         started_at=None,
         delete_at=None,
     )
-    return begun(before, now=now, new_id=new_id)
+    return start_job(before, now=now, new_id=new_id)
 
 
-def lose(task: Task, *, now: float) -> Task:
+def redeliver(task: Task, *, now: float) -> Task:
     """The node of a running task is gone: the task is delivered again or, after too many losses, fails."""
     if task.losses >= MAX_LOSSES:
         return replace(
@@ -111,10 +112,10 @@ def lose(task: Task, *, now: float) -> Task:
             losses=task.losses + 1,
             error=f"its worker was lost {task.losses + 1} times, the last one was {task.node}",
         )
-    return replace(give_back(task, now=now), losses=task.losses + 1)
+    return replace(release(task, now=now), losses=task.losses + 1)
 
 
-def give_back(task: Task, *, now: float) -> Task:
+def release(task: Task, *, now: float) -> Task:
     """The task starts again from its first step, wherever that may be, as its next delivery."""
     return replace(
         task,

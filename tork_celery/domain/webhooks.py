@@ -34,7 +34,7 @@ _TORK_EMPTY: Document = {
 """What a summary leaves out because it is empty, and Tork's expressions see as empty."""
 
 
-class Standing(NamedTuple):
+class StateSnapshot(NamedTuple):
     """How a job or a task stood before it changed."""
 
     state: str
@@ -42,7 +42,7 @@ class Standing(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class WebhookCall:
     """A request to make. Those of one `stream` are made one after the other: a receiver hears of what happens
     to a job, or to a task, in order."""
 
@@ -55,7 +55,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Skipped:
+class SkippedCall:
     """A call that cannot be made, and why; `place` is where the job's definition is at fault."""
 
     job_id: str
@@ -64,7 +64,7 @@ class Skipped:
     reason: str
 
 
-def of_job(before: Standing | None, after: Job) -> list[Call | Skipped]:
+def of_job(before: StateSnapshot | None, after: Job) -> list[WebhookCall | SkippedCall]:
     """What is to be told of a job that has changed, or is new."""
     events = _events(before, after.state, after.progress, JOB_STATE, JOB_PROGRESS)
     if not (hooks := _listening(after, events)):
@@ -73,7 +73,7 @@ def of_job(before: Standing | None, after: Job) -> list[Call | Skipped]:
     return _told(after, after.id, hooks, summary, {"job": _seen(summary)})
 
 
-def of_task(job: Job, before: Standing | None, after: Task) -> list[Call | Skipped]:
+def of_task(job: Job, before: StateSnapshot | None, after: Task) -> list[WebhookCall | SkippedCall]:
     """The same of a task of the job."""
     events = _events(before, after.state, after.progress, TASK_STATE, TASK_PROGRESS)
     if not (hooks := _listening(job, events)):
@@ -98,7 +98,7 @@ def delay_s(*, attempts: int) -> float:
 
 
 def _events(
-    before: Standing | None, state: str, progress: float, state_event: str, progress_event: str
+    before: StateSnapshot | None, state: str, progress: float, state_event: str, progress_event: str
 ) -> list[str]:
     events = []
     if before is None or before.state != state:
@@ -115,17 +115,17 @@ def _listening(job: Job, events: Collection[str]) -> list[tuple[int, Webhook]]:
 
 def _told(
     job: Job, subject_id: str, hooks: Iterable[tuple[int, Webhook]], summary: Document, seen: Document
-) -> list[Call | Skipped]:
+) -> list[WebhookCall | SkippedCall]:
     body = json.dumps(summary)
     names = context(job, json.loads(json.dumps(seen)))  # as JSON has it: states are plain texts
-    told: list[Call | Skipped] = []
+    told: list[WebhookCall | SkippedCall] = []
     for index, hook in hooks:
         try:
             if _wanted(hook, names):
                 told.append(_call(hook, names, stream=f"{subject_id}-{index}", job_id=job.id, body=body))
         except _Unfit as fault:
             place = f"webhooks[{index}].{fault.key}"
-            told.append(Skipped(job_id=job.id, event=hook.event, place=place, reason=str(fault)))
+            told.append(SkippedCall(job_id=job.id, event=hook.event, place=place, reason=str(fault)))
     return told
 
 
@@ -139,9 +139,9 @@ def _tork_name(key: str) -> str:
     return _TORK_IDS.get(key) or key[:1].upper() + key[1:]
 
 
-def _call(hook: Webhook, names: Mapping[str, object], *, stream: str, job_id: str, body: str) -> Call:
+def _call(hook: Webhook, names: Mapping[str, object], *, stream: str, job_id: str, body: str) -> WebhookCall:
     url, headers = _url(hook, names), _headers(hook, names)
-    return Call(stream=stream, job_id=job_id, event=hook.event, url=url, headers=headers, body=body)
+    return WebhookCall(stream=stream, job_id=job_id, event=hook.event, url=url, headers=headers, body=body)
 
 
 class _Unfit(Exception):

@@ -9,7 +9,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 from tork_celery import expr
 from tork_celery.jobfile import validators
 from tork_celery.jobfile.faults import Faults
-from tork_celery.jobfile.mapping_schema import Shape
+from tork_celery.jobfile.mapping_schema import MappingSchema
 from tork_celery.jobfile.texts import described, unfit
 
 
@@ -163,7 +163,7 @@ class _Inner(fields.Nested):
     @property
     def schema(self) -> Schema:
         schema = super().schema
-        cast(Shape, schema).image_required = cast(Shape, self.root).image_required
+        cast(MappingSchema, schema).image_required = cast(MappingSchema, self.root).image_required
         return schema
 
 
@@ -179,7 +179,7 @@ class Items(_Inner):
 
     def __init__(
         self,
-        shape: "type[Shape] | Callable[[], Shape]",
+        shape: "type[MappingSchema] | Callable[[], MappingSchema]",
         *,
         least: int = 0,
         most: int | None = None,

@@ -14,14 +14,14 @@ from tork_celery.domain.identifiers import LONGEST_NAME
 from tork_celery.jobfile import validators
 from tork_celery.jobfile.fields import Block, Duration, Items, Text, Texts, at_most
 from tork_celery.jobfile.limits import LimitsSchema
-from tork_celery.jobfile.mapping_schema import Shape, renamed
+from tork_celery.jobfile.mapping_schema import MappingSchema, renamed
 from tork_celery.jobfile.retry import RetrySchema
 from tork_celery.jobfile.source import Path
 from tork_celery.jobfile.tasks import MOST_TASKS, AutoDeleteSchema, TaskSchema, names_to_texts, priority
 from tork_celery.jobfile.webhooks import MOST_WEBHOOKS, WebhookSchema
 
 
-class DefaultsSchema(Shape):
+class DefaultsSchema(MappingSchema):
     retry = Block(RetrySchema)
     limits = Block(LimitsSchema)
     timeout = Duration(template=True)
@@ -32,7 +32,7 @@ class DefaultsSchema(Shape):
         return Defaults(**values)
 
 
-class PermissionSchema(Shape):
+class PermissionSchema(MappingSchema):
     user = Text(validate=at_most(LONGEST_NAME))
     role = Text(validate=at_most(LONGEST_NAME))
 
@@ -44,14 +44,14 @@ class PermissionSchema(Shape):
         return Permission(**values)
 
 
-class WaitSchema(Shape):
+class WaitSchema(MappingSchema):
     timeout = Duration(required=True)
 
     def build(self, values: dict[str, Any]) -> Wait:
         return Wait(**values)
 
 
-class JobSchema(Shape):
+class JobSchema(MappingSchema):
     name = Text(required=True, validate=at_most(LONGEST_NAME))
     description = Text(one_line=False)
     tags = Texts(Text(validate=(validators.not_empty, at_most(LONGEST_NAME))))

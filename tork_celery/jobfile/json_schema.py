@@ -27,7 +27,7 @@ from tork_celery.jobfile.fields import (
     WholeOrTemplate,
 )
 from tork_celery.jobfile.jobs import JobSchema
-from tork_celery.jobfile.mapping_schema import Shape
+from tork_celery.jobfile.mapping_schema import MappingSchema
 from tork_celery.jobfile.scheduled_jobs import ScheduledJobSchema
 from tork_celery.jobfile.steps import StepSchema
 from tork_celery.jobfile.tasks import TaskSchema
@@ -65,10 +65,10 @@ def definitions(*, image_required: bool = True) -> dict[str, Document]:
     return {name_of(shape): _of_shape(shape, image_required=image_required) for shape in shapes()}
 
 
-def shapes() -> list[type[Shape]]:
+def shapes() -> list[type[MappingSchema]]:
     """All that there are of a job file."""
-    found = set[type[Shape]]()
-    waiting: list[type[Shape]] = [JobSchema, TaskSchema, ScheduledJobSchema]
+    found = set[type[MappingSchema]]()
+    waiting: list[type[MappingSchema]] = [JobSchema, TaskSchema, ScheduledJobSchema]
     while waiting:
         shape = waiting.pop()
         if shape not in found:
@@ -81,16 +81,16 @@ def of_user() -> Document:
     return _of_shape(UserSchema, image_required=False)
 
 
-def name_of(shape: type[Shape]) -> str:
+def name_of(shape: type[MappingSchema]) -> str:
     return shape.__name__.removeprefix("_").removesuffix("Schema")
 
 
-def keys(shape: type[Shape]) -> dict[str, fields.Field[Any]]:
+def keys(shape: type[MappingSchema]) -> dict[str, fields.Field[Any]]:
     """The fields of a shape by their keys in a file."""
     return {field.data_key or name: field for name, field in shape().load_fields.items()}
 
 
-def _of_shape(shape: type[Shape], *, image_required: bool) -> Document:
+def _of_shape(shape: type[MappingSchema], *, image_required: bool) -> Document:
     properties = {key: _of_field(field) | _described(shape, key) for key, field in keys(shape).items()}
     required = [key for key, field in keys(shape).items() if field.required]
     schema: Document = {"type": "object", "properties": properties, "additionalProperties": False}
@@ -100,13 +100,13 @@ def _of_shape(shape: type[Shape], *, image_required: bool) -> Document:
     return schema | ({"required": required} if required else {})
 
 
-def _inner_shapes(shape: type[Shape]) -> Iterator[type[Shape]]:
+def _inner_shapes(shape: type[MappingSchema]) -> Iterator[type[MappingSchema]]:
     for field in keys(shape).values():
         if isinstance(field, fields.Nested):
-            yield cast(type[Shape], type(field.schema))
+            yield cast(type[MappingSchema], type(field.schema))
 
 
-def _described(shape: type[Shape], key: str) -> Document:
+def _described(shape: type[MappingSchema], key: str) -> Document:
     for each in shape.__mro__:
         if text := _descriptions().get(name_of(each), {}).get(key):
             return {"description": text}
@@ -173,14 +173,14 @@ def _(field: TextMap) -> Document:
 
 @_of_field.register
 def _(field: Block) -> Document:
-    return {"$ref": _DEFINITIONS + name_of(cast(type[Shape], type(field.schema)))}
+    return {"$ref": _DEFINITIONS + name_of(cast(type[MappingSchema], type(field.schema)))}
 
 
 @_of_field.register
 def _(field: Items) -> Document:
     schema: Document = {
         "type": "array",
-        "items": {"$ref": _DEFINITIONS + name_of(cast(type[Shape], type(field.schema)))},
+        "items": {"$ref": _DEFINITIONS + name_of(cast(type[MappingSchema], type(field.schema)))},
     }
     if field.least:
         schema["minItems"] = field.least

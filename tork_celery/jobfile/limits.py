@@ -6,11 +6,11 @@ from typing import Any
 from tork_celery.domain.definition import Limits
 from tork_celery.jobfile import validators
 from tork_celery.jobfile.fields import Amount
-from tork_celery.jobfile.mapping_schema import Shape
+from tork_celery.jobfile.mapping_schema import MappingSchema
 from tork_celery.jobfile.source import Path
 
 
-class LimitsSchema(Shape):
+class LimitsSchema(MappingSchema):
     cpus = Amount(template=True, validate=validators.cpus)
     cpu = Amount(template=True, validate=validators.cpus)  # another name for `cpus`
     memory = Amount(template=True, validate=validators.memory)

@@ -19,7 +19,7 @@ _KEYWORDS = {"if": "if_"}
 _NEAR = 0.7  # `imagee` is near `image`; `tasks` is not near `tags`
 
 
-class Shape(Schema):
+class MappingSchema(Schema):
     """A mapping of the job file. A key that holds nothing, or an empty string, counts as left out.
 
     Its fields and validators are marshmallow's; `load` is not, and marshmallow's hooks do not run. This

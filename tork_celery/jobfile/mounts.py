@@ -8,7 +8,7 @@ from marshmallow import ValidationError, validate
 from tork_celery.domain.definition import Mount
 from tork_celery.jobfile import validators
 from tork_celery.jobfile.fields import Text, TextMap
-from tork_celery.jobfile.mapping_schema import Shape
+from tork_celery.jobfile.mapping_schema import MappingSchema
 from tork_celery.jobfile.source import Path
 
 _TYPES = ("volume", "bind", "tmpfs")
@@ -20,7 +20,7 @@ def _option(name: str) -> None:
         raise ValidationError(f"unknown; a tmpfs has {' and '.join(_OPTIONS)}")
 
 
-class MountSchema(Shape):
+class MountSchema(MappingSchema):
     type = Text(required=True, validate=validate.OneOf(_TYPES, error="expected volume, bind or tmpfs"))
     source = Text(validate=validators.source)
     target = Text(required=True, validate=validators.target)

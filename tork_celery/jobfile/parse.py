@@ -15,7 +15,7 @@ from tork_celery.domain.user import NewUser
 from tork_celery.jobfile.decode import BODY_LIMIT_BYTES, read
 from tork_celery.jobfile.faults import faults_in
 from tork_celery.jobfile.jobs import JobSchema
-from tork_celery.jobfile.mapping_schema import Shape
+from tork_celery.jobfile.mapping_schema import MappingSchema
 from tork_celery.jobfile.scheduled_jobs import ScheduledJobSchema
 from tork_celery.jobfile.source import Source
 from tork_celery.jobfile.tasks import TaskSchema
@@ -92,7 +92,7 @@ def _read(
     return source
 
 
-def _load(schema: Shape, source: Source) -> object:
+def _load(schema: MappingSchema, source: Source) -> object:
     try:
         return schema.load(source.value)
     except ValidationError as error:
@@ -101,5 +101,5 @@ def _load(schema: Shape, source: Source) -> object:
 
 
 @functools.cache
-def _schema(schema: type[Shape], *, image_required: bool) -> Shape:
+def _schema(schema: type[MappingSchema], *, image_required: bool) -> MappingSchema:
     return schema(image_required=image_required)

@@ -7,11 +7,11 @@ from tork_celery.domain.definition import Schedule
 from tork_celery.jobfile import validators
 from tork_celery.jobfile.fields import Block, Text
 from tork_celery.jobfile.jobs import JobSchema
-from tork_celery.jobfile.mapping_schema import Shape
+from tork_celery.jobfile.mapping_schema import MappingSchema
 from tork_celery.jobfile.source import Path
 
 
-class ScheduleSchema(Shape):
+class ScheduleSchema(MappingSchema):
     cron = Text(required=True, validate=validators.cron_expression)
 
     def build(self, values: dict[str, Any]) -> Schedule:

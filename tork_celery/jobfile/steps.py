@@ -10,12 +10,12 @@ from tork_celery.domain.definition import Probe, Registry, Sidecar, StepDefiniti
 from tork_celery.domain.identifiers import LONGEST_NAME
 from tork_celery.jobfile import validators
 from tork_celery.jobfile.fields import Block, Duration, Text, TextMap, Texts, Whole, at_most
-from tork_celery.jobfile.mapping_schema import Shape
+from tork_celery.jobfile.mapping_schema import MappingSchema
 from tork_celery.jobfile.source import Path
 from tork_celery.jobfile.texts import shown
 
 
-class RegistrySchema(Shape):
+class RegistrySchema(MappingSchema):
     username = Text(required=True, template=True)
     password = Text(required=True, template=True)
 
@@ -23,7 +23,7 @@ class RegistrySchema(Shape):
         return Registry(**values)
 
 
-class StepSchema(Shape):
+class StepSchema(MappingSchema):
     """A `pre` or `post` step, and what a task has in common with them."""
 
     name = Text(template=True, validate=at_most(LONGEST_NAME))
@@ -55,7 +55,7 @@ class StepSchema(Shape):
         return StepDefinition(**values)
 
 
-class ProbeSchema(Shape):
+class ProbeSchema(MappingSchema):
     path = Text(required=True, validate=validators.url_path)
     port = Whole(required=True, validate=validate.Range(1, 65535, error="must be from 1 to 65535"))
     timeout = Duration()

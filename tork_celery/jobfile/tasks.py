@@ -23,7 +23,7 @@ from tork_celery.jobfile.fields import (
     at_most,
 )
 from tork_celery.jobfile.limits import LimitsSchema
-from tork_celery.jobfile.mapping_schema import Shape, renamed
+from tork_celery.jobfile.mapping_schema import MappingSchema, renamed
 from tork_celery.jobfile.mounts import MountSchema
 from tork_celery.jobfile.retry import RetrySchema
 from tork_celery.jobfile.source import Path
@@ -90,7 +90,7 @@ class _UnnamedTaskSchema(TaskSchema):
     name = Text(template=True, validate=at_most(LONGEST_NAME))
 
 
-class ParallelSchema(Shape):
+class ParallelSchema(MappingSchema):
     tasks = Items(_UnnamedTaskSchema, required=True, least=1, most=MOST_TASKS)
 
     def build(self, values: dict[str, Any]) -> Parallel:
@@ -100,7 +100,7 @@ class ParallelSchema(Shape):
         )
 
 
-class EachSchema(Shape):
+class EachSchema(MappingSchema):
     list = Expression(required=True, hint="write it as an expression, such as {{ sequence(1, 4) }}")
     var = Text(validate=(at_most(LONGEST_VAR), validators.identifier))
     concurrency = Whole(validate=validate.Range(0, 99_999, error="must be from 0 to 99999"))
@@ -113,14 +113,14 @@ class EachSchema(Shape):
         return replace(each, task=replace(each.task, name=f"item {{{{ {each.var}.index }}}}"))
 
 
-class AutoDeleteSchema(Shape):
+class AutoDeleteSchema(MappingSchema):
     after = Duration(required=True)
 
     def build(self, values: dict[str, Any]) -> AutoDelete:
         return AutoDelete(**values)
 
 
-class SubjobSchema(Shape):
+class SubjobSchema(MappingSchema):
     name = Text(required=True, template=True, validate=at_most(LONGEST_NAME))
     description = Text(one_line=False)
     tasks = Items(TaskSchema, required=True, least=1, most=MOST_TASKS)

@@ -24,7 +24,7 @@ import structlog
 
 from tork_celery.domain.errors import EngineUnavailable, StepFailed
 from tork_celery.domain.model import StepRef
-from tork_celery.runtime.protocol import MAX_RESULT_BYTES, Remains, StepRun
+from tork_celery.runtime.protocol import MAX_RESULT_BYTES, Leftovers, StepRun
 
 log = structlog.get_logger(__name__)
 
@@ -93,18 +93,18 @@ class Exchange:
     def remove(self, ref: StepRef) -> None:
         _remove(self.path(ref))
 
-    def release(self, task_id: str, delivery: int) -> None:
+    def remove_delivery(self, task_id: str, delivery: int) -> None:
         """Remove the directories of one delivery, also where another node of this machine made them."""
         for home in _listing(self._work_dir):
             _remove(self._work_dir / home / f"{task_id}-{delivery}")
 
-    def deliveries(self) -> Iterator[Remains]:
+    def leftovers(self) -> Iterator[Leftovers]:
         """Those that have a directory, of all nodes that share `work_dir`."""
         for home in _listing(self._work_dir):
             for name in _listing(self._work_dir / home):
                 task_id, _, delivery = name.rpartition("-")
                 if task_id and delivery.isdecimal():
-                    yield Remains(unquote(home), task_id, int(delivery))
+                    yield Leftovers(unquote(home), task_id, int(delivery))
 
 
 def encoded(text: str) -> bytes:

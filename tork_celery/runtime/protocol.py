@@ -63,7 +63,7 @@ class StepExit:
     unseen: bool = False
 
 
-class Remains(NamedTuple):
+class Leftovers(NamedTuple):
     """That something is left on this host of what a node made for one delivery of a task."""
 
     node: str
@@ -71,7 +71,7 @@ class Remains(NamedTuple):
     delivery: int
 
 
-class Left(Exception):
+class Detached(Exception):
     """The runtime was told to leave its steps running (`Runtime.leave`)."""
 
 
@@ -94,8 +94,8 @@ class Runtime(Protocol):
         A step that was stopped before it started ends with the code 137, and `started` is not called unless
         a sidecar had started.
         Raises StepFailed (the step can never run as written), EngineUnavailable (the machinery's fault;
-        the step may be running all the same), Left, and AlreadyRun, never touching what is there, when the
-        step was started before. What an earlier `run` left of a step that never started is replaced, with
+        the step may be running all the same), Detached, and AlreadyRun, never touching what is there, when
+        the step was started before. What an earlier `run` left of a step that never started is replaced, with
         its sidecars.
         """
 
@@ -105,36 +105,36 @@ class Runtime(Protocol):
         left of it then.
         """
 
-    def stop(self, ref: StepRef, *, grace_s: float = 0.0) -> None:
+    def kill(self, ref: StepRef, *, grace_s: float = 0.0) -> None:
         """End the step: TERM, then KILL after `grace_s`; at once with 0. `run` or `follow` then returns
         in its own thread; a `run` that has not started the step yet, or that comes later, never starts it.
         No error when it is not there. Raises EngineUnavailable."""
 
-    def leave(self) -> None:
-        """Let what runs run on: every `run` and `follow`, under way or to come, raises Left soon. Where
+    def detach(self) -> None:
+        """Let what runs run on: every `run` and `follow`, under way or to come, raises Detached soon. Where
         steps cannot outlive this process (not `adopts`), they have ended by then."""
 
     def progress(self, ref: StepRef) -> float | None:
         """The number 0..100 that the step last wrote to TORK_PROGRESS, if any."""
 
-    def discard(self, ref: StepRef) -> None:
+    def remove_step(self, ref: StepRef) -> None:
         """Remove what the run of one step left (its container, its exchange directory), running or not.
 
         Like `release`, it may return before that is done, and raises nothing for what cannot be removed: it
         is logged, and shows in `deliveries` until a later `release` succeeds."""
 
-    def clear(self, ref: StepRef) -> None:
+    def reset_step(self, ref: StepRef) -> None:
         """As `discard`, so that the step can be run again: it is done when this returns. Raises
         EngineUnavailable."""
 
-    def release(self, task_id: str, delivery: int) -> None:
+    def remove_delivery(self, task_id: str, delivery: int) -> None:
         """Remove all that one delivery of a task left on this host: steps, volumes, networks, directories.
         It comes after the discards of the same delivery that were asked for before."""
 
-    def deliveries(self) -> Iterable[Remains]:
+    def leftovers(self) -> Iterable[Leftovers]:
         """All of which anything is left on this host, also what other nodes made there."""
 
-    def tidy(self) -> None:
+    def collect_garbage(self) -> None:
         """Remove, soon, what is kept beyond the deliveries and was not used for long: images, say."""
 
     def check(self, *, within_s: float = 5.0) -> None:

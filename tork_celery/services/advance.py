@@ -1,20 +1,30 @@
-"""Jobs move on."""
+"""Move jobs on: after a task has ended, and from one child of a composite to the next."""
 
 from tork_celery.domain import transitions
 from tork_celery.domain.model import Job
 from tork_celery.domain.plan import Plan
-from tork_celery.services.context import Coordinator
-from tork_celery.services.plan_runner import StoredRelatives, move
+from tork_celery.services.context import ServiceContext
+from tork_celery.services.plan_runner import StoredTaskReader, run
 from tork_celery.store import jobs
 
 
-def advance(coordinator: Coordinator, task_id: str, delivery: int) -> None:
-    """The steps of this delivery of a task have ended: do what follows. A second call finds nothing to do."""
+def advance(context: ServiceContext, task_id: str, delivery: int) -> None:
+    """Move a job on after the steps of this delivery of a task have ended. A second call does nothing."""
 
-    def decide(job: Job, relatives: StoredRelatives, now: float) -> Plan | None:
-        task = relatives.task(task_id)
+    def decide(job: Job, task_reader: StoredTaskReader, now: float) -> Plan | None:
+        task = task_reader.task(task_id)
         if task.delivery != delivery:
             return None
-        return transitions.advance(job, task, relatives, now=now, new_id=coordinator.new_id)
+        return transitions.advance(job, task, task_reader, now=now, new_id=context.new_id)
 
-    move(coordinator, lambda tx: jobs.lock_of_task(tx, task_id), decide)
+    run(context, lambda tx: jobs.lock_of_task(tx, task_id), decide)
+
+
+def start_children(context: ServiceContext, parent_id: str) -> None:
+    """Start children of a composite: as many as its concurrency and the size of one transaction allow."""
+
+    def decide(job: Job, task_reader: StoredTaskReader, now: float) -> Plan | None:
+        parent = task_reader.task(parent_id)
+        return transitions.start_children(job, parent, task_reader, now=now, new_id=context.new_id)
+
+    run(context, lambda tx: jobs.lock_of_task(tx, parent_id), decide)

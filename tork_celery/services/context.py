@@ -14,7 +14,7 @@ def new_id() -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Coordinator:
+class ServiceContext:
     """The datastore and the way to the broker, and what an installation has set: `lease_s` is for how long a
     node may be silent; ended jobs are kept for `keep_jobs_s`, for ever with None."""
 

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tork_celery.domain.errors import DatastoreUnavailable, StillRunning, TooManyWaiting
-from tork_celery.services.context import Coordinator
+from tork_celery.domain.errors import DatastoreUnavailable, StillRunning, TooManyWaiters
+from tork_celery.services.context import ServiceContext
 from tork_celery.store import jobs
 
 _FIRST_PAUSE_S = 0.02
@@ -23,36 +23,36 @@ def pauses_s() -> Iterator[float]:
         pause_s = min(_LONGEST_PAUSE_S, pause_s * _GROWTH)
 
 
-class WaitingRoom:
+class JobWaiter:
     """Has room for so many at a time: each holds a thread, and no connection between two looks."""
 
     def __init__(
         self,
         *,
-        seats: int,
+        slots: int,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._seats = seats
-        self._free = threading.BoundedSemaphore(seats)
+        self._seats = slots
+        self._free = threading.BoundedSemaphore(slots)
         self._clock = clock
         self._sleep = sleep
 
     @contextmanager
-    def seat(self) -> Iterator[None]:
-        """To be taken before the job is submitted. Raises TooManyWaiting."""
+    def slot(self) -> Iterator[None]:
+        """To be taken before the job is submitted. Raises TooManyWaiters."""
         if not self._free.acquire(blocking=False):
-            raise TooManyWaiting(f"{self._seats} clients wait already; try again, or submit without `wait`")
+            raise TooManyWaiters(f"{self._seats} clients wait already; try again, or submit without `wait`")
         try:
             yield
         finally:
             self._free.release()
 
-    def until_ended(self, coordinator: Coordinator, job_id: str, *, timeout_s: float) -> None:
+    def wait_until_ended(self, context: ServiceContext, job_id: str, *, timeout_s: float) -> None:
         """Looks again and again, also while the datastore is away. Raises StillRunning."""
         deadline = self._clock() + timeout_s
         for pause_s in pauses_s():
-            if _has_ended(coordinator, job_id):
+            if _has_ended(context, job_id):
                 return
             left_s = deadline - self._clock()
             if left_s <= 0:
@@ -60,9 +60,9 @@ class WaitingRoom:
             self._sleep(min(pause_s, left_s))
 
 
-def _has_ended(coordinator: Coordinator, job_id: str) -> bool:
+def _has_ended(context: ServiceContext, job_id: str) -> bool:
     try:
-        with coordinator.database.reading() as tx:
+        with context.database.reading() as tx:
             state = jobs.state(tx, job_id)
     except DatastoreUnavailable:
         return False

@@ -1,26 +1,22 @@
-"""How a plan is carried out: stored in one transaction, and once that is committed, what follows from it."""
+"""Carry out plans: store one in a single transaction, then publish what it starts and kills."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import structlog
 from sqlalchemy import Connection
 
 from tork_celery.domain import transitions
-from tork_celery.domain.errors import WrongState
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan
 from tork_celery.domain.states import TaskState
-from tork_celery.services.context import Coordinator
-from tork_celery.services.publisher import Messages
+from tork_celery.services.context import ServiceContext
+from tork_celery.services.publisher import Publisher
 from tork_celery.store import jobs, tasks, webhook_outbox
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class StoredRelatives:
+class StoredTaskReader:
     """The tasks of a job, as the transaction that has locked it finds them."""
 
     tx: Connection
@@ -31,12 +27,12 @@ class StoredRelatives:
             raise LookupError(task_id)
         return found
 
-    def waiting(self, parent_id: str, limit: int) -> Sequence[Task]:
-        return tasks.waiting_children(self.tx, parent_id, limit=limit)
+    def created_children(self, parent_id: str, limit: int) -> Sequence[Task]:
+        return tasks.created_children(self.tx, parent_id, limit=limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class StoredPlan:
     """A plan that was stored at the time `now`, with the tasks that were stopped by it."""
 
     plan: Plan
@@ -45,114 +41,86 @@ class Stored:
 
 
 Lock = Callable[[Connection], Job | None]
-Decision = Callable[[Job, StoredRelatives, float], Plan | None]
+Decision = Callable[[Job, StoredTaskReader, float], Plan | None]
 
 
-def move(coordinator: Coordinator, lock: Lock, decide: Decision) -> Job | None:
+def run(context: ServiceContext, lock: Lock, decide: Decision) -> Job | None:
     """Lock a job, decide what follows, store it, and do what follows from that.
 
     Returns the job as it is then; None when there is no job or nothing was to be done. Raises
     DatastoreUnavailable, and what `decide` raises; then nothing is stored.
     """
-    stored = _decided(coordinator, lock, decide)
+    stored = _decided(context, lock, decide)
     if stored is None:
         return None
-    follow_up(coordinator, stored)
+    follow_up(context, stored)
     return stored.plan.job
 
 
-def store(tx: Connection, plan: Plan, *, now: float) -> Stored:
+def store_plan(tx: Connection, plan: Plan, *, now: float) -> StoredPlan:
     """Store a plan for a job whose row this transaction has locked."""
     webhook_outbox.record(tx, plan.job, (*plan.changed, *plan.added))
     jobs.save(tx, plan.job)
-    tasks.save(tx, plan.changed, defined=plan.defined)
+    tasks.save(tx, plan.changed, redefined=plan.redefined)
     tasks.add(tx, plan.added)
     stopped = _stopped(tx, plan.job, plan.stop) if plan.stop else ()
     for subjob in plan.subjobs:
-        add(tx, subjob)
-    return Stored(plan=plan, stopped=stopped, now=now)
+        store_new_job(tx, subjob)
+    return StoredPlan(plan=plan, stopped=stopped, now=now)
 
 
 def _stopped(tx: Connection, job: Job, state: TaskState) -> Sequence[Task]:
     webhook_outbox.record_stop(tx, job, state)
-    return tasks.stop(tx, job.id, state=state)
+    return tasks.end_active(tx, job.id, state=state)
 
 
-def add(tx: Connection, plan: Plan) -> None:
+def store_new_job(tx: Connection, plan: Plan) -> None:
     """Store a plan for a job that comes in."""
     webhook_outbox.record(tx, plan.job, plan.added)
     jobs.add(tx, plan.job)
     tasks.add(tx, plan.added)
     for subjob in plan.subjobs:
-        add(tx, subjob)
+        store_new_job(tx, subjob)
 
 
-def follow_up(coordinator: Coordinator, stored: Stored) -> None:
+def follow_up(context: ServiceContext, stored: StoredPlan) -> None:
     """After the commit. What a crash keeps from being done here, the sweep finds."""
-    messages = Messages(coordinator.dispatcher)
+    publisher = Publisher(context.dispatcher)
     todo = deque([stored])
     while todo:
         stored = todo.popleft()
         plan = stored.plan
-        messages.send(plan.send, now=stored.now)
-        messages.stop(stored.stopped)
-        messages.fill(plan.unfilled)
-        todo.extend(Stored(plan=subjob, now=stored.now) for subjob in plan.subjobs)
+        publisher.send(plan.send, now=stored.now)
+        publisher.kill(stored.stopped)
+        publisher.start_children(plan.partly_started)
+        todo.extend(StoredPlan(plan=subjob, now=stored.now) for subjob in plan.subjobs)
         if plan.job.state.ended and plan.job.parent_id:
-            todo.extend(_parent_finished(coordinator, plan.job.parent_id))
+            todo.extend(_resumed_parent(context, plan.job.parent_id))
 
 
-def fill(coordinator: Coordinator, parent_id: str) -> None:
-    """Give children of a composite their turn, as many as have room and fit into one transaction."""
-
-    def decide(job: Job, relatives: StoredRelatives, now: float) -> Plan | None:
-        parent = relatives.task(parent_id)
-        return transitions.fill(job, parent, relatives, now=now, new_id=coordinator.new_id)
-
-    move(coordinator, lambda tx: jobs.lock_of_task(tx, parent_id), decide)
+def resume_parent(context: ServiceContext, task_id: str) -> None:
+    """Move the job of a task on whose subjob has ended. A second call does nothing."""
+    for stored in _resumed_parent(context, task_id):
+        follow_up(context, stored)
 
 
-def finish_parent(coordinator: Coordinator, task_id: str) -> None:
-    """The job that a task waits for has ended: the job of that task goes on."""
-    for stored in _parent_finished(coordinator, task_id):
-        follow_up(coordinator, stored)
-
-
-def cancel(coordinator: Coordinator, job_id: str) -> Job | None:
-    """End a job and what of it is active, subjobs too; a job that waits for it ends with it. Raises
-    WrongState; None when there is no such job."""
-
-    def decide(job: Job, relatives: StoredRelatives, now: float) -> Plan:
-        return transitions.cancel(job, relatives, now=now, new_id=coordinator.new_id)
-
-    return move(coordinator, lambda tx: jobs.lock(tx, job_id), decide)
-
-
-def end_orphan(coordinator: Coordinator, job_id: str) -> None:
-    """Cancel a job whose parent has stopped, unless it has ended by itself."""
-    try:
-        cancel(coordinator, job_id)
-    except WrongState:
-        log.debug("job.ended_before", job_id=job_id)
-
-
-def _parent_finished(coordinator: Coordinator, task_id: str) -> list[Stored]:
-    def decide(job: Job, relatives: StoredRelatives, now: float) -> Plan | None:
-        task = relatives.task(task_id)
-        subjob = jobs.get(relatives.tx, task.subjob_id) if task.subjob_id else None
+def _resumed_parent(context: ServiceContext, task_id: str) -> list[StoredPlan]:
+    def decide(job: Job, task_reader: StoredTaskReader, now: float) -> Plan | None:
+        task = task_reader.task(task_id)
+        subjob = jobs.get(task_reader.tx, task.subjob_id) if task.subjob_id else None
         if subjob is None:
             return None
-        return transitions.subjob_ended(job, task, subjob, relatives, now=now, new_id=coordinator.new_id)
+        return transitions.subjob_ended(job, task, subjob, task_reader, now=now, new_id=context.new_id)
 
-    stored = _decided(coordinator, lambda tx: jobs.lock_of_task(tx, task_id), decide)
+    stored = _decided(context, lambda tx: jobs.lock_of_task(tx, task_id), decide)
     return [] if stored is None else [stored]
 
 
-def _decided(coordinator: Coordinator, lock: Lock, decide: Decision) -> Stored | None:
-    with coordinator.database.transaction() as tx:
+def _decided(context: ServiceContext, lock: Lock, decide: Decision) -> StoredPlan | None:
+    with context.database.transaction() as tx:
         job = lock(tx)
         if job is None:
             return None
-        now = coordinator.database.now(tx)
-        plan = decide(job, StoredRelatives(tx), now)
-        return None if plan is None else store(tx, plan, now=now)
+        now = context.database.now(tx)
+        plan = decide(job, StoredTaskReader(tx), now)
+        return None if plan is None else store_plan(tx, plan, now=now)

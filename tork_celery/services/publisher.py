@@ -14,7 +14,7 @@ LONGEST_COUNTDOWN_S = 60.0
 """A worker holds a message with a countdown in its memory, so longer delays are left to the sweep."""
 
 
-class Messages:
+class Publisher:
     """Publishes what follows from one move. A broker that is away is no error: the sweep finds what was not
     published. After one failure nothing more is tried, since each try may take seconds."""
 
@@ -29,19 +29,19 @@ class Messages:
             if delay_s <= LONGEST_COUNTDOWN_S:
                 self._publish(self._dispatcher.send, task, delay_s=delay_s)
 
-    def stop(self, stopped: Iterable[Task]) -> None:
+    def kill(self, stopped: Iterable[Task]) -> None:
         """What a stopped task had begun ends too: its step, of which its node is told, or its subjob, which a
         coordinator ends: there may be thousands."""
         for task in stopped:
             if task.subjob_id:
-                self._publish(self._dispatcher.end, task.subjob_id)
+                self._publish(self._dispatcher.cancel_subjob, task.subjob_id)
             elif task.node:
-                self._publish(self._dispatcher.stop, task)
+                self._publish(self._dispatcher.kill_step, task)
 
-    def fill(self, parents: Iterable[str]) -> None:
+    def start_children(self, parents: Iterable[str]) -> None:
         """A message for each composite, so that other transactions have their turn in between."""
         for parent_id in parents:
-            self._publish(self._dispatcher.fill, parent_id)
+            self._publish(self._dispatcher.start_children, parent_id)
 
     def _publish(self, publish: Callable[..., None], *about: object, **options: object) -> None:
         if self._away:

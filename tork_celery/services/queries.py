@@ -12,7 +12,7 @@ from tork_celery.domain.queue_names import DEFAULT_QUEUE, LONGEST_NAME
 from tork_celery.domain.search import Search
 from tork_celery.domain.states import JobState
 from tork_celery.domain.user import User
-from tork_celery.services.context import Coordinator
+from tork_celery.services.context import ServiceContext
 from tork_celery.store import job_pages, jobs, logs, nodes, tasks
 
 T = TypeVar("T")
@@ -64,19 +64,19 @@ class NodeView:
     task_count: int
 
 
-def job(coordinator: Coordinator, job_id: str) -> tuple[Job, list[Task]]:
+def job(context: ServiceContext, job_id: str) -> tuple[Job, list[Task]]:
     """A job and its task runs, in order. Raises NotFound."""
-    with coordinator.database.reading() as tx:
+    with context.database.reading() as tx:
         found = jobs.get(tx, job_id)
         if found is None:
             raise NotFound(f"there is no job {job_id!r}")
         return found, tasks.of_job(tx, job_id)
 
 
-def task(coordinator: Coordinator, task_id: str) -> tuple[Task, set[str]]:
+def task(context: ServiceContext, task_id: str) -> tuple[Task, set[str]]:
     """The task, and the values of its job that are not to be shown; the id of a first attempt answers for the
     latest one. Raises NotFound."""
-    with coordinator.database.reading() as tx:
+    with context.database.reading() as tx:
         found = tasks.latest_attempt(tx, task_id)
         if found is None:
             raise NotFound(f"there is no task {task_id!r}")
@@ -84,55 +84,53 @@ def task(coordinator: Coordinator, task_id: str) -> tuple[Task, set[str]]:
 
 
 def job_page(
-    coordinator: Coordinator, search: Search, *, number: int, size: int, viewer: User | None = None
+    context: ServiceContext, search: Search, *, number: int, size: int, viewer: User | None = None
 ) -> Page[ListedJob]:
     """Of the jobs that are searched for those that `viewer` may see, the newest first."""
-    with coordinator.database.reading() as tx:
+    with context.database.reading() as tx:
         items, total = job_pages.page(tx, search, number=number, size=size, viewer=viewer)
     return Page(items=items, number=number, size=size, total_items=total)
 
 
 def task_log(
-    coordinator: Coordinator, task_id: str, *, number: int, size: int, text: str = ""
+    context: ServiceContext, task_id: str, *, number: int, size: int, text: str = ""
 ) -> Page[LogPart]:
     """The log of a task, its newest part first; with a `text`, the parts that hold it. Raises NotFound."""
-    found, _ = task(coordinator, task_id)
-    with coordinator.database.reading() as tx:
+    found, _ = task(context, task_id)
+    with context.database.reading() as tx:
         items, total = logs.page_of_task(tx, found.id, number=number, size=size, text=text)
     return Page(items=items, number=number, size=size, total_items=total)
 
 
-def job_log(
-    coordinator: Coordinator, job_id: str, *, number: int, size: int, text: str = ""
-) -> Page[LogPart]:
+def job_log(context: ServiceContext, job_id: str, *, number: int, size: int, text: str = "") -> Page[LogPart]:
     """The same for all tasks of a job. Raises NotFound."""
-    with coordinator.database.reading() as tx:
+    with context.database.reading() as tx:
         if jobs.state(tx, job_id) is None:
             raise NotFound(f"there is no job {job_id!r}")
         items, total = logs.page_of_job(tx, job_id, number=number, size=size, text=text)
     return Page(items=items, number=number, size=size, total_items=total)
 
 
-def active_nodes(coordinator: Coordinator) -> list[NodeView]:
-    with coordinator.database.reading() as tx:
-        now = coordinator.database.now(tx)
-        found = nodes.active(tx, within_s=coordinator.lease_s * _SHOWN_FOR_LEASES)
+def active_nodes(context: ServiceContext) -> list[NodeView]:
+    with context.database.reading() as tx:
+        now = context.database.now(tx)
+        found = nodes.active(tx, within_s=context.lease_s * _SHOWN_FOR_LEASES)
         busy = tasks.count_by_node(tx)
     return [
         NodeView(
             node=node,
-            status=node.status(now=now, lease_s=coordinator.lease_s),
+            status=node.status(now=now, lease_s=context.lease_s),
             task_count=busy.get(node.name, 0),
         )
         for node in found
     ]
 
 
-def queues(coordinator: Coordinator) -> list[QueueView]:
+def queues(context: ServiceContext) -> list[QueueView]:
     """Every queue that has tasks or a live node, and the default one."""
-    with coordinator.database.reading() as tx:
+    with context.database.reading() as tx:
         counts = tasks.count_by_queue(tx)
-        live = nodes.active(tx, within_s=coordinator.lease_s)
+        live = nodes.active(tx, within_s=context.lease_s)
     served = [queue for node in live if node.stopped_at is None for queue in node.queues]
     names = sorted({DEFAULT_QUEUE, *counts, *served})
     return [
@@ -146,19 +144,19 @@ def queues(coordinator: Coordinator) -> list[QueueView]:
     ]
 
 
-def queue(coordinator: Coordinator, name: str) -> QueueView:
+def queue(context: ServiceContext, name: str) -> QueueView:
     """One queue that has tasks or a live node. Raises NotFound."""
-    for found in queues(coordinator):
+    for found in queues(context):
         if found.name == name:
             return found
     raise NotFound(f"there is no queue {name[:LONGEST_NAME]!r}")
 
 
-def metrics(coordinator: Coordinator) -> Metrics:
-    with coordinator.database.reading() as tx:
+def metrics(context: ServiceContext) -> Metrics:
+    with context.database.reading() as tx:
         running_jobs = jobs.count(tx, JobState.RUNNING)
-    live = [view.node for view in active_nodes(coordinator) if view.status is NodeStatus.UP]
-    shown = queues(coordinator)
+    live = [view.node for view in active_nodes(context) if view.status is NodeStatus.UP]
+    shown = queues(context)
     return Metrics(
         running_jobs=running_jobs,
         running_tasks={queue.name: queue.unacked for queue in shown},
@@ -168,16 +166,16 @@ def metrics(coordinator: Coordinator) -> Metrics:
     )
 
 
-def faults(coordinator: Coordinator) -> dict[str, str]:
+def faults(context: ServiceContext) -> dict[str, str]:
     """The parts of the system that do not answer, each with what it said."""
     found = {}
     try:
-        with coordinator.database.reading() as tx:
-            coordinator.database.now(tx)
+        with context.database.reading() as tx:
+            context.database.now(tx)
     except Unavailable as error:
         found["datastore"] = str(error)
     try:
-        coordinator.dispatcher.ping()
+        context.dispatcher.ping()
     except Unavailable as error:
         found["broker"] = str(error)
     return found

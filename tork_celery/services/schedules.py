@@ -11,9 +11,9 @@ from tork_celery.domain.errors import NotFound
 from tork_celery.domain.plan import Plan
 from tork_celery.domain.scheduled_job import ScheduledJob
 from tork_celery.domain.user import User
-from tork_celery.periodic_thread import outliving_bugs
+from tork_celery.periodic_thread import survive_bugs
 from tork_celery.services import permissions, plan_runner
-from tork_celery.services.context import Coordinator
+from tork_celery.services.context import ServiceContext
 from tork_celery.services.queries import Page
 from tork_celery.store import scheduled_jobs
 
@@ -23,86 +23,84 @@ _BATCH = 100
 
 
 def create(
-    coordinator: Coordinator, definition: JobDefinition, *, created_by: str | None = None
+    context: ServiceContext, definition: JobDefinition, *, created_by: str | None = None
 ) -> ScheduledJob:
     """It fires from now on. Raises InvalidInput for permissions of nobody."""
-    with coordinator.database.transaction() as tx:
+    with context.database.transaction() as tx:
         permissions.check_permissions(tx, definition.permissions)
-        now = coordinator.database.now(tx)
-        new = rules.new(definition, now=now, id_=coordinator.new_id(), created_by=created_by)
+        now = context.database.now(tx)
+        new = rules.new(definition, now=now, id_=context.new_id(), created_by=created_by)
         scheduled_jobs.add(tx, new)
     return new
 
 
-def get(coordinator: Coordinator, id_: str) -> ScheduledJob:
+def get(context: ServiceContext, id_: str) -> ScheduledJob:
     """Raises NotFound."""
-    with coordinator.database.reading() as tx:
+    with context.database.reading() as tx:
         return _found(scheduled_jobs.get(tx, id_), id_)
 
 
 def page(
-    coordinator: Coordinator, *, number: int, size: int, viewer: User | None = None
+    context: ServiceContext, *, number: int, size: int, viewer: User | None = None
 ) -> Page[ScheduledJob]:
     """What `viewer` may see, newest first."""
-    with coordinator.database.reading() as tx:
+    with context.database.reading() as tx:
         items, total = scheduled_jobs.page(tx, number=number, size=size, viewer=viewer)
     return Page(items=items, number=number, size=size, total_items=total)
 
 
-def pause(coordinator: Coordinator, id_: str) -> None:
+def pause(context: ServiceContext, id_: str) -> None:
     """It fires no more until it is resumed. Raises NotFound, WrongState."""
-    _change(coordinator, id_, lambda scheduled, _: rules.pause(scheduled))
+    _change(context, id_, lambda scheduled, _: rules.pause(scheduled))
 
 
-def resume(coordinator: Coordinator, id_: str) -> None:
+def resume(context: ServiceContext, id_: str) -> None:
     """Raises NotFound, WrongState."""
-    _change(coordinator, id_, lambda scheduled, now: rules.resume(scheduled, now=now))
+    _change(context, id_, lambda scheduled, now: rules.resume(scheduled, now=now))
 
 
-def delete(coordinator: Coordinator, id_: str) -> None:
+def delete(context: ServiceContext, id_: str) -> None:
     """The jobs that it has made stay. Raises NotFound."""
-    with coordinator.database.transaction() as tx:
+    with context.database.transaction() as tx:
         if not scheduled_jobs.remove(tx, id_):
             raise _no_such(id_)
 
 
-def fire_due(coordinator: Coordinator) -> None:
+def fire_due(context: ServiceContext) -> None:
     """Make the jobs whose time has come, each once, however many call this at once. One that nobody was there
     for is not made later. Raises DatastoreUnavailable."""
-    with coordinator.database.reading() as tx:
+    with context.database.reading() as tx:
         due = scheduled_jobs.due(tx, limit=_BATCH)
     for scheduled in due:
-        with outliving_bugs("schedule.broken", schedule_id=scheduled.id):
-            _fire(coordinator, scheduled)
+        with survive_bugs("schedule.broken", schedule_id=scheduled.id):
+            _fire(context, scheduled)
 
 
-def _fire(coordinator: Coordinator, scheduled: ScheduledJob) -> None:
-    with coordinator.database.transaction() as tx:
-        now = coordinator.database.now(tx)
+def _fire(context: ServiceContext, scheduled: ScheduledJob) -> None:
+    with context.database.transaction() as tx:
+        now = context.database.now(tx)
         if not scheduled_jobs.move_on(tx, scheduled, next_at=cron.next_time(scheduled.cron, after=now)):
             return
-        plan = _plan(coordinator, scheduled, now=now) if rules.fires(scheduled, now=now) else None
+        plan = _plan(context, scheduled, now=now) if rules.fires(scheduled, now=now) else None
         if plan is not None:
-            plan_runner.add(tx, plan)
+            plan_runner.store_new_job(tx, plan)
     if plan is None:
         log.warning("schedule.missed", schedule_id=scheduled.id, due_at=scheduled.next_at)
         return
     log.info("schedule.fired", schedule_id=scheduled.id, job_id=plan.job.id)
-    plan_runner.follow_up(coordinator, plan_runner.Stored(plan=plan, now=now))
+    plan_runner.follow_up(context, plan_runner.StoredPlan(plan=plan, now=now))
 
 
-def _plan(coordinator: Coordinator, scheduled: ScheduledJob, *, now: float) -> Plan:
+def _plan(context: ServiceContext, scheduled: ScheduledJob, *, now: float) -> Plan:
     return transitions.submit(
-        scheduled.of_its_jobs, now=now, new_id=coordinator.new_id, created_by=scheduled.created_by
+        scheduled.of_its_jobs, now=now, new_id=context.new_id, created_by=scheduled.created_by
     )
 
 
-def _change(
-    coordinator: Coordinator, id_: str, decide: Callable[[ScheduledJob, float], ScheduledJob]
-) -> None:
-    with coordinator.database.transaction() as tx:
+def _change(context: ServiceContext, id_: str, decide: Callable[[ScheduledJob, float], ScheduledJob]) -> None:
+    with context.database.transaction() as tx:
         scheduled = _found(scheduled_jobs.lock(tx, id_), id_)
-        scheduled_jobs.save(tx, decide(scheduled, coordinator.database.now(tx)))
+        scheduled_jobs.save(tx, decide(scheduled, context.database.now(tx)))
 
 
 def _found(scheduled: ScheduledJob | None, id_: str) -> ScheduledJob:

@@ -11,10 +11,10 @@ import structlog
 from requests.structures import CaseInsensitiveDict
 
 from tork_celery.domain.errors import DatastoreUnavailable
-from tork_celery.domain.webhooks import MOST_ATTEMPTS, Call, delay_s
-from tork_celery.periodic_thread import outliving_bugs
+from tork_celery.domain.webhooks import MOST_ATTEMPTS, WebhookCall, delay_s
+from tork_celery.periodic_thread import survive_bugs
 from tork_celery.store import Database, webhook_queue
-from tork_celery.store.webhook_queue import Claimed
+from tork_celery.store.webhook_queue import ClaimedCall
 
 log = structlog.get_logger(__name__)
 
@@ -25,15 +25,15 @@ _HEADERS = {"Content-Type": "application/json", "User-Agent": "tork_celery"}
 _NETWORK = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 
 
-class Answer(Enum):
+class DeliveryResult(Enum):
     """What becomes of a call."""
 
     DELIVERED = "the receiver has it"
-    AGAIN = "it is worth another try"
-    REFUSED = "it will never be taken"
+    RETRY = "it is worth another try"
+    REJECTED = "it will never be taken"
 
 
-class Courier:
+class WebhookSender:
     """Calls what is due, on threads of its own: a receiver that is slow keeps nothing else from going on.
 
     Any number of processes may have one. Safe to use from many threads.
@@ -43,7 +43,7 @@ class Courier:
         self,
         database: Database,
         *,
-        make: Callable[[Call], tuple[Answer, str]] | None = None,
+        make: Callable[[WebhookCall], tuple[DeliveryResult, str]] | None = None,
         threads: int = _THREADS,
     ) -> None:
         self._database = database
@@ -74,9 +74,9 @@ class Courier:
             self._closed = True
         self._pool.shutdown(wait=False)
 
-    def _deliver(self, claimed: Claimed) -> None:
+    def _deliver(self, claimed: ClaimedCall) -> None:
         try:
-            with outliving_bugs("webhook.broken", job_id=claimed.call.job_id):
+            with survive_bugs("webhook.broken", job_id=claimed.call.job_id):
                 self._settle(claimed, *self._make(claimed.call))
         except DatastoreUnavailable as error:  # the call is made again when its claim runs out
             log.warning("webhook.not_settled", job_id=claimed.call.job_id, reason=str(error))
@@ -87,19 +87,19 @@ class Courier:
 
     def _go_on(self) -> None:
         try:
-            with outliving_bugs("webhook.broken"):
+            with survive_bugs("webhook.broken"):
                 self.deliver_due()
         except DatastoreUnavailable as error:  # the next turn of the errands begins again
             log.debug("webhook.rests", reason=str(error))
 
-    def _settle(self, claimed: Claimed, answer: Answer, reason: str) -> None:
-        again = answer is Answer.AGAIN and claimed.attempts < MOST_ATTEMPTS
+    def _settle(self, claimed: ClaimedCall, answer: DeliveryResult, reason: str) -> None:
+        again = answer is DeliveryResult.RETRY and claimed.attempts < MOST_ATTEMPTS
         with self._database.transaction() as tx:
             if again:
                 webhook_queue.postpone(tx, claimed, delay_s=delay_s(attempts=claimed.attempts))
             else:
                 webhook_queue.remove(tx, claimed)
-        if answer is not Answer.DELIVERED:
+        if answer is not DeliveryResult.DELIVERED:
             log.warning(
                 "webhook.failed" if again else "webhook.given_up",
                 job_id=claimed.call.job_id,
@@ -110,7 +110,7 @@ class Courier:
             )
 
 
-def post(call: Call) -> tuple[Answer, str]:
+def post(call: WebhookCall) -> tuple[DeliveryResult, str]:
     """Make a call; what becomes of it, and why."""
     headers = CaseInsensitiveDict[str | bytes](_HEADERS)
     headers.update({name: value.encode() for name, value in call.headers.items()})
@@ -125,14 +125,14 @@ def post(call: Call) -> tuple[Answer, str]:
         ) as answer:
             return _judged(answer.status_code), f"it answers {answer.status_code}"
     except _NETWORK as error:
-        return Answer.AGAIN, type(error).__name__
+        return DeliveryResult.RETRY, type(error).__name__
     except (requests.RequestException, ValueError) as error:  # no such URL, or no such header, can be
-        return Answer.REFUSED, type(error).__name__
+        return DeliveryResult.REJECTED, type(error).__name__
 
 
-def _judged(status: int) -> Answer:
+def _judged(status: int) -> DeliveryResult:
     if requests.codes.ok <= status < requests.codes.multiple_choices:
-        return Answer.DELIVERED
+        return DeliveryResult.DELIVERED
     if status == requests.codes.too_many_requests or status >= requests.codes.server_error:
-        return Answer.AGAIN
-    return Answer.REFUSED
+        return DeliveryResult.RETRY
+    return DeliveryResult.REJECTED

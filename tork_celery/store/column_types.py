@@ -17,7 +17,7 @@ _LARGE = 20_000  # characters: some fifty tasks
 _REMEMBERED = 4
 
 
-class Defined(TypeDecorator[T], Generic[T]):
+class DefinitionType(TypeDecorator[T], Generic[T]):
     """The instances of a dataclass of `domain.definition`."""
 
     impl = JSON

@@ -72,10 +72,10 @@ def _not_begun() -> list[tuple[ColumnElement[bool], ...]]:
     return [(ACTIVE_TASKS, tasks.c.state == TaskState.SCHEDULED), (ACTIVE_TASKS, retry_due())]
 
 
-def unfilled(tx: Connection, *, limit: int) -> list[str]:
+def partly_started(tx: Connection, *, limit: int) -> list[str]:
     """Composites with children whose turn has come: there is room for one more."""
-    room = or_(tasks.c.concurrency == 0, tasks.c.released - tasks.c.completions < tasks.c.concurrency)
-    query = select(tasks.c.id).where(RUNNING_TASKS, tasks.c.released < tasks.c.size, room)
+    room = or_(tasks.c.concurrency == 0, tasks.c.started_children - tasks.c.completions < tasks.c.concurrency)
+    query = select(tasks.c.id).where(RUNNING_TASKS, tasks.c.started_children < tasks.c.size, room)
     return list(tx.scalars(query.limit(limit)))
 
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain.definition import JobDefinition, TaskDefinition
-from tork_celery.store.column_types import Defined
+from tork_celery.store.column_types import DefinitionType
 
 metadata = MetaData(
     naming_convention={
@@ -85,7 +85,7 @@ job_definitions = Table(
     "job_definitions",
     metadata,
     Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
-    Column("definition", Defined(JobDefinition), nullable=False),
+    Column("definition", DefinitionType(JobDefinition), nullable=False),
 )
 
 # The next four are kept by triggers on `jobs`, which migration 0004 makes.
@@ -126,7 +126,7 @@ tasks = Table(
     Column("index", Integer, nullable=False, server_default="0"),  # in its parent
     Column("scope", JSON, nullable=False, server_default="{}"),
     Column("size", Integer, nullable=False, server_default="0"),  # of a composite: its children
-    Column("released", Integer, nullable=False, server_default="0"),
+    Column("released", Integer, key="started_children", nullable=False, server_default="0"),
     Column("completions", Integer, nullable=False, server_default="0"),
     Column("concurrency", Integer, nullable=False, server_default="0"),
     Column("subjob_id", String(32)),
@@ -134,7 +134,7 @@ tasks = Table(
     Column("attempts", Integer, nullable=False),
     Column("due_at", Double),  # when a retry may begin
     Column("position", Integer, nullable=False),
-    Column("definition", Defined(TaskDefinition), nullable=False),
+    Column("definition", DefinitionType(TaskDefinition), nullable=False),
     Column("state", String(16), nullable=False),
     Column("queue", String(256), nullable=False),
     Column("delivery", Integer, nullable=False),

@@ -38,7 +38,7 @@ def latest_attempt(tx: Connection, task_id: str) -> Task | None:
     return None if row is None else task_of(row)
 
 
-def stop(tx: Connection, job_id: str, *, state: TaskState) -> list[Task]:
+def end_active(tx: Connection, job_id: str, *, state: TaskState) -> list[Task]:
     """What of a job is active ends in this state. Returns those of it that have begun: a node has one, or a
     subjob runs for it."""
     query = (
@@ -50,7 +50,7 @@ def stop(tx: Connection, job_id: str, *, state: TaskState) -> list[Task]:
     return [task_of(row) for row in tx.execute(query) if row.node or row.subjob_id]
 
 
-def waiting_children(tx: Connection, parent_id: str, *, limit: int) -> list[Task]:
+def created_children(tx: Connection, parent_id: str, *, limit: int) -> list[Task]:
     """Children of a composite whose turn has not come, in order."""
     query = (
         select(tasks)
@@ -71,11 +71,11 @@ def of_job(tx: Connection, job_id: str) -> list[Task]:
     return [task_of(row) for row in tx.execute(query)]
 
 
-def save(tx: Connection, changed: Sequence[Task], *, defined: Collection[str] = ()) -> None:
-    """What has become of tasks. The definition is stored only of those `defined`, by id: a composite may have
-    thousands of tasks in it, and changes with each of them."""
-    others = [{"row_id": task.id, **_standing(task)} for task in changed if task.id not in defined]
-    new = [{"row_id": task.id, **_values(task)} for task in changed if task.id in defined]
+def save(tx: Connection, changed: Sequence[Task], *, redefined: Collection[str] = ()) -> None:
+    """Store changed tasks. Definitions are stored only for the ids in `redefined`: a composite may have
+    thousands of tasks in its definition, and changes with each of them."""
+    others = [{"row_id": task.id, **_standing(task)} for task in changed if task.id not in redefined]
+    new = [{"row_id": task.id, **_values(task)} for task in changed if task.id in redefined]
     for rows in filter(None, (others, new)):
         tx.execute(_SAVE, rows)
 
@@ -179,7 +179,7 @@ def set_deadline(tx: Connection, ref: StepRef, *, node: str, timeout_s: float) -
     return tx.execute(query).scalar_one_or_none()
 
 
-def cancelled(tx: Connection, task_ids: Sequence[str]) -> set[str]:
+def ended_early(tx: Connection, task_ids: Sequence[str]) -> set[str]:
     """Those of the tasks that a user has cancelled, or that were stopped with their job."""
     if not task_ids:
         return set()

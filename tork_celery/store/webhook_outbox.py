@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from tork_celery.domain import webhooks
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.states import ACTIVE, JobState, TaskState
-from tork_celery.domain.webhooks import Call, Skipped, Standing
+from tork_celery.domain.webhooks import SkippedCall, StateSnapshot, WebhookCall
 from tork_celery.store import jobs, tasks, webhook_queue
 from tork_celery.store import tables as t
 
@@ -46,8 +46,8 @@ def record_claim(tx: Connection, task: Task, *, job_began: bool) -> None:
     """A task was claimed for its first step; `job_began` when it is the first of its job that was."""
     for job in _listening(tx, [task.job_id]):
         if job_began:
-            _note(tx, webhooks.of_job(Standing(JobState.SCHEDULED, job.progress), job))
-        _note(tx, webhooks.of_task(job, Standing(TaskState.SCHEDULED, task.progress), task))
+            _note(tx, webhooks.of_job(StateSnapshot(JobState.SCHEDULED, job.progress), job))
+        _note(tx, webhooks.of_task(job, StateSnapshot(TaskState.SCHEDULED, task.progress), task))
 
 
 def record_progress(tx: Connection, progress: Mapping[str, float], *, node: str) -> None:
@@ -74,10 +74,10 @@ def _record_tasks(tx: Connection, job: Job, changed: Sequence[Task]) -> None:
             _note(tx, webhooks.of_task(job, before.get(task.id), task))
 
 
-def _note(tx: Connection, told: Iterable[Call | Skipped]) -> None:
+def _note(tx: Connection, told: Iterable[WebhookCall | SkippedCall]) -> None:
     calls = []
     for each in told:
-        if isinstance(each, Call):
+        if isinstance(each, WebhookCall):
             calls.append(each)
         else:
             log.warning(
@@ -97,11 +97,11 @@ def _listening(tx: Connection, job_ids: Iterable[str]) -> list[Job]:
     return [job for job in found if job is not None]
 
 
-def _standing_of_job(tx: Connection, job_id: str) -> Standing | None:
+def _standing_of_job(tx: Connection, job_id: str) -> StateSnapshot | None:
     row = tx.execute(select(t.jobs.c.state, t.jobs.c.progress).where(t.jobs.c.id == job_id)).one_or_none()
-    return row and Standing(*row)
+    return row and StateSnapshot(*row)
 
 
-def _standings(tx: Connection, task_ids: Sequence[str]) -> dict[str, Standing]:
+def _standings(tx: Connection, task_ids: Sequence[str]) -> dict[str, StateSnapshot]:
     query = select(t.tasks.c.id, t.tasks.c.state, t.tasks.c.progress).where(t.tasks.c.id.in_(task_ids))
-    return {row.id: Standing(row.state, row.progress) for row in tx.execute(query)}
+    return {row.id: StateSnapshot(row.state, row.progress) for row in tx.execute(query)}

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, exists, insert, not_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
-from tork_celery.domain.webhooks import Call
+from tork_celery.domain.webhooks import WebhookCall
 from tork_celery.store.database import datastore_now, datastore_now_once
 from tork_celery.store.tables import webhook_calls as calls
 
@@ -19,15 +19,15 @@ _earlier = calls.alias("earlier")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
+class ClaimedCall:
     """A call that is to be made now, for the time number `attempts`."""
 
     id: int
     attempts: int
-    call: Call
+    call: WebhookCall
 
 
-def add(tx: Connection, new: Sequence[Call]) -> None:
+def add(tx: Connection, new: Sequence[WebhookCall]) -> None:
     """They are due at once."""
     if new:
         now = tx.scalar(select(datastore_now()))
@@ -40,7 +40,7 @@ def any_due(tx: Connection) -> bool:
     return tx.scalar(select(calls.c.id).where(*_due()).limit(1)) is not None
 
 
-def claim(tx: Connection, *, limit: int, lease_s: float) -> list[Claimed]:
+def claim(tx: Connection, *, limit: int, lease_s: float) -> list[ClaimedCall]:
     """Calls that are due, the oldest first, and one of a stream. Nobody else gets them for `lease_s`."""
     query = select(calls.c.id).where(*_due()).order_by(calls.c.due_at).limit(limit)
     ids = tx.scalars(query.with_for_update(skip_locked=True)).all()
@@ -53,12 +53,12 @@ def claim(tx: Connection, *, limit: int, lease_s: float) -> list[Claimed]:
     return [_claimed(row) for row in tx.execute(claim_)] if ids else []
 
 
-def remove(tx: Connection, claimed: Claimed) -> bool:
+def remove(tx: Connection, claimed: ClaimedCall) -> bool:
     """It was delivered, or is given up. False when somebody else has it by now."""
     return tx.execute(delete(calls).where(*_ours(claimed))).rowcount == 1
 
 
-def postpone(tx: Connection, claimed: Claimed, *, delay_s: float) -> bool:
+def postpone(tx: Connection, claimed: ClaimedCall, *, delay_s: float) -> bool:
     """It is to be tried again. False when somebody else has it by now."""
     query = update(calls).where(*_ours(claimed)).values(due_at=datastore_now() + delay_s)
     return tx.execute(query).rowcount == 1
@@ -69,12 +69,12 @@ def _due() -> tuple[ColumnElement[bool], ...]:
     return calls.c.due_at <= datastore_now_once(), first
 
 
-def _ours(claimed: Claimed) -> tuple[ColumnElement[bool], ...]:
+def _ours(claimed: ClaimedCall) -> tuple[ColumnElement[bool], ...]:
     return calls.c.id == claimed.id, calls.c.attempts == claimed.attempts
 
 
-def _claimed(row: Any) -> Claimed:
-    call = Call(
+def _claimed(row: Any) -> ClaimedCall:
+    call = WebhookCall(
         stream=row.stream,
         job_id=row.job_id,
         event=row.event,
@@ -82,4 +82,4 @@ def _claimed(row: Any) -> Claimed:
         headers=row.headers,
         body=row.body,
     )
-    return Claimed(id=row.id, attempts=row.attempts, call=call)
+    return ClaimedCall(id=row.id, attempts=row.attempts, call=call)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from celery import Celery
 
 from tork_celery import bootstrap
-from tork_celery.services.context import Coordinator
-from tork_celery.services.periodic import Errands
-from tork_celery.services.recovery_sweep import Reconciler
+from tork_celery.services.context import ServiceContext
+from tork_celery.services.periodic import PeriodicWork
+from tork_celery.services.recovery_sweep import RecoverySweep
 from tork_celery.tasks.signal_wakeup import WakeUp
 from tork_celery.worker.heartbeat import Heartbeat
 from tork_celery.worker.worker import Worker
@@ -27,11 +27,11 @@ class Process:
     """What this process is: set when its Celery worker has been set up. `worker` is None in one that serves
     the control queue alone, `errands` in one that does not serve it."""
 
-    coordinator: Coordinator
-    reconciler: Reconciler
+    context: ServiceContext
+    recovery_sweep: RecoverySweep
     heartbeat: Heartbeat
     worker: Worker | None
-    errands: Errands | None
+    periodic_work: PeriodicWork | None
 
 
 _process: list[Process] = []

@@ -2,28 +2,27 @@
 
 from celery import Task
 
-from tork_celery.dispatch.dispatcher import ADVANCE, END, FILL, RECONCILE
-from tork_celery.services.advance import advance as advance_task
-from tork_celery.services.plan_runner import end_orphan
-from tork_celery.services.plan_runner import fill as fill_composite
+from tork_celery.dispatch.dispatcher import ADVANCE, CANCEL_SUBJOB, RECONCILE, START_CHILDREN
+from tork_celery.services import advance as moves
+from tork_celery.services import job_control
 from tork_celery.tasks.app import app, process
 
 
 @app.task(bind=True, name=ADVANCE)
 def advance(_self: Task, task_id: str, delivery: int) -> None:
-    advance_task(process().coordinator, task_id, delivery)
+    moves.advance(process().context, task_id, delivery)
 
 
-@app.task(bind=True, name=FILL)
-def fill(_self: Task, parent_id: str) -> None:
-    fill_composite(process().coordinator, parent_id)
+@app.task(bind=True, name=START_CHILDREN)
+def start_children(_self: Task, parent_id: str) -> None:
+    moves.start_children(process().context, parent_id)
 
 
-@app.task(bind=True, name=END)
-def end(_self: Task, job_id: str) -> None:
-    end_orphan(process().coordinator, job_id)
+@app.task(bind=True, name=CANCEL_SUBJOB)
+def cancel_subjob(_self: Task, job_id: str) -> None:
+    job_control.cancel_subjob(process().context, job_id)
 
 
 @app.task(bind=True, name=RECONCILE)
 def reconcile(_self: Task) -> None:
-    process().reconciler.sweep()
+    process().recovery_sweep.sweep()

@@ -16,9 +16,9 @@ from tork_celery.dispatch.queue_declarations import declare
 from tork_celery.domain import queue_names
 from tork_celery.domain.errors import TorkError
 from tork_celery.domain.queue_names import CONTROL_QUEUE, DEFAULT_QUEUE
-from tork_celery.services.periodic import Errands
-from tork_celery.services.recovery_sweep import Reconciler
-from tork_celery.settings import Stop
+from tork_celery.services.periodic import PeriodicWork
+from tork_celery.services.recovery_sweep import RecoverySweep
+from tork_celery.settings import ShutdownPolicy
 from tork_celery.store import schema_version
 from tork_celery.tasks.app import Process, app, become, process
 from tork_celery.worker import recovery
@@ -65,7 +65,7 @@ def _begin(instance: Any) -> None:
     served = list(instance.app.amqp.queues.consume_from)
     store = bootstrap.database(config, slots=instance.concurrency)
     schema_version.check(store)
-    coordinator = bootstrap.coordinator(config, app, store)
+    context = bootstrap.context(config, app, store)
     node = bootstrap.node(instance.hostname, served)
     recovery.register(store, node, lease_s=config.lease_s)
     worker = None
@@ -73,23 +73,23 @@ def _begin(instance: Any) -> None:
         worker = bootstrap.worker(config, app, store, node=node.name, slots=instance.concurrency)
         _serve_first(instance.app.amqp.queues, queue_names.of_node(node.name))
         worker.start()
-        recovery.take_up(worker)
-    reconciler = Reconciler(coordinator)
+        recovery.recover(worker)
+    recovery_sweep = RecoverySweep(context)
     heartbeat = Heartbeat(
         store,
         node,
         worker,
         interval_s=config.heartbeat_s,
-        watcher=reconciler,
+        watcher=recovery_sweep,
         replaced=lambda: os.kill(os.getpid(), signal.SIGTERM),
     )
-    errands = Errands(coordinator) if CONTROL_QUEUE in served else None
-    become(Process(coordinator, reconciler, heartbeat, worker, errands))
+    periodic_work = PeriodicWork(context) if CONTROL_QUEUE in served else None
+    become(Process(context, recovery_sweep, heartbeat, worker, periodic_work))
     signals.worker_shutting_down.connect(let_go)
     signals.worker_shutdown.connect(end)
     heartbeat.start()
-    if errands is not None:
-        errands.start()
+    if periodic_work is not None:
+        periodic_work.start()
 
 
 def _serve_first(queues: Any, name: str) -> None:
@@ -105,25 +105,28 @@ def let_go(sig: str, **_: Any) -> None:
     SIGTERM does is a setting."""
     worker = process().worker
     if worker is not None:
-        chosen = Stop(release=True) if sig == signal.SIGINT.name else settings.load().stop
+        chosen = ShutdownPolicy(release=True) if sig == signal.SIGINT.name else settings.load().stop
         threading.Thread(target=_let_go, args=(worker, chosen), name="let-go").start()
 
 
-def _let_go(worker: Worker, chosen: Stop) -> None:
-    worker.finish(within_s=chosen.wait_s)
+def _let_go(worker: Worker, chosen: ShutdownPolicy) -> None:
+    worker.drain(within_s=chosen.wait_s)
     if not chosen.release:
         try:
-            worker.keep(for_s=_PLANNED_STOP_LEASE_S)
+            worker.extend_leases(for_s=_PLANNED_STOP_LEASE_S)
         except TorkError as error:
             log.warning("node.leases_not_extended", reason=str(error))
-    worker.stop(release=chosen.release)
+    if chosen.release:
+        worker.release()
+    else:
+        worker.detach()
 
 
 def end(**_: Any) -> None:
     ours = process()
     ours.heartbeat.stop()
-    if ours.errands is not None:
-        ours.errands.stop()
+    if ours.periodic_work is not None:
+        ours.periodic_work.stop()
     if ours.worker is not None:
         ours.worker.close()
 

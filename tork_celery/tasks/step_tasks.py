@@ -10,7 +10,7 @@ from tork_celery.domain import queue_names
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.queue_names import CONTROL_QUEUE
 from tork_celery.tasks.app import app, process
-from tork_celery.worker.worker import Verdict, Worker
+from tork_celery.worker.worker import ChainAction, Worker
 
 
 @app.task(bind=True, name=PRE)
@@ -35,13 +35,13 @@ def _run(task: Task, ref: StepRef) -> None:
     settle(task.request.chain or [], worker.run(ref), worker)
 
 
-def settle(rest: list[Any], verdict: Verdict, worker: Worker) -> None:
+def settle(rest: list[Any], verdict: ChainAction, worker: Worker) -> None:
     """What is left of the chain, last first, is published when this returns."""
-    if verdict is Verdict.IGNORE:
+    if verdict is ChainAction.IGNORE:
         raise Ignore
-    if verdict is Verdict.REQUEUE:
+    if verdict is ChainAction.REQUEUE:
         raise Reject("the worker stops", requeue=True)
-    if verdict is Verdict.ADVANCE:
+    if verdict is ChainAction.ADVANCE:
         del rest[1:]
     for signature in rest:
         if signature["task"] != ADVANCE:  # volumes are shared, so the steps stay on the node

@@ -14,10 +14,10 @@ from tork_celery.worker.step_output import StepOutput
 
 log = structlog.get_logger(__name__)
 
-_STOP_AGAIN_S = 1.0
+_KILL_AGAIN_S = 1.0
 
 
-class Ended(Enum):
+class StopReason(Enum):
     """Why a step was stopped by this worker."""
 
     TIMED_OUT = "timed out"
@@ -31,7 +31,7 @@ class ActiveStep:
     ref: StepRef
     job_id: str
     output: StepOutput
-    ended: Ended | None = None
+    stop_reason: StopReason | None = None
     timeout: str | None = None
     timers: list[threading.Timer] = field(default_factory=list)
 
@@ -39,10 +39,10 @@ class ActiveStep:
 class ActiveSteps:
     """Safe to use from many threads."""
 
-    def __init__(self, stop: Callable[[StepRef, float], None], *, grace_s: float) -> None:
-        """`stop` ends a step, with that many seconds between TERM and KILL; `grace_s` are those that a step
+    def __init__(self, kill: Callable[[StepRef, float], None], *, grace_s: float) -> None:
+        """`kill` kills a step, with that many seconds between TERM and KILL; `grace_s` are those that a step
         has which a user cancels."""
-        self._stop = stop
+        self._kill = kill
         self._grace_s = grace_s
         self._lock = threading.Condition()
         self._steps: dict[StepRef, ActiveStep] = {}
@@ -70,38 +70,38 @@ class ActiveSteps:
         with self._lock:
             return self._lock.wait_for(lambda: not self._steps, within_s)
 
-    def end(self, step: ActiveStep, why: Ended) -> None:
+    def kill(self, step: ActiveStep, why: StopReason) -> None:
         """Stop a step. The first reason counts. The runtime is told by another thread: whoever calls this may
         have leases to renew, and an engine that hangs answers late."""
         with self._lock:
-            if step.ended is not None or step.ref not in self._steps:
+            if step.stop_reason is not None or step.ref not in self._steps:
                 return
-            step.ended = why
-        grace_s = self._grace_s if why is Ended.CANCELLED else 0.0
-        self._later(step, 0.0, lambda: self._stop_active(step, grace_s))
+            step.stop_reason = why
+        grace_s = self._grace_s if why is StopReason.CANCELLED else 0.0
+        self._later(step, 0.0, lambda: self._kill_active(step, grace_s))
 
-    def hurry(self) -> None:
+    def kill_now(self) -> None:
         """What is being ended has no more time for it."""
         for step in self.all():
-            if step.ended is not None:
-                self._stop_active(step, 0.0)
+            if step.stop_reason is not None:
+                self._kill_active(step, 0.0)
 
-    def end_after(self, step: ActiveStep, seconds: float, timeout: str) -> None:
+    def kill_after(self, step: ActiveStep, seconds: float, timeout: str) -> None:
         """Stop the step as timed out when it is still active then."""
 
         def expire() -> None:
             step.timeout = step.timeout or timeout
-            self.end(step, Ended.TIMED_OUT)
+            self.kill(step, StopReason.TIMED_OUT)
 
         self._later(step, max(0.0, seconds), expire)
 
-    def _stop_active(self, step: ActiveStep, grace_s: float) -> None:
+    def _kill_active(self, step: ActiveStep, grace_s: float) -> None:
         """Tell the runtime; where that does not answer, again and again while the step is active."""
         try:
-            self._stop(step.ref, grace_s)
+            self._kill(step.ref, grace_s)
         except EngineUnavailable as error:
             log.warning("step.not_stopped", step=str(step.ref), reason=str(error))
-            self._later(step, _STOP_AGAIN_S, lambda: self._stop_active(step, grace_s))
+            self._later(step, _KILL_AGAIN_S, lambda: self._kill_active(step, grace_s))
 
     def _later(self, step: ActiveStep, seconds: float, action: Callable[[], None]) -> None:
         """Do it then, unless the step has ended before."""

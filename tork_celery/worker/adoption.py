@@ -10,7 +10,7 @@ import threading
 from tork_celery.domain.model import StepRef, Task
 
 
-class Adoptable:
+class AdoptableSteps:
     """The steps that this node had claimed before it started, each to be taken up once."""
 
     def __init__(self) -> None:

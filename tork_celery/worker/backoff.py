@@ -8,7 +8,7 @@ from typing import TypeVar
 import structlog
 
 from tork_celery.domain.errors import DatastoreUnavailable
-from tork_celery.runtime.protocol import Left
+from tork_celery.runtime.protocol import Detached
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -31,11 +31,11 @@ class Backoff:
         return not self._interrupt.wait(delay_s)
 
     def until_answered(self, action: Callable[[], T]) -> T:
-        """Do it as soon as the datastore answers. Raises Left when interrupted before."""
+        """Do it as soon as the datastore answers. Raises Detached when interrupted before."""
         while True:
             try:
                 return action()
             except DatastoreUnavailable as error:
                 log.warning("worker.datastore_away", reason=str(error))
                 if not self.wait():
-                    raise Left from error
+                    raise Detached from error

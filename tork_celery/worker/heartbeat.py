@@ -10,11 +10,11 @@ from tork_celery.domain import queue_names
 from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.node import Node
-from tork_celery.periodic_thread import Repeater
+from tork_celery.periodic_thread import PeriodicThread
 from tork_celery.runtime.protocol import Runtime
 from tork_celery.store import Database, leases, nodes, tasks, webhook_outbox
-from tork_celery.worker.active_steps import Ended
-from tork_celery.worker.recovery import publish, tidy
+from tork_celery.worker.active_steps import StopReason
+from tork_celery.worker.recovery import publish, remove_leftovers
 from tork_celery.worker.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -49,15 +49,15 @@ class Heartbeat:
         self._database = database
         self._node = node
         self._worker = worker
-        self._repeater = Repeater(
+        self._repeater = PeriodicThread(
             self._turn,
             name="heartbeat",
             interval_s=interval_s,
             missed="heartbeat.missed",
             broken="heartbeat.failed",
         )
-        self._tidying = worker and Repeater(
-            lambda: tidy(worker),
+        self._tidying = worker and PeriodicThread(
+            lambda: remove_leftovers(worker),
             name="tidy",
             interval_s=interval_s * _BEATS_TO_TIDY,
             missed="tidy.missed",
@@ -105,7 +105,7 @@ class Heartbeat:
         if self._tidying:
             self._tidying.end()
         if self._worker is not None:
-            self._worker.stop(release=False)
+            self._worker.detach()
         self._replaced()
 
 
@@ -119,13 +119,15 @@ def renew(worker: Worker) -> None:
         webhook_outbox.record_progress(tx, progress, node=worker.node)
         kept = leases.renew(tx, node=worker.node, running=running, lease_s=worker.lease_s, progress=progress)
         lost = [step for step in active if kept.get(step.ref.task_id) != step.ref.delivery]
-        cancelled = tasks.cancelled(tx, [step.ref.task_id for step in lost])
+        cancelled = tasks.ended_early(tx, [step.ref.task_id for step in lost])
     for step in lost:
-        worker.steps.end(step, Ended.CANCELLED if step.ref.task_id in cancelled else Ended.SUPERSEDED)
+        worker.steps.kill(
+            step, StopReason.CANCELLED if step.ref.task_id in cancelled else StopReason.SUPERSEDED
+        )
     for task in waiting:
         if kept.get(task.id) != task.delivery:
             worker.adoptable.drop(task.ref)
-            worker.runtime.release(task.id, task.delivery)
+            worker.runtime.remove_delivery(task.id, task.delivery)
     _publish_missing(worker)
 
 

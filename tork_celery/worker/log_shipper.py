@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import structlog
 
 from tork_celery.domain.errors import DatastoreUnavailable
-from tork_celery.periodic_thread import Repeater
+from tork_celery.periodic_thread import PeriodicThread
 from tork_celery.store import Database, logs, tasks
 from tork_celery.worker.active_steps import ActiveStep, ActiveSteps
 
@@ -18,7 +18,7 @@ class LogShipper:
 
     def __init__(self, database: Database, steps: ActiveSteps, *, interval_s: float = 0.5) -> None:
         self._database = database
-        self._repeater = Repeater(
+        self._repeater = PeriodicThread(
             lambda: self.ship(steps.all()),
             name="log-shipper",
             interval_s=interval_s,
@@ -35,7 +35,7 @@ class LogShipper:
     def make_room(self, step: ActiveStep) -> None:
         """Return once the step's output fits into memory again. A datastore that is away stalls the step: the
         other way would be to lose its output."""
-        while step.output.full and step.ended is None:
+        while step.output.full and step.stop_reason is None:
             if not self.ship([step]) and self._repeater.pause():
                 return
 

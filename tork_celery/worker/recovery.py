@@ -29,7 +29,7 @@ def register(database: Database, node: Node, *, lease_s: float) -> None:
         nodes.register(tx, node)
 
 
-def take_up(worker: Worker) -> None:
+def recover(worker: Worker) -> None:
     """Publish again what this node had begun, to its own queue; remove what it left of anything else.
 
     Raises DatastoreUnavailable, EngineUnavailable.
@@ -38,30 +38,30 @@ def take_up(worker: Worker) -> None:
         leases.extend(tx, node=worker.node, lease_s=worker.lease_s)
         begun = leases.of_node(tx, worker.node)
         if not worker.runtime.adopts:
-            begun = _give_back(tx, worker, begun)
+            begun = _release_task(tx, worker, begun)
     for task in begun:
         if task.step_running:
             worker.adoptable.add(task)
     publish(worker, begun)
-    tidy(worker)
+    remove_leftovers(worker)
 
 
-def tidy(worker: Worker) -> None:
+def remove_leftovers(worker: Worker) -> None:
     """Remove what this node, or one that is not there any more, has on this host of deliveries that ended or
     were superseded, and what the runtime has kept for long enough."""
-    worker.runtime.tidy()
-    left = list(worker.runtime.deliveries())
+    worker.runtime.collect_garbage()
+    left = list(worker.runtime.leftovers())
     if not left:
         return
     with worker.database.reading() as tx:
         alive = {node.name for node in nodes.active(tx, within_s=worker.lease_s)}
-        held = leases.held_by(tx, {remains.node for remains in left})
+        held = leases.held_by(tx, {leftovers.node for leftovers in left})
     ending = {(worker.node, step.ref.task_id, step.ref.delivery) for step in worker.steps.all()}
-    for remains in left:
-        others = remains.node != worker.node and remains.node in alive
-        if not others and remains not in held | ending:
-            log.info("delivery.removed", **remains._asdict())
-            worker.runtime.release(remains.task_id, remains.delivery)
+    for leftovers in left:
+        others = leftovers.node != worker.node and leftovers.node in alive
+        if not others and leftovers not in held | ending:
+            log.info("delivery.removed", **leftovers._asdict())
+            worker.runtime.remove_delivery(leftovers.task_id, leftovers.delivery)
 
 
 def publish(worker: Worker, begun: list[Task]) -> None:
@@ -72,10 +72,10 @@ def publish(worker: Worker, begun: list[Task]) -> None:
         log.warning("tasks.not_taken_up", reason=str(error))  # the heartbeat tries again
 
 
-def _give_back(tx: Connection, worker: Worker, begun: list[Task]) -> list[Task]:
+def _release_task(tx: Connection, worker: Worker, begun: list[Task]) -> list[Task]:
     """Steps that died with their process: their tasks start again, on any node."""
     now = worker.database.now(tx)
-    free = [transitions.give_back(task, now=now) for task in begun]
+    free = [transitions.release(task, now=now) for task in begun]
     webhook_outbox.record_tasks(tx, free)
     tasks.save(tx, free)
     return free

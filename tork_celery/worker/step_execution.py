@@ -11,7 +11,7 @@ from tork_celery.domain.errors import DatastoreUnavailable, EngineUnavailable
 from tork_celery.domain.logs import LogPosition
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.redaction import secrets_of_task
-from tork_celery.runtime.protocol import AlreadyRun, Left, Runtime, SidecarRun, StepExit, StepRun, Stream
+from tork_celery.runtime.protocol import AlreadyRun, Detached, Runtime, SidecarRun, StepExit, StepRun, Stream
 from tork_celery.store import Database, jobs, logs, tasks
 from tork_celery.worker.active_steps import ActiveStep, ActiveSteps
 from tork_celery.worker.backoff import Backoff
@@ -53,7 +53,7 @@ class Execution:
     def run(self, task: Task, step: ActiveStep, backoff: Backoff) -> StepExit:
         """Run the step to its end, or follow it when an earlier process began it. While the engine or the
         datastore does not answer this waits, and a step that an engine took with it when it stopped runs
-        again: neither uses up an attempt. Raises StepFailed, Left."""
+        again: neither uses up an attempt. Raises StepFailed, Detached."""
         engine_was_away = False
         while True:
             try:
@@ -65,7 +65,7 @@ class Execution:
                     return exit_
                 log.warning("step.killed_with_engine", step=str(step.ref), code=exit_.code)
                 for ref in containers_of(task, step.ref):
-                    self.runtime.clear(ref)
+                    self.runtime.reset_step(ref)
                 engine_was_away = False
                 with step.output.storing:
                     step.output.restart(LogPosition())
@@ -73,7 +73,7 @@ class Execution:
                 engine_was_away = True
                 log.warning("step.engine_away", step=str(step.ref), reason=str(error))
                 if not backoff.wait():
-                    raise Left from error
+                    raise Detached from error
                 backoff.until_answered(lambda: self._read_again(step))
 
     def _run_or_follow(self, task: Task, step: ActiveStep) -> StepExit:
@@ -97,11 +97,11 @@ class Execution:
         """The timeout of the task runs from its first container on, that of a step from the step's."""
         definition = task.definition.steps[step.ref.step]
         if step.ref.step != task.definition.main and definition.timeout:
-            self.steps.end_after(step, durations.seconds(definition.timeout), definition.timeout)
+            self.steps.kill_after(step, durations.seconds(definition.timeout), definition.timeout)
         if timeout := task.definition.timeout or self.defaults.timeout:
             left_s = self._left_s(step.ref, durations.seconds(timeout))
             if left_s is not None:
-                self.steps.end_after(step, left_s, timeout)
+                self.steps.kill_after(step, left_s, timeout)
 
     def _left_s(self, ref: StepRef, timeout_s: float) -> float | None:
         """The seconds until the task's deadline. While the datastore is away that is the whole timeout: the
@@ -121,7 +121,7 @@ class Execution:
 
 def _killed_by_others(exit_: StepExit, step: ActiveStep) -> bool:
     """Not by this worker, nor for what the runtime knows of."""
-    return step.ended is None and exit_.note is None and exit_.code in _KILLED
+    return step.stop_reason is None and exit_.note is None and exit_.code in _KILLED
 
 
 def containers_of(task: Task, ref: StepRef) -> list[StepRef]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tork_celery.runtime.protocol import MAX_RESULT_BYTES, StepExit
-from tork_celery.worker.active_steps import ActiveStep, Ended
+from tork_celery.worker.active_steps import ActiveStep, StopReason
 from tork_celery.worker.step_output import StepOutput
 
 
@@ -16,7 +16,7 @@ class StepOutcome:
 
 
 def outcome_of(exit_: StepExit, step: ActiveStep, *, is_main: bool) -> StepOutcome:
-    if step.ended is Ended.TIMED_OUT:
+    if step.stop_reason is StopReason.TIMED_OUT:
         return StepOutcome(error=f"timed out after {step.timeout}")
     if exit_.code != 0:
         return StepOutcome(error=_error(exit_, step.output))

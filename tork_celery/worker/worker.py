@@ -15,10 +15,10 @@ from tork_celery.domain.definition import Defaults
 from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable, StepFailed
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.states import ENDED_EARLY, Outcome
-from tork_celery.runtime.protocol import Left, Runtime
+from tork_celery.runtime.protocol import Detached, Runtime
 from tork_celery.store import Database, jobs, leases, logs, tasks, webhook_outbox
-from tork_celery.worker.active_steps import ActiveStep, ActiveSteps, Ended
-from tork_celery.worker.adoption import Adoptable
+from tork_celery.worker.active_steps import ActiveStep, ActiveSteps, StopReason
+from tork_celery.worker.adoption import AdoptableSteps
 from tork_celery.worker.backoff import Backoff
 from tork_celery.worker.log_shipper import LogShipper
 from tork_celery.worker.step_execution import Execution, containers_of
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
-class Verdict(Enum):
+class ChainAction(Enum):
     """What is to become of the message that asked for a step."""
 
     NEXT = "the step is done: publish the next one"
@@ -58,9 +58,9 @@ class Worker:
         self.runtime = runtime
         self.node = node
         self.steps = ActiveSteps(
-            lambda ref, grace_s: runtime.stop(ref, grace_s=grace_s), grace_s=cancel_grace_s
+            lambda ref, grace_s: runtime.kill(ref, grace_s=grace_s), grace_s=cancel_grace_s
         )
-        self.adoptable = Adoptable()
+        self.adoptable = AdoptableSteps()
         self.lease_s = lease_s
         self._shipper = LogShipper(database, self.steps)
         self._execution = Execution(
@@ -79,54 +79,62 @@ class Worker:
     def start(self) -> None:
         self._shipper.start()
 
-    def finish(self, *, within_s: float) -> None:
-        """Take no more steps; return when those that run have ended, or after that time."""
+    def drain(self, *, within_s: float) -> None:
+        """Take no more steps; return when the running ones have ended, after `within_s` at the latest."""
         self._closed.set()
         self.steps.wait_for_end(within_s)
 
-    def keep(self, *, for_s: float) -> None:
-        """What this node has stays its own for so long, a lease at least, whatever heartbeat comes yet.
-        Raises DatastoreUnavailable."""
+    def extend_leases(self, *, for_s: float) -> None:
+        """Extend the leases of all tasks of this node to at least `for_s` seconds, now and at every heartbeat
+        to come. Raises DatastoreUnavailable."""
         self.lease_s = max(self.lease_s, for_s)
         with self.database.transaction() as tx:
             leases.extend(tx, node=self.node, lease_s=self.lease_s)
 
-    def stop(self, *, release: bool) -> None:
-        """Take no more steps, and let go of those that run: leave their containers running, to be taken up
-        again, or with `release` (and where the runtime cannot) end them and give the tasks back."""
-        self._closed.set()
-        self._stopping.set()
-        if release or not self.runtime.adopts:
-            self._releasing.set()
-            for step in self.steps.all():
-                self.steps.end(step, Ended.RELEASED)
-        else:
-            self.steps.hurry()
-            self.runtime.leave()
+    def detach(self) -> None:
+        """Take no more steps and leave the containers of the running ones running, for the next process of
+        this node to adopt. Where the runtime cannot do that, release the tasks instead."""
+        if not self.runtime.adopts:
+            self.release()
+            return
+        self._stop_taking_steps()
+        self.steps.kill_now()
+        self.runtime.detach()
 
-    def cancel(self, task_id: str, delivery: int) -> None:
-        """End the step of a task that a user has cancelled, if it runs here."""
+    def release(self) -> None:
+        """Take no more steps, kill the running ones and give their tasks back to the queue."""
+        self._stop_taking_steps()
+        self._releasing.set()
+        for step in self.steps.all():
+            self.steps.kill(step, StopReason.RELEASED)
+
+    def kill(self, task_id: str, delivery: int) -> None:
+        """Kill the step of a cancelled task, if it runs here."""
         for step in self.steps.all():
             if (step.ref.task_id, step.ref.delivery) == (task_id, delivery):
-                self.steps.end(step, Ended.CANCELLED)
+                self.steps.kill(step, StopReason.CANCELLED)
 
     def close(self) -> None:
         """After the last step has returned."""
         self._shipper.stop()
         self.runtime.close()
 
-    def run(self, ref: StepRef) -> Verdict:
+    def run(self, ref: StepRef) -> ChainAction:
         """Claim the step, run it, store its outcome. Safe to call again for the same step at any time."""
         if self._closed.is_set():
-            return Verdict.REQUEUE
+            return ChainAction.REQUEUE
         try:
             adopted = self.adoptable.take(ref) is not None
             task = self._patiently(lambda: self._resume(ref) if adopted else self._claim(ref))
             if task is None:
                 return self._patiently(lambda: self._not_claimed(ref))
             return self._run_claimed(task, ref, adopted=adopted)
-        except Left:
-            return Verdict.IGNORE
+        except Detached:
+            return ChainAction.IGNORE
+
+    def _stop_taking_steps(self) -> None:
+        self._closed.set()
+        self._stopping.set()
 
     def _claim(self, ref: StepRef) -> Task | None:
         with self.database.transaction() as tx:
@@ -143,38 +151,38 @@ class Worker:
         with self.database.transaction() as tx:
             task = tasks.resume(tx, ref, node=self.node, lease_s=self.lease_s)
         if task is None:
-            self.runtime.release(ref.task_id, ref.delivery)
+            self.runtime.remove_delivery(ref.task_id, ref.delivery)
         return task
 
-    def _not_claimed(self, ref: StepRef) -> Verdict:
+    def _not_claimed(self, ref: StepRef) -> ChainAction:
         """A step whose outcome was stored before a crash kept the next message from being published is done:
         what follows is published again, and finds out by its own claim whether it is wanted."""
         with self.database.reading() as tx:
             task = tasks.get(tx, ref.task_id)
         if task is None or task.delivery != ref.delivery:
-            return Verdict.IGNORE
+            return ChainAction.IGNORE
         if task.state in ENDED_EARLY and task.node == self.node:  # between two of its steps
-            self.runtime.release(ref.task_id, ref.delivery)
+            self.runtime.remove_delivery(ref.task_id, ref.delivery)
         if task.step > ref.step:
-            return Verdict.NEXT
-        return Verdict.ADVANCE if task.outcome is not None else Verdict.IGNORE
+            return ChainAction.NEXT
+        return ChainAction.ADVANCE if task.outcome is not None else ChainAction.IGNORE
 
-    def _run_claimed(self, task: Task, ref: StepRef, *, adopted: bool) -> Verdict:
+    def _run_claimed(self, task: Task, ref: StepRef, *, adopted: bool) -> ChainAction:
         step = self._patiently(lambda: self._execution.new_step(task, ref, adopted=adopted))
         with self.steps.running(step):
             if self._releasing.is_set():  # since the claim
-                return self._give_back(step)
+                return self._release_task(step)
             try:
                 exit_ = self._execution.run(task, step, Backoff(self._stopping))
                 outcome = outcome_of(exit_, step, is_main=ref.step == task.definition.main)
             except StepFailed as error:
                 step.output.note(str(error))
                 outcome = StepOutcome(error=str(error))
-            except Left:
+            except Detached:
                 self._shipper.ship([step])
                 raise
-            if step.ended is Ended.RELEASED and outcome.error is not None:
-                return self._give_back(step)
+            if step.stop_reason is StopReason.RELEASED and outcome.error is not None:
+                return self._release_task(step)
             tries = itertools.count()
             recorded = self._patiently(lambda: self._record(task, step, outcome, again=next(tries) > 0))
         return self._follow_up(task, ref, outcome, recorded=recorded)
@@ -209,36 +217,36 @@ class Worker:
             return task.outcome is Outcome.FAILED and task.error == outcome.error
         return task.step == ref.step + 1
 
-    def _follow_up(self, task: Task, ref: StepRef, outcome: StepOutcome, *, recorded: bool) -> Verdict:
+    def _follow_up(self, task: Task, ref: StepRef, outcome: StepOutcome, *, recorded: bool) -> ChainAction:
         for used in containers_of(task, ref):
-            self.runtime.discard(used)
+            self.runtime.remove_step(used)
         failed = outcome.error is not None
         if not recorded or failed or ref.step + 1 == len(task.definition.steps):
-            self.runtime.release(ref.task_id, ref.delivery)
+            self.runtime.remove_delivery(ref.task_id, ref.delivery)
         if not recorded:
             log.warning("step.superseded", step=str(ref))
-            return Verdict.IGNORE
-        return Verdict.ADVANCE if failed else Verdict.NEXT
+            return ChainAction.IGNORE
+        return ChainAction.ADVANCE if failed else ChainAction.NEXT
 
-    def _give_back(self, step: ActiveStep) -> Verdict:
+    def _release_task(self, step: ActiveStep) -> ChainAction:
         """The task is free again, from its first step on, and nothing of this delivery stays."""
         self._shipper.ship([step], final=True)
-        self.runtime.discard(step.ref)
-        self.runtime.release(step.ref.task_id, step.ref.delivery)
+        self.runtime.remove_step(step.ref)
+        self.runtime.remove_delivery(step.ref.task_id, step.ref.delivery)
         try:
             with self.database.transaction() as tx:
                 task = tasks.held(tx, step.ref, node=self.node)
                 if task is None:
-                    return Verdict.IGNORE
-                free = transitions.give_back(task, now=self.database.now(tx))
+                    return ChainAction.IGNORE
+                free = transitions.release(task, now=self.database.now(tx))
                 webhook_outbox.record_tasks(tx, [free])
                 tasks.save(tx, [free])
             self.dispatcher.send(free)
         except (DatastoreUnavailable, BrokerUnavailable) as error:
             # Its lease runs out, or the sweep finds that its message is missing: it is delivered again.
             log.warning("task.not_given_back", task_id=step.ref.task_id, reason=str(error))
-        return Verdict.IGNORE
+        return ChainAction.IGNORE
 
     def _patiently(self, action: Callable[[], T]) -> T:
-        """Do it as soon as the datastore answers. Raises Left when the worker stops before."""
+        """Do it as soon as the datastore answers. Raises Detached when the worker stops before."""
         return Backoff(self._stopping).until_answered(action)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tork_celery.runtime.docker.cleanup_queue import Removals
+from tork_celery.runtime.docker.cleanup_queue import CleanupQueue
 from tork_celery.runtime.exchange import Exchange
 
 
@@ -40,20 +40,20 @@ def test_a_tree_that_is_hard_to_remove_goes(tmp_path: Path, leave: Callable[[Pat
     (tmp_path / "kept").mkdir()
     leave(workdir)
 
-    exchange.release("task", 1)
+    exchange.remove_delivery("task", 1)
 
-    assert list(exchange.deliveries()) == []
+    assert list(exchange.leftovers()) == []
     assert (tmp_path / "kept").is_dir()
 
 
 def test_a_removal_that_fails_by_a_bug_keeps_no_later_one_from_being_done() -> None:
-    removals, done = Removals(threads=1), threading.Event()
+    cleanup_queue, done = CleanupQueue(threads=1), threading.Event()
 
     def fail() -> None:
         raise RecursionError
 
-    removals.submit(("task", 1), fail)
-    removals.submit(("task", 1), done.set)
-    removals.close()
+    cleanup_queue.submit(("task", 1), fail)
+    cleanup_queue.submit(("task", 1), done.set)
+    cleanup_queue.close()
 
     assert done.is_set()

@@ -11,7 +11,7 @@ from tests.eventually import eventually
 from tests.runtime.steps_at_work import PATIENCE_S, Recorder, Steps, inspect, is_there, name_of, start
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker import DockerRuntime
-from tork_celery.runtime.protocol import AlreadyRun, Left, Stream
+from tork_celery.runtime.protocol import AlreadyRun, Detached, Stream
 
 pytestmark = pytest.mark.engine
 
@@ -35,8 +35,8 @@ def test_a_step_that_was_left_is_followed_from_its_first_line(another: Another, 
     earlier, before, after = another(), Recorder(), Recorder()
     future = start(earlier, run, before)
     before.wait_for(b"first")
-    earlier.leave()
-    with pytest.raises(Left):
+    earlier.detach()
+    with pytest.raises(Detached):
         future.result(PATIENCE_S)
     earlier.close()
 
@@ -60,8 +60,8 @@ def test_a_step_that_ended_meanwhile_is_followed_too(
     earlier, before, after = another(), Recorder(), Recorder()
     future = start(earlier, run, before)
     before.wait_for(b"\n5000\n")
-    earlier.leave()
-    with pytest.raises(Left):
+    earlier.detach()
+    with pytest.raises(Detached):
         future.result(PATIENCE_S)
     eventually(lambda: not inspect(client, run.ref)["State"]["Running"])
 
@@ -77,20 +77,20 @@ def test_a_step_that_is_followed_can_be_stopped_and_left(another: Another, steps
     first, second, third = another(), another(), another()
     start(first, run, recorder)
     recorder.wait_for(b"ready")
-    first.leave()
+    first.detach()
 
     with ThreadPoolExecutor() as threads:
         seen = Recorder()
         followed = threads.submit(second.follow, run.ref, seen)
         seen.wait_for(b"ready")
-        second.leave()
-        with pytest.raises(Left):
+        second.detach()
+        with pytest.raises(Detached):
             followed.result(PATIENCE_S)
 
         seen = Recorder()
         followed = threads.submit(third.follow, run.ref, seen)
         seen.wait_for(b"ready")
-        third.stop(run.ref, grace_s=PATIENCE_S * 10)
+        third.kill(run.ref, grace_s=PATIENCE_S * 10)
         ended = followed.result(PATIENCE_S)
 
     assert ended is not None
@@ -104,9 +104,9 @@ def test_a_step_that_no_thread_here_has_can_be_stopped(
     earlier = another()
     start(earlier, run, recorder)
     recorder.wait_for(b"ready")
-    earlier.leave()
+    earlier.detach()
 
-    another().stop(run.ref)
+    another().kill(run.ref)
 
     eventually(lambda: not inspect(client, run.ref)["State"]["Running"])
 
@@ -116,12 +116,12 @@ def test_a_step_that_was_started_before_is_not_run_again(another: Another, steps
     earlier, later = another(), another()
     start(earlier, run, recorder)
     recorder.wait_for(b"ready")
-    earlier.leave()
+    earlier.detach()
 
     with pytest.raises(AlreadyRun):
         later.run(run, recorder, started=recorder.started)
 
-    later.stop(run.ref)
+    later.kill(run.ref)
     ended = later.follow(run.ref, recorder)
     assert ended is not None
     assert (ended.code, ended.output) == (137, b"result\n")

@@ -8,7 +8,7 @@ import pytest
 
 from tork_celery.domain.errors import StepFailed
 from tork_celery.runtime.docker.engine_api import EngineApi
-from tork_celery.runtime.docker.image_gc import Keeping
+from tork_celery.runtime.docker.image_gc import ImageGc
 
 
 class Engine:
@@ -26,8 +26,8 @@ class Engine:
         return answer
 
 
-def keeping(engine: Engine, tmp_path: Path, ttl_s: float | None = 60.0) -> Keeping:
-    return Keeping(api=cast("EngineApi", engine), directory=tmp_path / "images", ttl_s=ttl_s)
+def image_gc(engine: Engine, tmp_path: Path, ttl_s: float | None = 60.0) -> ImageGc:
+    return ImageGc(api=cast("EngineApi", engine), directory=tmp_path / "images", ttl_s=ttl_s)
 
 
 def age(tmp_path: Path) -> None:
@@ -39,36 +39,36 @@ def age(tmp_path: Path) -> None:
 
 def test_an_image_goes_when_it_was_not_used_for_so_long(tmp_path: Path) -> None:
     engine, name = Engine(), "registry:5000/a/b:c"
-    kept = keeping(engine, tmp_path)
+    kept = image_gc(engine, tmp_path)
     kept.pulled(name)
-    kept.tidy()
+    kept.collect()
     assert engine.asked == []
 
     age(tmp_path)
-    kept.tidy()
-    kept.tidy()
+    kept.collect()
+    kept.collect()
 
     assert engine.asked == [name]
 
 
 def test_a_use_keeps_it_also_for_another_worker_of_the_machine(tmp_path: Path) -> None:
     engine = Engine()
-    kept = keeping(engine, tmp_path)
+    kept = image_gc(engine, tmp_path)
     kept.pulled("a")
     age(tmp_path)
 
-    keeping(engine, tmp_path).used("a")
-    kept.tidy()
+    image_gc(engine, tmp_path).used("a")
+    kept.collect()
 
     assert engine.asked == []
 
 
 def test_what_was_not_pulled_here_is_none_of_its_business(tmp_path: Path) -> None:
     engine = Engine()
-    kept = keeping(engine, tmp_path)
+    kept = image_gc(engine, tmp_path)
 
     kept.used("a")
-    kept.tidy()
+    kept.collect()
 
     assert engine.asked == []
 
@@ -78,30 +78,30 @@ def test_one_that_cannot_go_is_kept_as_if_it_were_used_and_holds_up_no_other(
     tmp_path: Path, answer: bool | Exception
 ) -> None:
     engine = Engine(a=answer)
-    kept = keeping(engine, tmp_path)
+    kept = image_gc(engine, tmp_path)
     kept.pulled("a")
     kept.pulled("b")
     age(tmp_path)
 
-    kept.tidy()
-    kept.tidy()
+    kept.collect()
+    kept.collect()
 
     assert sorted(engine.asked) == ["a", "b"]
 
 
 def test_without_a_time_nothing_is_kept_in_mind(tmp_path: Path) -> None:
-    kept = keeping(Engine(), tmp_path, ttl_s=None)
+    kept = image_gc(Engine(), tmp_path, ttl_s=None)
 
     kept.pulled("a")
     kept.used("a")
-    kept.tidy()
+    kept.collect()
 
     assert not (tmp_path / "images").exists()
 
 
 def test_a_name_that_is_too_long_to_keep_in_mind_does_no_harm(tmp_path: Path) -> None:
-    kept = keeping(Engine(), tmp_path)
+    kept = image_gc(Engine(), tmp_path)
 
     kept.pulled("x" * 1000)
     kept.used("x" * 1000)
-    kept.tidy()
+    kept.collect()

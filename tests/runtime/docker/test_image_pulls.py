@@ -16,9 +16,9 @@ from tork_celery.domain.definition import Registry as Credentials
 from tork_celery.domain.errors import EngineUnavailable, StepFailed
 from tork_celery.runtime.docker import DockerRuntime
 from tork_celery.runtime.docker.engine_api import EngineApi
-from tork_celery.runtime.docker.image_pulls import Pulls
-from tork_celery.runtime.protocol import Left
-from tork_celery.runtime.running_steps import LiveStep
+from tork_celery.runtime.docker.image_pulls import ImagePulls
+from tork_celery.runtime.protocol import Detached
+from tork_celery.runtime.running_steps import RunningStep
 
 pytestmark = pytest.mark.engine
 
@@ -100,7 +100,7 @@ def test_a_step_that_is_stopped_while_its_image_is_pulled_never_starts(
     future = start(runtime, run, recorder)
     assert registry.asked.wait(PATIENCE_S)
 
-    runtime.stop(run.ref, grace_s=PATIENCE_S)
+    runtime.kill(run.ref, grace_s=PATIENCE_S)
 
     assert future.result(PATIENCE_S).note == "stopped before it started"
     assert recorder.starts == 0
@@ -114,9 +114,9 @@ def test_a_step_can_be_left_while_its_image_is_pulled(
     future = start(runtime, steps.step("true"), Recorder())
     assert registry.asked.wait(PATIENCE_S)
 
-    runtime.leave()
+    runtime.detach()
 
-    with pytest.raises(Left):
+    with pytest.raises(Detached):
         future.result(PATIENCE_S)
 
 
@@ -206,9 +206,9 @@ def test_an_image_that_was_pulled_and_not_used_for_long_is_removed(
     run = steps.step("true", registry=ADA)
     runtime.run(run, Recorder(), started=lambda: None)
 
-    runtime.release(run.ref.task_id, 1)
+    runtime.remove_delivery(run.ref.task_id, 1)
 
-    eventually(lambda: runtime.tidy() or not client.images(steps.image))
+    eventually(lambda: runtime.collect_garbage() or not client.images(steps.image))
 
 
 def test_an_image_that_this_machine_had_is_kept(
@@ -218,7 +218,7 @@ def test_an_image_that_this_machine_had_is_kept(
     runtime.run(Steps(busybox).step("true"), Recorder(), started=lambda: None)
 
     assert not (tmp_path / "images").exists()
-    runtime.tidy()
+    runtime.collect_garbage()
     runtime.close()
     assert client.images(busybox)
 
@@ -242,8 +242,8 @@ class Telling:
 
 def pulled(*chunks: bytes) -> list[str]:
     recorder = Recorder()
-    pulls = Pulls(cast("EngineApi", Telling(*chunks)), timeout_s=PATIENCE_S)
-    pulls.pull("some:image", None, LiveStep(), recorder)
+    pulls = ImagePulls(cast("EngineApi", Telling(*chunks)), timeout_s=PATIENCE_S)
+    pulls.pull("some:image", None, RunningStep(), recorder)
     return recorder.notes.splitlines()
 
 

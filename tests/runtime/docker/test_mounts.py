@@ -9,10 +9,10 @@ from tests.runtime.steps_at_work import Recorder, Steps
 from tork_celery.domain.definition import Mount
 from tork_celery.domain.errors import StepFailed
 from tork_celery.runtime.docker import DockerRuntime, mounts
-from tork_celery.runtime.docker.resource_names import Names
+from tork_celery.runtime.docker.resource_names import ResourceNames
 
 Another = Callable[..., DockerRuntime]
-NAMES = Names(cluster="c", node="n", host="h")
+NAMES = ResourceNames(cluster="c", node="n", host="h")
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ def test_steps_in_one_network_find_each_other_by_name(
     fetch = "until wget -q -O - http://the-server/passwd; do sleep 0.1; done"
 
     ended = runtime.run(steps.step(fetch, networks=(network,)), recorder, started=recorder.started)
-    runtime.stop(server.ref)
+    runtime.kill(server.ref)
 
     assert ended.code == 0
     assert b"root:" in recorder.printed()

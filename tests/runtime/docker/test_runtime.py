@@ -15,8 +15,8 @@ from tork_celery.domain.errors import EngineUnavailable, StepFailed
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker import DockerRuntime
 from tork_celery.runtime.docker.container_config import configuration
-from tork_celery.runtime.docker.resource_names import Names
-from tork_celery.runtime.protocol import Remains, Stream
+from tork_celery.runtime.docker.resource_names import ResourceNames
+from tork_celery.runtime.protocol import Leftovers, Stream
 
 pytestmark = pytest.mark.engine
 
@@ -83,8 +83,8 @@ def test_the_steps_of_a_delivery_share_its_volumes_and_nothing_stays(
 
     for ref, script in zip(refs, ["echo 1 > /one/x; echo 2 > /two/x", "cat /one/x /two/x"], strict=True):
         runtime.run(steps.step(script, ref=ref, mounts=mounts), recorder, started=recorder.started)
-        runtime.discard(ref)
-    runtime.release(task_id, 1)
+        runtime.remove_step(ref)
+    runtime.remove_delivery(task_id, 1)
 
     assert recorder.printed() == b"1\n2\n"
     eventually(lambda: not client.volumes(filters={"label": f"tork.task={task_id}"})["Volumes"])
@@ -101,12 +101,12 @@ def test_a_release_also_removes_what_an_earlier_process_left(
     earlier, later = another(), another()
     future = start(earlier, run, recorder)
     recorder.wait_for(b"ready")
-    earlier.leave()
+    earlier.detach()
     assert future.exception(PATIENCE_S) is not None
 
-    later.release(run.ref.task_id, 1)
+    later.remove_delivery(run.ref.task_id, 1)
 
-    eventually(lambda: not later.deliveries())
+    eventually(lambda: not later.leftovers())
     assert not is_there(client, run.ref)
 
 
@@ -114,13 +114,13 @@ def test_deliveries_are_those_of_all_nodes_of_the_host(another: Another, steps: 
     run = steps.step("true", mounts=(Mount(type="volume", target="/x"),))
     runtime, other = another(), another(node="other@here")
     runtime.run(run, Recorder(), started=lambda: None)
-    remains = Remains(NODE, run.ref.task_id, 1)
+    leftovers = Leftovers(NODE, run.ref.task_id, 1)
 
-    assert list(other.deliveries()) == list(runtime.deliveries()) == [remains]
+    assert list(other.leftovers()) == list(runtime.leftovers()) == [leftovers]
 
-    other.release(run.ref.task_id, 1)
+    other.remove_delivery(run.ref.task_id, 1)
 
-    eventually(lambda: not list(other.deliveries()))
+    eventually(lambda: not list(other.leftovers()))
 
 
 def test_what_nodes_of_other_hosts_made_in_the_same_engine_is_theirs(
@@ -130,10 +130,10 @@ def test_what_nodes_of_other_hosts_made_in_the_same_engine_is_theirs(
     earlier = another()
     earlier.run(run, Recorder(), started=lambda: None)
     monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
-    earlier._exchange.release(run.ref.task_id, 1)  # directories are not shared by hosts
+    earlier._exchange.remove_delivery(run.ref.task_id, 1)  # directories are not shared by hosts
 
-    assert list(another(node="other@here").deliveries()) == []
-    assert list(another().deliveries()) == [Remains(NODE, run.ref.task_id, 1)]
+    assert list(another(node="other@here").leftovers()) == []
+    assert list(another().leftovers()) == [Leftovers(NODE, run.ref.task_id, 1)]
 
 
 def test_exceeding_the_memory_limit_kills_and_says_so(runtime: DockerRuntime, steps: Steps) -> None:
@@ -170,7 +170,7 @@ def test_gpus_are_asked_for_as_docker_run_does(
 ) -> None:
     body = configuration(
         steps.step("true", gpus=gpus),
-        names=Names(cluster="c", node="n", host="h"),
+        names=ResourceNames(cluster="c", node="n", host="h"),
         exchange=tmp_path,
         log_limit_bytes=1,
         private_workdir=False,
@@ -238,7 +238,7 @@ def test_a_step_without_files_starts_where_its_image_says(
 def test_any_user_can_write_where_the_step_starts(
     runtime: DockerRuntime, steps: Steps, changed: str, *, private: bool
 ) -> None:
-    runtime._creation.private_workdir = private
+    runtime._container_factory.private_workdir = private
     script = "id -un; cat d/a; echo b > b; echo c >> d/a; echo d > d/d; echo done > $TORK_OUTPUT"
 
     recorder = Recorder()

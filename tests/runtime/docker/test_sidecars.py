@@ -11,7 +11,7 @@ from tork_celery.domain.definition import Mount, Probe
 from tork_celery.domain.errors import StepFailed
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker import DockerRuntime
-from tork_celery.runtime.protocol import Left, SidecarRun, StepRun
+from tork_celery.runtime.protocol import Detached, SidecarRun, StepRun
 
 pytestmark = pytest.mark.engine
 
@@ -42,8 +42,8 @@ def networks(client: docker.APIClient, ref: StepRef) -> list[object]:
 def finish(runtime: DockerRuntime, run: StepRun) -> None:
     """As a worker does after a step that was the last."""
     for each in (*run.sidecars, run):
-        runtime.discard(each.ref)
-    runtime.release(run.ref.task_id, run.ref.delivery)
+        runtime.remove_step(each.ref)
+    runtime.remove_delivery(run.ref.task_id, run.ref.delivery)
 
 
 def test_a_sidecar_is_reached_by_its_name_and_nothing_of_it_stays(
@@ -56,7 +56,7 @@ def test_a_sidecar_is_reached_by_its_name_and_nothing_of_it_stays(
     finish(runtime, run)
 
     assert (ended.code, recorder.printed(), recorder.starts) == (0, b"hello\n", 1)
-    eventually(lambda: not runtime.deliveries())
+    eventually(lambda: not runtime.leftovers())
     assert not is_there(client, sidecar.ref)
     assert networks(client, ref) == []
 
@@ -119,7 +119,7 @@ def test_a_sidecar_that_does_not_pass_its_probe_fails_the_task(
     finish(runtime, run)
 
     assert (recorder.printed(), recorder.starts) == (b"", 1)
-    eventually(lambda: not runtime.deliveries())
+    eventually(lambda: not runtime.leftovers())
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_sidecar_that_cannot_be_made_fails_the_task_and_is_named(
         runtime.run(run, Recorder(), started=lambda: None)
     finish(runtime, run)
 
-    eventually(lambda: not runtime.deliveries())
+    eventually(lambda: not runtime.leftovers())
 
 
 def test_a_step_that_is_stopped_while_a_probe_is_tried_never_starts(
@@ -150,12 +150,12 @@ def test_a_step_that_is_stopped_while_a_probe_is_tried_never_starts(
     future = start(runtime, run, recorder)
     eventually(lambda: recorder.starts)
 
-    runtime.stop(ref)
+    runtime.kill(ref)
 
     assert future.result(PATIENCE_S).code == 137
     assert recorder.printed() == b""
-    runtime.release(ref.task_id, ref.delivery)
-    eventually(lambda: not runtime.deliveries())
+    runtime.remove_delivery(ref.task_id, ref.delivery)
+    eventually(lambda: not runtime.leftovers())
     assert not is_there(client, sidecar.ref)
 
 
@@ -167,8 +167,8 @@ def test_sidecars_that_waited_for_a_step_which_never_started_are_made_anew(
     earlier, later = another(), another()
     future = start(earlier, with_sidecars(steps, "echo never", unready, ref=ref), recorder)
     eventually(lambda: recorder.starts)
-    earlier.leave()
-    with pytest.raises(Left):
+    earlier.detach()
+    with pytest.raises(Detached):
         future.result(PATIENCE_S)
     before = inspect(client, unready.ref)["Id"]
 
@@ -179,7 +179,7 @@ def test_sidecars_that_waited_for_a_step_which_never_started_are_made_anew(
     assert (ended.code, recorder.printed()) == (0, b"hello\n")
     assert inspect(client, sidecar.ref)["Id"] != before
     finish(later, run)
-    eventually(lambda: not later.deliveries())
+    eventually(lambda: not later.leftovers())
 
 
 def test_sidecars_run_on_beside_a_step_that_is_left_and_go_with_it(
@@ -191,19 +191,19 @@ def test_sidecars_run_on_beside_a_step_that_is_left_and_go_with_it(
     earlier, later = another(), another()
     future = start(earlier, run, recorder)
     recorder.wait_for(b"ready")
-    earlier.leave()
-    with pytest.raises(Left):
+    earlier.detach()
+    with pytest.raises(Detached):
         future.result(PATIENCE_S)
 
-    assert [(each.task_id, each.delivery) for each in later.deliveries()] == [(ref.task_id, 1)]
-    (later._creation.exchange.path(ref) / "workdir" / "go").touch()
+    assert [(each.task_id, each.delivery) for each in later.leftovers()] == [(ref.task_id, 1)]
+    (later._container_factory.exchange.path(ref) / "workdir" / "go").touch()
     recorder = Recorder()
     ended = later.follow(ref, recorder)
 
     assert ended is not None
     assert (ended.code, recorder.printed()) == (0, b"ready\nhello\n")
     finish(later, run)
-    eventually(lambda: not later.deliveries())
+    eventually(lambda: not later.leftovers())
     assert not is_there(client, sidecar.ref)
     assert networks(client, ref) == []
 
@@ -219,7 +219,7 @@ def test_a_sidecar_that_has_a_timeout_is_ended_by_it(
     eventually(lambda: inspect(client, sidecar.ref)["State"]["ExitCode"] == 137)
 
     assert not future.done()
-    runtime.stop(ref)
+    runtime.kill(ref)
     future.result(PATIENCE_S)
     finish(runtime, run)
 
@@ -231,8 +231,8 @@ def test_a_release_by_a_later_process_finds_sidecars_and_network(
     another().run(with_sidecars(steps, "true", sidecar, ref=ref), Recorder(), started=lambda: None)
     later = another()
 
-    later.release(ref.task_id, ref.delivery)
+    later.remove_delivery(ref.task_id, ref.delivery)
 
-    eventually(lambda: not later.deliveries())
+    eventually(lambda: not later.leftovers())
     assert not is_there(client, sidecar.ref)
     assert networks(client, ref) == []

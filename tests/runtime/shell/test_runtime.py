@@ -35,7 +35,7 @@ def runtime(tmp_path: Path) -> Iterator[ShellRuntime]:
     runtime = ShellRuntime(node="default@here", work_dir=tmp_path / "work", environ=ENVIRON, allow_root=True)
     with closing(runtime):
         yield runtime
-        runtime.leave()
+        runtime.detach()
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_stopping_kills_all_descendants(runtime: ShellRuntime, steps: Steps) -> 
     family = pids(recorder)
     assert all(is_alive(pid) for pid in family)
 
-    runtime.stop(run.ref)
+    runtime.kill(run.ref)
 
     assert future.result(PATIENCE_S).code == 137
     assert not any(is_alive(pid) for pid in family)
@@ -155,7 +155,7 @@ def test_leaving_ends_the_script_for_it_cannot_be_adopted(runtime: ShellRuntime,
     future = start(runtime, steps.step(FAMILY), recorder)
     family = pids(recorder)
 
-    runtime.leave()
+    runtime.detach()
 
     assert future.exception(PATIENCE_S) is not None
     assert not any(is_alive(pid) for pid in family)

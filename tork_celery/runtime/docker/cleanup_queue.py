@@ -8,7 +8,7 @@ from queue import Full, Queue
 import structlog
 
 from tork_celery.domain.errors import TorkError
-from tork_celery.periodic_thread import outliving_bugs
+from tork_celery.periodic_thread import survive_bugs
 
 log = structlog.get_logger(__name__)
 
@@ -16,7 +16,7 @@ _BACKLOG = 64
 _CLOSING_S = 10.0
 
 
-class Removals:
+class CleanupQueue:
     """A few threads. What concerns one delivery is done in the order in which it was asked for; who asks
     faster than the engine removes waits. After `close`, nothing is removed: that is left to a later sweep."""
 
@@ -50,7 +50,7 @@ class Removals:
 
 def _work(queue: Queue[Callable[[], None] | None]) -> None:
     while (removal := queue.get()) is not None:
-        with outliving_bugs("runtime.removal_failed"):
+        with survive_bugs("runtime.removal_failed"):
             try:
                 removal()
             except (TorkError, OSError) as error:

@@ -11,7 +11,7 @@ from tork_celery.domain.errors import StepFailed
 from tork_celery.domain.quantities import memory_bytes, nano_cpus
 from tork_celery.runtime.docker import mounts
 from tork_celery.runtime.docker.networks import endpoints
-from tork_celery.runtime.docker.resource_names import Names
+from tork_celery.runtime.docker.resource_names import ResourceNames
 from tork_celery.runtime.exchange import ENTRYPOINT, OUTPUT, PROGRESS, WORKDIR, checked, encoded
 from tork_celery.runtime.protocol import StepRun
 
@@ -24,7 +24,7 @@ _LOG_FILES = 2
 def configuration(
     run: StepRun,
     *,
-    names: Names,
+    names: ResourceNames,
     exchange: Path,
     log_limit_bytes: int,
     private_workdir: bool,

@@ -10,36 +10,36 @@ from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker.container_config import EXCHANGE, archive, configuration
 from tork_celery.runtime.docker.engine_api import EngineApi, ImageMissing, NameTaken
 from tork_celery.runtime.docker.error_mapping import of_sidecar
-from tork_celery.runtime.docker.image_gc import Keeping
-from tork_celery.runtime.docker.image_pulls import Pulls
+from tork_celery.runtime.docker.image_gc import ImageGc
+from tork_celery.runtime.docker.image_pulls import ImagePulls
 from tork_celery.runtime.docker.networks import Networks, endpoints
-from tork_celery.runtime.docker.resource_names import Names
-from tork_celery.runtime.docker.resource_tracker import Traces
+from tork_celery.runtime.docker.resource_names import ResourceNames
+from tork_celery.runtime.docker.resource_tracker import ResourceTracker
 from tork_celery.runtime.exchange import WORKDIR, Exchange
 from tork_celery.runtime.protocol import AlreadyRun, SidecarRun, Sink, StepRun
-from tork_celery.runtime.running_steps import LiveStep
+from tork_celery.runtime.running_steps import RunningStep
 
 _NOT_TO_FOLLOW = {"created", "removing", "dead"}
 
 
 @dataclass(slots=True, kw_only=True)
-class Creation:
+class ContainerFactory:
     """How one node makes containers. With `private_workdir` a work directory belongs to its container: what
     a container's root makes in a directory of ours, only root can remove."""
 
     api: EngineApi
-    names: Names
+    names: ResourceNames
     exchange: Exchange
-    traces: Traces
-    pulls: Pulls
-    keeping: Keeping
+    resources: ResourceTracker
+    pulls: ImagePulls
+    image_gc: ImageGc
     networks: Networks
     log_limit_bytes: int
     bind_sources: Sequence[Path]
     private_workdir: bool
     pull_always: bool
 
-    def create(self, run: StepRun, step: LiveStep, sink: Sink) -> bool:
+    def create(self, run: StepRun, step: RunningStep, sink: Sink) -> bool:
         """Make the step's container and those of its sidecars. False when the step was stopped meanwhile.
         Raises AlreadyRun for a step that was started."""
         if any(self.exchange.exists(each.ref) for each in (run, *run.sidecars)):
@@ -72,22 +72,22 @@ class Creation:
         for sidecar in run.sidecars:
             self.remove(sidecar.ref)
 
-    def _place_all(self, run: StepRun, step: LiveStep, sink: Sink) -> bool:
+    def _place_all(self, run: StepRun, step: RunningStep, sink: Sink) -> bool:
         if not step.proceed():  # also while there is no address left for its network
             return False
-        self.traces.leave(run)
+        self.resources.created(run)
         self.networks.prepare(run)
         return self._place(run, step, sink) and all(
             self._place_sidecar(sidecar, step, sink) for sidecar in run.sidecars
         )
 
-    def _place_sidecar(self, sidecar: SidecarRun, step: LiveStep, sink: Sink) -> bool:
+    def _place_sidecar(self, sidecar: SidecarRun, step: RunningStep, sink: Sink) -> bool:
         with of_sidecar(sidecar.definition.name):
             return self._place(sidecar, step, sink)
 
-    def _place(self, run: StepRun, step: LiveStep, sink: Sink) -> bool:
+    def _place(self, run: StepRun, step: RunningStep, sink: Sink) -> bool:
         name = self.names.container(run.ref)
-        self.traces.leave(run)
+        self.resources.created(run)
         in_archive = self.private_workdir or run.workdir is not None
         exchange = self.exchange.create(run, files={} if in_archive else run.definition.files)
         body = configuration(
@@ -106,7 +106,7 @@ class Creation:
             self._put_files(name, run)
         return True
 
-    def _make(self, name: str, run: StepRun, body: dict[str, object], step: LiveStep, sink: Sink) -> bool:
+    def _make(self, name: str, run: StepRun, body: dict[str, object], step: RunningStep, sink: Sink) -> bool:
         """Create the container, pulling its image when the engine says that it is missing."""
         image = run.definition.image
         if not image:
@@ -114,14 +114,14 @@ class Creation:
         if not step.proceed():
             return False
         if not self.pull_always and self._created(name, body):
-            self.keeping.used(image)
+            self.image_gc.used(image)
             return True
         self.pulls.pull(image, run.definition.registry, step, sink)
         if not step.proceed():
             return False
         if not self._created(name, body):
             raise StepFailed(f'image "{image}" is not there, though it was pulled')
-        self.keeping.pulled(image)
+        self.image_gc.pulled(image)
         return True
 
     def _created(self, name: str, body: dict[str, object]) -> bool:

@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keeping:
+class ImageGc:
     """Removes an image when no step has used it for `ttl_s`; never without. An empty file in `directory` says
     of each image that it was pulled, and by its time when it was last used; all workers of a machine share
     them, and so do those that come after them."""
@@ -37,7 +37,7 @@ class Keeping:
             with suppress(OSError):
                 os.utime(self._mark(image))
 
-    def tidy(self) -> None:
+    def collect(self) -> None:
         """Remove what was not used for so long. An image that a container has counts as used."""
         for image in list(self._unused()):
             if self._removed(image):

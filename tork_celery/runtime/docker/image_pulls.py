@@ -13,7 +13,7 @@ from tork_celery.runtime.docker import error_mapping
 from tork_celery.runtime.docker.engine_api import EngineApi, PullFailed
 from tork_celery.runtime.docker.engine_stream import EngineStream
 from tork_celery.runtime.protocol import Sink, Stream
-from tork_celery.runtime.running_steps import LiveStep
+from tork_celery.runtime.running_steps import RunningStep
 
 _GOODBYE_S = 1.0
 
@@ -29,7 +29,7 @@ _Wanted = tuple[str, Registry | None]
 _Inbox = SimpleQueue[str | _Ended | None]
 
 
-class Pulls:
+class ImagePulls:
     """The pulls under way. A step that is stopped or left goes away; the pull goes on for the others, and
     for the next step."""
 
@@ -39,10 +39,10 @@ class Pulls:
         self._lock = threading.Lock()
         self._pulls: dict[_Wanted, _Pull] = {}
 
-    def pull(self, image: str, credentials: Registry | None, step: LiveStep, sink: Sink) -> None:
+    def pull(self, image: str, credentials: Registry | None, step: RunningStep, sink: Sink) -> None:
         """Return when the image is there or the step was stopped. How it goes is noted to `sink`.
 
-        Raises StepFailed, EngineUnavailable, Left.
+        Raises StepFailed, EngineUnavailable, Detached.
         """
         inbox: _Inbox = SimpleQueue()
         with step.blocking(lambda: inbox.put(None)):

@@ -8,17 +8,17 @@ from typing import Any
 from tork_celery.domain.definition import Mount
 from tork_celery.domain.errors import StepFailed
 from tork_celery.domain.quantities import size_bytes
-from tork_celery.runtime.docker.resource_names import Names
+from tork_celery.runtime.docker.resource_names import ResourceNames
 from tork_celery.runtime.protocol import StepRun
 
 
-def of_step(run: StepRun, names: Names, bind_sources: Sequence[Path]) -> list[dict[str, Any]]:
+def of_step(run: StepRun, names: ResourceNames, bind_sources: Sequence[Path]) -> list[dict[str, Any]]:
     """All of a step; `bind_sources` are what may be bound, with all below them. Raises StepFailed."""
     return [_mount(run, names, index, mount, bind_sources) for index, mount in enumerate(run.mounts)]
 
 
 def _mount(
-    run: StepRun, names: Names, index: int, mount: Mount, bind_sources: Sequence[Path]
+    run: StepRun, names: ResourceNames, index: int, mount: Mount, bind_sources: Sequence[Path]
 ) -> dict[str, Any]:
     if mount.type == "volume" and mount.target:
         return _volume(run, names, index, mount)
@@ -30,7 +30,7 @@ def _mount(
     raise StepFailed(f"mounts[{index}]: a mount of type {mount.type} needs {needed}")
 
 
-def _volume(run: StepRun, names: Names, index: int, mount: Mount) -> dict[str, Any]:
+def _volume(run: StepRun, names: ResourceNames, index: int, mount: Mount) -> dict[str, Any]:
     """The engine makes a volume with the first container that names it."""
     return {
         "Type": "volume",

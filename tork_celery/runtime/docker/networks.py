@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tork_celery.domain.errors import StepFailed
 from tork_celery.runtime.docker.engine_api import EngineApi
-from tork_celery.runtime.docker.resource_names import TASK, Names
+from tork_celery.runtime.docker.resource_names import TASK, ResourceNames
 from tork_celery.runtime.protocol import SidecarRun, StepRun
 
 _NOT_IN_A_SLUG = re.compile(r"[^a-z0-9_]+")
@@ -19,7 +19,7 @@ class Networks:
     """Those of one engine. A container is made in the first of its networks and joins the others."""
 
     api: EngineApi
-    names: Names
+    names: ResourceNames
 
     def prepare(self, run: StepRun) -> None:
         """Make the private network of a step that needs one. Raises StepFailed when a network that the step
@@ -60,7 +60,7 @@ def endpoints(run: StepRun) -> dict[str, list[str]]:
 
 def private(run: StepRun) -> str:
     """The network of a main step and its sidecars."""
-    return Names.network(run.ref.task_id, run.ref.delivery)
+    return ResourceNames.network(run.ref.task_id, run.ref.delivery)
 
 
 def slug(name: str) -> str:

@@ -12,7 +12,7 @@ from tork_celery.domain.errors import StepFailed, TorkError
 from tork_celery.runtime.docker.engine_api import EngineApi
 from tork_celery.runtime.docker.error_mapping import one_line
 from tork_celery.runtime.docker.networks import private
-from tork_celery.runtime.docker.resource_names import Names
+from tork_celery.runtime.docker.resource_names import ResourceNames
 from tork_celery.runtime.protocol import SidecarRun
 
 _ATTEMPT_S = 5.0
@@ -21,7 +21,7 @@ _LONGEST_PAUSE_S = 1.0
 _FIRST_BAD_STATUS = 400
 
 
-class Probing(threading.Thread):
+class ProbeRun(threading.Thread):
     """Asks one sidecar again and again, until it answers well or ends; `tell` is called then, with `error`
     saying what went wrong. Whoever does not want to wait for that calls `end`.
 
@@ -29,9 +29,9 @@ class Probing(threading.Thread):
     """
 
     def __init__(
-        self, api: EngineApi, sidecar: SidecarRun, probe: Probe, *, tell: Callable[["Probing"], None]
+        self, api: EngineApi, sidecar: SidecarRun, probe: Probe, *, tell: Callable[["ProbeRun"], None]
     ) -> None:
-        self.container = Names.container(sidecar.ref)
+        self.container = ResourceNames.container(sidecar.ref)
         super().__init__(name=f"probe of {self.container}", daemon=True)
         self.sidecar = sidecar
         self.probe = probe

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tork_celery.domain.model import StepRef
-from tork_celery.runtime.protocol import Remains, StepRun
+from tork_celery.runtime.protocol import Leftovers, StepRun
 
 CLUSTER = "tork.cluster"
 NODE = "tork.node"
@@ -15,7 +15,7 @@ DELIVERY = "tork.delivery"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
+class ResourceNames:
     """Those that one node gives. `cluster` tells its installation from others that use the same engine."""
 
     cluster: str
@@ -55,9 +55,9 @@ class Names:
         """The labels by which all that nodes of this installation made in the engine is found."""
         return [f"{CLUSTER}={self.cluster}"]
 
-    def remains(self, labels: Mapping[str, str]) -> Remains | None:
+    def leftovers(self, labels: Mapping[str, str]) -> Leftovers | None:
         """What a thing of this installation tells; None for one of another host, whose nodes are not ours
         to judge. This node may have had another host's name before."""
         if labels[NODE] != self.node and labels[HOST] != self.host:
             return None
-        return Remains(labels[NODE], labels[TASK], int(labels[DELIVERY]))
+        return Leftovers(labels[NODE], labels[TASK], int(labels[DELIVERY]))

@@ -10,20 +10,20 @@ from pathlib import Path
 
 from tork_celery.domain.errors import EngineUnavailable
 from tork_celery.domain.model import StepRef
-from tork_celery.runtime.docker.cleanup_queue import Removals
+from tork_celery.runtime.docker.cleanup_queue import CleanupQueue
 from tork_celery.runtime.docker.container_config import memory_limit
-from tork_celery.runtime.docker.container_factory import Creation
+from tork_celery.runtime.docker.container_factory import ContainerFactory
 from tork_celery.runtime.docker.engine_api import EngineApi
-from tork_celery.runtime.docker.image_gc import Keeping
-from tork_celery.runtime.docker.image_pulls import Pulls
+from tork_celery.runtime.docker.image_gc import ImageGc
+from tork_celery.runtime.docker.image_pulls import ImagePulls
 from tork_celery.runtime.docker.networks import Networks
-from tork_celery.runtime.docker.resource_names import Names
-from tork_celery.runtime.docker.resource_tracker import Traces
+from tork_celery.runtime.docker.resource_names import ResourceNames
+from tork_celery.runtime.docker.resource_tracker import ResourceTracker
 from tork_celery.runtime.docker.sidecars import Sidecars
 from tork_celery.runtime.docker.stream_frames import FrameReader
 from tork_celery.runtime.exchange import Exchange
-from tork_celery.runtime.protocol import Remains, Sink, StepExit, StepRun
-from tork_celery.runtime.running_steps import NEVER_STARTED, Graces, LiveStep, LiveSteps
+from tork_celery.runtime.protocol import Leftovers, Sink, StepExit, StepRun
+from tork_celery.runtime.running_steps import NEVER_STARTED, KillTimers, RunningStep, RunningSteps
 
 _KILLED = 137
 _REMOVING_THREADS = 4
@@ -52,34 +52,34 @@ class DockerRuntime:
         pull_always: bool = False,
         image_ttl_s: float | None = None,
     ) -> None:
-        self._names = Names(cluster=cluster, node=node, host=socket.gethostname())
+        self._names = ResourceNames(cluster=cluster, node=node, host=socket.gethostname())
         self._exchange = Exchange(work_dir=work_dir, node=node)
         self._api = EngineApi(url, connections=_CONNECTIONS_PER_STEP * pool_size + 2 * _REMOVING_THREADS)
-        self._live = LiveSteps()
-        self._traces = Traces()
-        self._pulls = Pulls(self._api, timeout_s=pull_timeout_s)
-        self._graces = Graces()
-        self._removals = Removals(threads=_REMOVING_THREADS)
-        self._keeping = Keeping(api=self._api, directory=work_dir.parent / "images", ttl_s=image_ttl_s)
-        self._creation = Creation(
+        self._running = RunningSteps()
+        self._resources = ResourceTracker()
+        self._pulls = ImagePulls(self._api, timeout_s=pull_timeout_s)
+        self._kill_timers = KillTimers()
+        self._cleanup_queue = CleanupQueue(threads=_REMOVING_THREADS)
+        self._image_gc = ImageGc(api=self._api, directory=work_dir.parent / "images", ttl_s=image_ttl_s)
+        self._container_factory = ContainerFactory(
             api=self._api,
             names=self._names,
             exchange=self._exchange,
-            traces=self._traces,
+            resources=self._resources,
             pulls=self._pulls,
-            keeping=self._keeping,
+            image_gc=self._image_gc,
             networks=Networks(api=self._api, names=self._names),
             log_limit_bytes=log_limit_bytes,
             bind_sources=bind_sources,
             private_workdir=os.geteuid() != 0,
             pull_always=pull_always,
         )
-        self._sidecars = Sidecars(api=self._api, names=self._names, graces=self._graces)
+        self._sidecars = Sidecars(api=self._api, names=self._names, kill_timers=self._kill_timers)
 
     def run(self, run: StepRun, sink: Sink, *, started: Callable[[], None]) -> StepExit:
         name = self._names.container(run.ref)
-        with self._live.enter(run.ref) as step:
-            if not self._creation.create(run, step, sink):
+        with self._running.enter(run.ref) as step:
+            if not self._container_factory.create(run, step, sink):
                 return NEVER_STARTED
             if not self._sidecars.start(run.sidecars, step, started=started):
                 return NEVER_STARTED
@@ -95,8 +95,8 @@ class DockerRuntime:
 
     def follow(self, ref: StepRef, sink: Sink) -> StepExit | None:
         name = self._names.container(ref)
-        with self._live.enter(ref) as step:
-            container = self._creation.started(ref)
+        with self._running.enter(ref) as step:
+            container = self._container_factory.started(ref)
             if container is None:
                 return None
             step.began(lambda grace_s: self._end(ref, grace_s))
@@ -104,53 +104,53 @@ class DockerRuntime:
                 _drain(stream.chunks(), step, sink)
             return replace(self._exit(ref, step), unseen=not container["State"]["Running"])
 
-    def stop(self, ref: StepRef, *, grace_s: float = 0.0) -> None:
-        if not self._live.stop(ref, grace_s):
+    def kill(self, ref: StepRef, *, grace_s: float = 0.0) -> None:
+        if not self._running.kill(ref, grace_s):
             self._end(ref, grace_s)
 
-    def leave(self) -> None:
-        self._live.leave()
+    def detach(self) -> None:
+        self._running.detach()
 
     def progress(self, ref: StepRef) -> float | None:
         return self._exchange.progress(ref)
 
-    def discard(self, ref: StepRef) -> None:
-        self._graces.cancel(ref)
-        self._live.forget(ref)
-        self._removals.submit((ref.task_id, ref.delivery), lambda: self._discard(ref))
+    def remove_step(self, ref: StepRef) -> None:
+        self._kill_timers.cancel(ref)
+        self._running.forget(ref)
+        self._cleanup_queue.submit((ref.task_id, ref.delivery), lambda: self._discard(ref))
 
-    def clear(self, ref: StepRef) -> None:
-        self._graces.cancel(ref)
+    def reset_step(self, ref: StepRef) -> None:
+        self._kill_timers.cancel(ref)
         self._discard(ref)
 
-    def release(self, task_id: str, delivery: int) -> None:
-        self._removals.submit((task_id, delivery), lambda: self._release(task_id, delivery))
+    def remove_delivery(self, task_id: str, delivery: int) -> None:
+        self._cleanup_queue.submit((task_id, delivery), lambda: self._release(task_id, delivery))
 
-    def deliveries(self) -> Iterable[Remains]:
-        found = set(self._exchange.deliveries())
+    def leftovers(self) -> Iterable[Leftovers]:
+        found = set(self._exchange.leftovers())
         labels = self._names.of_cluster()
         for thing in (
             *self._api.containers(labels),
             *self._api.volumes(labels),
             *self._api.networks(labels),
         ):
-            if remains := self._names.remains(thing["Labels"]):
-                found.add(remains)
+            if leftovers := self._names.leftovers(thing["Labels"]):
+                found.add(leftovers)
         return sorted(found)
 
-    def tidy(self) -> None:
-        self._removals.submit(("images", 0), self._keeping.tidy)
+    def collect_garbage(self) -> None:
+        self._cleanup_queue.submit(("images", 0), self._image_gc.collect)
 
     def check(self, *, within_s: float = 5.0) -> None:
         self._api.ping(within_s=within_s)
 
     def close(self) -> None:
-        self._graces.close()
+        self._kill_timers.close()
         self._pulls.close()
-        self._removals.close()
+        self._cleanup_queue.close()
         self._api.close()
 
-    def _exit(self, ref: StepRef, step: LiveStep) -> StepExit:
+    def _exit(self, ref: StepRef, step: RunningStep) -> StepExit:
         with closing(self._api.wait(self._names.container(ref))) as stream, step.blocking(stream.interrupt):
             answer = b"".join(stream.chunks())
             if not answer:
@@ -174,28 +174,28 @@ class DockerRuntime:
         if grace_s <= 0:
             self._kill(ref)
         elif self._api.kill(self._names.container(ref), "SIGTERM"):
-            self._graces.give(ref, grace_s, lambda: self._kill(ref))
+            self._kill_timers.give(ref, grace_s, lambda: self._kill(ref))
 
     def _kill(self, ref: StepRef) -> None:
         self._api.kill(self._names.container(ref), "SIGKILL")
 
     def _discard(self, ref: StepRef) -> None:
-        self._creation.remove(ref)
-        self._traces.wipe(ref)
+        self._container_factory.remove(ref)
+        self._resources.removed(ref)
 
     def _release(self, task_id: str, delivery: int) -> None:
-        trace = self._traces.take(task_id, delivery)
-        if trace is None:
+        tracked = self._resources.take(task_id, delivery)
+        if tracked is None:
             containers, volumes, networks = self._search(task_id, delivery)
         else:
-            containers = [self._names.container(ref) for ref in trace.containers]
-            volumes = [self._names.volume(task_id, delivery, index) for index in range(trace.volumes)]
-            networks = [self._names.network(task_id, delivery)] if trace.network else []
+            containers = [self._names.container(ref) for ref in tracked.containers]
+            volumes = [self._names.volume(task_id, delivery, index) for index in range(tracked.volumes)]
+            networks = [self._names.network(task_id, delivery)] if tracked.network else []
         for container in containers:
             self._api.remove_container(container)
         for volume in volumes:
             self._api.remove_volume(volume)
-        self._exchange.release(task_id, delivery)
+        self._exchange.remove_delivery(task_id, delivery)
         for network in networks:  # last: it stays as long as somebody else is in it
             self._api.remove_network(network)
 
@@ -209,8 +209,8 @@ class DockerRuntime:
         )
 
 
-def _drain(chunks: Iterator[bytes], step: LiveStep, sink: Sink) -> None:
-    """Hand all that comes to `sink`. A stream that ends because the step was left is no end: raises Left."""
+def _drain(chunks: Iterator[bytes], step: RunningStep, sink: Sink) -> None:
+    """Hand all that comes to `sink`. Raises Detached for one that ends early."""
     frames = FrameReader()
     for chunk in chunks:
         for stream, data in frames.feed(chunk):

@@ -9,11 +9,11 @@ from tork_celery.domain import durations
 from tork_celery.domain.errors import StepFailed
 from tork_celery.runtime.docker.engine_api import EngineApi
 from tork_celery.runtime.docker.error_mapping import of_sidecar
-from tork_celery.runtime.docker.probes import Probing
-from tork_celery.runtime.docker.resource_names import Names
+from tork_celery.runtime.docker.probes import ProbeRun
+from tork_celery.runtime.docker.resource_names import ResourceNames
 from tork_celery.runtime.docker.stream_frames import FrameReader
 from tork_celery.runtime.protocol import SidecarRun
-from tork_celery.runtime.running_steps import Graces, LiveStep
+from tork_celery.runtime.running_steps import KillTimers, RunningStep
 
 _TAIL_LINES = 10
 _TAIL_BYTES = 8 * 1024
@@ -24,10 +24,12 @@ class Sidecars:
     """Those of one node, in containers that are made already."""
 
     api: EngineApi
-    names: Names
-    graces: Graces
+    names: ResourceNames
+    kill_timers: KillTimers
 
-    def start(self, sidecars: Sequence[SidecarRun], step: LiveStep, *, started: Callable[[], None]) -> bool:
+    def start(
+        self, sidecars: Sequence[SidecarRun], step: RunningStep, *, started: Callable[[], None]
+    ) -> bool:
         """Start all and return when each has passed its probe; `started` is called after the first start.
         False when their step was stopped meanwhile. Raises StepFailed for one that does not pass."""
         for number, sidecar in enumerate(sidecars):
@@ -43,12 +45,16 @@ class Sidecars:
         with of_sidecar(sidecar.definition.name):
             self.api.start(name)
         if timeout := sidecar.definition.timeout:
-            self.graces.give(sidecar.ref, durations.seconds(timeout), lambda: self.api.kill(name, "SIGKILL"))
+            self.kill_timers.give(
+                sidecar.ref, durations.seconds(timeout), lambda: self.api.kill(name, "SIGKILL")
+            )
 
-    def _await(self, sidecars: Sequence[SidecarRun], step: LiveStep) -> bool:
-        inbox: SimpleQueue[Probing | None] = SimpleQueue()
+    def _await(self, sidecars: Sequence[SidecarRun], step: RunningStep) -> bool:
+        inbox: SimpleQueue[ProbeRun | None] = SimpleQueue()
         waiting = {
-            Probing(self.api, sidecar, sidecar.probe, tell=inbox.put) for sidecar in sidecars if sidecar.probe
+            ProbeRun(self.api, sidecar, sidecar.probe, tell=inbox.put)
+            for sidecar in sidecars
+            if sidecar.probe
         }
         for probing in waiting:
             probing.start()
@@ -61,7 +67,7 @@ class Sidecars:
                 probing.end()
         return step.proceed()
 
-    def _next(self, inbox: "SimpleQueue[Probing | None]", waiting: set[Probing]) -> Probing | None:
+    def _next(self, inbox: "SimpleQueue[ProbeRun | None]", waiting: set[ProbeRun]) -> ProbeRun | None:
         """A probe that has passed; None when the step is to look up. Raises StepFailed, EngineUnavailable."""
         first = min(waiting, key=lambda probing: probing.until)
         try:
@@ -72,7 +78,7 @@ class Sidecars:
             raise self._failure(told, str(told.error)) if isinstance(told.error, StepFailed) else told.error
         return told
 
-    def _failure(self, probing: Probing, what: str) -> StepFailed:
+    def _failure(self, probing: ProbeRun, what: str) -> StepFailed:
         text = f'the sidecar "{probing.sidecar.definition.name}" {what}; its probe, {probing}'
         said = self._last_lines(probing.container)
         return StepFailed(f"{text}; it printed: {said}" if said else text)

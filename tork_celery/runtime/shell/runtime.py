@@ -10,8 +10,8 @@ import structlog
 from tork_celery.domain.errors import ConfigurationError, StepFailed
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.exchange import ENTRYPOINT, OUTPUT, PROGRESS, WORKDIR, Exchange, write_files
-from tork_celery.runtime.protocol import Remains, Sink, StepExit, StepRun
-from tork_celery.runtime.running_steps import NEVER_STARTED, Graces, LiveSteps
+from tork_celery.runtime.protocol import Leftovers, Sink, StepExit, StepRun
+from tork_celery.runtime.running_steps import NEVER_STARTED, KillTimers, RunningSteps
 from tork_celery.runtime.shell.process import Process
 
 log = structlog.get_logger(__name__)
@@ -53,12 +53,12 @@ class ShellRuntime:
         self._environ = {name: environ[name] for name in _PASSED_ON if name in environ}
         self._environ.setdefault("PATH", os.defpath)
         self._exchange = Exchange(work_dir=work_dir, node=node)
-        self._live = LiveSteps()
-        self._graces = Graces()
+        self._running = RunningSteps()
+        self._kill_timers = KillTimers()
 
     def run(self, run: StepRun, sink: Sink, *, started: Callable[[], None]) -> StepExit:
         _refuse_what_needs_a_container(run)
-        with self._live.enter(run.ref) as step:
+        with self._running.enter(run.ref) as step:
             command, cwd = self._prepare(run)
             if not step.proceed():
                 return NEVER_STARTED
@@ -74,47 +74,47 @@ class ShellRuntime:
 
     def follow(self, ref: StepRef, sink: Sink) -> StepExit | None:  # noqa: ARG002
         """Nothing to follow: its process died with the worker that started it."""
-        with self._live.enter(ref):
+        with self._running.enter(ref):
             self._exchange.remove(ref)
         return None
 
-    def stop(self, ref: StepRef, *, grace_s: float = 0.0) -> None:
-        self._live.stop(ref, grace_s)
+    def kill(self, ref: StepRef, *, grace_s: float = 0.0) -> None:
+        self._running.kill(ref, grace_s)
 
-    def leave(self) -> None:
-        self._live.leave()
+    def detach(self) -> None:
+        self._running.detach()
 
     def progress(self, ref: StepRef) -> float | None:
         return self._exchange.progress(ref)
 
-    def discard(self, ref: StepRef) -> None:
-        self._graces.cancel(ref)
-        self._live.forget(ref)
+    def remove_step(self, ref: StepRef) -> None:
+        self._kill_timers.cancel(ref)
+        self._running.forget(ref)
         try:
             self._exchange.remove(ref)
         except OSError as error:
             log.warning("runtime.removal_failed", step=str(ref), reason=str(error))
 
-    def clear(self, ref: StepRef) -> None:
+    def reset_step(self, ref: StepRef) -> None:
         self._exchange.remove(ref)
 
-    def release(self, task_id: str, delivery: int) -> None:
+    def remove_delivery(self, task_id: str, delivery: int) -> None:
         try:
-            self._exchange.release(task_id, delivery)
+            self._exchange.remove_delivery(task_id, delivery)
         except OSError as error:
             log.warning("runtime.removal_failed", task_id=task_id, delivery=delivery, reason=str(error))
 
-    def deliveries(self) -> Iterable[Remains]:
-        return sorted(self._exchange.deliveries())
+    def leftovers(self) -> Iterable[Leftovers]:
+        return sorted(self._exchange.leftovers())
 
-    def tidy(self) -> None:
+    def collect_garbage(self) -> None:
         """It keeps nothing."""
 
     def check(self, *, within_s: float = 5.0) -> None:
         """A machine that runs this can run a process."""
 
     def close(self) -> None:
-        self._graces.close()
+        self._kill_timers.close()
 
     def _prepare(self, run: StepRun) -> tuple[list[str], Path]:
         """The command, and the directory that it starts in."""
@@ -148,7 +148,7 @@ class ShellRuntime:
             process.kill()
         else:
             process.terminate()
-            self._graces.give(ref, grace_s, process.kill)
+            self._kill_timers.give(ref, grace_s, process.kill)
 
 
 def _write_elsewhere(directory: Path, files: Mapping[str, str]) -> None:
