@@ -1,4 +1,4 @@
-"""Users and permissions, calls of webhooks, scheduled jobs."""
+"""Add users, permissions, webhook calls and scheduled jobs."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,7 +16,7 @@ def upgrade() -> None:
         "ix_jobs_restricted",
         "jobs",
         ["seq"],
-        sqlite_where=sa.text("restricted = 1"),  # as its queries have it
+        sqlite_where=sa.text("restricted = 1"),  # SQLite matches the text of the condition
         postgresql_where=sa.text("restricted"),
     )
     _webhook_calls()

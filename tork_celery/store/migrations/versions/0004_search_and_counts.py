@@ -1,4 +1,4 @@
-"""Jobs are searched by words and tags and counted by triggers; definitions get a table of their own."""
+"""Add full-text search, tags and trigger-maintained counts of jobs; move definitions to their own table."""
 
 import sqlalchemy as sa
 from alembic import op

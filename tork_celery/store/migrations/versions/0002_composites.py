@@ -1,4 +1,4 @@
-"""Composites, subjobs, secrets and the removal of ended jobs."""
+"""Add composites, subjobs, secrets and the deletion of ended jobs."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What sweeps and heartbeats ask for is found in indexes, however much waits or has ended."""
+"""Replace the indexes of sweeps and heartbeats by partial indexes on active rows."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +13,7 @@ _SUBJOBS = sa.text("parent_id IS NOT NULL AND state NOT IN ('COMPLETED', 'FAILED
 
 def upgrade() -> None:
     op.drop_index("ix_tasks_active", "tasks")
-    op.drop_index("ix_jobs_restricted", "jobs")  # nothing asks for it
+    op.drop_index("ix_jobs_restricted", "jobs")  # no query uses it
     _create("ix_tasks_active", "tasks", ["state", "queue", "sent_at"], where=_ACTIVE)
     _create("ix_tasks_running", "tasks", ["node"], where=_RUNNING)
     _create("ix_jobs_active_subjobs", "jobs", ["parent_id"], where=_SUBJOBS)
