@@ -25,11 +25,14 @@ _CONNECTIONS_BESIDE_STEPS = 6  # heartbeat, log shipper and their like
 
 
 def celery_app() -> Celery:
-    """The Celery app, configured by `celeryconfig`."""
+    """Return the Celery app, configured by `tork_celery.celeryconfig`.
+
+    The dotted path matters: a plain `celeryconfig` in the working directory would be loaded instead.
+    """
     return Celery(
         "tork_celery",
         amqp="tork_celery.dispatch.queue_declarations:TaskAMQP",
-        config_source="celeryconfig",
+        config_source="tork_celery.celeryconfig",
         set_as_current=False,
     )
 

@@ -50,7 +50,7 @@ def test_a_message_may_be_held_for_days() -> None:
 
 def test_the_products_configuration_declares_them_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORK_BROKER_URL", "amqp://nowhere//")
-    import celeryconfig  # noqa: PLC0415  it reads the environment when it is imported
+    from tork_celery import celeryconfig  # noqa: PLC0415  it reads the environment when it is imported
 
     assert [queue.queue_arguments for queue in celeryconfig.task_queues] == [
         declare("default").queue_arguments
