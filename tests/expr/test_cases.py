@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.expr.hosts import HOST
 from tork_celery import expr
 from tork_celery.expr.kinds import kind_of
 from tork_celery.expr.run import detached
@@ -31,7 +32,7 @@ def _expected(case: dict[str, Any]) -> Any:
 
 def _agrees(case: dict[str, Any]) -> bool:
     try:
-        value = expr.evaluate(case["expr"], _CONTEXT)
+        value = expr.evaluate(case["expr"], _CONTEXT, HOST)
     except expr.ExpressionError:
         return "error" in case
     if "error" in case or kind_of(value) != case["kind"]:
@@ -71,7 +72,7 @@ def test_every_case_agrees_with_the_reference(capsys: pytest.CaptureFixture[str]
 def test_scalars_have_the_value_of_the_reference() -> None:
     """Beside the text, which the test above compares."""
     for case in _scalars():
-        value, wanted = expr.evaluate(case["expr"], _CONTEXT), _expected(case)
+        value, wanted = expr.evaluate(case["expr"], _CONTEXT, HOST), _expected(case)
         assert value == wanted or (value != value and wanted != wanted), case["expr"]  # noqa: PLR0124 - NaN
 
 

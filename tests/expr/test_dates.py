@@ -1,17 +1,18 @@
 """Times, durations and zones."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from tests.expr.hosts import HOST
 from tork_celery.expr import Duration, ExpressionError, evaluate, render
 
-_NOW = datetime(2024, 2, 29, 13, 5, 9, 250_000, tzinfo=UTC)
 _CONTEXT = {"at": datetime(2024, 1, 31, 23, 0, tzinfo=UTC), "bare": datetime(2024, 1, 31, 23, 0)}  # noqa: DTZ001 - a time without a zone is the point
 
 
 def _value(source: str) -> object:
-    return evaluate(source, _CONTEXT, now=lambda: _NOW)
+    return evaluate(source, _CONTEXT, HOST)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_dates_and_durations_come_out_as_values() -> None:
 
 def test_dates_read_as_text_in_a_template() -> None:
     assert (
-        render("{{ date('2023-08-14') }}, {{ duration('90s') }}", {})
+        render("{{ date('2023-08-14') }}, {{ duration('90s') }}", {}, HOST)
         == "2023-08-14 00:00:00 +0000 UTC, 1m30s"
     )
 
@@ -117,4 +118,4 @@ def test_the_clock_is_asked_only_when_now_is_called() -> None:
     def broken() -> datetime:
         raise AssertionError
 
-    assert evaluate("1 + 1", {}, now=broken) == 2
+    assert evaluate("1 + 1", {}, replace(HOST, now=broken)) == 2

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.expr.hosts import HOST
 from tork_celery.expr import ExpressionError, check, check_template, evaluate, evaluate_whole, render, to_text
 from tork_celery.expr.functions import FUNCTIONS
 from tork_celery.expr.kinds import kind_of
@@ -130,7 +131,7 @@ def _known(value: Any) -> bool:
 
 def _evaluated(source: str, context: dict[str, Any]) -> None:
     with suppress(ExpressionError):
-        value = evaluate(source, context)
+        value = evaluate(source, context, HOST)
         assert _known(value)
         to_text(value)
 
@@ -158,7 +159,7 @@ def test_any_expression_in_any_context(source: str, context: dict[str, Any]) -> 
 def test_what_is_accepted_somewhere_is_never_refused_by_a_check_without_context(source: str) -> None:
     context = {"inputs": {"a": 1}, "xs": [1], "n": 1, "f": 1.5, "s": "a", "t": True, "z": None}
     try:
-        evaluate(source, context)
+        evaluate(source, context, HOST)
     except ExpressionError:
         return
     check(source)
@@ -174,8 +175,8 @@ def test_any_template(template: str) -> None:
     context = {"xs": [1], "s": "a"}
     for attempt in (
         check_template,
-        lambda text: render(text, context),
-        lambda text: evaluate_whole(text, context),
+        lambda text: render(text, context, HOST),
+        lambda text: evaluate_whole(text, context, HOST),
     ):
         with suppress(ExpressionError):
             attempt(template)
@@ -184,14 +185,14 @@ def test_any_template(template: str) -> None:
 @_SETTINGS
 @given(st.text(max_size=40).filter(lambda text: "{{" not in text))
 def test_a_text_without_braces_is_itself(text: str) -> None:
-    assert render(text, {}) == text
+    assert render(text, {}, HOST) == text
 
 
 @_SETTINGS
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(-(2**63), 2**63 - 1))
 def test_integers_wrap_around_at_64_bits(left: int, right: int) -> None:
     for op, exact in (("+", left + right), ("-", left - right), ("*", left * right)):
-        value = evaluate(f"a {op} b", {"a": left, "b": right})
+        value = evaluate(f"a {op} b", {"a": left, "b": right}, HOST)
         assert isinstance(value, int)
         assert -(2**63) <= value < 2**63
         assert (value - exact) % 2**64 == 0
@@ -201,15 +202,15 @@ def test_integers_wrap_around_at_64_bits(left: int, right: int) -> None:
 @given(st.floats(), st.floats())
 def test_floats_never_fail(left: float, right: float) -> None:
     for op in ("+", "-", "*", "/", "**"):
-        assert isinstance(evaluate(f"a {op} b", {"a": left, "b": right}), float)
+        assert isinstance(evaluate(f"a {op} b", {"a": left, "b": right}, HOST), float)
 
 
 @_SETTINGS
 @given(st.lists(st.one_of(st.integers(-9, 9), st.floats(allow_nan=False, allow_infinity=False)), max_size=9))
 def test_lists_of_numbers_are_sorted_and_summed(numbers: list[float]) -> None:
     context = {"ns": numbers}
-    assert evaluate("sort(ns)", context) == sorted(numbers)
-    assert evaluate("count(ns, # > 0)", context) == len([number for number in numbers if number > 0])
-    total = evaluate("sum(ns)", context)
+    assert evaluate("sort(ns)", context, HOST) == sorted(numbers)
+    assert evaluate("count(ns, # > 0)", context, HOST) == len([number for number in numbers if number > 0])
+    total = evaluate("sum(ns)", context, HOST)
     assert isinstance(total, int | float)
     assert math.isclose(total, sum(numbers), rel_tol=1e-6, abs_tol=1e-6)

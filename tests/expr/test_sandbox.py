@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from tests.expr.hosts import HOST
 from tork_celery.expr import ExpressionError, check, check_template, evaluate, render
 
 
@@ -80,7 +81,7 @@ _CONTEXT["loop"]["loop"] = _CONTEXT["loop"]
 )
 def test_no_attribute_of_an_object_is_reached(source: str) -> None:
     with suppress(ExpressionError):
-        evaluate(source, _CONTEXT)
+        evaluate(source, _CONTEXT, HOST)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ def test_no_attribute_of_an_object_is_reached(source: str) -> None:
 )
 def test_what_would_grow_or_run_without_bounds_is_refused(source: str) -> None:
     with pytest.raises(ExpressionError):
-        evaluate(source, _CONTEXT)
+        evaluate(source, _CONTEXT, HOST)
 
 
 @pytest.mark.parametrize(
@@ -160,9 +161,9 @@ def test_sources_too_long_or_too_deep_are_refused(source: str) -> None:
 
 
 def test_deep_nesting_below_the_limit_is_evaluated() -> None:
-    assert evaluate("(" * 5_000 + "1" + ")" * 5_000, {}) == 1
-    assert evaluate("+".join(["1"] * 140), {}) == 140
-    assert evaluate("len(" + "[" * 90 + "1" + "]" * 90 + ")", {}) == 1
+    assert evaluate("(" * 5_000 + "1" + ")" * 5_000, {}, HOST) == 1
+    assert evaluate("+".join(["1"] * 140), {}, HOST) == 140
+    assert evaluate("len(" + "[" * 90 + "1" + "]" * 90 + ")", {}, HOST) == 1
 
 
 @pytest.mark.parametrize("source", ["\x00", "\x1c1", "\ud800", "1 \x7f", "\ufeff1"])
@@ -175,8 +176,8 @@ def test_characters_that_have_no_place_are_refused(source: str) -> None:
     "source", ["surrogate + 'a'", "toBase64(surrogate)", "surrogate[0:2]", "len(surrogate)"]
 )
 def test_half_of_a_surrogate_pair_does_no_harm(source: str) -> None:
-    evaluate(source, _CONTEXT)
-    assert isinstance(evaluate("surrogate matches 'x'", _CONTEXT), bool)
+    evaluate(source, _CONTEXT, HOST)
+    assert isinstance(evaluate("surrogate matches 'x'", _CONTEXT, HOST), bool)
 
 
 @pytest.mark.parametrize(
@@ -186,12 +187,12 @@ def test_templates_have_limits_too(template: str) -> None:
     with pytest.raises(ExpressionError):
         check_template(template)
     with pytest.raises(ExpressionError):
-        render(template, {})
+        render(template, {}, HOST)
 
 
 def test_an_error_says_which_expression_where_and_why() -> None:
     with pytest.raises(ExpressionError) as caught:
-        evaluate("1 +\n  nowhere", {})
+        evaluate("1 +\n  nowhere", {}, HOST)
     error = caught.value
     assert (error.line, error.column, error.reason) == (2, 3, "unknown name nowhere")
     assert str(error) == "unknown name nowhere (line 2, column 3 of the expression `1 +   nowhere`)"
@@ -216,13 +217,15 @@ def test_an_error_survives_pickling() -> None:
 )
 def test_an_error_never_tells_a_value(source: str) -> None:
     with pytest.raises(ExpressionError) as caught:
-        evaluate(source, {"token": "s3cr3t", "xs": [1]})
+        evaluate(source, {"token": "s3cr3t", "xs": [1]}, HOST)
     assert "s3cr3t" not in str(caught.value)
 
 
 def test_what_takes_no_longer_for_larger_lists_may_be_asked_often() -> None:
     context = {"xs": list(range(10_000))}
-    assert evaluate("sum(map(0..9999, get(xs, #) + first(xs) + len(xs) + xs[#]))", context) == 199_990_000
+    assert (
+        evaluate("sum(map(0..9999, get(xs, #) + first(xs) + len(xs) + xs[#]))", context, HOST) == 199_990_000
+    )
 
 
 @pytest.mark.parametrize(
@@ -232,4 +235,4 @@ def test_long_texts_cannot_be_looked_at_without_end(source: str) -> None:
     text = "é" * 900_000
     context = {"a": text, "b": "".join(["é"] * 900_000), "m": {"a": text}}
     with pytest.raises(ExpressionError, match="too many steps"):
-        evaluate(f"count(1..100000, {source})", context)
+        evaluate(f"count(1..100000, {source})", context, HOST)

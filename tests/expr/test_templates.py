@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from tests.expr.hosts import HOST
 from tork_celery.expr import ExpressionError, check_template, check_whole, evaluate_whole, render, to_text
 
 _CONTEXT = {"name": "World", "n": 3, "xs": [1, 2.5, "a"], "m": {"b": None, "a": "<ü>"}}
@@ -33,7 +34,7 @@ _CONTEXT = {"name": "World", "n": 3, "xs": [1, 2.5, "a"], "m": {"b": None, "a": 
 )
 def test_values_are_set_into_the_text(template: str, text: str) -> None:
     check_template(template)
-    assert render(template, _CONTEXT) == text
+    assert render(template, _CONTEXT, HOST) == text
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_a_hole_that_is_not_closed_or_holds_no_expression_is_refused(template: s
     with pytest.raises(ExpressionError):
         check_template(template)
     with pytest.raises(ExpressionError):
-        render(template, _CONTEXT)
+        render(template, _CONTEXT, HOST)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_a_hole_that_is_not_closed_or_holds_no_expression_is_refused(template: s
 )
 def test_a_field_that_is_one_expression_may_have_braces_or_not(text: str, value: object) -> None:
     check_whole(text)
-    assert evaluate_whole(text, _CONTEXT) == value
+    assert evaluate_whole(text, _CONTEXT, HOST) == value
 
 
 @pytest.mark.parametrize("text", ["{{ n }} > 2", "{{ n }}{{ n }}", "{{ n", "", "{{}}"])
@@ -70,7 +71,7 @@ def test_a_field_of_more_or_less_than_one_expression_is_refused(text: str) -> No
     with pytest.raises(ExpressionError):
         check_whole(text)
     with pytest.raises(ExpressionError):
-        evaluate_whole(text, _CONTEXT)
+        evaluate_whole(text, _CONTEXT, HOST)
 
 
 @pytest.mark.parametrize(

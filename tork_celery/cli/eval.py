@@ -1,6 +1,8 @@
 """`tork-celery eval`."""
 
 import json
+import secrets
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,9 @@ from tork_celery import expr, jobfile
 )
 def evaluate(expression: str, context_file: Path | None) -> None:
     """Show what an expression of a job file yields, as JSON."""
+    host = expr.HostFunctions(now=lambda: datetime.now(UTC), randbelow=secrets.randbelow)
     try:
-        value = expr.evaluate_whole(expression, _context(context_file))
+        value = expr.evaluate_whole(expression, _context(context_file), host)
     except expr.ExpressionError as error:
         raise click.ClickException(str(error)) from error
     click.echo(json.dumps(value, ensure_ascii=False, default=expr.to_text))

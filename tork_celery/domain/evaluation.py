@@ -3,8 +3,10 @@
 All functions raise EvaluationFailed, which names the field and the cause, and an expression that fails.
 """
 
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from math import isfinite
 from typing import TypeVar
 
@@ -31,6 +33,9 @@ from tork_celery.expr.kinds import kind_of
 
 MOST_ITEMS = 100_000
 """A longer list is refused by `each`: every item is a row of its own."""
+
+HOST = expr.HostFunctions(now=lambda: datetime.now(UTC), randbelow=secrets.randbelow)
+"""Temporary: callers are to pass the clock and the source of random numbers."""
 
 _PRIORITIES = tuple(str(number) for number in range(10))
 S = TypeVar("S", bound=StepDefinition)
@@ -129,7 +134,7 @@ class _Texts:
         if text is None or not expr.is_template(text):
             return text
         try:
-            rendered = expr.render(text, self.names, budget=self.budget)
+            rendered = expr.render(text, self.names, HOST, budget=self.budget)
             _check_storable(rendered)
         except ValueError as error:
             raise EvaluationFailed(f"{path}: {error}") from error
@@ -174,7 +179,7 @@ def _storable(value: object) -> object:
 
 def _value(path: str, text: str, names: Context, budget: expr.Budget | None) -> object:
     try:
-        return expr.evaluate_whole(text, names, budget=budget)
+        return expr.evaluate_whole(text, names, HOST, budget=budget)
     except expr.ExpressionError as error:
         raise EvaluationFailed(f"{path}: {error}") from error
 

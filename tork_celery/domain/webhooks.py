@@ -156,7 +156,7 @@ def _wanted(hook: Webhook, names: Mapping[str, object]) -> bool:
     if hook.if_ is None:
         return True
     try:
-        return evaluation.holds(expr.evaluate_whole(hook.if_, names))
+        return evaluation.holds(expr.evaluate_whole(hook.if_, names, evaluation.HOST))
     except expr.ExpressionError as error:
         raise _Unfit("if", str(error)) from error
 
@@ -174,7 +174,7 @@ def _headers(hook: Webhook, names: Mapping[str, object]) -> dict[str, str]:
 
 def _text(key: str, text: str, names: Mapping[str, object]) -> str:
     try:
-        rendered = expr.render(text, names)
+        rendered = expr.render(text, names, evaluation.HOST)
     except expr.ExpressionError as error:
         raise _Unfit(key, str(error)) from error
     if _UNFIT.search(rendered):

@@ -7,17 +7,18 @@ ExpressionError, which says where and why, and nothing else.
 
 from collections.abc import Mapping
 
-from tork_celery.expr import clock, limits, template
+from tork_celery.expr import limits, template
 from tork_celery.expr.durations import Duration
 from tork_celery.expr.errors import ExpressionError
 from tork_celery.expr.program import program
-from tork_celery.expr.run import Budget, Clock, Dice
+from tork_celery.expr.run import Budget, HostFunctions
 from tork_celery.expr.text import to_text
 
 __all__ = [
     "Budget",
     "Duration",
     "ExpressionError",
+    "HostFunctions",
     "check",
     "check_template",
     "check_whole",
@@ -37,16 +38,15 @@ def check(source: str) -> None:
 def evaluate(
     source: str,
     context: Mapping[str, object],
+    host: HostFunctions,
     *,
-    now: Clock = clock.now,
-    dice: Dice = clock.dice,
     budget: Budget | None = None,
 ) -> object:
     """The value of an expression in a context, of the kinds of JSON, or a datetime, Duration or tzinfo.
 
-    `now` answers now(), `dice` gives the random numbers; a `budget` is shared with other expressions.
+    `host` is the source of time and random numbers; a `budget` is shared with other expressions.
     """
-    return program(source).evaluate(context, now, dice, budget)
+    return program(source).evaluate(context, host, budget)
 
 
 def check_whole(text: str) -> None:
@@ -57,13 +57,12 @@ def check_whole(text: str) -> None:
 def evaluate_whole(
     text: str,
     context: Mapping[str, object],
+    host: HostFunctions,
     *,
-    now: Clock = clock.now,
-    dice: Dice = clock.dice,
     budget: Budget | None = None,
 ) -> object:
     """`evaluate` for a field that is one expression, with `{{ }}` around it or without: `if`, `each.list`."""
-    return evaluate(template.whole(text), context, now=now, dice=dice, budget=budget)
+    return evaluate(template.whole(text), context, host, budget=budget)
 
 
 def is_template(text: str) -> bool:
@@ -81,15 +80,12 @@ def check_template(text: str) -> None:
 def render(
     text: str,
     context: Mapping[str, object],
+    host: HostFunctions,
     *,
-    now: Clock = clock.now,
-    dice: Dice = clock.dice,
     budget: Budget | None = None,
 ) -> str:
     """The text with each `{{ expression }}` replaced by its value, as `to_text` writes it."""
-    result = template.filled(
-        text, lambda source: to_text(evaluate(source, context, now=now, dice=dice, budget=budget))
-    )
+    result = template.filled(text, lambda source: to_text(evaluate(source, context, host, budget=budget)))
     if len(result) > limits.TEMPLATE_CHARS:
         raise ExpressionError(f"the text would be longer than {limits.TEMPLATE_CHARS} characters", text)
     return result

@@ -9,7 +9,7 @@ from tork_celery.expr.compiler import Compiler
 from tork_celery.expr.errors import ExpressionError, Fault
 from tork_celery.expr.kinds import Type, type_of
 from tork_celery.expr.parser import parse
-from tork_celery.expr.run import Budget, Clock, Dice, Run
+from tork_celery.expr.run import Budget, HostFunctions, Run
 from tork_celery.expr.sizes import measured
 
 _KEPT_SHAPES = 64
@@ -39,13 +39,13 @@ class Program:
             raise self._error(Fault("the expression is nested too deeply")) from None
 
     def evaluate(
-        self, context: Mapping[str, object], now: Clock, dice: Dice, budget: Budget | None = None
+        self, context: Mapping[str, object], host: HostFunctions, budget: Budget | None = None
     ) -> object:
         """The value that the expression has in the context."""
         types = tuple([type_of(context[name]) if name in context else None for name in self._names])
         if types not in self._accepted:
             self._accept(types)
-        run = Run(context, self._cells, now, dice, budget)
+        run = Run(context, self._cells, host, budget)
         try:
             return measured(run, self._run(run))
         except Fault as fault:

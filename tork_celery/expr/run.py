@@ -1,14 +1,23 @@
 """One evaluation: where its names and loop variables are, and how much it may still do."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from tork_celery.expr import limits
 from tork_celery.expr.errors import Fault
 
-Clock = Callable[[], datetime]
-# Promises an integer from zero up to, but without, its argument.
-Dice = Callable[[int], int]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFunctions:
+    """The functions that the application supplies, because their results differ from call to call.
+
+    `now` returns the current time with a timezone. `randbelow(n)` returns a random integer from 0 to n - 1,
+    as `secrets.randbelow` does.
+    """
+
+    now: Callable[[], datetime]
+    randbelow: Callable[[int], int]
 
 
 class Budget:
@@ -23,20 +32,18 @@ class Budget:
 class Run:
     """Passed to every part of an expression while it is evaluated; used once."""
 
-    __slots__ = ("_budget", "_steps", "cells", "dice", "names", "now")
+    __slots__ = ("_budget", "_steps", "cells", "host", "names")
 
     def __init__(
         self,
         names: Mapping[str, object],
         cells: int,
-        now: Clock,
-        dice: Dice,
+        host: HostFunctions,
         budget: Budget | None = None,
     ) -> None:
         self.names = names
         self.cells: list[object] = [None] * cells
-        self.now = now
-        self.dice = dice
+        self.host = host
         self._budget = budget
         self._steps = limits.STEPS if budget is None else min(limits.STEPS, budget.left)
         if budget is not None:
@@ -62,15 +69,18 @@ class Run:
 
 def detached() -> Run:
     """A run for work outside of an expression: the same limits, and no names, clock or random numbers."""
-    return Run({}, 0, _no_clock, _no_dice)
+    return Run({}, 0, _NO_HOST)
 
 
 def _no_clock() -> datetime:
     raise Fault("there is no clock here")
 
 
-def _no_dice(_: int) -> int:
+def _no_random_number(_: int) -> int:
     raise Fault("there is no random number here")
+
+
+_NO_HOST = HostFunctions(now=_no_clock, randbelow=_no_random_number)
 
 
 Evaluate = Callable[[Run], object]

@@ -14,7 +14,7 @@ _LAYOUT, _ZONE = 1, 2
 
 
 def now(run: Run, zone: tzinfo | None = None) -> datetime:
-    moment = aware(run.now())
+    moment = aware(run.host.now())
     return moment.astimezone(zone) if zone else moment
 
 

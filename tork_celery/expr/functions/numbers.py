@@ -145,7 +145,7 @@ def random_int(run: Run, below: int = limits.INT_MAX) -> int:
     """An integer from zero up to, but without, `below`."""
     if below <= 0:
         raise Fault("randomInt takes a number above zero")
-    return run.dice(below)
+    return run.host.randbelow(below)
 
 
 def integers(run: Run, start: int, stop: int) -> list[int]:
