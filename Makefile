@@ -5,10 +5,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 ENGINE := $(BIN)/python -m scripts.with_engine
+PYTEST := $(BIN)/python -m pytest --dist worksteal
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check coverage lint bench chaos servers format lock images engine clean
+.PHONY: help setup demo unit test check coverage lint bench chaos servers docs format lock images engine clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -22,23 +23,28 @@ $(READY): setup.cfg pyproject.toml requirements.lock
 demo: setup ## run examples/hello.yaml in a container and print its result
 	@$(ENGINE) $(BIN)/python -m scripts.demo
 
-test: lint ## all checks and the whole test suite; ARGS goes to pytest
-	$(ENGINE) $(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+unit: setup ## the tests that need no engine, no server and no root, in under a minute; ARGS goes to pytest
+	$(PYTEST) -n 2 -m "not engine and not postgresql and not servers" $(ARGS)
 
-check: test ## the same as test: what CI runs
+test: lint unit ## all checks, the unit tests, then those against a real engine; ARGS goes to pytest
+	$(ENGINE) $(PYTEST) -n 3 -m "(engine or postgresql) and not servers" $(ARGS)
 
-coverage: setup ## the test suite again, slower, and which lines it does not reach
-	$(ENGINE) $(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=term:skip-covered $(ARGS)
+check: test docs ## the same and the docs site
+
+coverage: setup ## the tests of `make test` again, slower, with the lines that they do not reach
+	$(ENGINE) $(PYTEST) -n 3 -m "not servers" --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: setup ## the static checks alone: format, lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy -p scripts
 	$(BIN)/lint-imports
 
 servers: setup ## the tests on Redis, RabbitMQ and PostgreSQL, which are installed where they are missing
-	$(ENGINE) $(BIN)/python -m pytest tests/servers tests/system/test_servers.py -m servers $(ARGS)
+	$(ENGINE) $(PYTEST) -m servers tests/servers tests/system $(ARGS)
+
+docs: setup ## build the docs site into build/site; a warning is an error
+	$(BIN)/mkdocs build --quiet --strict
 
 chaos: setup ## the chaos tests with 200 tasks and outages of 30 s, printing how long recovery took
 	CHAOS_TASKS=200 CHAOS_OUTAGE_S=30 $(ENGINE) $(BIN)/python -m pytest tests/system/test_chaos.py -s $(ARGS)

@@ -1,33 +1,55 @@
-"""What all tests share: the engine, the local images, and a watch over what is left behind."""
+"""Fixtures and hooks that all tests share: the engine, PostgreSQL, and a check for leftovers.
+
+Two markers say what a test needs beside Python: `engine` (a container engine) and `postgresql` (a server that
+is installed where it is missing). They are set here, from the folder and the fixtures of a test. `make unit`
+runs the tests that have neither.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import docker
 import pytest
 
-from scripts.images import stand_ins
 from tests.servers.datastores import postgresql_server, postgresql_url
 
-__all__ = ["postgresql_server", "postgresql_url"]  # here, so that there is one server a session
+if TYPE_CHECKING:
+    import docker
 
+__all__ = ["postgresql_server", "postgresql_url"]  # here, so that a session starts one server
 
+_SYSTEM_TESTS = Path(__file__).parent / "system"
+_OURS = {"label": "tork.cluster"}
 _before = pytest.StashKey[dict[str, set[str]]]()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a container engine or PostgreSQL."""
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        if "engine" in names or _SYSTEM_TESTS in item.path.parents:
+            item.add_marker(pytest.mark.engine)
+        if "postgresql_url" in names or "postgresql" in parameters.values():
+            item.add_marker(pytest.mark.postgresql)
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """What the engine has is noted once for all processes that the tests run in."""
+    """Note what the engine has, once for all processes of the run."""
     if not hasattr(session.config, "workerinput") and (found := _inventory()) is not None:
         session.config.stash[_before] = found
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """At the end the engine has what it had at the start, and no more: otherwise the run has failed."""
-    before, after = session.config.stash.get(_before, None), _inventory()
-    if before is None or after is None:
+    """Fail the run when a container, volume or network of ours is left that was not there at the start."""
+    before = session.config.stash.get(_before, None)
+    if before is None or (after := _inventory()) is None:
         return
-    left = {kind: things - before[kind] for kind, things in after.items()}
+    left = {kind: ids - before[kind] for kind, ids in after.items()}
     if any(left.values()):
         print(f"\nleft behind in the engine: {left}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -35,19 +57,25 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.DockerClient]:
-    """The container engine, with all images that the examples name."""
+    """Return a client of the container engine, which has all images that the examples name."""
+    import docker  # noqa: PLC0415  most tests run without it
+
+    from scripts.images import stand_ins  # noqa: PLC0415
+
     with closing(docker.from_env()) as client, stand_ins(client):
         yield client
 
 
 def _inventory() -> dict[str, set[str]] | None:
-    """None where no engine answers."""
+    """Return the ids of the engine's objects that carry our label; None where no engine answers."""
+    import docker  # noqa: PLC0415
+
     try:
-        with closing(docker.from_env()) as client:
+        with closing(docker.from_env(timeout=10)) as client:
             return {
-                "containers": {found["Id"] for found in client.api.containers(all=True)},
-                "volumes": {found["Name"] for found in client.api.volumes()["Volumes"] or []},
-                "networks": {found["Id"] for found in client.api.networks()},
+                "containers": {each["Id"] for each in client.api.containers(all=True, filters=_OURS)},
+                "volumes": {each["Name"] for each in client.api.volumes(filters=_OURS)["Volumes"] or []},
+                "networks": {each["Id"] for each in client.api.networks(filters=_OURS)},
             }
     except docker.errors.DockerException:
         return None
