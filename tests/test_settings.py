@@ -1,4 +1,4 @@
-"""Every setting is read from its variable, and a value that is wrong is named."""
+"""Settings are read from environment variables; a wrong value is rejected with its variable's name."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from tork_celery.domain.errors import ConfigurationError
 from tork_celery.settings import Settings, ShutdownPolicy, load, variable
 
-GIVEN: dict[str, tuple[str, Any]] = {
+EXAMPLES: dict[str, tuple[str, Any]] = {
     "TORK_DATA_DIR": ("/somewhere", Path("/somewhere")),
     "TORK_BROKER_URL": ("amqp://there//", "amqp://there//"),
     "TORK_BROKER_CA": ("/etc/ca.pem", "/etc/ca.pem"),
@@ -45,70 +45,90 @@ NAMES = {variable(field.name): field.name for field in fields(Settings)}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_setting_is_read_from_its_variable(name: str) -> None:
-    text, value = GIVEN[name]
+def test_setting_is_read_from_its_variable(name: str) -> None:
+    text, value = EXAMPLES[name]
 
     assert getattr(Settings.load({name: text}), NAMES[name]) == value
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_empty_variable_is_like_none(name: str) -> None:
+def test_empty_variable_counts_as_unset(name: str) -> None:
     assert Settings.load({name: ""}) == Settings.load({})
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "right"),
+    ("name", "text", "expected"),
     [
-        ("TORK_DATASTORE_FULL_SYNC", "maybe", "neither true nor false"),
-        ("TORK_SHELL_ALLOW_ROOT", "2", "neither true nor false"),
-        ("TORK_RUNTIME", "podman", "there are docker and shell"),
-        ("TORK_BIND_SOURCES", "data", "is not an absolute path; write them like /srv/data:"),
+        (
+            "TORK_DATASTORE_FULL_SYNC",
+            "maybe",
+            "is not a boolean; allowed: true, false (or 1, 0, yes, no, on, off)",
+        ),
+        ("TORK_SHELL_ALLOW_ROOT", "2", "is not a boolean; allowed: true, false (or 1, 0, yes, no, on, off)"),
+        ("TORK_RUNTIME", "podman", "is not a runtime; allowed: docker, shell"),
+        ("TORK_BIND_SOURCES", "data", "is not an absolute path; write paths like /srv/data:/srv/media"),
         ("TORK_LEASE", "10", "write it like 1h30m"),
         ("TORK_LEASE", "0s", "must be longer than 0"),
         ("TORK_HEARTBEAT", "-1s", "write it like 1h30m"),
         ("TORK_DEFAULT_CPUS", "many", "write it like 0.5"),
         ("TORK_DEFAULT_MEMORY", "1k", "6m is the least"),
         ("TORK_DEFAULT_TIMEOUT", "0s", "must be longer than 0"),
-        ("TORK_PULL", "never", "there are missing and always"),
-        ("TORK_STOP", "now", "neither leave nor release nor a duration"),
+        ("TORK_PULL", "never", "is not a pull policy; allowed: missing, always"),
+        ("TORK_STOP", "now", "is not a shutdown policy; allowed: leave, release, or a duration such as 30s"),
         ("TORK_PULL_TIMEOUT", "soon", "write it like 1h30m"),
         ("TORK_BROKER_VISIBILITY_TIMEOUT", "0", "must be longer than 0"),
         ("TORK_IMAGE_TTL", "0s", "must be longer than 0"),
         ("TORK_LOG_LIMIT", "much", "write it like 500m"),
         ("TORK_BODY_LIMIT", "-1g", "write it like 500m"),
-        ("TORK_AUTH", "password", "there are none, basic, key, and basic,key"),
-        ("TORK_AUTH", "none,basic", "there are none, basic, key, and basic,key"),
-        ("TORK_AUTH", ",", "there are none, basic, key, and basic,key"),
-        ("TORK_CORS_ORIGINS", "example.com", "write it like https://tork.example.com:8080, or *"),
-        ("TORK_CORS_ORIGINS", "http://a/b", "write it like https://tork.example.com:8080, or *"),
-        ("TORK_LOG_LEVEL", "LOUD", "there are DEBUG, INFO, WARNING and ERROR"),
+        (
+            "TORK_AUTH",
+            "password",
+            "is not an authentication scheme; allowed: none, basic, key (or basic,key)",
+        ),
+        (
+            "TORK_AUTH",
+            "none,basic",
+            "is not an authentication scheme; allowed: none, basic, key (or basic,key)",
+        ),
+        ("TORK_AUTH", ",", "is not an authentication scheme; allowed: none, basic, key (or basic,key)"),
+        (
+            "TORK_CORS_ORIGINS",
+            "example.com",
+            "is not an origin; allowed: none, *, or URLs such as https://tork.example.com:8080",
+        ),
+        (
+            "TORK_CORS_ORIGINS",
+            "http://a/b",
+            "is not an origin; allowed: none, *, or URLs such as https://tork.example.com:8080",
+        ),
+        ("TORK_LOG_LEVEL", "LOUD", "is not a log level; allowed: DEBUG, INFO, WARNING, ERROR"),
     ],
 )
-def test_a_wrong_value_is_refused_with_what_would_be_right(name: str, text: str, right: str) -> None:
-    with pytest.raises(ConfigurationError) as refusal:
+def test_invalid_value_is_rejected_with_the_allowed_values(name: str, text: str, expected: str) -> None:
+    with pytest.raises(ConfigurationError) as rejected:
         Settings.load({name: text})
 
-    assert str(refusal.value).startswith(f"{name}: ")
-    assert repr(text) in str(refusal.value)
-    assert right in str(refusal.value)
+    assert str(rejected.value).startswith(f"{name}: ")
+    assert repr(text) in str(rejected.value)
+    assert expected in str(rejected.value)
 
 
 @pytest.mark.parametrize("url", ["redis://a", "rediss://a", "redis+socket:///a", "amqp://a//", "amqps://a//"])
-def test_a_broker_is_one_of_those_that_there_are(url: str) -> None:
+def test_url_of_a_supported_broker_is_accepted(url: str) -> None:
     assert Settings.load({"TORK_BROKER_URL": url}).broker_url == url
 
 
 @pytest.mark.parametrize("url", ["http://u:hush@a", "valkey://u:hush@a", "sqs://hush@", "u:hush@a:6379", "a"])
-def test_another_broker_is_refused_and_its_password_is_not_shown(url: str) -> None:
+def test_other_broker_url_is_rejected_without_showing_its_password(url: str) -> None:
     with pytest.raises(
         ConfigurationError, match=r"TORK_BROKER_URL: .*write it like redis://.* or amqp://"
-    ) as no:
+    ) as rejected:
         Settings.load({"TORK_BROKER_URL": url})
 
-    assert "hush" not in str(no.value)
+    assert "hush" not in str(rejected.value)
 
 
-def test_a_heartbeat_that_is_long_for_the_lease_is_refused() -> None:
+def test_heartbeat_longer_than_a_third_of_the_lease_is_rejected() -> None:
     with pytest.raises(ConfigurationError, match="TORK_HEARTBEAT: 2s is more than a third of TORK_LEASE, 5s"):
         Settings.load({"TORK_LEASE": "5s"})
     assert Settings.load({"TORK_LEASE": "6s"}).heartbeat_s == 2.0
@@ -117,28 +137,28 @@ def test_a_heartbeat_that_is_long_for_the_lease_is_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "value"), [("TRUE", True), ("on", True), ("No", False), ("off", False), ("0", False)]
 )
-def test_a_flag_is_true_or_false(text: str, *, value: bool) -> None:
+def test_boolean_is_case_insensitive(text: str, *, value: bool) -> None:
     assert Settings.load({"TORK_SHELL_ALLOW_ROOT": text}).shell_allow_root is value
 
 
 @pytest.mark.parametrize(
     ("text", "value"), [("leave", ShutdownPolicy()), ("release", ShutdownPolicy(release=True))]
 )
-def test_a_stop_leaves_or_releases(text: str, value: ShutdownPolicy) -> None:
+def test_shutdown_policy_is_leave_or_release(text: str, value: ShutdownPolicy) -> None:
     assert Settings.load({"TORK_STOP": text}).stop == value
 
 
-def test_the_datastore_is_a_file_in_the_data_directory_by_default() -> None:
+def test_default_datastore_is_a_file_in_the_data_directory() -> None:
     assert Settings.load({"TORK_DATA_DIR": "/x/../y"}).datastore_url == "sqlite:////y/tork.db"
 
 
-def test_the_data_directory_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_data_directory_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
     assert Settings.load({"TORK_DATA_DIR": "here"}).data_dir == tmp_path / "here"
 
 
-def test_without_a_data_directory_it_is_in_the_home_of_the_user(
+def test_default_data_directory_is_in_the_home_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -146,12 +166,12 @@ def test_without_a_data_directory_it_is_in_the_home_of_the_user(
     assert Settings.load({}).data_dir == tmp_path / ".local" / "share" / "tork-celery"
 
 
-def test_the_engine_is_where_every_client_of_docker_looks_for_it() -> None:
+def test_default_docker_url_is_docker_host() -> None:
     assert Settings.load({"DOCKER_HOST": "tcp://a"}).docker_url == "tcp://a"
     assert Settings.load({"DOCKER_HOST": "tcp://a", "TORK_DOCKER_URL": "tcp://b"}).docker_url == "tcp://b"
 
 
-def test_the_settings_of_this_process_are_those_of_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_reads_the_environment_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORK_LEASE", "7s")
 
     assert load().lease_s == 7.0

@@ -1,4 +1,7 @@
-"""All settings, read from the environment once. `docs/deployment.md` lists them; a test holds it to that."""
+"""The settings of a process, read once from the environment.
+
+`docs/deployment.md` documents them; tests/docs/test_documented_settings.py compares it with this module.
+"""
 
 import os
 import re
@@ -11,8 +14,8 @@ from tork_celery.domain import durations, quantities
 from tork_celery.domain.errors import ConfigurationError
 
 PREFIX = "TORK_"
-_BEATS_IN_A_LEASE = 3
-_BROKER = re.compile(r"(redis|rediss|redis\+socket|amqp|amqps|pyamqp)://.*")
+_HEARTBEATS_PER_LEASE = 3
+_BROKER_URL = re.compile(r"(redis|rediss|redis\+socket|amqp|amqps|pyamqp)://.*")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?")
 
 
@@ -22,8 +25,11 @@ def _default_data_dir() -> Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShutdownPolicy:
-    """What SIGTERM does to the steps of a worker: they have `wait_s` to end by themselves; what runs then is
-    left to run on or, with `release`, ended and its task given back."""
+    """What a worker does with its running steps on SIGTERM.
+
+    The worker waits up to `wait_s` for the steps to end. Then it detaches from those that still run or, with
+    `release`, kills them and releases their tasks.
+    """
 
     wait_s: float = 0.0
     release: bool = False
@@ -31,7 +37,8 @@ class ShutdownPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """One field a setting; the field `lease_s` is TORK_LEASE in the environment, a Go duration."""
+    """All settings, one field each. `variable` maps a field to its environment variable: the field `lease_s`
+    is read from TORK_LEASE, as a duration such as 10s."""
 
     data_dir: Path
     broker_url: str = "redis://127.0.0.1:6379/0"
@@ -62,97 +69,109 @@ class Settings:
 
     @classmethod
     def load(cls, environment: Mapping[str, str]) -> "Settings":
-        """Raises ConfigurationError naming the variable, its value, and what would be right."""
-        known = {variable(field.name): field for field in fields(cls)}
-        given = {}
-        for name, field in known.items():
+        """Return the settings in `environment`; an empty variable counts as unset.
+
+        Raises ConfigurationError with the variable, its value and a correct example.
+        """
+        values = {}
+        for field in fields(cls):
+            name = variable(field.name)
             if (text := environment.get(name, "")) != "":
-                given[field.name] = _read(name, text, _READERS[field.name])
-        given.setdefault("docker_url", environment.get("DOCKER_HOST", ""))  # as every client of Docker does
-        data_dir = given.pop("data_dir", None) or _default_data_dir()
-        given.setdefault("datastore_url", f"sqlite:///{data_dir.resolve()}/tork.db")
-        loaded = cls(data_dir=data_dir.resolve(), **given)
+                values[field.name] = _parse(name, text, _PARSERS[field.name])
+        values.setdefault("docker_url", environment.get("DOCKER_HOST", ""))  # like every Docker client
+        data_dir = values.pop("data_dir", None) or _default_data_dir()
+        values.setdefault("datastore_url", f"sqlite:///{data_dir.resolve()}/tork.db")
+        loaded = cls(data_dir=data_dir.resolve(), **values)
         loaded.check()
         return loaded
 
     def check(self) -> None:
-        """Raises ConfigurationError for values that do not go together."""
-        if self.heartbeat_s > self.lease_s / _BEATS_IN_A_LEASE:
+        """Check that the values are consistent with each other. Raises ConfigurationError."""
+        if self.heartbeat_s > self.lease_s / _HEARTBEATS_PER_LEASE:
             raise ConfigurationError(
                 f"TORK_HEARTBEAT: {self.heartbeat_s:g}s is more than a third of TORK_LEASE, "
-                f"{self.lease_s:g}s: a node that misses a beat or two would lose its tasks"
+                f"{self.lease_s:g}s: a node that misses one or two heartbeats would lose its tasks"
             )
 
 
 def variable(field_name: str) -> str:
-    """The environment variable of a field: its name without the unit, which the value states."""
+    """Return the environment variable of a field: its name without the unit, which is part of the value."""
     return PREFIX + field_name.removesuffix("_s").removesuffix("_bytes").upper()
 
 
 def load() -> Settings:
-    """The settings of this process."""
+    """Return the settings of this process. Raises ConfigurationError."""
     return Settings.load(os.environ)
 
 
-def _read(name: str, text: str, reader: Callable[[str], Any]) -> Any:
+def _parse(name: str, text: str, parser: Callable[[str], Any]) -> Any:
     try:
-        return reader(text)
+        return parser(text)
     except ValueError as error:
         raise ConfigurationError(f"{name}: {error}") from error
 
 
-def _flag(text: str) -> bool:
+def _not_allowed(text: str, kind: str, allowed: str) -> ValueError:
+    return ValueError(f"{text!r} is not {kind}; allowed: {allowed}")
+
+
+def _one_of(kind: str, *allowed: str) -> Callable[[str], str]:
+    """Return a parser that accepts the allowed values only."""
+
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise _not_allowed(text, kind, ", ".join(allowed))
+        return text
+
+    return parse
+
+
+def _boolean(text: str) -> bool:
     if text.lower() in ("1", "true", "yes", "on"):
         return True
     if text.lower() in ("0", "false", "no", "off"):
         return False
-    raise ValueError(f"{text!r} is neither true nor false")
+    raise _not_allowed(text, "a boolean", "true, false (or 1, 0, yes, no, on, off)")
 
 
 def _broker_url(text: str) -> str:
-    """It is not in the error: there may be a password in it."""
-    if not _BROKER.fullmatch(text):
+    """The error does not show the URL, which may hold a password."""
+    if not _BROKER_URL.fullmatch(text):
         raise ValueError(
-            "it is no URL of Redis, Valkey or RabbitMQ; write it like redis://:PASSWORD@HOST:6379/0 (Valkey "
-            "too) or amqp://USER:PASSWORD@HOST:5672//, by TLS rediss:// or amqps://"
+            "not a URL of Redis, Valkey or RabbitMQ; write it like redis://:PASSWORD@HOST:6379/0 (Valkey "
+            "too) or amqp://USER:PASSWORD@HOST:5672//, with TLS rediss:// or amqps://"
         )
     return text
 
 
 def _paths(text: str) -> tuple[Path, ...]:
     paths = tuple(Path(part) for part in text.split(":") if part)
-    if wrong := [path for path in paths if not path.is_absolute()]:
-        raise ValueError(f"{str(wrong[0])!r} is not an absolute path; write them like /srv/data:/srv/media")
+    for path in paths:
+        if not path.is_absolute():
+            raise ValueError(f"{str(path)!r} is not an absolute path; write paths like /srv/data:/srv/media")
     return paths
 
 
-def _runtime(text: str) -> str:
-    if text not in ("docker", "shell"):
-        raise ValueError(f"{text!r} is no runtime; there are docker and shell")
-    return text
-
-
 def _auth(text: str) -> tuple[str, ...]:
-    """The ways of authentication; none of them for `none`."""
-    ways = tuple(dict.fromkeys(_listed(text)))
-    if ways == ("none",):
+    """Return the authentication schemes; an empty tuple for `none`."""
+    schemes = tuple(dict.fromkeys(_comma_separated(text)))
+    if schemes == ("none",):
         return ()
-    if not ways or set(ways) - {"basic", "key"}:
-        raise ValueError(f"{text!r} is no way of authentication; there are none, basic, key, and basic,key")
-    return ways
+    if not schemes or set(schemes) - {"basic", "key"}:
+        raise _not_allowed(text, "an authentication scheme", "none, basic, key (or basic,key)")
+    return schemes
 
 
 def _origins(text: str) -> tuple[str, ...]:
-    origins = () if text == "none" else _listed(text)
+    origins = () if text == "none" else _comma_separated(text)
     for origin in origins:
         if origin != "*" and not _ORIGIN.fullmatch(origin):
-            raise ValueError(f"{origin!r} is no origin; write it like https://tork.example.com:8080, or *")
+            raise _not_allowed(origin, "an origin", "none, *, or URLs such as https://tork.example.com:8080")
     return origins
 
 
-def _listed(text: str) -> tuple[str, ...]:
-    """What stands between commas."""
-    return tuple(part for each in text.split(",") if (part := each.strip()))
+def _comma_separated(text: str) -> tuple[str, ...]:
+    return tuple(stripped for part in text.split(",") if (stripped := part.strip()))
 
 
 def _cpus(text: str) -> str:
@@ -170,13 +189,7 @@ def _timeout(text: str) -> str:
     return text
 
 
-def _pull(text: str) -> str:
-    if text not in ("missing", "always"):
-        raise ValueError(f"{text!r} is no way to pull images; there are missing and always")
-    return text
-
-
-def _stop(text: str) -> ShutdownPolicy:
+def _shutdown_policy(text: str) -> ShutdownPolicy:
     if text == "leave":
         return ShutdownPolicy()
     if text == "release":
@@ -184,33 +197,33 @@ def _stop(text: str) -> ShutdownPolicy:
     try:
         return ShutdownPolicy(wait_s=durations.seconds(text))
     except ValueError as error:
-        raise ValueError(f"{text!r} is neither leave nor release nor a duration, such as 30s") from error
+        raise _not_allowed(text, "a shutdown policy", "leave, release, or a duration such as 30s") from error
 
 
-def _level(text: str) -> str:
+def _log_level(text: str) -> str:
     if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise ValueError(f"{text!r} is no log level; there are DEBUG, INFO, WARNING and ERROR")
+        raise _not_allowed(text, "a log level", "DEBUG, INFO, WARNING, ERROR")
     return text.upper()
 
 
-_READERS: dict[str, Callable[[str], Any]] = {
+_PARSERS: dict[str, Callable[[str], Any]] = {
     "data_dir": Path,
     "broker_url": _broker_url,
     "broker_ca": str,
     "datastore_url": str,
-    "datastore_full_sync": _flag,
-    "runtime": _runtime,
+    "datastore_full_sync": _boolean,
+    "runtime": _one_of("a runtime", "docker", "shell"),
     "docker_url": str,
     "bind_sources": _paths,
-    "shell_allow_root": _flag,
+    "shell_allow_root": _boolean,
     "lease_s": durations.positive_seconds,
     "heartbeat_s": durations.positive_seconds,
     "cancel_grace_s": durations.seconds,
     "default_cpus": _cpus,
     "default_memory": _memory,
     "default_timeout": _timeout,
-    "pull": _pull,
-    "stop": _stop,
+    "pull": _one_of("a pull policy", "missing", "always"),
+    "stop": _shutdown_policy,
     "pull_timeout_s": durations.positive_seconds,
     "image_ttl_s": durations.positive_seconds,
     "log_limit_bytes": quantities.size_bytes,
@@ -219,5 +232,5 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "body_limit_bytes": quantities.size_bytes,
     "keep_jobs_s": durations.positive_seconds,
     "broker_visibility_timeout_s": durations.positive_seconds,
-    "log_level": _level,
+    "log_level": _log_level,
 }
