@@ -54,7 +54,7 @@ TESTS: dict[str, str] = {
     ),
     "tests/api/test_long_poll.py::test_the_whole_job_is_answered_when_it_has_ended": "Job.wait",
     "tests/api/test_long_poll.py::test_a_wait_that_is_over_leaves_the_job_to_go_on": "Wait.timeout",
-    "tests/services/test_webhook_outbox.py::test_a_new_job_and_its_first_claim": "Job.webhooks",
+    "tests/test_webhook_outbox.py::test_submit_and_first_claim_are_recorded": "Job.webhooks",
     WEBHOOKS + "test_url_and_headers_are_templates": "Webhook.url Webhook.headers",
     WEBHOOKS + "test_a_webhook_hears_of_state_changes_of_the_job_unless_it_says_else": "Webhook.event",
     WEBHOOKS + "test_a_condition_decides": "Webhook.if",

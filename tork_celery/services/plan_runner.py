@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from tork_celery import webhook_outbox
 from tork_celery.domain import transitions
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan
 from tork_celery.domain.states import TaskState
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.publisher import Publisher
-from tork_celery.store import jobs, tasks, webhook_outbox
+from tork_celery.store import jobs, tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def run(context: ServiceContext, lock: Lock, decide: Decision) -> Job | None:
 
 def store_plan(tx: Connection, plan: Plan, *, now: float) -> StoredPlan:
     """Store a plan for a job whose row this transaction has locked."""
-    webhook_outbox.record(tx, plan.job, (*plan.changed, *plan.added))
+    webhook_outbox.record_job(tx, plan.job, (*plan.changed, *plan.added))
     jobs.save(tx, plan.job)
     tasks.save(tx, plan.changed, redefined=plan.redefined)
     tasks.add(tx, plan.added)
@@ -70,13 +71,13 @@ def store_plan(tx: Connection, plan: Plan, *, now: float) -> StoredPlan:
 
 
 def _stopped(tx: Connection, job: Job, state: TaskState) -> Sequence[Task]:
-    webhook_outbox.record_stop(tx, job, state)
+    webhook_outbox.record_early_end(tx, job, state)
     return tasks.end_active(tx, job.id, state=state)
 
 
 def store_new_job(tx: Connection, plan: Plan) -> None:
     """Store a plan for a job that comes in."""
-    webhook_outbox.record(tx, plan.job, plan.added)
+    webhook_outbox.record_job(tx, plan.job, plan.added)
     jobs.add(tx, plan.job)
     tasks.add(tx, plan.added)
     for subjob in plan.subjobs:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy import Connection
 
+from tork_celery import webhook_outbox
 from tork_celery.domain import queue_names, transitions
 from tork_celery.domain.model import Task
 from tork_celery.periodic_thread import survive_bugs
@@ -16,7 +17,7 @@ from tork_celery.services.context import ServiceContext
 from tork_celery.services.job_control import cancel_subjob
 from tork_celery.services.plan_runner import resume_parent
 from tork_celery.services.publisher import Publisher
-from tork_celery.store import nodes, recovery_queries, tasks, webhook_outbox
+from tork_celery.store import nodes, recovery_queries, tasks
 
 log = structlog.get_logger(__name__)
 

@@ -1,7 +1,7 @@
-"""The queue of the calls that webhooks are to make.
+"""Queue of webhook calls.
 
-A claim sets the time at which the call is given to somebody else, should nobody hear of it until then. Who
-claims it counts the attempt, so nothing is done for an older one.
+A claim counts an attempt and sets the time at which the call can be claimed again. The number of attempts
+is the fencing token: a process whose claim has expired can no longer remove or postpone the call.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _earlier = calls.alias("earlier")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedCall:
-    """A call that is to be made now, for the time number `attempts`."""
+    """A call to make now. `attempts` includes this one."""
 
     id: int
     attempts: int
@@ -28,7 +28,7 @@ class ClaimedCall:
 
 
 def add(tx: Connection, new: Sequence[WebhookCall]) -> None:
-    """They are due at once."""
+    """Add calls that are due at once."""
     if new:
         now = tx.scalar(select(datastore_now()))
         rows = [asdict(call) | {"headers": dict(call.headers), "attempts": 0, "due_at": now} for call in new]
@@ -36,12 +36,12 @@ def add(tx: Connection, new: Sequence[WebhookCall]) -> None:
 
 
 def any_due(tx: Connection) -> bool:
-    """Whether there is anything to claim."""
+    """Return whether there is a call to claim."""
     return tx.scalar(select(calls.c.id).where(*_due()).limit(1)) is not None
 
 
 def claim(tx: Connection, *, limit: int, lease_s: float) -> list[ClaimedCall]:
-    """Calls that are due, the oldest first, and one of a stream. Nobody else gets them for `lease_s`."""
+    """Claim calls that are due for `lease_s`, oldest first, and at most one call of each stream."""
     query = select(calls.c.id).where(*_due()).order_by(calls.c.due_at).limit(limit)
     ids = tx.scalars(query.with_for_update(skip_locked=True)).all()
     claim_ = (
@@ -54,22 +54,22 @@ def claim(tx: Connection, *, limit: int, lease_s: float) -> list[ClaimedCall]:
 
 
 def remove(tx: Connection, claimed: ClaimedCall) -> bool:
-    """It was delivered, or is given up. False when somebody else has it by now."""
-    return tx.execute(delete(calls).where(*_ours(claimed))).rowcount == 1
+    """Remove a call that is delivered or given up. Return False if the claim is no longer valid."""
+    return tx.execute(delete(calls).where(*_is_valid(claimed))).rowcount == 1
 
 
 def postpone(tx: Connection, claimed: ClaimedCall, *, delay_s: float) -> bool:
-    """It is to be tried again. False when somebody else has it by now."""
-    query = update(calls).where(*_ours(claimed)).values(due_at=datastore_now() + delay_s)
+    """Make a call due again after `delay_s`. Return False if the claim is no longer valid."""
+    query = update(calls).where(*_is_valid(claimed)).values(due_at=datastore_now() + delay_s)
     return tx.execute(query).rowcount == 1
 
 
 def _due() -> tuple[ColumnElement[bool], ...]:
-    first = not_(exists().where(_earlier.c.stream == calls.c.stream, _earlier.c.id < calls.c.id))
-    return calls.c.due_at <= datastore_now_once(), first
+    is_first = not_(exists().where(_earlier.c.stream == calls.c.stream, _earlier.c.id < calls.c.id))
+    return calls.c.due_at <= datastore_now_once(), is_first
 
 
-def _ours(claimed: ClaimedCall) -> tuple[ColumnElement[bool], ...]:
+def _is_valid(claimed: ClaimedCall) -> tuple[ColumnElement[bool], ...]:
     return calls.c.id == claimed.id, calls.c.attempts == claimed.attempts
 
 

@@ -6,13 +6,14 @@ from typing import Protocol
 
 import structlog
 
+from tork_celery import webhook_outbox
 from tork_celery.domain import queue_names
 from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.node import Node
 from tork_celery.periodic_thread import PeriodicThread
 from tork_celery.runtime.protocol import Runtime
-from tork_celery.store import Database, leases, nodes, tasks, webhook_outbox
+from tork_celery.store import Database, leases, nodes, tasks
 from tork_celery.worker.active_steps import StopReason
 from tork_celery.worker.recovery import publish, remove_leftovers
 from tork_celery.worker.worker import Worker

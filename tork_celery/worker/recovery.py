@@ -6,11 +6,12 @@ import socket
 import structlog
 from sqlalchemy import Connection
 
+from tork_celery import webhook_outbox
 from tork_celery.domain import transitions
 from tork_celery.domain.errors import BrokerUnavailable, ConfigurationError
 from tork_celery.domain.model import Task
 from tork_celery.domain.node import Node, NodeStatus
-from tork_celery.store import Database, leases, nodes, tasks, webhook_outbox
+from tork_celery.store import Database, leases, nodes, tasks
 from tork_celery.worker.worker import Worker
 
 log = structlog.get_logger(__name__)

@@ -9,6 +9,7 @@ from typing import TypeVar
 import structlog
 from sqlalchemy import Connection
 
+from tork_celery import webhook_outbox
 from tork_celery.dispatch.dispatcher import Dispatcher
 from tork_celery.domain import transitions
 from tork_celery.domain.definition import Defaults
@@ -16,7 +17,7 @@ from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable, S
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.states import ENDED_EARLY, Outcome
 from tork_celery.runtime.protocol import Detached, Runtime
-from tork_celery.store import Database, jobs, leases, logs, tasks, webhook_outbox
+from tork_celery.store import Database, jobs, leases, logs, tasks
 from tork_celery.worker.active_steps import ActiveStep, ActiveSteps, StopReason
 from tork_celery.worker.adoption import AdoptableSteps
 from tork_celery.worker.backoff import Backoff
@@ -142,7 +143,7 @@ class Worker:
                 jobs.hold(tx, ref.task_id)
             task = tasks.claim(tx, ref, node=self.node, lease_s=self.lease_s)
             if task is not None and ref.step == 0:
-                webhook_outbox.record_claim(tx, task, job_began=jobs.begin(tx, task.job_id))
+                webhook_outbox.record_claim(tx, task, job_started=jobs.begin(tx, task.job_id))
             return task
 
     def _resume(self, ref: StepRef) -> Task | None:
