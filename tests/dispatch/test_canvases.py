@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from tests.domain.samples import a_task, task_definition
+from tests.domain.samples import make_task, task_definition
 from tork_celery.dispatch.dispatcher import Dispatcher
 from tork_celery.domain.errors import BrokerUnavailable
 from tork_celery.domain.model import Task
@@ -57,7 +57,7 @@ def options(dispatcher: Dispatcher, task: Task, name: str) -> list[Any]:
 
 
 def test_a_task_is_its_steps_and_then_advance(dispatcher: Dispatcher) -> None:
-    task = a_task(definition=task_definition(pre=2, post=1), delivery=3)
+    task = make_task(definition=task_definition(pre=2, post=1), delivery=3)
 
     assert steps(dispatcher, task) == [
         ("tork.pre", (task.id, 3, 0)),
@@ -69,20 +69,20 @@ def test_a_task_is_its_steps_and_then_advance(dispatcher: Dispatcher) -> None:
 
 
 def test_a_task_goes_on_from_the_step_that_is_next(dispatcher: Dispatcher) -> None:
-    task = a_task(definition=task_definition(pre=1, post=1), step=2)
+    task = make_task(definition=task_definition(pre=1, post=1), step=2)
 
     assert [name for name, _ in steps(dispatcher, task)] == ["tork.post", "tork.advance"]
 
 
 def test_a_task_goes_to_its_queue_and_advance_to_control(dispatcher: Dispatcher) -> None:
-    task = a_task(definition=task_definition(pre=1, queue="gpu"))
+    task = make_task(definition=task_definition(pre=1, queue="gpu"))
 
     assert options(dispatcher, task, "queue") == ["gpu", "gpu", "control"]
-    assert options(dispatcher, a_task(), "queue") == ["default", "control"]
+    assert options(dispatcher, make_task(), "queue") == ["default", "control"]
 
 
 def test_a_task_that_was_begun_goes_to_its_node_before_all_others(dispatcher: Dispatcher) -> None:
-    task = a_task(definition=task_definition(pre=1, priority=1), step=1, **BEGUN)
+    task = make_task(definition=task_definition(pre=1, priority=1), step=1, **BEGUN)
 
     assert options(dispatcher, task, "queue") == ["node.default@here", "control"]
     assert options(dispatcher, task, "priority") == [9, None]
@@ -102,13 +102,13 @@ def test_a_task_that_was_begun_goes_to_its_node_before_all_others(dispatcher: Di
 )
 def test_the_highest_priority_is_what_the_broker_takes_first(url: str, priority: int, sent: int) -> None:
     with closing(an_app(url)) as app:
-        task = a_task(definition=task_definition(priority=priority))
+        task = make_task(definition=task_definition(priority=priority))
 
         assert options(Dispatcher(app), task, "priority")[0] == sent
 
 
 def test_a_bug_in_a_step_advances_the_task(dispatcher: Dispatcher) -> None:
-    task = a_task()
+    task = make_task()
 
     [link, _] = options(dispatcher, task, "link_error")
 
@@ -129,7 +129,7 @@ def test_a_message_holds_ids_and_names_and_nothing_else(app: Celery, dispatcher:
         pre=1,
         post=1,
     )
-    task = a_task(definition=definition)
+    task = make_task(definition=definition)
 
     dispatcher.send(task)
 
@@ -140,7 +140,7 @@ def test_a_message_holds_ids_and_names_and_nothing_else(app: Celery, dispatcher:
 
 
 def test_long_names_are_cut(dispatcher: Dispatcher) -> None:
-    task = a_task(job_name="j" * 1000, definition=task_definition(name="t" * 1000))
+    task = make_task(job_name="j" * 1000, definition=task_definition(name="t" * 1000))
 
     [shown, _] = options(dispatcher, task, "argsrepr")
 
@@ -150,8 +150,8 @@ def test_long_names_are_cut(dispatcher: Dispatcher) -> None:
 def test_messages_are_counted(dispatcher: Dispatcher) -> None:
     assert dispatcher.depth("default") == 0
 
-    dispatcher.send(a_task())
-    dispatcher.send(a_task())
+    dispatcher.send(make_task())
+    dispatcher.send(make_task())
 
     assert dispatcher.depth("default") == 2
     assert dispatcher.depth("another") == 0
@@ -165,7 +165,7 @@ def test_a_broker_that_is_away_is_said(url: str) -> None:
         dispatcher = Dispatcher(app)
 
         with pytest.raises(BrokerUnavailable, match="the broker does not answer"):
-            dispatcher.send(a_task())
+            dispatcher.send(make_task())
         with pytest.raises(BrokerUnavailable):
             dispatcher.depth("default")
         with pytest.raises(BrokerUnavailable):

@@ -41,7 +41,7 @@ def submission(*definitions: TaskDefinition, now: float = 1000.0, name: str = "a
     return transitions.submit(job_definition(*definitions, name=name), now=now, new_id=new_id)
 
 
-def a_task(**values: Any) -> Task:
+def make_task(**values: Any) -> Task:
     """A task that waits for its first claim."""
     return Task(
         **{

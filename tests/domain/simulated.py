@@ -8,7 +8,7 @@ from tork_celery.domain import transitions
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan
-from tork_celery.domain.states import ACTIVE, JOB_MOVES, TASK_MOVES, JobState, Outcome, TaskState
+from tork_celery.domain.states import ACTIVE, JobState, Outcome, TaskState, check_job_move, check_task_move
 
 
 class Simulation:
@@ -156,7 +156,7 @@ class Simulation:
     def _put(self, task: Task) -> None:
         before = self.tasks[task.id]
         if task.state is not before.state:
-            assert (before.state, task.state) in TASK_MOVES, (before.state, task.state)
+            check_task_move(before.state, task.state)
         if task.size:
             assert 0 <= task.completions <= task.started_children <= task.size
             if task.concurrency:
@@ -166,5 +166,5 @@ class Simulation:
     def _put_job(self, job: Job) -> None:
         before = self.jobs[job.id]
         if job.state is not before.state:
-            assert (before.state, job.state) in JOB_MOVES, (before.state, job.state)
+            check_job_move(before.state, job.state)
         self.jobs[job.id] = job

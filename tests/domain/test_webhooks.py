@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.domain.samples import a_task, job_definition, task_definition
+from tests.domain.samples import job_definition, make_task, task_definition
 from tork_celery.domain import webhooks
 from tork_celery.domain.definition import Webhook
 from tork_celery.domain.model import Job, Task
@@ -25,7 +25,7 @@ def job(*hooks: Webhook, **values: Any) -> Job:
 
 
 def task(**values: Any) -> Task:
-    return a_task(**{"id": "t", "job_id": "j", "state": TaskState.RUNNING} | values)
+    return make_task(**{"id": "t", "job_id": "j", "state": TaskState.RUNNING} | values)
 
 
 def only(told: list[WebhookCall | SkippedCall]) -> WebhookCall:

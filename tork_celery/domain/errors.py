@@ -14,6 +14,7 @@
     │   └── EngineUnavailable     the container engine does not answer; uses up no attempt
     ├── EvaluationFailed      an expression of a task fails, or yields what does not fit: the task fails
     ├── StepFailed            a step cannot run, and never will: its task fails
+    ├── IllegalTransition     a state change outside the tables in `domain.states`: a bug, HTTP 500
     └── ConfigurationError    a setting or the machine keeps a process from starting
 
 One place, `api.errors`, turns them into HTTP. Into an exit code: `cli.main`, and `tasks.lifecycle` for a
@@ -104,6 +105,10 @@ class EvaluationFailed(TorkError):
 
 class StepFailed(TorkError):
     """The step cannot run as it is written (no such image, say); its text becomes the task's error."""
+
+
+class IllegalTransition(TorkError):
+    """A job or task would move between states in a way that `domain.states` does not allow: a bug."""
 
 
 class ConfigurationError(TorkError):

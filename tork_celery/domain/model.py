@@ -4,12 +4,12 @@ Times are seconds since the epoch. What a client wrote is in `domain.definition`
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from tork_celery.domain.definition import JobDefinition, TaskDefinition
 from tork_celery.domain.queue_names import DEFAULT_QUEUE
-from tork_celery.domain.states import JobState, Outcome, TaskState
+from tork_celery.domain.states import JobState, Outcome, TaskState, check_job_move, check_task_move
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +83,11 @@ class Task:
         """That of a task which has been dispatched: its template, if it had one, is a number by then."""
         return int(self.definition.priority or 0)
 
+    def with_state(self, state: TaskState) -> "Task":
+        """Return the task in another state. Raises IllegalTransition."""
+        check_task_move(self.state, state)
+        return replace(self, state=state)
+
     @property
     def ref(self) -> StepRef:
         """The step that runs or is next, in the current delivery."""
@@ -109,6 +114,11 @@ class Job:
     error: str | None = None
     progress: float = 0.0
     results: Mapping[str, str] = field(default_factory=dict)
+
+    def with_state(self, state: JobState) -> Self:
+        """Return the job in another state. Raises IllegalTransition."""
+        check_job_move(self.state, state)
+        return replace(self, state=state)
 
     @property
     def task_count(self) -> int:

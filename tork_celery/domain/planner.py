@@ -84,12 +84,12 @@ class Planner:
         definition = self._job.definition.tasks[self._job.position]
         self._job = replace(self._job, position=self._job.position + 1)
         if self._job.state is JobState.PENDING:
-            self._job = replace(self._job, state=JobState.SCHEDULED)
+            self._job = self._job.with_state(JobState.SCHEDULED)
         self._dispatch(self._add(definition))
 
-    def complete(self, task: Task) -> None:
-        """The task has ended well, in the state that it is given in; what waited for it goes on."""
-        self._put(task)
+    def complete(self, task: Task, state: TaskState = TaskState.COMPLETED) -> None:
+        """End a task that is done (COMPLETED or SKIPPED), and start what follows it."""
+        self._put(self._ended(task, state))
         if task.definition.var and task.result is not None:
             self._job = replace(self._job, results={**self._job.results, task.definition.var: task.result})
         if task.parent_id is None:
@@ -100,7 +100,7 @@ class Planner:
         parent = replace(parent, completions=parent.completions + 1)
         self._put(parent)
         if parent.completions == parent.size:
-            self.complete(self._ended(parent, TaskState.COMPLETED))
+            self.complete(parent)
         else:
             self._todo.append(partial(self.start_children, parent.id))
 
@@ -116,7 +116,7 @@ class Planner:
 
     def retry(self, failed: Task, attempt: Task) -> None:
         """A failed task is tried again."""
-        self._put(failed)
+        self._put(self._ended(failed, TaskState.FAILED))
         self._added[attempt.id] = attempt
         self._send.append(attempt.id)
 
@@ -168,7 +168,7 @@ class Planner:
         names = evaluation.context(self._job, task.scope)
         try:
             if not evaluation.wanted(task.definition, names, self._budget):
-                self.complete(self._ended(task, TaskState.SKIPPED))
+                self.complete(task, TaskState.SKIPPED)
                 return
             defaults = self._job.definition.defaults
             definition = evaluation.dispatched(task.definition, defaults, names, self._budget)
@@ -192,7 +192,8 @@ class Planner:
         elif definition.subjob:
             self._start_subjob(task, evaluation.subjob(definition.subjob, names, self._budget))
         else:
-            self._put(replace(task, state=TaskState.SCHEDULED, scheduled_at=self._now, sent_at=self._now))
+            scheduled = task.with_state(TaskState.SCHEDULED)
+            self._put(replace(scheduled, scheduled_at=self._now, sent_at=self._now))
             self._send.append(task.id)
 
     def _expand(self, task: Task, scopes: Sequence[evaluation.Context]) -> None:
@@ -200,7 +201,7 @@ class Planner:
         has: there may be a hundred thousand of them."""
         parent = self._running(replace(task, size=len(scopes)))
         if not scopes:
-            self.complete(self._ended(parent, TaskState.COMPLETED))
+            self.complete(parent)
             return
         self._put(parent)
         child = task.definition.child
@@ -232,7 +233,7 @@ class Planner:
         self._subjobs.append(started)
         running = self._running(replace(task, subjob_id=started.job.id))
         if detached:
-            self.complete(self._ended(running, TaskState.COMPLETED))
+            self.complete(running)
         else:
             self._put(running)
 
@@ -283,11 +284,11 @@ class Planner:
 
     def _running(self, task: Task) -> Task:
         if self._job.state is JobState.SCHEDULED:
-            self._job = replace(self._job, state=JobState.RUNNING, started_at=self._now)
-        return replace(task, state=TaskState.RUNNING, scheduled_at=self._now, started_at=self._now)
+            self._job = replace(self._job.with_state(JobState.RUNNING), started_at=self._now)
+        return replace(task.with_state(TaskState.RUNNING), scheduled_at=self._now, started_at=self._now)
 
     def _ended(self, task: Task, state: TaskState) -> Task:
-        return replace(task, state=state, ended_at=task.ended_at or self._now)
+        return replace(task.with_state(state), ended_at=task.ended_at or self._now)
 
     def _stopped(self, task: Task, state: TaskState | None) -> Task:
         return self._ended(task, state) if state and task.state.active else task
@@ -307,7 +308,11 @@ class Planner:
         delete_at = None if delete is None else self._now + durations.seconds(delete.after)
         started = self._job.started_at or (self._now if state is JobState.COMPLETED else None)
         return replace(
-            self._job, state=state, error=error, ended_at=self._now, started_at=started, delete_at=delete_at
+            self._job.with_state(state),
+            error=error,
+            ended_at=self._now,
+            started_at=started,
+            delete_at=delete_at,
         )
 
 

@@ -1,10 +1,18 @@
-"""The states of jobs and tasks, and the moves between them that are legal."""
+"""The states of jobs and tasks, and the allowed moves between them.
 
+The tables are data: each move has its reason. `Job.with_state` and `Task.with_state` check them, and
+docs/development/states.md shows them.
+"""
+
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import TypeVar, overload
+
+from tork_celery.domain.errors import IllegalTransition
 
 
 class JobState(StrEnum):
-    """Where a job stands: `JOB_MOVES` says what comes after what."""
+    """State of a job. `JOB_MOVES` has the allowed moves."""
 
     PENDING = "PENDING"
     SCHEDULED = "SCHEDULED"
@@ -19,7 +27,7 @@ class JobState(StrEnum):
 
 
 class TaskState(StrEnum):
-    """Where a task stands: `TASK_MOVES` says what comes after what."""
+    """State of a task. `TASK_MOVES` has the allowed moves."""
 
     CREATED = "CREATED"
     PENDING = "PENDING"
@@ -37,7 +45,7 @@ class TaskState(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How the steps of a task ended, before its job has moved on."""
+    """Result of the steps of a task, recorded before the job is advanced."""
 
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
@@ -45,50 +53,101 @@ class Outcome(StrEnum):
 
 ACTIVE = frozenset({TaskState.CREATED, TaskState.PENDING, TaskState.SCHEDULED, TaskState.RUNNING})
 ENDED_EARLY = frozenset({TaskState.CANCELLED, TaskState.STOPPED})
-"""Ended while there was more to do: what a node still runs of it is to be stopped."""
+"""A task in one of these states ended before its steps did: a node kills the step that it still runs."""
 ACTIVE_JOBS = frozenset({JobState.PENDING, JobState.SCHEDULED, JobState.RUNNING})
 _ENDED_JOBS = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
 
-JOB_MOVES = frozenset(
-    {
-        (JobState.PENDING, JobState.SCHEDULED),  # its first task was sent
-        (JobState.SCHEDULED, JobState.RUNNING),  # a node claimed its first task
-        (JobState.RUNNING, JobState.COMPLETED),  # its last task is done
-        (JobState.SCHEDULED, JobState.COMPLETED),  # all its tasks were skipped
-        (JobState.SCHEDULED, JobState.FAILED),  # its first task failed before a node claimed it
-        (JobState.RUNNING, JobState.FAILED),  # a task failed
-        (JobState.SCHEDULED, JobState.CANCELLED),  # by a user
-        (JobState.RUNNING, JobState.CANCELLED),  # by a user
-        (JobState.FAILED, JobState.SCHEDULED),  # restarted by a user
-        (JobState.CANCELLED, JobState.SCHEDULED),
-        (JobState.FAILED, JobState.RUNNING),  # restarted with a composite
-        (JobState.CANCELLED, JobState.RUNNING),
-        (JobState.FAILED, JobState.COMPLETED),  # restarted, and all that is left is skipped
-        (JobState.CANCELLED, JobState.COMPLETED),
-        (JobState.CANCELLED, JobState.FAILED),  # restarted with a task whose expression fails
-    }
-)
+JOB_STARTS: Mapping[JobState, str] = {JobState.PENDING: "submitted"}
+"""States in which a new job starts, with the reason."""
 
-TASK_MOVES = frozenset(
-    {
-        (TaskState.CREATED, TaskState.SCHEDULED),  # its turn has come
-        (TaskState.CREATED, TaskState.RUNNING),  # the turn of a composite
-        (TaskState.CREATED, TaskState.SKIPPED),  # its `if` says so
-        (TaskState.CREATED, TaskState.FAILED),  # an expression of it failed
-        (TaskState.CREATED, TaskState.COMPLETED),  # an `each` over nothing
-        (TaskState.PENDING, TaskState.SCHEDULED),  # the time of its retry has come
-        (TaskState.SCHEDULED, TaskState.RUNNING),  # claimed by a node
-        (TaskState.RUNNING, TaskState.SCHEDULED),  # its node was lost, or gave it back
-        (TaskState.RUNNING, TaskState.COMPLETED),  # its last step succeeded
-        (TaskState.RUNNING, TaskState.FAILED),  # a step failed, or it lost too many nodes
-        (TaskState.PENDING, TaskState.RUNNING),  # claimed at the time of its retry
-        (TaskState.CREATED, TaskState.CANCELLED),  # by a user, like the next three
-        (TaskState.PENDING, TaskState.CANCELLED),
-        (TaskState.SCHEDULED, TaskState.CANCELLED),
-        (TaskState.RUNNING, TaskState.CANCELLED),
-        (TaskState.CREATED, TaskState.STOPPED),  # a sibling or the job has failed, like the next three
-        (TaskState.PENDING, TaskState.STOPPED),
-        (TaskState.SCHEDULED, TaskState.STOPPED),
-        (TaskState.RUNNING, TaskState.STOPPED),
+JOB_MOVES: Mapping[tuple[JobState, JobState], str] = {
+    (JobState.PENDING, JobState.SCHEDULED): "its first task starts",
+    (JobState.SCHEDULED, JobState.RUNNING): "a node claims its first task, or the first task is a composite",
+    (JobState.SCHEDULED, JobState.COMPLETED): "all its tasks are skipped",
+    (JobState.RUNNING, JobState.COMPLETED): "its last task completes",
+    (JobState.SCHEDULED, JobState.FAILED): "an expression fails before any node claims a task",
+    (JobState.RUNNING, JobState.FAILED): "a task fails, or the output of the job cannot be evaluated",
+    (JobState.PENDING, JobState.CANCELLED): "cancelled by a user",
+    (JobState.SCHEDULED, JobState.CANCELLED): "cancelled by a user",
+    (JobState.RUNNING, JobState.CANCELLED): "cancelled by a user",
+    (JobState.FAILED, JobState.SCHEDULED): "restarted by a user",
+    (JobState.CANCELLED, JobState.SCHEDULED): "restarted by a user",
+    (JobState.COMPLETED, JobState.SCHEDULED): "run again by a user",
+    # A restart is one transaction, which may take the job further than SCHEDULED.
+    (JobState.FAILED, JobState.RUNNING): "restarted at a composite",
+    (JobState.CANCELLED, JobState.RUNNING): "restarted at a composite",
+    (JobState.COMPLETED, JobState.RUNNING): "run again from a composite",
+    (JobState.FAILED, JobState.COMPLETED): "restarted, and all remaining tasks are skipped",
+    (JobState.CANCELLED, JobState.COMPLETED): "restarted, and all remaining tasks are skipped",
+    (JobState.COMPLETED, JobState.COMPLETED): "run again, and all tasks are skipped",
+    (JobState.FAILED, JobState.FAILED): "restarted, and an expression fails",
+    (JobState.CANCELLED, JobState.FAILED): "restarted, and an expression fails",
+    (JobState.COMPLETED, JobState.FAILED): "run again, and an expression fails",
+}
+"""Allowed moves of a job, (before, after), with the reason."""
+
+TASK_STARTS: Mapping[TaskState, str] = {
+    TaskState.CREATED: "added to its job",
+    TaskState.PENDING: "added as the next attempt of a failed task",
+}
+"""States in which a new task starts, with the reason."""
+
+TASK_MOVES: Mapping[tuple[TaskState, TaskState], str] = {
+    (TaskState.CREATED, TaskState.SCHEDULED): "started: sent to its queue",
+    (TaskState.CREATED, TaskState.RUNNING): "started: it is a composite, which runs on no node",
+    (TaskState.CREATED, TaskState.SKIPPED): "its `if` is false",
+    (TaskState.CREATED, TaskState.FAILED): "one of its expressions fails",
+    (TaskState.CREATED, TaskState.COMPLETED): (
+        "a composite that completes as it starts: an empty list, children that are all skipped, or a subjob "
+        "that ends at once or is detached"
+    ),
+    (TaskState.PENDING, TaskState.RUNNING): "claimed by a node when its retry is due",
+    (TaskState.SCHEDULED, TaskState.RUNNING): "claimed by a node",
+    (TaskState.RUNNING, TaskState.SCHEDULED): "its node is lost, or releases it",
+    (TaskState.RUNNING, TaskState.COMPLETED): "its last step succeeds, or all its children complete",
+    (TaskState.RUNNING, TaskState.FAILED): "a step or a child fails, or it loses its node too often",
+    (TaskState.CREATED, TaskState.CANCELLED): "its job is cancelled by a user",
+    (TaskState.PENDING, TaskState.CANCELLED): "its job is cancelled by a user",
+    (TaskState.SCHEDULED, TaskState.CANCELLED): "its job is cancelled by a user",
+    (TaskState.RUNNING, TaskState.CANCELLED): "its job is cancelled by a user",
+    (TaskState.CREATED, TaskState.STOPPED): "its job fails",
+    (TaskState.PENDING, TaskState.STOPPED): "its job fails",
+    (TaskState.SCHEDULED, TaskState.STOPPED): "its job fails",
+    (TaskState.RUNNING, TaskState.STOPPED): "its job fails",
+}
+"""Allowed moves of a task, (before, after), with the reason."""
+
+S = TypeVar("S", JobState, TaskState)
+
+
+def _sources(moves: Mapping[tuple[S, S], str]) -> dict[S, frozenset[S]]:
+    return {
+        state: frozenset(b for b, after in moves if after is state) for state in {s for m in moves for s in m}
     }
-)
+
+
+_JOB_SOURCES = _sources(JOB_MOVES)
+_TASK_SOURCES = _sources(TASK_MOVES)
+
+
+@overload
+def sources(state: JobState) -> frozenset[JobState]: ...
+@overload
+def sources(state: TaskState) -> frozenset[TaskState]: ...
+def sources(state: JobState | TaskState) -> frozenset[JobState] | frozenset[TaskState]:
+    """Return the states from which `state` may be entered. It may be empty."""
+    if isinstance(state, JobState):
+        return _JOB_SOURCES.get(state, frozenset())
+    return _TASK_SOURCES.get(state, frozenset())
+
+
+def check_job_move(before: JobState, after: JobState) -> None:
+    """Raise IllegalTransition unless a job may move from `before` to `after`."""
+    if (before, after) not in JOB_MOVES:
+        raise IllegalTransition(f"a job cannot move from {before} to {after}")
+
+
+def check_task_move(before: TaskState, after: TaskState) -> None:
+    """Raise IllegalTransition unless a task may move from `before` to `after`."""
+    if (before, after) not in TASK_MOVES:
+        raise IllegalTransition(f"a task cannot move from {before} to {after}")

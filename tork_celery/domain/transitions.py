@@ -34,14 +34,13 @@ def advance(job: Job, task: Task, task_reader: TaskReader, *, now: float, new_id
     """
     if task.outcome is None or task.state is not TaskState.RUNNING or job.state.ended:
         return None
-    ended = replace(task, state=TaskState(task.outcome), ended_at=task.ended_at or now)
     planner = Planner(job, task_reader, now=now, new_id=new_id)
     if task.outcome is Outcome.COMPLETED:
-        planner.complete(replace(ended, result=ended.result or ""))
-    elif (attempt := _retry(ended, now=now, new_id=new_id)) is not None:
-        planner.retry(ended, attempt)
+        planner.complete(replace(task, result=task.result or ""))
+    elif (attempt := _retry(task, now=now, new_id=new_id)) is not None:
+        planner.retry(task, attempt)
     else:
-        planner.fail(ended)
+        planner.fail(task)
     return planner.plan()
 
 
@@ -69,7 +68,7 @@ def subjob_ended(
     elif subjob.state is JobState.FAILED:
         planner.fail(replace(task, error=subjob.error))
     else:
-        planner.complete(replace(task, state=TaskState.COMPLETED, ended_at=now, result=subjob.result or ""))
+        planner.complete(replace(task, result=subjob.result or ""))
     return planner.plan()
 
 
@@ -89,16 +88,15 @@ def restart(job: Job, *, now: float, new_id: NewId) -> Plan:
             f"the job is {job.state}; only one that has failed or was cancelled can be restarted"
         )
     all_done = job.progress == DONE  # it was the output that failed
-    before = replace(
-        job,
-        state=JobState.PENDING,
+    restarted = replace(
+        job.with_state(JobState.SCHEDULED),
         position=job.position if all_done else max(0, job.position - 1),
         error=None,
         ended_at=None,
         started_at=None,
         delete_at=None,
     )
-    return start_job(before, now=now, new_id=new_id)
+    return start_job(restarted, now=now, new_id=new_id)
 
 
 def redeliver(task: Task, *, now: float) -> Task:
@@ -118,8 +116,7 @@ def redeliver(task: Task, *, now: float) -> Task:
 def release(task: Task, *, now: float) -> Task:
     """The task starts again from its first step, wherever that may be, as its next delivery."""
     return replace(
-        task,
-        state=TaskState.SCHEDULED,
+        task.with_state(TaskState.SCHEDULED),
         delivery=task.delivery + 1,
         step=0,
         step_running=False,
