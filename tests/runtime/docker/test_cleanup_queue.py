@@ -1,59 +1,129 @@
-"""What a step leaves in its directory is removed, whatever it has made of it."""
-
-import os
 import threading
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import pytest
+import structlog
 
+from tests.eventually import eventually
+from tork_celery.runtime.docker import cleanup_queue
 from tork_celery.runtime.docker.cleanup_queue import CleanupQueue
-from tork_celery.runtime.exchange import Exchange
+
+DELIVERY = ("task", 1)
 
 
-def nest(directory: Path, *, levels: int) -> None:
-    """One directory in another, far beyond what a path can name."""
-    inner = os.open(directory, os.O_RDONLY)
-    for _ in range(levels):
-        os.mkdir("d", dir_fd=inner)
-        outer, inner = inner, os.open("d", os.O_RDONLY, dir_fd=inner)
-        os.close(outer)
-    os.close(inner)
+@pytest.fixture
+def logged() -> Iterator[list[Any]]:
+    with structlog.testing.capture_logs() as logged:
+        yield logged
 
 
-def link_out(directory: Path) -> None:
-    nest(directory, levels=1_500)
-    (directory / "out").symlink_to(directory.parents[3], target_is_directory=True)
+class Engine:
+    """Blocks every removal until `answer`."""
+
+    def __init__(self) -> None:
+        self.removed: list[int] = []
+        self._answers = threading.Event()
+
+    def remove(self, number: int) -> None:
+        assert self._answers.wait(30)
+        self.removed.append(number)
+
+    def answer(self) -> None:
+        self._answers.set()
 
 
-def lock(directory: Path) -> None:
-    (directory / "locked" / "inner").mkdir(parents=True)
-    (directory / "locked" / "inner").chmod(0)
-    (directory / "locked").chmod(0)
+def fill(queue: CleanupQueue, engine: Engine) -> int:
+    """Submit until one removal is running and the backlog is full. Return the number of removals."""
+    for number in range(cleanup_queue._BACKLOG + 1):
+        queue.submit(DELIVERY, partial(engine.remove, number))
+    return cleanup_queue._BACKLOG + 1
 
 
-@pytest.mark.parametrize("leave", [lambda path: nest(path, levels=3_000), link_out, lock])
-def test_a_tree_that_is_hard_to_remove_goes(tmp_path: Path, leave: Callable[[Path], None]) -> None:
-    exchange = Exchange(work_dir=tmp_path / "work", node="default@here")
-    workdir = tmp_path / "work" / "default@here" / "task-1" / "0" / "workdir"
-    workdir.mkdir(parents=True)
-    (tmp_path / "kept").mkdir()
-    leave(workdir)
-
-    exchange.remove_delivery("task", 1)
-
-    assert list(exchange.leftovers()) == []
-    assert (tmp_path / "kept").is_dir()
+def dropped(logged: list[Any]) -> int:
+    events = [entry for entry in logged if entry["event"] == "runtime.removal_dropped"]
+    assert all((entry["task_id"], entry["delivery"]) == DELIVERY for entry in events)
+    return len(events)
 
 
-def test_a_removal_that_fails_by_a_bug_keeps_no_later_one_from_being_done() -> None:
-    cleanup_queue, done = CleanupQueue(threads=1), threading.Event()
+def test_removals_run_in_order_of_submission() -> None:
+    queue, engine = CleanupQueue(threads=2), Engine()
+    engine.answer()
+
+    submitted = fill(queue, engine)
+    queue.close()
+
+    assert engine.removed == list(range(submitted))
+
+
+def test_bug_in_one_removal_does_not_stop_the_next() -> None:
+    queue, done = CleanupQueue(threads=1), threading.Event()
 
     def fail() -> None:
         raise RecursionError
 
-    cleanup_queue.submit(("task", 1), fail)
-    cleanup_queue.submit(("task", 1), done.set)
-    cleanup_queue.close()
+    queue.submit(DELIVERY, fail)
+    queue.submit(DELIVERY, done.set)
+    queue.close()
 
     assert done.is_set()
+
+
+def test_removal_after_close_is_dropped_with_a_warning(logged: list[Any]) -> None:
+    queue = CleanupQueue(threads=1)
+    queue.close()
+
+    queue.submit(DELIVERY, lambda: pytest.fail("removed after close"))
+
+    assert dropped(logged) == 1
+
+
+def test_close_unblocks_a_submit_that_waits_for_a_full_backlog(logged: list[Any]) -> None:
+    queue, engine = CleanupQueue(threads=1), Engine()
+    submitted = fill(queue, engine)
+    blocked = threading.Thread(target=queue.submit, args=[DELIVERY, lambda: engine.remove(-1)])
+    blocked.start()
+    closing = threading.Thread(target=queue.close)
+    closing.start()
+
+    blocked.join(30)
+    assert not blocked.is_alive()
+    engine.answer()
+    closing.join(30)
+
+    assert engine.removed == list(range(submitted))
+    assert dropped(logged) == 1
+
+
+def test_close_drops_the_backlog_of_an_engine_that_hangs_with_warnings(
+    logged: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cleanup_queue, "_CLOSE_TIMEOUT_S", 0.05)
+    queue, engine = CleanupQueue(threads=1), Engine()
+    submitted = fill(queue, engine)
+
+    queue.close()
+
+    assert dropped(logged) == submitted - 1
+    engine.answer()
+    eventually(lambda: engine.removed == [0])
+
+
+def test_removal_is_dropped_with_a_warning_when_close_comes_in_the_middle_of_submit(
+    logged: list[Any],
+) -> None:
+    queue = CleanupQueue(threads=1)
+
+    class ClosingDelivery(tuple[str, int]):
+        """Close the queue while `submit` looks for the delivery's thread."""
+
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            queue.close()
+            return 0
+
+    queue.submit(ClosingDelivery(DELIVERY), lambda: pytest.fail("removed after close"))
+
+    assert dropped(logged) == 1

@@ -1,9 +1,10 @@
-"""Removing things behind the back of the steps, which do not wait for it."""
+"""Background removal of containers, volumes, networks and images, so that steps do not wait for it."""
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from queue import Full, Queue
+from typing import NamedTuple
 
 import structlog
 
@@ -12,46 +13,90 @@ from tork_celery.periodic_thread import survive_bugs
 
 log = structlog.get_logger(__name__)
 
-_BACKLOG = 64
-_CLOSING_S = 10.0
+_BACKLOG = 64  # removals a thread; `submit` blocks above that
+_CLOSE_TIMEOUT_S = 10.0
+
+
+class _Removal(NamedTuple):
+    task_id: str
+    delivery: int
+    remove: Callable[[], None]
 
 
 class CleanupQueue:
-    """A few threads. What concerns one delivery is done in the order in which it was asked for; who asks
-    faster than the engine removes waits. After `close`, nothing is removed: that is left to a later sweep."""
+    """Removals that a few threads carry out, those of one delivery in the order of their submission.
+
+    A removal is carried out, or dropped with the warning `runtime.removal_dropped`: a later sweep then
+    finds what it left.
+    """
 
     def __init__(self, *, threads: int) -> None:
-        self._queues: list[Queue[Callable[[], None] | None]] = [Queue(_BACKLOG) for _ in range(threads)]
-        self._threads = [
-            threading.Thread(target=_work, args=[queue], name=f"removals {number}", daemon=True)
-            for number, queue in enumerate(self._queues)
-        ]
-        self._closed = False
+        self._threads = [_RemovalThread(f"removals {number}") for number in range(threads)]
         for thread in self._threads:
             thread.start()
 
-    def submit(self, delivery: tuple[str, int], removal: Callable[[], None]) -> None:
-        if self._closed:
-            log.warning("runtime.removal_came_too_late", task_id=delivery[0], delivery=delivery[1])
-            return
-        self._queues[hash(delivery) % len(self._queues)].put(removal)
+    def submit(self, delivery: tuple[str, int], remove: Callable[[], None]) -> None:
+        """Queue a removal. Block while the backlog of its thread is full; drop it after `close`."""
+        thread = self._threads[hash(delivery) % len(self._threads)]
+        thread.submit(_Removal(*delivery, remove))
 
     def close(self) -> None:
-        """Finish what was asked for. What an engine that hangs does not let go stays for a later sweep."""
-        self._closed = True
-        end = time.monotonic() + _CLOSING_S
-        for queue, thread in zip(self._queues, self._threads, strict=True):
-            try:
-                queue.put(None, timeout=max(0.0, end - time.monotonic()))
-            except Full:
-                continue
-            thread.join(max(0.0, end - time.monotonic()))
+        """Carry out the queued removals, for 10 seconds at most, and drop the rest."""
+        deadline = time.monotonic() + _CLOSE_TIMEOUT_S
+        for thread in self._threads:
+            thread.close()
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            thread.drop_backlog()
 
 
-def _work(queue: Queue[Callable[[], None] | None]) -> None:
-    while (removal := queue.get()) is not None:
-        with survive_bugs("runtime.removal_failed"):
-            try:
-                removal()
-            except (TorkError, OSError) as error:
-                log.warning("runtime.removal_failed", reason=str(error))
+class _RemovalThread(threading.Thread):
+    """One thread and its backlog. `_changed` guards the backlog and the flag `_closed`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self._changed = threading.Condition()
+        self._backlog: deque[_Removal] = deque()
+        self._closed = False
+
+    def submit(self, removal: _Removal) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or len(self._backlog) < _BACKLOG)
+            if self._closed:
+                _log_dropped(removal)
+                return
+            self._backlog.append(removal)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Accept no more removals. The thread ends with its backlog."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def drop_backlog(self) -> None:
+        with self._changed:
+            while self._backlog:
+                _log_dropped(self._backlog.popleft())
+
+    def run(self) -> None:
+        while (removal := self._next()) is not None:
+            with survive_bugs("runtime.removal_failed"):
+                try:
+                    removal.remove()
+                except (TorkError, OSError) as error:
+                    log.warning("runtime.removal_failed", reason=str(error))
+
+    def _next(self) -> _Removal | None:
+        """Wait for a removal. None when the queue is closed and the backlog is empty."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._backlog)
+            if not self._backlog:
+                return None
+            removal = self._backlog.popleft()
+            self._changed.notify_all()
+            return removal
+
+
+def _log_dropped(removal: _Removal) -> None:
+    log.warning("runtime.removal_dropped", task_id=removal.task_id, delivery=removal.delivery)
