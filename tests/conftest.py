@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["postgresql_server", "postgresql_url"]  # here, so that a session starts one server
 
+pytest_plugins = ["tests.field_coverage"]
+
 _SYSTEM_TESTS = Path(__file__).parent / "system"
 _OURS = {"label": "tork.cluster"}
 _before = pytest.StashKey[dict[str, set[str]]]()

@@ -73,6 +73,7 @@ def running(context: ServiceContext, database: CuttableDatabase) -> tuple[Job, T
     return job_now(database, job.id), claimed
 
 
+@pytest.mark.covers("Job.webhooks")
 def test_submit_and_first_claim_are_recorded(context: ServiceContext, database: CuttableDatabase) -> None:
     _, task = submit(context, definition())
     assert take_recorded(database) == ["job.StateChange SCHEDULED", "task.StateChange SCHEDULED"]

@@ -73,6 +73,7 @@ def test_what_is_not_there_is_not_told_to_strangers(client_with: MakeClient) -> 
     assert client_with("basic").get("/nothing").status_code == 401
 
 
+@pytest.mark.covers("User.password")
 def test_a_user_is_let_in_by_the_password(client_with: MakeClient) -> None:
     assert client_with("basic").get("/jobs", headers=ADA).status_code == 200
 
@@ -145,6 +146,7 @@ def test_a_job_names_its_creator(client_with: MakeClient, route: str, body: obje
     assert job["createdBy"] == {"username": "ada"}
 
 
+@pytest.mark.covers("ScheduledJobSummary.createdBy")
 def test_a_scheduled_job_names_its_creator(client_with: MakeClient) -> None:
     client = client_with("basic")
 

@@ -65,6 +65,7 @@ def end(database: CuttableDatabase) -> None:
         jobs.save(tx, replace(job, state=JobState.COMPLETED, result="42"))
 
 
+@pytest.mark.covers("Job.wait")
 def test_the_whole_job_is_answered_when_it_has_ended(
     waiting: FlaskClient, database: CuttableDatabase, time: FakeTime
 ) -> None:
@@ -80,6 +81,7 @@ def test_the_whole_job_is_answered_when_it_has_ended(
     assert max(time.pauses) == 0.5
 
 
+@pytest.mark.covers("Wait.timeout")
 def test_a_wait_that_is_over_leaves_the_job_to_go_on(
     waiting: FlaskClient, database: CuttableDatabase, time: FakeTime
 ) -> None:

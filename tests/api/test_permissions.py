@@ -79,6 +79,7 @@ def test_for_others_it_does_not_exist_on_any_route(
     assert job_now(database, made["id"]).state is JobState.SCHEDULED
 
 
+@pytest.mark.covers("Job.permissions")
 @pytest.mark.parametrize("username", ["ada", "bob", "root"])
 def test_whom_it_is_for_may_control_it(as_user: As, username: str) -> None:
     _, made = as_user("ada", "POST", "/jobs", json=job({"user": "bob"}))

@@ -132,6 +132,7 @@ def test_secrets_are_not_shown(client: FlaskClient, database: CuttableDatabase, 
     assert task_now(database, task.id).definition.env == SECRETS
 
 
+@pytest.mark.covers("Error.message")
 @pytest.mark.parametrize(
     "route",
     ["/task/none", "/tasks/none", "/task/none/log", "/tasks/none/log", "/jobs/none", "/jobs/none/log"],
@@ -151,6 +152,9 @@ def test_a_page_without_jobs_is_empty(client: FlaskClient, route: str) -> None:
     assert (found["items"], found["totalPages"], found["totalItems"]) == ([], 0, 0)
 
 
+@pytest.mark.covers(
+    "JobPage.items", "JobPage.number", "JobPage.size", "JobPage.totalPages", "JobPage.totalItems"
+)
 def test_jobs_are_seen_in_pages_newest_first(client: FlaskClient, database: CuttableDatabase) -> None:
     made = [store_job(database)[0].id for _ in range(12)][::-1]
 
@@ -211,6 +215,18 @@ def test_a_page_of_a_log_has_25_parts_unless_told_and_100_at_most(
     assert [get(client, path + query)["size"] for query in ("", "?size=50", "?size=1000")] == [25, 50, 100]
 
 
+@pytest.mark.covers(
+    "LogPart.id",
+    "LogPart.number",
+    "LogPart.taskId",
+    "LogPart.contents",
+    "LogPart.createdAt",
+    "LogPage.items",
+    "LogPage.totalPages",
+    "LogPage.totalItems",
+    "LogPage.number",
+    "LogPage.size",
+)
 @pytest.mark.parametrize("kind", ["job", "task"])
 def test_a_log_is_seen_in_pages_newest_part_first(
     client: FlaskClient, database: CuttableDatabase, kind: str

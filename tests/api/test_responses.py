@@ -88,6 +88,26 @@ def end(database: CuttableDatabase, job_id: str, state: JobState) -> None:
         jobs.save(tx, replace(ended, result="r", error="e", progress=50.0))
 
 
+@pytest.mark.covers(
+    "JobSummary.id",
+    "JobSummary.name",
+    "JobSummary.state",
+    "JobSummary.createdAt",
+    "JobSummary.position",
+    "JobSummary.createdBy",
+    "JobSummary.parentId",
+    "JobSummary.inputs",
+    "JobSummary.description",
+    "JobSummary.tags",
+    "JobSummary.startedAt",
+    "JobSummary.completedAt",
+    "JobSummary.failedAt",
+    "JobSummary.taskCount",
+    "JobSummary.result",
+    "JobSummary.error",
+    "JobSummary.progress",
+    "JobSummary.schedule",
+)
 @pytest.mark.parametrize(
     ("state", "at"), [(JobState.COMPLETED, "completedAt"), (JobState.FAILED, "failedAt")]
 )
@@ -129,6 +149,17 @@ def test_a_job_that_is_done_is_past_its_last_task(
     assert (found["position"], found["taskCount"]) == (2, 1)
 
 
+@pytest.mark.covers(
+    "JobAnswer.tasks",
+    "JobAnswer.execution",
+    "JobAnswer.context",
+    "JobAnswer.output",
+    "JobAnswer.defaults",
+    "JobAnswer.webhooks",
+    "JobAnswer.autoDelete",
+    "JobAnswer.deleteAt",
+    "JobAnswer.secrets",
+)
 def test_a_whole_job_has_its_summary_and_all_that_was_given(
     client: FlaskClient, database: CuttableDatabase, job_id: str
 ) -> None:
@@ -148,6 +179,51 @@ def test_a_whole_job_has_its_summary_and_all_that_was_given(
     assert whole["context"]["inputs"] == GIVEN["inputs"]
 
 
+@pytest.mark.covers(
+    "TaskAnswer.id",
+    "TaskAnswer.jobId",
+    "TaskAnswer.position",
+    "TaskAnswer.state",
+    "TaskAnswer.createdAt",
+    "TaskAnswer.parentId",
+    "TaskAnswer.name",
+    "TaskAnswer.description",
+    "TaskAnswer.scheduledAt",
+    "TaskAnswer.startedAt",
+    "TaskAnswer.completedAt",
+    "TaskAnswer.failedAt",
+    "TaskAnswer.cmd",
+    "TaskAnswer.entrypoint",
+    "TaskAnswer.run",
+    "TaskAnswer.image",
+    "TaskAnswer.registry",
+    "TaskAnswer.env",
+    "TaskAnswer.files",
+    "TaskAnswer.queue",
+    "TaskAnswer.redelivered",
+    "TaskAnswer.error",
+    "TaskAnswer.pre",
+    "TaskAnswer.post",
+    "TaskAnswer.sidecars",
+    "TaskAnswer.mounts",
+    "TaskAnswer.volumes",
+    "TaskAnswer.networks",
+    "TaskAnswer.nodeId",
+    "TaskAnswer.retry",
+    "TaskAnswer.limits",
+    "TaskAnswer.timeout",
+    "TaskAnswer.result",
+    "TaskAnswer.var",
+    "TaskAnswer.if",
+    "TaskAnswer.gpus",
+    "TaskAnswer.tags",
+    "TaskAnswer.workdir",
+    "TaskAnswer.priority",
+    "TaskAnswer.progress",
+    "Task.tags",
+    "Step.description",
+    "Step.cmd",
+)
 @pytest.mark.parametrize(
     ("state", "at"), [(TaskState.COMPLETED, "completedAt"), (TaskState.FAILED, "failedAt")]
 )
@@ -192,6 +268,7 @@ def test_a_task_has_all_that_was_given_and_what_became_of_it(
     }.items() <= found.items()
 
 
+@pytest.mark.covers("JobAnswer.permissions", "ScheduledJobAnswer.permissions")
 def test_a_job_shows_whom_it_is_for(client: FlaskClient, database: CuttableDatabase) -> None:
     users.add(database, NewUser(username="mia", password="s3cr3t"))
     permissions = [{"user": "mia"}, {"role": "public"}]
@@ -205,6 +282,13 @@ def test_a_job_shows_whom_it_is_for(client: FlaskClient, database: CuttableDatab
     assert client.get(f"/scheduled-jobs/{scheduled['id']}").json["permissions"] == shown
 
 
+@pytest.mark.covers(
+    "ScheduledJobSummary.inputs",
+    "ScheduledJobAnswer.autoDelete",
+    "ScheduledJobAnswer.defaults",
+    "ScheduledJobAnswer.output",
+    "ScheduledJobAnswer.webhooks",
+)
 def test_a_scheduled_job_has_all_that_was_given(client: FlaskClient) -> None:
     summary = client.post("/scheduled-jobs", json=JOB | {"schedule": {"cron": "@daily"}}).json
 
@@ -219,6 +303,7 @@ def test_a_scheduled_job_has_all_that_was_given(client: FlaskClient) -> None:
 INNER = {"name": "i", "image": "busybox"}
 
 
+@pytest.mark.covers("TaskAnswer.parallel", "TaskAnswer.each", "TaskAnswer.subjob")
 @pytest.mark.parametrize(
     ("block", "stands"),
     [

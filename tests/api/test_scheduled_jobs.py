@@ -18,6 +18,21 @@ JOB = {
 Submit = Callable[..., Any]
 
 
+@pytest.mark.covers(
+    "Schedule.cron",
+    "ScheduledJob.schedule",
+    "ScheduledJobSummary.id",
+    "ScheduledJobSummary.name",
+    "ScheduledJobSummary.state",
+    "ScheduledJobSummary.cron",
+    "ScheduledJobSummary.schedule",
+    "ScheduledJobSummary.createdAt",
+    "ScheduledJobSummary.description",
+    "ScheduledJobSummary.tags",
+    "ScheduledJobSummary.nextRunAt",
+    "ScheduledJobAnswer.tasks",
+    "ScheduledJobAnswer.secrets",
+)
 def test_one_is_made_and_read(client: FlaskClient, submit: Submit) -> None:
     summary = submit("/scheduled-jobs", JOB)
 
@@ -38,6 +53,13 @@ def test_one_is_made_and_read(client: FlaskClient, submit: Submit) -> None:
     assert whole["tasks"][0]["env"] == {"A": "[REDACTED]"}
 
 
+@pytest.mark.covers(
+    "ScheduledJobPage.items",
+    "ScheduledJobPage.number",
+    "ScheduledJobPage.size",
+    "ScheduledJobPage.totalPages",
+    "ScheduledJobPage.totalItems",
+)
 def test_they_are_listed_the_newest_first(client: FlaskClient, submit: Submit) -> None:
     ids = [submit("/scheduled-jobs", JOB)["id"] for _ in range(3)]
 

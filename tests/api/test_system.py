@@ -17,6 +17,7 @@ def test_a_system_that_is_well_is_up(client: FlaskClient) -> None:
     assert (answer.status_code, answer.json) == (200, {"status": "UP"})
 
 
+@pytest.mark.covers("Health.status", "Health.down")
 @pytest.mark.parametrize("down", [{"broker"}, {"datastore"}, {"broker", "datastore"}])
 def test_the_part_that_is_down_is_named(
     client: FlaskClient, database: CuttableDatabase, dispatcher: FakeDispatcher, down: set[str]
@@ -31,6 +32,18 @@ def test_the_part_that_is_down_is_named(
     assert answer.json["down"] == {name: f"the {name} is away" for name in down}
 
 
+@pytest.mark.covers(
+    "Node.id",
+    "Node.name",
+    "Node.hostname",
+    "Node.startedAt",
+    "Node.lastHeartbeatAt",
+    "Node.status",
+    "Node.version",
+    "Node.port",
+    "Node.queue",
+    "Node.taskCount",
+)
 def test_nodes_are_listed(client: FlaskClient, database: CuttableDatabase) -> None:
     node = Node(
         name="gpu@here",
@@ -75,6 +88,7 @@ def test_without_nodes_the_list_is_empty(client: FlaskClient) -> None:
     assert (answer.status_code, answer.json) == (200, [])
 
 
+@pytest.mark.covers("Queue.name", "Queue.size", "Queue.subscribers", "Queue.unacked")
 def test_queues_are_listed_with_their_zeros(client: FlaskClient, database: CuttableDatabase) -> None:
     store_task(database, task_definition(queue="gpu"))
 
@@ -101,6 +115,7 @@ def test_a_queue_is_shown_by_its_name(client: FlaskClient, database: CuttableDat
     assert control.json == {"name": "control", "size": 0, "subscribers": 1, "unacked": 0}
 
 
+@pytest.mark.covers("Ok.status")
 def test_a_queue_is_emptied(
     client: FlaskClient, database: CuttableDatabase, dispatcher: FakeDispatcher
 ) -> None:
@@ -144,6 +159,7 @@ def busy(database: CuttableDatabase) -> None:
     register(database, "api-3000@here", cpu_percent=30.0)
 
 
+@pytest.mark.covers("Metrics.jobs", "Metrics.tasks", "Metrics.nodes")
 @pytest.mark.usefixtures("busy")
 @pytest.mark.parametrize("accept", ["", "*/*", "application/json", "text/html,*/*;q=0.8", "image/png"])
 def test_metrics_are_json(client: FlaskClient, accept: str) -> None:

@@ -11,6 +11,9 @@ from tork_celery.services import users
 ADA = {"username": "ada", "password": "s3cret", "name": "Ada L."}
 
 
+@pytest.mark.covers(
+    "User.username", "User.name", "UserAnswer.username", "UserAnswer.name", "UserAnswer.createdAt"
+)
 def test_a_user_is_added(client: FlaskClient, database: CuttableDatabase) -> None:
     answer = client.post("/users", json=ADA)
 

@@ -74,6 +74,7 @@ def test_a_task_goes_on_from_the_step_that_is_next(dispatcher: Dispatcher) -> No
     assert [name for name, _ in steps(dispatcher, task)] == ["tork.post", "tork.advance"]
 
 
+@pytest.mark.covers("Task.queue")
 def test_a_task_goes_to_its_queue_and_advance_to_control(dispatcher: Dispatcher) -> None:
     task = make_task(definition=task_definition(pre=1, queue="gpu"))
 

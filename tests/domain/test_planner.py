@@ -48,6 +48,7 @@ def run(*tasks: TaskDefinition, results: dict[str, str] | None = None, **values:
     return simulation
 
 
+@pytest.mark.covers("Task.var")
 def test_the_result_of_a_task_is_there_for_the_next_ones_by_its_var() -> None:
     done = run(
         leaf("one", var="a"),
@@ -70,6 +71,7 @@ def test_a_var_that_is_no_identifier_is_reached_by_brackets() -> None:
     assert (done.job.results, done.job.result) == ({"my-var.1": "1"}, "1")
 
 
+@pytest.mark.covers("Step.name", "Task.name")
 def test_every_field_that_may_be_a_template_is_evaluated() -> None:
     step = StepDefinition(name="{{ inputs.a }}", image="{{ inputs.a }}", timeout="{{ inputs.t }}")
     done = run(
@@ -96,6 +98,7 @@ def test_every_field_that_may_be_a_template_is_evaluated() -> None:
     assert found.run == "{{ inputs.a }}", "a script is never a template"
 
 
+@pytest.mark.covers("Subjob.name", "Job.secrets")
 def test_a_secret_in_a_name_is_masked() -> None:
     done = run(
         leaf("a {{ secrets.s }}", pre=1, env={"A": "{{ secrets.s }}"}),
@@ -130,6 +133,7 @@ def test_an_expression_that_fails_or_does_not_fit_fails_the_task(values: dict[st
     assert (failed.job.error or "").startswith(error)
 
 
+@pytest.mark.covers("Task.if")
 @pytest.mark.parametrize("condition", ["false", "{{ false }}", "1 == 2", "'false'", "inputs.a == 'y'"])
 def test_an_if_that_is_false_skips_the_task(condition: str) -> None:
     done = run(leaf("one", if_=condition, var="a"), leaf("two"), inputs={"a": "x"})
@@ -183,6 +187,14 @@ def test_a_job_of_which_all_is_skipped_is_complete() -> None:
     assert (done.job.state, done.job.progress) == (JobState.COMPLETED, 100.0)
 
 
+@pytest.mark.covers(
+    "Defaults.retry",
+    "Defaults.limits",
+    "Defaults.timeout",
+    "Defaults.queue",
+    "Defaults.priority",
+    "Job.defaults",
+)
 def test_defaults_hold_for_what_says_nothing_else() -> None:
     defaults = Defaults(retry=Retry(limit=3), limits=Limits(cpus="1"), timeout="1m", queue="q", priority=5)
     done = run(leaf("a"), parallel(leaf("b", timeout="2m", priority=0)), defaults=defaults)
@@ -206,6 +218,7 @@ def test_default_limits_hold_each_by_itself(given: Limits, held: Limits) -> None
     assert done.named("a")[0].definition.limits == held
 
 
+@pytest.mark.covers("Job.output")
 def test_an_output_that_fails_fails_the_job() -> None:
     failed = run(leaf(), output="{{ nope }}")
     assert failed.job.state is JobState.FAILED
@@ -219,10 +232,12 @@ def test_a_restart_after_an_output_that_failed_runs_no_task_again() -> None:
     assert (failed.due(), failed.states()) == ([], {"leaf": ["COMPLETED"]})
 
 
+@pytest.mark.covers("AutoDelete.after", "Job.autoDelete")
 def test_a_job_that_ends_knows_when_it_is_to_be_removed() -> None:
     assert run(leaf(), auto_delete=AutoDelete(after="2s")).job.delete_at == 2.0
 
 
+@pytest.mark.covers("Parallel.tasks", "Task.parallel")
 def test_tasks_in_parallel_are_sent_at_once_and_the_job_goes_on_when_all_are_done() -> None:
     simulation = Simulation(job_definition(parallel(leaf("a", var="a"), leaf("b")), leaf("c")))
     assert simulation.states() == {"parallel": ["RUNNING"], "a": ["SCHEDULED"], "b": ["SCHEDULED"]}
@@ -232,6 +247,7 @@ def test_tasks_in_parallel_are_sent_at_once_and_the_job_goes_on_when_all_are_don
     assert simulation.job.results == {"a": "1"}
 
 
+@pytest.mark.covers("Each.list", "Each.task", "Task.each")
 def test_each_runs_its_task_for_every_item() -> None:
     definition = each("{{ sequence(1, 4) }}", leaf("{{ item.index }}: {{ item.value }}"))
     assert run(definition).states() == {"each": ["COMPLETED"]} | {
@@ -239,6 +255,7 @@ def test_each_runs_its_task_for_every_item() -> None:
     }
 
 
+@pytest.mark.covers("Each.var")
 def test_the_item_may_have_another_name_and_be_of_any_kind() -> None:
     inner = each("outer.value.list", leaf("{{ outer.value.n }}{{ inner.value }}"), var="inner")
     done = run(each('[{"n": "a", "list": [1, 2]}, {"n": "b", "list": [3]}]', inner, var="outer"))
@@ -254,6 +271,7 @@ def test_each_over_what_is_no_list_fails() -> None:
     assert failed.job.error == "each.list: it is no list, but of the type string"
 
 
+@pytest.mark.covers("Each.concurrency")
 def test_at_most_so_many_items_are_at_work() -> None:
     simulation = Simulation(job_definition(each("sequence(0, 5)", leaf(), concurrency=2)))
     order = []
@@ -326,6 +344,9 @@ def test_a_restart_runs_a_composite_as_a_whole() -> None:
     }
 
 
+@pytest.mark.covers(
+    "Subjob.tasks", "Subjob.inputs", "Subjob.secrets", "Subjob.output", "Task.subjob", "Job.inputs"
+)
 def test_a_subjob_sees_what_it_is_given_and_its_output_is_the_result() -> None:
     inner = leaf("in {{ inputs.x }}", var="r", env={"S": "{{ secrets.s }}"})
     definition = subjob(inner, var="sub", inputs={"x": "{{ inputs.y }}"}, secrets={"s": "{{ secrets.t }}"})
@@ -344,6 +365,7 @@ def test_a_subjob_sees_what_it_is_given_and_its_output_is_the_result() -> None:
     assert set(done.states()) == {"subjob", "in 1", "got <r>"}
 
 
+@pytest.mark.covers("Subjob.description", "Subjob.webhooks", "Subjob.autoDelete")
 def test_a_subjob_has_a_description_webhooks_and_an_end_of_its_own() -> None:
     hook = Webhook(url="http://{{ inputs.host }}/", headers={"A": "{{ inputs.host }}"})
     definition = subjob(
@@ -388,6 +410,7 @@ def test_a_subjob_that_ends_at_once_lets_its_parent_go_on() -> None:
     assert {job.state for job in failed.jobs.values()} == {JobState.FAILED}
 
 
+@pytest.mark.covers("Subjob.detached")
 def test_nobody_waits_for_a_detached_subjob() -> None:
     simulation = Simulation(job_definition(subjob(leaf("a"), detached=True), leaf("b")))
     assert simulation.states() == {"subjob": ["COMPLETED"], "a": ["SCHEDULED"], "b": ["SCHEDULED"]}

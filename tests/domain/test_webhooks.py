@@ -68,6 +68,7 @@ def test_a_task_tells_of_what_has_changed(event: str, before: StateSnapshot | No
     assert len(found) == told
 
 
+@pytest.mark.covers("Webhook.event")
 def test_a_webhook_hears_of_state_changes_of_the_job_unless_it_says_else() -> None:
     assert only(webhooks.of_job(SCHEDULED, job(Webhook(url=URL)))).event == "job.StateChange"
 
@@ -132,6 +133,7 @@ def test_so_may_that_of_a_tasks_webhook() -> None:
     assert not {"State", "ID"} & set(json.loads(only(told).body))
 
 
+@pytest.mark.covers("Webhook.url", "Webhook.headers")
 def test_url_and_headers_are_templates() -> None:
     hook = Webhook(
         url="http://{{ inputs.where }}/{{ job.id }}/{{ tasks.x }}",
@@ -150,6 +152,7 @@ def test_of_a_task_they_see_the_task_too() -> None:
     assert only(webhooks.of_task(job(hook), None, task())).url == "http://h/j/t/RUNNING"
 
 
+@pytest.mark.covers("Webhook.if")
 @pytest.mark.parametrize(
     ("condition", "told"),
     [

@@ -122,6 +122,7 @@ def test_the_shell_runtime_needs_no_image() -> None:
     assert parse_task(body, YAML, image_required=False) == expected
 
 
+@pytest.mark.covers("Limits.cpu")
 @pytest.mark.parametrize(
     ("limits", "expected"),
     [

@@ -68,6 +68,7 @@ class ExchangeContract:
 
         assert recorder.printed().decode() == f'it\'s = "fine"|{run.ref.task_id}|job-1\n'
 
+    @pytest.mark.covers("Step.files")
     def test_files_are_in_the_directory_where_the_step_starts(
         self, runtime: Runtime, steps: Steps, recorder: Recorder
     ) -> None:
@@ -77,6 +78,7 @@ class ExchangeContract:
         assert self.run(runtime, steps.step(script, files=files), recorder).code == 0
         assert recorder.printed().decode() == "first sécond"
 
+    @pytest.mark.covers("Task.workdir")
     def test_a_step_may_choose_where_it_starts(
         self, runtime: Runtime, steps: Steps, recorder: Recorder, elsewhere: str
     ) -> None:

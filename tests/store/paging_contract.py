@@ -123,6 +123,7 @@ class PagingContract:
         assert item == ListedJob(**values, definition=shown, listed_tasks=1)
         assert item.task_count == job.task_count
 
+    @pytest.mark.covers("Job.name", "Job.description", "Job.tags")
     def test_a_job_is_found_by_its_words_tags_and_state(self, database: Database) -> None:
         one = add(database, name="convert video", description="nightly, to mp4", tags=("media", "two words"))
         add(database, name="resize images", tags=("media",))

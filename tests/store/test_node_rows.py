@@ -67,6 +67,7 @@ def test_there_is_no_node_of_another_name(database: Database) -> None:
         assert nodes.get(tx, "default@there") is None
 
 
+@pytest.mark.covers("Node.cpuPercent")
 def test_a_beat_makes_a_node_heard_of(database: Database) -> None:
     register(database, a_node())
     heard_of(database, 1.0)

@@ -29,6 +29,7 @@ def store(database: Database, *permissions: Permission, created_by: str | None =
 FOR_BOB, FOR_OPS, FOR_ALL = Permission(user="bob"), Permission(role="ops"), Permission(role="public")
 
 
+@pytest.mark.covers("Permission.user", "Permission.role")
 @pytest.mark.parametrize(
     ("granted", "viewer", "seen"),
     [

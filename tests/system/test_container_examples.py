@@ -71,6 +71,7 @@ def guarded_image(engine: docker.DockerClient) -> Iterator[str]:
         engine.images.remove(image, force=True)
 
 
+@pytest.mark.covers("Step.registry")
 def test_registry(installation: Installation, guarded_image: str) -> None:
     text = text_of("registry.yaml").replace("registry.example.com/team/tool:1", guarded_image)
 

@@ -3,6 +3,7 @@
 import time
 
 import docker
+import pytest
 import requests
 
 from tests.eventually import eventually
@@ -63,6 +64,7 @@ def test_a_restarted_job_goes_on_from_the_task_that_it_stopped_at(installation: 
     _put(installation, f"/jobs/{job['id']}/cancel")
 
 
+@pytest.mark.covers("Retry.limit", "Task.retry")
 def test_a_failed_task_runs_again_after_a_growing_delay(installation: Installation) -> None:
     retry = {"limit": 2, "initialDelay": "500ms"}
     posted = installation.post("/task", {"name": "t", "image": IMAGE, "run": "exit 4", "retry": retry})

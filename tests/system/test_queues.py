@@ -52,6 +52,7 @@ def test_a_task_for_a_queue_that_nobody_serves_waits_for_a_worker(installation: 
     eventually(lambda: {"default", "rare"} <= {node["queue"] for node in _nodes(installation)})
 
 
+@pytest.mark.covers("Task.priority")
 def test_tasks_of_higher_priority_go_first(installation: Installation) -> None:
     """Those that wait when a worker with one slot comes."""
     task = {"name": "p", "queue": "single", "image": IMAGE, "run": "true"}

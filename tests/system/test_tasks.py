@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from tests.eventually import eventually
 from tests.system.installation import Installation
 
@@ -44,6 +46,7 @@ def test_a_failing_pre_step_keeps_the_others_from_running(installation: Installa
     assert "main" not in installation.log_of(f"/tasks/{task['id']}")
 
 
+@pytest.mark.covers("Task.pre", "Task.post")
 def test_steps_share_volumes_and_run_in_order(installation: Installation) -> None:
     task = installation.run_task(
         {
@@ -59,6 +62,7 @@ def test_steps_share_volumes_and_run_in_order(installation: Installation) -> Non
     assert installation.log_of(f"/tasks/{task['id']}").endswith("pre\nmain\npost\n")
 
 
+@pytest.mark.covers("Step.env")
 def test_a_container_sees_its_environment_files_and_ids(installation: Installation) -> None:
     task = installation.run_task(
         {
@@ -117,6 +121,7 @@ def test_progress_shows_while_the_step_runs(installation: Installation) -> None:
     eventually(lambda: installation.get(f"/task/{task['id']}").get("progress") == 42)
 
 
+@pytest.mark.covers("Job.tasks")
 def test_tasks_of_a_job_run_in_order_and_their_results_are_kept_by_var(installation: Installation) -> None:
     job = installation.post(
         "/jobs",

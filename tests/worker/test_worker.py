@@ -121,6 +121,7 @@ def test_output_is_stored_while_the_step_runs(make_worker: Hire, database: Cutta
         eventually(lambda: text_of(database, task.id) == "begun\n")
 
 
+@pytest.mark.covers("Limits.cpus", "Task.limits", "Task.volumes", "Task.mounts", "Task.networks")
 def test_the_runtime_is_told_all_it_needs(make_worker: Hire, database: CuttableDatabase) -> None:
     pre = StepDefinition(image="alpine", env={"A": "of the step"}, timeout="5s")
     definition = replace(
@@ -182,6 +183,7 @@ def test_sidecars_are_of_the_main_step_and_have_references_after_those_of_all_st
     assert runtime.removed_steps == [refs[0], refs[3], refs[4], refs[1], refs[2]]
 
 
+@pytest.mark.covers("Step.timeout")
 @pytest.mark.parametrize("limit", ["0.01s", "1ms"])
 def test_a_task_that_takes_too_long_is_stopped(
     make_worker: Hire, database: CuttableDatabase, limit: str
@@ -195,6 +197,7 @@ def test_a_task_that_takes_too_long_is_stopped(
     assert runtime.stopped == [task.ref]
 
 
+@pytest.mark.covers("Step.timeout")
 def test_a_step_that_takes_too_long_is_stopped(make_worker: Hire, database: CuttableDatabase) -> None:
     step = StepDefinition(image="busybox", timeout="1ms")
     task = store_task(database, replace(task_definition(timeout="1h"), pre=(step,)))

@@ -131,6 +131,7 @@ def guarded(registry: Registry, client: docker.APIClient, busybox: str) -> Regis
     return registry
 
 
+@pytest.mark.covers("Registry.username", "Registry.password")
 @pytest.mark.parametrize("with_tokens", [False, True], ids=["basic", "token"])
 def test_credentials_are_given_to_the_registry(
     another: Another, steps: Steps, guarded: Registry, *, with_tokens: bool

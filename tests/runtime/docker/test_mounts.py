@@ -55,6 +55,7 @@ def test_without_the_setting_nothing_may_be_bound() -> None:
         mounts.allowed("/", [])
 
 
+@pytest.mark.covers("Mount.opts")
 @pytest.mark.parametrize(
     ("opts", "options"),
     [
@@ -83,6 +84,7 @@ def test_a_tmpfs_is_as_large_as_was_asked_for_and_has_its_mode(runtime: DockerRu
     assert (ended.code, recorder.printed()) == (0, b"700\ntmpfs 64\n")
 
 
+@pytest.mark.covers("Mount.type", "Mount.source", "Mount.target")
 @pytest.mark.engine
 def test_a_bind_mount_is_the_directory_itself(another: Another, busybox: str, allowed: Path) -> None:
     (allowed / "sub" / "x").write_text("of the host")

@@ -57,6 +57,7 @@ def test_all_that_it_makes_says_whose_it_is(
     assert client.inspect_volume(f"tork-{run.ref.task_id}-1-0")["Labels"] == delivery
 
 
+@pytest.mark.covers("Step.entrypoint", "Step.run")
 def test_an_entry_point_gets_the_path_of_the_script(runtime: DockerRuntime, steps: Steps) -> None:
     recorder = Recorder()
 
@@ -136,6 +137,7 @@ def test_what_nodes_of_other_hosts_made_in_the_same_engine_is_theirs(
     assert list(another().leftovers()) == [Leftovers(NODE, run.ref.task_id, 1)]
 
 
+@pytest.mark.covers("Limits.memory")
 def test_exceeding_the_memory_limit_kills_and_says_so(runtime: DockerRuntime, steps: Steps) -> None:
     script = "x=0123456789abcdef; while :; do x=$x$x; done"
 
@@ -154,6 +156,7 @@ def test_limits_that_cannot_be_fail_the_task(runtime: DockerRuntime, steps: Step
         runtime.run(steps.step("true", limits=limits), Recorder(), started=lambda: None)
 
 
+@pytest.mark.covers("Task.gpus")
 @pytest.mark.parametrize(
     ("gpus", "request_"),
     [
@@ -250,6 +253,7 @@ def test_any_user_can_write_where_the_step_starts(
     assert recorder.printed() == b"nobody\na\n"
 
 
+@pytest.mark.covers("Step.image")
 def test_an_image_that_does_not_exist_fails_the_task(runtime: DockerRuntime, steps: Steps) -> None:
     run, recorder = steps.step("true", image="127.0.0.1:1/no/such:image"), Recorder()
 

@@ -46,6 +46,7 @@ def finish(runtime: DockerRuntime, run: StepRun) -> None:
     runtime.remove_delivery(run.ref.task_id, run.ref.delivery)
 
 
+@pytest.mark.covers("Sidecar.name", "Task.sidecars")
 def test_a_sidecar_is_reached_by_its_name_and_nothing_of_it_stays(
     runtime: DockerRuntime, steps: Steps, ref: StepRef, client: docker.APIClient
 ) -> None:
@@ -61,6 +62,7 @@ def test_a_sidecar_is_reached_by_its_name_and_nothing_of_it_stays(
     assert networks(client, ref) == []
 
 
+@pytest.mark.covers("Probe.path")
 def test_sidecars_have_files_environment_and_mounts(
     runtime: DockerRuntime, steps: Steps, ref: StepRef
 ) -> None:
@@ -78,6 +80,7 @@ def test_sidecars_have_files_environment_and_mounts(
     assert recorder.printed() == b"from a file\nof mine\n"
 
 
+@pytest.mark.covers("Sidecar.probe", "Probe.port")
 def test_the_main_step_waits_until_every_probe_passes(
     runtime: DockerRuntime, steps: Steps, ref: StepRef
 ) -> None:
@@ -94,6 +97,7 @@ def test_the_main_step_waits_until_every_probe_passes(
     assert (ended.code, recorder.printed(), recorder.starts) == (0, b"hello\nlate\n", 1)
 
 
+@pytest.mark.covers("Probe.timeout")
 @pytest.mark.parametrize(
     ("script", "error"),
     [
@@ -208,6 +212,7 @@ def test_sidecars_run_on_beside_a_step_that_is_left_and_go_with_it(
     assert networks(client, ref) == []
 
 
+@pytest.mark.covers("Step.timeout")
 def test_a_sidecar_that_has_a_timeout_is_ended_by_it(
     runtime: DockerRuntime, steps: Steps, ref: StepRef, client: docker.APIClient
 ) -> None:
