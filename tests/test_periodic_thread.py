@@ -1,16 +1,8 @@
 """What goes on in the background outlives a bug in it, and ends when it is told to."""
 
-import os
-import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
-
 import pytest
 
 from tests.eventually import eventually
-from tork_celery import child_processes
 from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.periodic_thread import PeriodicThread, survive_bugs
 
@@ -59,24 +51,3 @@ def test_a_bug_goes_no_further_and_what_is_away_is_raised() -> None:
         raise KeyError
     with pytest.raises(DatastoreUnavailable), survive_bugs("test.broken"):
         raise DatastoreUnavailable("away")
-
-
-@pytest.fixture
-def sleeper() -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        yield process
-        process.kill()
-
-
-def test_the_end_of_a_process_is_waited_for_and_left_to_its_parent(sleeper: subprocess.Popen[bytes]) -> None:
-    waiting = threading.Thread(target=child_processes.wait_for_end, args=(sleeper.pid,))
-    waiting.start()
-    os.kill(sleeper.pid, signal.SIGKILL)
-    waiting.join()
-    assert sleeper.wait() == -signal.SIGKILL
-
-
-def test_a_process_that_is_gone_is_not_waited_for(sleeper: subprocess.Popen[bytes]) -> None:
-    sleeper.kill()
-    sleeper.wait()
-    child_processes.wait_for_end(sleeper.pid)

@@ -4,9 +4,8 @@ import ssl
 from typing import Any
 
 from tork_celery import settings
-from tork_celery.dispatch.dispatcher import RECONCILE
 from tork_celery.dispatch.queue_declarations import MAX_PRIORITY, declare
-from tork_celery.domain.queue_names import CONTROL_QUEUE, DEFAULT_QUEUE
+from tork_celery.domain.queue_names import DEFAULT_QUEUE
 
 _settings = settings.load()
 _BROKER_TIMEOUT_S = 3.0  # without it, a frozen broker would block a publisher forever
@@ -31,8 +30,8 @@ task_reject_on_worker_lost = True
 worker_prefetch_multiplier = 1  # a worker holds no message that it has no slot for
 # A lost broker connection does not end running steps; claims keep a redelivered message from running twice.
 worker_cancel_long_running_tasks_on_connection_loss = False
-# Celery would lower the prefetch count after a lost connection and raise it again from the thread of each step
-# that ends. Two threads would then read from one RabbitMQ connection, and the worker would stop consuming.
+# Celery would lower the prefetch count after a lost connection and raise it again from the thread of each
+# step that ends. Two threads would then read from one RabbitMQ connection, and the worker would hang.
 worker_enable_prefetch_count_reduction = False
 
 # The datastore is the truth: there is no result backend, and messages carry ids only.
@@ -52,14 +51,10 @@ task_queues = (declare(DEFAULT_QUEUE),)  # consumed by a worker without -Q
 task_queue_max_priority = MAX_PRIORITY
 task_publish_retry_policy = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2}
 
-beat_scheduler = "celery.beat:Scheduler"  # in memory: the schedule needs no file
-beat_schedule = {
-    "reconcile": {
-        "task": RECONCILE,
-        "schedule": 2.0,
-        "options": {"queue": CONTROL_QUEUE, "expires": 4.0},
-    },
-}
+# Coordinators do periodic work in threads (`services.periodic`), so `celery beat` has nothing to send.
+beat_schedule: dict[str, Any] = {}
+beat_scheduler = "celery.beat:Scheduler"  # in memory: beat writes no file
+result_expires = None  # without this, beat sends celery.backend_cleanup once a day
 
 _retry_once: dict[str, Any] = {  # a publisher tries a refused connection once more, at once
     "max_retries": 1,

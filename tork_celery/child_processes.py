@@ -1,8 +1,7 @@
-"""Processes that do not outlive the one that started them, or are not outlived by it."""
+"""Child processes that do not outlive their parent."""
 
 import ctypes
 import os
-import select
 import signal
 import sys
 
@@ -10,25 +9,13 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def die_with_parent() -> None:
-    """From now on the kernel kills this process when its parent ends, however that may be.
+    """Make the kernel kill this process when its parent ends, for any reason.
 
-    Linux only; elsewhere a killed parent leaves its children behind.
+    Linux only: on other systems a killed parent leaves its children running.
     """
     if sys.platform != "linux":
         return
     parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it ended before that
+    if os.getppid() != parent:  # the parent ended before the call
         os._exit(1)
-
-
-def wait_for_end(pid: int) -> None:
-    """Returns when the process has ended. It is left for its parent to reap, which may wait for it too."""
-    try:
-        end = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        select.select([end], [], [])
-    finally:
-        os.close(end)

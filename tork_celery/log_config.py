@@ -40,5 +40,5 @@ def configure(level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     # A line for every message that comes and goes is noise: our own events say what happened to a task.
-    for noisy in ("celery.worker.strategy", "celery.app.trace", "celery.beat", "kombu", "alembic", "amqp"):
+    for noisy in ("celery.worker.strategy", "celery.app.trace", "kombu", "alembic", "amqp"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))

@@ -186,7 +186,7 @@ def test_a_broker_that_is_away_under_load_keeps_nobody_from_posting(
     assert seen.count == Counter(posted.keys())
 
 
-def test_a_datastore_that_restarts_under_three_coordinators_and_beats(
+def test_a_datastore_that_restarts_under_three_coordinators(
     system: System, engine: docker.DockerClient
 ) -> None:
     """Nothing is lost, and nothing doubled."""
@@ -194,7 +194,7 @@ def test_a_datastore_that_restarts_under_three_coordinators_and_beats(
     beside = ["second@more", "third@more", "worker@more"]
     try:
         for name in beside[:2]:
-            installation.worker("control", 2, "--beat", name=name)
+            installation.worker("control", 2, name=name)
         installation.worker("default", 2, name=beside[2])
         eventually(lambda: set(beside) <= _nodes_up(system), within_s=60)
         with visits(engine) as seen:

@@ -19,7 +19,7 @@ from tork_celery.domain.states import TaskState
 
 PRE, MAIN, POST = "tork.pre", "tork.main", "tork.post"
 ADVANCE, START_CHILDREN = "tork.advance", "tork.start_children"
-CANCEL_SUBJOB, RECONCILE = "tork.cancel_subjob", "tork.reconcile"
+CANCEL_SUBJOB = "tork.cancel_subjob"
 KILL_STEP = "tork_kill_step"  # a remote control command of workers
 
 _SHOWN_NAME = 60  # characters of a name that Flower shows

@@ -1,39 +1,61 @@
-"""What a coordinator does again and again by itself, whether or not there is a broker."""
+"""The periodic work of a coordinator: scheduled jobs, webhooks and the recovery sweep."""
 
 from tork_celery.periodic_thread import PeriodicThread
 from tork_celery.services import schedules
 from tork_celery.services.context import ServiceContext
+from tork_celery.services.recovery_sweep import RecoverySweep
 from tork_celery.services.webhook_delivery import WebhookSender
 
-_INTERVAL_S = 1.0
+_DUE_INTERVAL_S = 1.0
+_SWEEP_INTERVAL_S = 2.0
 
 
 class PeriodicWork:
-    """One thread that makes the scheduled jobs whose time has come and calls the webhooks that are due. Any
-    number of processes may run them: each firing and each call is claimed by one."""
+    """Two threads: one fires schedules and calls webhooks, the other sweeps. Neither delays the other.
+
+    A thread waits between two runs, so a process never runs two sweeps at once. Any number of processes may
+    run both threads: each firing, each webhook call and each lost task is claimed by one of them.
+    """
 
     def __init__(
         self,
         context: ServiceContext,
+        recovery_sweep: RecoverySweep,
         *,
         webhook_sender: WebhookSender | None = None,
-        interval_s: float = _INTERVAL_S,
+        due_interval_s: float = _DUE_INTERVAL_S,
+        sweep_interval_s: float = _SWEEP_INTERVAL_S,
     ) -> None:
         self._context = context
         self._webhook_sender = webhook_sender or WebhookSender(context.database)
-        self._repeater = PeriodicThread(
-            self.run, name="errands", interval_s=interval_s, missed="errands.missed", broken="errands.broken"
+        self._due_thread = PeriodicThread(
+            self.run_due,
+            name="periodic-work",
+            interval_s=due_interval_s,
+            missed="periodic_work.missed",
+            broken="periodic_work.failed",
+        )
+        self._sweep_thread = PeriodicThread(
+            recovery_sweep.sweep,
+            name="recovery-sweep",
+            interval_s=sweep_interval_s,
+            missed="sweep.missed",
+            broken="sweep.failed",
         )
 
     def start(self) -> None:
-        self._repeater.start()
+        self._due_thread.start()
+        self._sweep_thread.start()
 
     def stop(self) -> None:
-        """Calls that have begun go on to their end."""
-        self._repeater.stop()
+        """Stop both threads and wait for the runs in progress; started webhook calls are completed."""
+        self._due_thread.end()
+        self._sweep_thread.end()
+        self._due_thread.stop()
+        self._sweep_thread.stop()
         self._webhook_sender.close()
 
-    def run(self) -> None:
-        """Once. Raises DatastoreUnavailable."""
+    def run_due(self) -> None:
+        """Fire the schedules and start the webhook calls that are due. Raises DatastoreUnavailable."""
         schedules.fire_due(self._context)
         self._webhook_sender.deliver_due()

@@ -7,7 +7,6 @@ from celery import Celery
 from tork_celery import bootstrap
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.periodic import PeriodicWork
-from tork_celery.services.recovery_sweep import RecoverySweep
 from tork_celery.tasks.signal_wakeup import WakeUp
 from tork_celery.worker.heartbeat import Heartbeat
 from tork_celery.worker.worker import Worker
@@ -25,10 +24,9 @@ app.conf.imports = (
 @dataclass(slots=True)
 class Process:
     """What this process is: set when its Celery worker has been set up. `worker` is None in one that serves
-    the control queue alone, `errands` in one that does not serve it."""
+    the control queue alone, `periodic_work` in one that does not serve it."""
 
     context: ServiceContext
-    recovery_sweep: RecoverySweep
     heartbeat: Heartbeat
     worker: Worker | None
     periodic_work: PeriodicWork | None

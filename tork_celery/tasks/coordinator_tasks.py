@@ -2,7 +2,7 @@
 
 from celery import Task
 
-from tork_celery.dispatch.dispatcher import ADVANCE, CANCEL_SUBJOB, RECONCILE, START_CHILDREN
+from tork_celery.dispatch.dispatcher import ADVANCE, CANCEL_SUBJOB, START_CHILDREN
 from tork_celery.services import advance as moves
 from tork_celery.services import job_control
 from tork_celery.tasks.app import app, process
@@ -21,8 +21,3 @@ def start_children(_self: Task, parent_id: str) -> None:
 @app.task(bind=True, name=CANCEL_SUBJOB)
 def cancel_subjob(_self: Task, job_id: str) -> None:
     job_control.cancel_subjob(process().context, job_id)
-
-
-@app.task(bind=True, name=RECONCILE)
-def reconcile(_self: Task) -> None:
-    process().recovery_sweep.sweep()

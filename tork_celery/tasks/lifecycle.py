@@ -9,9 +9,8 @@ from typing import Any
 import structlog
 from celery import signals
 from celery.utils.nodenames import NODENAME_DEFAULT
-from celery.worker import state
 
-from tork_celery import bootstrap, child_processes, log_config, settings
+from tork_celery import bootstrap, log_config, settings
 from tork_celery.dispatch.queue_declarations import declare
 from tork_celery.domain import queue_names
 from tork_celery.domain.errors import TorkError
@@ -83,8 +82,8 @@ def _begin(instance: Any) -> None:
         watcher=recovery_sweep,
         replaced=lambda: os.kill(os.getpid(), signal.SIGTERM),
     )
-    periodic_work = PeriodicWork(context) if CONTROL_QUEUE in served else None
-    become(Process(context, recovery_sweep, heartbeat, worker, periodic_work))
+    periodic_work = PeriodicWork(context, recovery_sweep) if CONTROL_QUEUE in served else None
+    become(Process(context, heartbeat, worker, periodic_work))
     signals.worker_shutting_down.connect(let_go)
     signals.worker_shutdown.connect(end)
     heartbeat.start()
@@ -129,29 +128,6 @@ def end(**_: Any) -> None:
         ours.periodic_work.stop()
     if ours.worker is not None:
         ours.worker.close()
-
-
-@signals.beat_embedded_init.connect
-def end_with_worker(**_: Any) -> None:
-    """Beat that is embedded in a worker is a process of its own, and does not wait for messages."""
-    signal.set_wakeup_fd(-1)
-    child_processes.die_with_parent()
-
-
-@signals.worker_ready.connect
-def watch_beat(sender: Any, **_: Any) -> None:
-    beat = getattr(sender.controller, "beat", None)
-    if beat is not None:
-        threading.Thread(target=_end_with, args=(beat,), name="watch-beat", daemon=True).start()
-
-
-def _end_with(beat: Any) -> None:
-    """Nobody restarts an embedded beat that dies: this process ends with it, and whoever started this one
-    starts both again."""
-    child_processes.wait_for_end(beat.pid)
-    if state.should_stop is None and state.should_terminate is None:
-        log.error("beat.died")
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 @signals.setup_logging.connect
