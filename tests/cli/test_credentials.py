@@ -1,4 +1,4 @@
-"""The command line asks as a user, by what the environment or the URL says."""
+"""Credentials come from environment variables, or from the URL."""
 
 from base64 import b64encode
 
@@ -8,8 +8,8 @@ from requests import PreparedRequest, Request, Session
 from tork_celery.cli.credentials import credentials, without_credentials
 
 
-def sent(environment: dict[str, str], url: str = "http://127.0.0.1/jobs") -> str | None:
-    """The header of a request."""
+def authorization(environment: dict[str, str], url: str = "http://127.0.0.1/jobs") -> str | None:
+    """Return the header Authorization of a request."""
     session = Session()
     session.auth = credentials(environment)
     prepared: PreparedRequest = session.prepare_request(Request("GET", url))
@@ -32,13 +32,13 @@ def basic(text: str) -> str:
     ],
 )
 def test_credentials_come_from_the_environment(environment: dict[str, str], header: str | None) -> None:
-    assert sent(environment) == header
+    assert authorization(environment) == header
 
 
-def test_credentials_come_from_the_url_else() -> None:
-    assert sent({}, "http://ada:p@127.0.0.1/jobs") == basic("ada:p")
+def test_url_credentials_are_the_fallback() -> None:
+    assert authorization({}, "http://ada:p@127.0.0.1/jobs") == basic("ada:p")
 
 
-def test_a_url_is_shown_without_them() -> None:
+def test_credentials_are_removed_from_a_shown_url() -> None:
     assert without_credentials("http://ada:p@127.0.0.1:3000/x") == "http://127.0.0.1:3000/x"
     assert without_credentials("http://127.0.0.1:3000") == "http://127.0.0.1:3000"

@@ -1,4 +1,4 @@
-"""`tork-celery migration` makes the datastore, and says where it is."""
+"""`tork-celery migration` creates the schema of the datastore."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 
-def command(*arguments: str, data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def tork_celery(*arguments: str, data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tork_celery.cli", *arguments],
         check=False,
@@ -17,24 +17,24 @@ def command(*arguments: str, data_dir: Path, **environment: str) -> subprocess.C
     )
 
 
-def test_the_datastore_is_made(tmp_path: Path) -> None:
-    done = command("migration", data_dir=tmp_path / "data")
+def test_datastore_is_created(tmp_path: Path) -> None:
+    done = tork_celery("migration", data_dir=tmp_path / "data")
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("the datastore is at ")
+    assert done.stdout.startswith("the datastore is at revision ")
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_wrong_setting_is_said_in_one_line(tmp_path: Path) -> None:
-    done = command("migration", data_dir=tmp_path, TORK_LEASE="ten")
+def test_invalid_setting_is_reported_in_one_line(tmp_path: Path) -> None:
+    done = tork_celery("migration", data_dir=tmp_path, TORK_LEASE="ten")
 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: TORK_LEASE: 'ten' is not a duration")
     assert "Traceback" not in done.stderr
 
 
-def test_the_api_does_not_begin_without_its_tables(tmp_path: Path) -> None:
-    done = command("api", data_dir=tmp_path)
+def test_api_does_not_start_without_a_migrated_datastore(tmp_path: Path) -> None:
+    done = tork_celery("api", data_dir=tmp_path)
 
     assert done.returncode == 1
     assert "run `tork-celery migration`" in done.stderr

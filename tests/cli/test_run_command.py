@@ -1,8 +1,9 @@
-"""`tork-celery run FILE` submits, waits, and exits as the job ended."""
+"""`tork-celery run FILE` submits a job, waits for its end, and exits with a code that tells the outcome."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -24,21 +25,21 @@ def stub() -> Iterator[StubApi]:
 
 @dataclass
 class Command:
-    """The command line, as a user has it."""
+    """Runs `tork-celery run` in this process."""
 
     directory: Path
     monkeypatch: pytest.MonkeyPatch
     capsys: pytest.CaptureFixture[str]
 
     def run(self, url: str, text: str, name: str = "job.yaml") -> tuple[int, str, str]:
-        """The exit code, what was printed, and what was printed as an error."""
+        """Run a job file with this text; return the exit code, stdout and stderr."""
         file = self.directory / name
         file.write_text(text)
         self.monkeypatch.setattr("sys.argv", ["tork-celery", "run", str(file), "--url", url])
         with pytest.raises(SystemExit) as exited:
             main()
-        said = self.capsys.readouterr()
-        return int(exited.value.code or 0), said.out, said.err
+        output = self.capsys.readouterr()
+        return int(exited.value.code or 0), output.out, output.err
 
 
 @pytest.fixture
@@ -46,93 +47,102 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     return Command(tmp_path, monkeypatch, capsys)
 
 
-def job(state: str, *, task: str | None = None, **values: Any) -> tuple[int, Any]:
-    run = {"id": "t", "name": "hello", "state": task or state} | values.pop("run", {})
-    return 200, {"id": "j", "name": "a job", "state": state, "execution": [run]} | values
+def job_response(
+    state: str, *, task: Mapping[str, str] = MappingProxyType({}), **fields: Any
+) -> tuple[int, Any]:
+    """Return the response for a job of one task in the same state; `task` are further fields of the task."""
+    execution = [{"id": "t", "name": "hello", "state": state, **task}]
+    return 200, {"id": "j", "name": "a job", "state": state, "execution": execution, **fields}
 
 
-def test_the_result_of_a_task_is_printed(stub: StubApi, command: Command) -> None:
-    stub.answers = {
+def test_result_of_a_task_is_printed(stub: StubApi, command: Command) -> None:
+    stub.responses = {
         "POST /task": [(200, {"id": "t", "jobId": "j"})],
-        "GET /jobs/j": [job("SCHEDULED"), job("RUNNING"), job("COMPLETED", run={"result": "hello\n"})],
+        "GET /jobs/j": [
+            job_response("SCHEDULED"),
+            job_response("RUNNING"),
+            job_response("COMPLETED", task={"result": "hello\n"}),
+        ],
     }
 
-    code, printed, said = command.run(stub.url, TASK)
+    code, printed, errors = command.run(stub.url, TASK)
 
     assert (code, printed) == (0, "hello\n")
-    assert [line for line in said.splitlines() if line.startswith("job")] == [
+    assert [line for line in errors.splitlines() if line.startswith("job")] == [
         "job j: SCHEDULED",
         "job j: RUNNING",
         "job j: COMPLETED",
     ]
-    assert stub.asked[0] == ("POST /task", "text/yaml", TASK.encode())
+    assert stub.requests[0] == ("POST /task", "text/yaml", TASK.encode())
 
 
 @pytest.mark.parametrize(
     ("text", "name", "media_type"),
     [(JOB, "job.yaml", "text/yaml"), (JSON_JOB, "job.json", "application/json")],
 )
-def test_a_job_completes(stub: StubApi, command: Command, text: str, name: str, media_type: str) -> None:
-    stub.answers = {
+def test_result_of_a_job_is_printed(
+    stub: StubApi, command: Command, text: str, name: str, media_type: str
+) -> None:
+    stub.responses = {
         "POST /jobs": [(200, {"id": "j"})],
-        "GET /jobs/j": [job("COMPLETED", result="the result")],
+        "GET /jobs/j": [job_response("COMPLETED", result="the result")],
     }
 
     code, printed, _ = command.run(stub.url, text, name)
 
     assert (code, printed) == (0, "the result\n")
-    assert stub.asked[0][:2] == ("POST /jobs", media_type)
+    assert stub.requests[0][:2] == ("POST /jobs", media_type)
 
 
 @pytest.mark.parametrize("state", ["FAILED", "CANCELLED"])
-def test_a_job_that_does_not_complete_is_a_failure(stub: StubApi, command: Command, state: str) -> None:
-    stub.answers = {
+def test_failed_or_cancelled_job_exits_with_1(stub: StubApi, command: Command, state: str) -> None:
+    stub.responses = {
         "POST /jobs": [(200, {"id": "j"})],
-        "GET /jobs/j": [job("RUNNING"), job(state, error="exit code 1")],
+        "GET /jobs/j": [job_response("RUNNING"), job_response(state, error="exit code 1")],
     }
 
-    code, printed, said = command.run(stub.url, JOB)
+    code, printed, errors = command.run(stub.url, JOB)
 
     assert (code, printed) == (1, "")
-    assert said.endswith(f"{state}: exit code 1\n")
+    assert errors.endswith(f"{state}: exit code 1\n")
 
 
 @pytest.mark.parametrize(
     ("status", "document", "expected"),
     [
         (400, {"message": "tasks: too many"}, "Error: tasks: too many"),
-        (503, {"message": "the datastore is away"}, "Error: the server says 503: the datastore is away"),
-        (502, b"<h1>Bad gateway</h1>", "Error: the server says 502: <h1>Bad gateway</h1>"),
+        (503, {"message": "the datastore is away"}, "Error: the server answered 503: the datastore is away"),
+        (502, b"<h1>Bad gateway</h1>", "Error: the server answered 502: <h1>Bad gateway</h1>"),
         (404, b"", "Error: "),
         (400, [], "Error: []"),
     ],
 )
-def test_a_refusal_is_said(
+def test_error_response_is_printed(
     stub: StubApi, command: Command, status: int, document: Any, expected: str
 ) -> None:
-    stub.answers = {"POST /jobs": [(status, document)]}
+    stub.responses = {"POST /jobs": [(status, document)]}
 
-    code, printed, said = command.run(stub.url, JOB)
+    code, printed, errors = command.run(stub.url, JOB)
 
-    assert (code, printed, said.rstrip("\n")) == (1, "", expected.rstrip("\n"))
-
-
-def test_when_nothing_listens_what_to_do_is_said(command: Command) -> None:
-    code, _, said = command.run("http://127.0.0.1:1", JOB)
-
-    assert code == 1
-    assert "nothing answers at http://127.0.0.1:1: start it with `tork-celery standalone`" in said
+    assert (code, printed, errors.rstrip("\n")) == (1, "", expected.rstrip("\n"))
 
 
-def test_a_file_that_is_wrong_is_not_sent(stub: StubApi, command: Command) -> None:
-    code, _, said = command.run(stub.url, "name: x\ntasks: []\n")
+def test_unreachable_api_is_reported_with_a_hint(command: Command) -> None:
+    code, _, errors = command.run("http://127.0.0.1:1", JOB)
 
     assert code == 1
-    assert "tasks" in said
-    assert stub.asked == []
+    assert "no answer from http://127.0.0.1:1: start the system with `tork-celery standalone`" in errors
 
 
-def test_a_file_that_is_not_there_is_a_usage_error(
+def test_invalid_file_is_not_submitted(stub: StubApi, command: Command) -> None:
+    code, _, errors = command.run(stub.url, "name: x\ntasks: []\n")
+
+    assert code == 1
+    assert "tasks" in errors
+    assert stub.requests == []
+
+
+def test_missing_file_is_a_usage_error(
     command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["tork-celery", "run", str(command.directory / "none.yaml")])
@@ -144,18 +154,18 @@ def test_a_file_that_is_not_there_is_a_usage_error(
     assert "does not exist" in capsys.readouterr().err
 
 
-def test_who_is_not_let_in_hears_how_to_say_who_he_is(stub: StubApi, command: Command) -> None:
-    stub.answers = {"POST /task": [(401, {"message": "the header Authorization is missing"})]}
+def test_missing_credentials_are_reported_with_the_variables_to_set(stub: StubApi, command: Command) -> None:
+    stub.responses = {"POST /task": [(401, {"message": "the header Authorization is missing"})]}
 
-    code, _, said = command.run(stub.url, TASK)
-
-    assert code == 1
-    assert "the header Authorization is missing; set TORK_KEY, or TORK_USER and TORK_PASSWORD" in said
-
-
-def test_a_password_in_the_url_is_not_printed(command: Command) -> None:
-    code, _, said = command.run("http://ada:s3cret@127.0.0.1:1", TASK)
+    code, _, errors = command.run(stub.url, TASK)
 
     assert code == 1
-    assert "nothing answers at http://127.0.0.1:1:" in said
-    assert "s3cret" not in said
+    assert "the header Authorization is missing; set TORK_KEY, or TORK_USER and TORK_PASSWORD" in errors
+
+
+def test_password_in_the_url_is_not_printed(command: Command) -> None:
+    code, _, errors = command.run("http://ada:s3cret@127.0.0.1:1", TASK)
+
+    assert code == 1
+    assert "no answer from http://127.0.0.1:1:" in errors
+    assert "s3cret" not in errors

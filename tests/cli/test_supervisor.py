@@ -1,4 +1,4 @@
-"""A supervisor keeps processes running, ends them as it is told, and leaves nothing behind."""
+"""The supervisor restarts children, forwards signals to them, and leaves none behind."""
 
 import os
 import signal
@@ -9,160 +9,168 @@ from pathlib import Path
 
 import pytest
 
-from tork_celery.cli.supervisor import Service, Supervisor
+from tork_celery.cli.supervised_process import RestartPolicy, Service, SupervisedProcess
+from tork_celery.cli.supervisor import Supervisor
 
-PATIENCE_S = 20.0
+TIMEOUT_S = 20.0
 
-# Each says that it is ready by a file, then waits for what it does on a signal.
+# Creates a file when it has started and one for each signal. Exits on a signal unless its mode is "ignore".
 PROGRAM = """
 import pathlib, signal, sys
-mark, action = pathlib.Path(sys.argv[1]), sys.argv[2]
-def said(number, frame):
-    mark.with_suffix("." + signal.Signals(number).name).touch()
-    if action != "stubborn":
+file, mode = pathlib.Path(sys.argv[1]), sys.argv[2]
+def handle(number, frame):
+    file.with_suffix("." + signal.Signals(number).name).touch()
+    if mode != "ignore":
         sys.exit(0)
 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-    signal.signal(number, said)
-mark.touch()
+    signal.signal(number, handle)
+file.touch()
 while True:
     signal.pause()
 """
 
 
 @dataclass
-class Room:
-    """A supervisor with processes that leave marks in a directory."""
+class Harness:
+    """A supervisor, what it reported, and the directory where its children create files."""
 
     directory: Path
-    said: list[str] = field(default_factory=list)
+    reports: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.supervisor = Supervisor(dict(os.environ), self.said.append)
+        self.supervisor = Supervisor(dict(os.environ), self.reports.append)
 
-    def start(self, name: str, action: str = "", **signals: signal.Signals) -> Service:
-        command = [sys.executable, "-I", "-S", "-c", PROGRAM, str(self.directory / name), action]
+    def start(self, name: str, mode: str = "", **signals: signal.Signals) -> SupervisedProcess:
+        """Start a child and wait until it handles signals; `signals` are its `stop_signals` by name."""
+        command = [sys.executable, "-I", "-S", "-c", PROGRAM, str(self.directory / name), mode]
         stop_signals = {signal.Signals[key]: value for key, value in signals.items()}
-        service = Service(name=name, command=command, stop_signals=stop_signals)
-        self.supervisor.start(service)
-        assert self.supervisor.wait((self.directory / name).exists, within_s=PATIENCE_S)
-        return service
+        child = self.supervisor.start(Service(name=name, command=command, stop_signals=stop_signals))
+        assert self.supervisor.wait((self.directory / name).exists, within_s=TIMEOUT_S)
+        return child
 
-    def got(self, name: str, number: signal.Signals) -> bool:
+    def receive(self, number: signal.Signals) -> None:
+        """Send this process a signal to stop, and run until the supervisor has received it."""
+        os.kill(os.getpid(), number)
+        assert self.supervisor.run() is number
+
+    def has_received(self, name: str, number: signal.Signals) -> bool:
         return (self.directory / f"{name}.{number.name}").exists()
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Iterator[Room]:
-    room = Room(tmp_path)
-    with room.supervisor.attentive():
-        yield room
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    harness = Harness(tmp_path)
+    with harness.supervisor:
+        yield harness
 
 
-def signalled(room: Room, number: signal.Signals) -> None:
-    """The supervisor is told to stop, as a terminal or an init system does."""
-    os.kill(os.getpid(), number)
-    assert room.supervisor.run() is not None
+def test_dead_child_is_restarted_and_reported(harness: Harness) -> None:
+    child = harness.start("x")
+    first_pid = child.pid
+    child.kill()
+
+    assert harness.supervisor.wait(lambda: child.pid != first_pid and child.running, within_s=TIMEOUT_S)
+
+    assert harness.reports == ["x was killed by SIGKILL; restarting in 0.1 s"]
 
 
-def test_a_process_that_dies_starts_again_and_that_is_said(room: Room) -> None:
-    service = room.start("x")
-    first = service.process
-    assert first is not None
-    first.kill()
-
-    def another() -> bool:
-        return service.process is not first and service.running
-
-    assert room.supervisor.wait(another, within_s=PATIENCE_S)
-    assert room.said == ["x was killed by SIGKILL; it starts again in 0.1 s"]
-
-
-def test_a_process_that_dies_again_and_again_waits_longer_each_time(room: Room) -> None:
-    room.supervisor.start(
+def test_delay_doubles_at_each_restart(harness: Harness) -> None:
+    harness.supervisor.start(
         Service(name="x", command=[sys.executable, "-I", "-S", "-c", "raise SystemExit(3)"])
     )
 
-    assert room.supervisor.wait(lambda: len(room.said) == 3, within_s=PATIENCE_S)
+    assert harness.supervisor.wait(lambda: len(harness.reports) == 3, within_s=TIMEOUT_S)
 
-    assert room.said == [
-        f"x ended with the code 3; it starts again in {delay} s" for delay in (0.1, 0.2, 0.4)
-    ]
+    assert harness.reports == [f"x exited with code 3; restarting in {delay} s" for delay in (0.1, 0.2, 0.4)]
 
 
-def test_others_run_on_when_one_dies(room: Room) -> None:
-    one, another = room.start("one"), room.start("another")
-    before = another.process
-    assert one.process is not None
-    one.process.kill()
+def test_restart_delay_is_limited_and_starts_over_after_a_stable_run() -> None:
+    policy = RestartPolicy()
 
-    assert room.supervisor.wait(lambda: len(room.said) == 1, within_s=PATIENCE_S)
-    assert another.process is before
-    assert another.running
+    delays = [policy.next_delay_s(uptime_s=1.0) for _ in range(9)]
+
+    assert delays[-2:] == [10.0, 10.0]
+    assert policy.next_delay_s(uptime_s=31.0) == 0.1
+    assert policy.next_delay_s(uptime_s=1.0) == 0.2
+
+
+def test_other_children_run_on_when_one_dies(harness: Harness) -> None:
+    dying, other = harness.start("dying"), harness.start("other")
+    other_pid = other.pid
+    dying.kill()
+
+    assert harness.supervisor.wait(lambda: len(harness.reports) == 1, within_s=TIMEOUT_S)
+
+    assert other.pid == other_pid
+    assert other.running
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_to_stop_is_taken_in(room: Room, number: signal.Signals) -> None:
-    room.start("x")
-    os.kill(os.getpid(), number)
+def test_stop_signal_ends_run_and_wait(harness: Harness, number: signal.Signals) -> None:
+    harness.start("x")
 
-    assert room.supervisor.run() is number
-    assert not room.supervisor.wait(lambda: False, within_s=PATIENCE_S)
+    harness.receive(number)
 
-
-def test_each_process_is_sent_the_signal_that_is_meant_for_it(room: Room) -> None:
-    plain, mapped = room.start("plain"), room.start("mapped", SIGINT=signal.SIGQUIT, SIGTERM=signal.SIGINT)
-    signalled(room, signal.SIGINT)
-
-    room.supervisor.stop()
-
-    assert room.got("plain", signal.SIGTERM)
-    assert room.got("mapped", signal.SIGQUIT)
-    assert not any(service.running for service in (plain, mapped))
-    assert room.said == []
+    assert not harness.supervisor.wait(lambda: False, within_s=TIMEOUT_S)
 
 
-def test_the_process_that_was_started_first_ends_last(room: Room) -> None:
-    first, second = room.start("first"), room.start("second")
-    signalled(room, signal.SIGTERM)
+def test_each_child_receives_its_own_stop_signal(harness: Harness) -> None:
+    default = harness.start("default")
+    mapped = harness.start("mapped", SIGINT=signal.SIGQUIT, SIGTERM=signal.SIGINT)
+    harness.receive(signal.SIGINT)
 
-    room.supervisor.stop()
+    harness.supervisor.stop()
 
-    assert not any(service.running for service in (first, second))
-    ended = [(room.directory / f"{name}.SIGTERM").stat().st_mtime_ns for name in ("first", "second")]
-    assert ended[0] >= ended[1]
+    assert harness.has_received("default", signal.SIGTERM)
+    assert harness.has_received("mapped", signal.SIGQUIT)
+    assert not any(child.running for child in (default, mapped))
+    assert harness.reports == []
 
 
-def test_a_second_signal_kills(room: Room) -> None:
-    room.start("first")
-    stubborn = room.start("stubborn", "stubborn")
-    signalled(room, signal.SIGTERM)
+def test_child_that_was_started_first_is_stopped_last(harness: Harness) -> None:
+    children = [harness.start("first"), harness.start("second")]
+    harness.receive(signal.SIGTERM)
+
+    harness.supervisor.stop()
+
+    assert not any(child.running for child in children)
+    first, second = (
+        (harness.directory / f"{name}.SIGTERM").stat().st_mtime_ns for name in ("first", "second")
+    )
+    assert first >= second
+
+
+def test_second_signal_kills(harness: Harness) -> None:
+    harness.start("first")
+    ignoring = harness.start("ignoring", "ignore")
+    harness.receive(signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGTERM)
 
-    room.supervisor.stop()
+    harness.supervisor.stop()
 
-    assert not stubborn.running
-    assert room.said == ["stopping at once"]
+    assert not ignoring.running
+    assert harness.reports == ["killing the processes that still run"]
 
 
-def test_nothing_outlives_the_supervisor(tmp_path: Path) -> None:
-    room = Room(tmp_path)
-    with pytest.raises(RuntimeError, match="a bug"), room.supervisor.attentive():  # noqa: PT012
-        service = room.start("x", "stubborn")
+def test_children_are_killed_when_the_supervisor_fails(tmp_path: Path) -> None:
+    harness = Harness(tmp_path)
+    with pytest.raises(RuntimeError, match="a bug"), harness.supervisor:  # noqa: PT012
+        child = harness.start("x", "ignore")
         raise RuntimeError("a bug")
 
-    assert service.process is not None
-    assert service.process.returncode == -signal.SIGKILL
+    assert child.wait() == -signal.SIGKILL
 
 
-def test_signals_are_as_before_when_it_is_over(tmp_path: Path) -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)]
+def test_signal_handlers_are_restored(tmp_path: Path) -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
+    before = [signal.getsignal(number) for number in numbers]
 
-    with Room(tmp_path).supervisor.attentive():
+    with Harness(tmp_path).supervisor:
         pass
 
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)] == before
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
-def test_a_condition_that_does_not_come_true_is_given_up(room: Room) -> None:
-    assert not room.supervisor.wait(lambda: False, within_s=0.0)
-    assert room.supervisor.wait(lambda: True, within_s=0.0)
+def test_wait_ends_after_its_timeout(harness: Harness) -> None:
+    assert not harness.supervisor.wait(lambda: False, within_s=0.0)
+    assert harness.supervisor.wait(lambda: True, within_s=0.0)

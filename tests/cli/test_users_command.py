@@ -1,4 +1,4 @@
-"""`tork-celery users` adds and changes users; a password is never an argument."""
+"""`tork-celery users` adds and changes users; passwords are read from stdin."""
 
 import io
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Command = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """The command line on a datastore of its own: its exit code, what it prints, and its errors."""
+    """Return a function that runs a command on a new datastore: its exit code, stdout and stderr."""
     monkeypatch.setenv("TORK_DATA_DIR", str(tmp_path))
 
     def run(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
@@ -21,32 +21,32 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
         with pytest.raises(SystemExit) as exited:
             main()
-        said = capsys.readouterr()
-        return int(exited.value.code or 0), said.out, said.err
+        output = capsys.readouterr()
+        return int(exited.value.code or 0), output.out, output.err
 
     run("migration")
     return run
 
 
-def test_a_user_is_added_and_listed(command: Command) -> None:
+def test_added_user_is_listed_with_roles(command: Command) -> None:
     done = command("users", "add", "ada", "--role", "ops", "--role", "admin", stdin="s3cret\n")
 
     assert done == (0, "added the user ada\n", "")
     assert command("users", "list") == (0, "ada admin ops\n", "")
 
 
-def test_without_a_password_there_is_no_user(command: Command) -> None:
+def test_empty_password_is_rejected(command: Command) -> None:
     assert command("users", "add", "ada") == (1, "", "Error: password: must not be empty\n")
     assert command("users", "list") == (0, "", "")
 
 
-def test_a_taken_name_is_refused(command: Command) -> None:
+def test_taken_name_is_rejected(command: Command) -> None:
     command("users", "add", "ada", stdin="s3cret")
 
     assert command("users", "add", "ada", stdin="x") == (1, "", "Error: username: 'ada' is taken\n")
 
 
-def test_a_key_is_printed_once(command: Command) -> None:
+def test_new_key_is_printed(command: Command) -> None:
     command("users", "add", "ada", stdin="s3cret")
 
     code, printed, _ = command("users", "key", "ada")
@@ -57,12 +57,13 @@ def test_a_key_is_printed_once(command: Command) -> None:
     assert command("users", "key", "bob") == (1, "", "Error: there is no user 'bob'\n")
 
 
-def test_a_user_is_changed(command: Command) -> None:
+def test_roles_password_and_access_are_changed(command: Command) -> None:
     command("users", "add", "ada", stdin="s3cret")
 
-    assert command("users", "role", "ada", "ops")[0] == 0
+    assert command("users", "role", "ada", "ops") == (0, "added the role ops to ada\n", "")
     assert command("users", "role", "ada", "devs")[0] == 0
-    assert command("users", "role", "ada", "ops", "--remove")[0] == 0
+    removed = command("users", "role", "ada", "ops", "--remove")
+    assert removed == (0, "removed the role ops from ada\n", "")
     assert command("users", "password", "ada", stdin="other")[0] == 0
     assert command("users", "disable", "ada")[0] == 0
     assert command("users", "list")[1] == "ada devs (disabled)\n"
@@ -70,12 +71,12 @@ def test_a_user_is_changed(command: Command) -> None:
     assert command("users", "list")[1] == "ada devs\n"
 
 
-def test_without_its_tables_it_says_what_to_do(
+def test_unmigrated_datastore_is_reported_with_the_command_to_run(
     command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TORK_DATASTORE_URL", f"sqlite:///{tmp_path}/other.db")
 
-    code, _, said = command("users", "list")
+    code, _, errors = command("users", "list")
 
     assert code == 1
-    assert "run `tork-celery migration`" in said
+    assert "run `tork-celery migration`" in errors

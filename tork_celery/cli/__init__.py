@@ -1,1 +1,1 @@
-"""The command line: `tork-celery`."""
+"""The command line, `tork-celery`."""

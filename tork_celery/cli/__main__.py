@@ -1,4 +1,4 @@
-"""`python -m tork_celery.cli` is `tork-celery`."""
+"""Run `tork-celery` by `python -m tork_celery.cli`."""
 
 from tork_celery.cli.main import main
 

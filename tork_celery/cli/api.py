@@ -11,7 +11,7 @@ from gunicorn.app.base import BaseApplication
 from tork_celery import bootstrap, child_processes, log_config, settings
 from tork_celery.api import create_app
 from tork_celery.api.context import ApiContext
-from tork_celery.cli.bind_check import DEFAULT_PORT, refuse_to_expose
+from tork_celery.cli.bind_check import DEFAULT_PORT, check_bind_address
 from tork_celery.cli.presence import Presence
 from tork_celery.domain.node import Node
 from tork_celery.services.long_poll import JobWaiter
@@ -68,7 +68,7 @@ class _Server(BaseApplication):
 def api(host: str, port: int, workers: int, threads: int, *, insecure: bool) -> None:
     """Serve the REST API."""
     config = settings.load()
-    refuse_to_expose(host, insecure=insecure, authenticated=bool(config.auth))
+    check_bind_address(host, insecure=insecure, authenticated=bool(config.auth))
     store = bootstrap.database(config)
     schema_version.check(store)
     store.close()

@@ -1,4 +1,4 @@
-"""A client of the REST API, for the command line."""
+"""A client of the REST API."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _TIMEOUT_S = 30
 
 
 class Client:
-    """`url` is where the API listens, such as http://127.0.0.1:3000; it may hold a user name and password."""
+    """Calls the API at `url`, such as http://127.0.0.1:3000. The URL may hold a user name and a password."""
 
     def __init__(self, url: str, *, auth: AuthBase | None = None) -> None:
         self._url = url.rstrip("/")
@@ -20,12 +20,15 @@ class Client:
         self._session.auth = auth
 
     def submit(self, kind: str, body: bytes, media_type: str) -> dict[str, Any]:
-        """Submit a job or a task; the answer. Raises InvalidInput, Unauthenticated, Unavailable."""
+        """Submit a job or a task, as `kind` says; return the response.
+
+        Raises InvalidInput, Unauthenticated, Unavailable.
+        """
         route = "/jobs" if kind == "job" else "/task"
         return self._call("POST", route, data=body, headers={"Content-Type": media_type})
 
     def job(self, job_id: str) -> dict[str, Any]:
-        """Raises Unavailable."""
+        """Return a job with its tasks. Raises InvalidInput, Unauthenticated, Unavailable."""
         return self._call("GET", f"/jobs/{job_id}")
 
     def close(self) -> None:
@@ -33,31 +36,29 @@ class Client:
 
     def _call(self, method: str, route: str, **options: Any) -> dict[str, Any]:
         try:
-            answer = self._session.request(method, self._url + route, timeout=_TIMEOUT_S, **options)
+            response = self._session.request(method, self._url + route, timeout=_TIMEOUT_S, **options)
         except requests.RequestException as error:
-            place = without_credentials(self._url)
             raise Unavailable(
-                f"nothing answers at {place}: start it with `tork-celery standalone`, "
-                "or name another address with --url or TORK_URL"
+                f"no answer from {without_credentials(self._url)}: start the system with "
+                "`tork-celery standalone`, or set another address with --url or TORK_URL"
             ) from error
-        if answer.ok:
-            document: dict[str, Any] = answer.json()
+        if response.ok:
+            document: dict[str, Any] = response.json()
             return document
-        raise _error(answer)
+        raise _error(response)
 
 
-def _error(answer: requests.Response) -> TorkError:
-    if answer.status_code == requests.codes.unauthorized:
-        return Unauthenticated(
-            f"the server says: {_message(answer)}; set TORK_KEY, or TORK_USER and TORK_PASSWORD"
-        )
-    if answer.status_code < requests.codes.server_error:
-        return InvalidInput(_message(answer))
-    return Unavailable(f"the server says {answer.status_code}: {_message(answer)}")
+def _error(response: requests.Response) -> TorkError:
+    message = _message(response)
+    if response.status_code == requests.codes.unauthorized:
+        return Unauthenticated(f"not authenticated: {message}; set TORK_KEY, or TORK_USER and TORK_PASSWORD")
+    if response.status_code < requests.codes.server_error:
+        return InvalidInput(message)
+    return Unavailable(f"the server answered {response.status_code}: {message}")
 
 
-def _message(answer: requests.Response) -> str:
+def _message(response: requests.Response) -> str:
     try:
-        return str(answer.json()["message"])
+        return str(response.json()["message"])
     except (ValueError, KeyError, TypeError):
-        return answer.text[:500]
+        return response.text[:500]

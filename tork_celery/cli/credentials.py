@@ -1,4 +1,4 @@
-"""As whom the command line asks the API."""
+"""The credentials that the command line sends to the API."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -8,7 +8,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 
 class Bearer(AuthBase):
-    """A user's key."""
+    """Authenticates requests with a user's key."""
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -19,7 +19,10 @@ class Bearer(AuthBase):
 
 
 def credentials(environment: Mapping[str, str]) -> AuthBase | None:
-    """Those in TORK_KEY, else in TORK_USER and TORK_PASSWORD. None leaves it to the URL."""
+    """Return the credentials in TORK_KEY, else those in TORK_USER and TORK_PASSWORD, else None.
+
+    With None, requests uses the user name and password of the URL, if any.
+    """
     if key := environment.get("TORK_KEY"):
         return Bearer(key)
     if user := environment.get("TORK_USER"):
@@ -28,6 +31,6 @@ def credentials(environment: Mapping[str, str]) -> AuthBase | None:
 
 
 def without_credentials(url: str) -> str:
-    """The URL as it may be shown."""
+    """Return a URL without its user name and password."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

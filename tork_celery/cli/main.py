@@ -1,4 +1,4 @@
-"""The command `tork-celery`, and the one place that turns errors into an exit code."""
+"""The command `tork-celery` and its subcommands. The one place that turns errors into an exit code."""
 
 import importlib
 import sys
@@ -16,8 +16,8 @@ _COMMANDS = {
     "standalone": "standalone:standalone",
     "users": "users:users",
 }
-"""Where each is, in this package. Only the one that is asked for is imported: what all of them need takes a
-second to import, and standalone mode starts four processes."""
+"""Module and function of each command. A module is imported only when its command runs: importing all of
+them takes a second, and standalone mode starts four processes."""
 
 
 class _Commands(click.Group):
@@ -35,7 +35,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tork_celery")
 def cli() -> None:
-    """Run work in containers: jobs in YAML, steps on any number of machines."""
+    """Run jobs: workflows in YAML whose steps run in containers, on any number of machines."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""`tork-celery run FILE`."""
+"""`tork-celery run FILE`: submit a job or a task and follow it."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ from tork_celery.services.long_poll import pauses_s
 
 
 class Reporter(Protocol):
-    """Shows how a job goes on."""
+    """Shows the progress of a job."""
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *_: object) -> None: ...
@@ -33,22 +33,22 @@ class Reporter(Protocol):
     envvar="TORK_URL",
     default="http://127.0.0.1:3000",
     show_default=True,
-    help="Where the API listens.",
+    help="Address of the API.",
 )
 def run(file: Path, url: str) -> None:
-    """Submit a job or a task; show its progress and its result.
+    """Submit a job or a task; show its progress and print its result.
 
-    Exits with 0 when it completes, else with 1.
+    Exits with 0 when it completes, otherwise with 1.
     """
     body = file.read_bytes()
     media_type = jobfile.media_type_of(file.name)
     kind = jobfile.parse_file(body, media_type, image_required=False).kind
     client = Client(url, auth=credentials(os.environ))
     try:
-        answer = client.submit(kind, body, media_type)
-        job_id = answer["jobId"] if kind == "task" else answer["id"]
+        submitted = client.submit(kind, body, media_type)
+        job_id = submitted["jobId"] if kind == "task" else submitted["id"]
         with _reporter() as reporter:
-            for job in _until_ended(client, job_id):
+            for job in _poll_until_ended(client, job_id):
                 reporter.show(job)
     finally:
         client.close()
@@ -60,8 +60,8 @@ def run(file: Path, url: str) -> None:
         click.echo(result, nl=not result.endswith("\n"))
 
 
-def _until_ended(client: Client, job_id: str) -> Iterator[dict[str, Any]]:
-    """The job, again and again, as it goes on: there is no call that tells of each step of it."""
+def _poll_until_ended(client: Client, job_id: str) -> Iterator[dict[str, Any]]:
+    """Yield the job at each poll until it has ended."""
     for pause_s in pauses_s():
         job = client.job(job_id)
         yield job
@@ -71,14 +71,14 @@ def _until_ended(client: Client, job_id: str) -> Iterator[dict[str, Any]]:
 
 
 def _reporter() -> Reporter:
-    return _Bar() if sys.stderr.isatty() else _Lines()
+    return _BarReporter() if sys.stderr.isatty() else _LineReporter()
 
 
-class _Lines:
-    """One line a change, for logs."""
+class _LineReporter:
+    """Prints one line for each change of state, for logs."""
 
     def __init__(self) -> None:
-        self._said: dict[str, str] = {}
+        self._last_states: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -88,27 +88,27 @@ class _Lines:
 
     def show(self, job: dict[str, Any]) -> None:
         for task in job["execution"]:
-            self._say(task["id"], f"task {task.get('name', task['id'])}", task["state"])
-        self._say(job["id"], f"job {job['id']}", job["state"])
+            self._print_change(task["id"], f"task {task.get('name', task['id'])}", task["state"])
+        self._print_change(job["id"], f"job {job['id']}", job["state"])
 
-    def _say(self, key: str, what: str, state: str) -> None:
-        if self._said.get(key) != state:
-            self._said[key] = state
-            click.echo(f"{what}: {state}", err=True)
+    def _print_change(self, id_: str, title: str, state: str) -> None:
+        if self._last_states.get(id_) != state:
+            self._last_states[id_] = state
+            click.echo(f"{title}: {state}", err=True)
 
 
-class _Bar:
-    """A progress bar, for a terminal."""
+class _BarReporter:
+    """Shows a progress bar, for a terminal."""
 
     def __init__(self) -> None:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.fields[doing]}"),
+            TextColumn("{task.fields[active]}"),
             TimeElapsedColumn(),
             console=Console(stderr=True),
         )
-        self._bar = self._progress.add_task("job", total=100, doing="")
+        self._bar = self._progress.add_task("job", total=100, active="")
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -118,10 +118,10 @@ class _Bar:
         self._progress.stop()
 
     def show(self, job: dict[str, Any]) -> None:
-        doing = [t.get("name", t["id"]) for t in job["execution"] if t["state"] in ("SCHEDULED", "RUNNING")]
+        active = [t.get("name", t["id"]) for t in job["execution"] if t["state"] in ("SCHEDULED", "RUNNING")]
         self._progress.update(
             self._bar,
             description=job["name"],
             completed=job.get("progress", 0),
-            doing=", ".join(doing) or job["state"],
+            active=", ".join(active) or job["state"],
         )

@@ -9,5 +9,5 @@ from tork_celery.jobfile import json_schema
 
 @click.command()
 def schema() -> None:
-    """Print the JSON Schema of job files, for editors that complete and check them."""
+    """Print the JSON Schema of job files, for completion and checks in editors."""
     click.echo(json.dumps(json_schema.of_job(), indent=2, ensure_ascii=False))

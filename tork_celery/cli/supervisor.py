@@ -1,162 +1,104 @@
-"""Runs processes of its own: restarts what dies, and leaves nothing behind."""
+"""A supervisor of child processes: restarts those that die, and leaves none behind."""
 
-import select
 import signal
-import socket
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from typing import Self
 
-from tork_celery import child_processes
+from tork_celery.cli.stop_signals import SignalReceiver
+from tork_celery.cli.supervised_process import Service, SupervisedProcess
 
-_FIRST_DELAY_S = 0.1
-_LONGEST_DELAY_S = 10.0
-_STABLE_AFTER_S = 30.0  # a process that ran for so long starts again without delay
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
-
-
-@dataclass(slots=True, kw_only=True)
-class Service:
-    """One process to be kept running. `stop_signals` maps the signal that ends the supervisor to the one that
-    this process is sent for it."""
-
-    name: str
-    command: Sequence[str]
-    stop_signals: Mapping[signal.Signals, signal.Signals] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] | None = None
-    started_at: float = 0.0
-    start_at: float | None = None
-    delay_s: float = _FIRST_DELAY_S
-
-    @property
-    def running(self) -> bool:
-        return self.process is not None and self.process.poll() is None
+_POLL_S = 0.2  # how often a stop looks whether processes have ended
 
 
 class Supervisor:
-    """Keeps services running until it is told to stop. To be used in the main thread."""
+    """Keeps services running until it receives a signal to stop. For the main thread only.
+
+    A context manager: inside, signals do not end this process; on exit, all children are killed. `report`
+    receives one line for each exit of a child. Children inherit `environment`.
+    """
 
     def __init__(
-        self, environment: Mapping[str, str], say: Callable[[str], None], *, stop_within_s: float = 15.0
+        self, environment: Mapping[str, str], report: Callable[[str], None], *, stop_within_s: float = 15.0
     ) -> None:
-        self._stop_within_s = stop_within_s
         self._environment = environment
-        self._say = say
-        self._services: list[Service] = []
-        self._received: list[signal.Signals] = []
-        self._receiver, self._sender = socket.socketpair()  # a signal's number is a byte in it
-        self._receiver.setblocking(False)
-        self._sender.setblocking(False)
+        self._report = report
+        self._stop_within_s = stop_within_s
+        self._children: list[SupervisedProcess] = []
+        self._signals = SignalReceiver()
 
-    @contextmanager
-    def attentive(self) -> Iterator[None]:
-        """Within this, signals are taken in by `wait` instead of ending the process; at its end nothing that
-        was started still runs."""
-        earlier = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
-        signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
-        try:
-            yield
-        finally:
-            self._kill_all()
-            signal.set_wakeup_fd(-1)
-            for number, handler in earlier.items():
-                signal.signal(number, handler)
-            self._receiver.close()
-            self._sender.close()
+    def __enter__(self) -> Self:
+        self._signals.__enter__()
+        return self
 
-    def start(self, service: Service) -> None:
-        self._services.append(service)
-        self._spawn(service)
+    def __exit__(self, *_: object) -> None:
+        self._kill_all()
+        self._signals.__exit__()
+
+    def start(self, service: Service) -> SupervisedProcess:
+        child = SupervisedProcess(service, self._environment)
+        self._children.append(child)
+        return child
 
     def wait(self, condition: Callable[[], bool], *, within_s: float, every_s: float = 0.05) -> bool:
-        """Keep services running until the condition holds; False when it does not in time, or on a signal
-        to stop."""
+        """Keep services running until the condition holds. Return False after `within_s` seconds or when a
+        signal to stop arrives."""
         deadline = time.monotonic() + within_s
         while not condition():
             if time.monotonic() > deadline or self.stop_signal is not None:
                 return False
-            self._attend(every_s)
+            self._restart_due_children(every_s)
         return True
 
     def run(self) -> signal.Signals:
-        """Keep services running until a signal to stop comes; that signal."""
+        """Keep services running until a signal to stop arrives; return that signal."""
         while self.stop_signal is None:
-            self._attend(None)
+            self._restart_due_children(None)
         return self.stop_signal
 
     @property
     def stop_signal(self) -> signal.Signals | None:
         """The first signal to stop that was received."""
-        return self._received[0] if self._received else None
+        return self._signals.received[0] if self._signals.received else None
 
     def stop(self) -> None:
-        """End all services as the received signal says, the last started first but all that can end at once
-        together. A second signal, or too long a wait, kills them."""
-        why = self.stop_signal or signal.SIGTERM
-        first, *others = self._services
-        for batch in (others, [first]):
-            for service in batch:
-                if service.process is not None and service.running:
-                    service.process.send_signal(service.stop_signals.get(why, signal.SIGTERM))
-            self._await_end(batch)
+        """Stop all children: the one that was started first last, the others before it, all at once.
 
-    def _await_end(self, batch: Sequence[Service]) -> None:
+        A second signal, or a child that does not end within `stop_within_s`, kills those that still run.
+        """
+        received = self.stop_signal or signal.SIGTERM
+        first, *others = self._children
+        for batch in (others, [first]):
+            for child in batch:
+                child.stop(received)
+            self._wait_for_end(batch)
+
+    def _wait_for_end(self, batch: Sequence[SupervisedProcess]) -> None:
         deadline = time.monotonic() + self._stop_within_s
-        while any(service.running for service in batch):
-            if len(self._received) > 1 or time.monotonic() > deadline:
-                self._say("stopping at once")
+        while any(child.running for child in batch):
+            if len(self._signals.received) > 1 or time.monotonic() > deadline:
+                self._report("killing the processes that still run")
                 self._kill_all()
                 return
-            self._take_signals(0.2)
+            self._signals.wait(_POLL_S)
 
-    def _attend(self, timeout_s: float | None) -> None:
-        """Start what is due, note what has ended, wait for a signal at most so long."""
+    def _restart_due_children(self, timeout_s: float | None) -> None:
+        """Restart children whose delay is over, schedule a restart of those that ended, then wait for a
+        signal or the next restart, at most `timeout_s` seconds."""
         now = time.monotonic()
-        for service in self._services:
-            if service.start_at is None and not service.running:
-                self._schedule(service, now)
-            if service.start_at is not None and service.start_at <= now:
-                self._spawn(service)
-        due = [service.start_at - now for service in self._services if service.start_at is not None]
+        for child in self._children:
+            if child.restart_at is None and not child.running:
+                delay_s = child.schedule_restart(now)
+                self._report(f"{child.service.name} {child.describe_exit()}; restarting in {delay_s:g} s")
+            if child.restart_at is not None and child.restart_at <= now:
+                child.restart()
+        waits_s = [child.restart_at - now for child in self._children if child.restart_at is not None]
         if timeout_s is not None:
-            due.append(timeout_s)
-        self._take_signals(max(0.0, min(due)) if due else None)
-
-    def _schedule(self, service: Service, now: float) -> None:
-        if now - service.started_at > _STABLE_AFTER_S:
-            service.delay_s = _FIRST_DELAY_S
-        service.start_at = now + service.delay_s
-        self._say(f"{service.name} {_ended(service)}; it starts again in {service.delay_s:g} s")
-        service.delay_s = min(2 * service.delay_s, _LONGEST_DELAY_S)
-
-    def _spawn(self, service: Service) -> None:
-        service.process = subprocess.Popen(  # noqa: S603  commands of our own
-            service.command,
-            env=dict(self._environment),
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,  # a terminal's Ctrl-C is for the supervisor to pass on
-            preexec_fn=child_processes.die_with_parent,  # noqa: PLW1509  the supervisor has one thread
-        )
-        service.started_at = time.monotonic()
-        service.start_at = None
-
-    def _take_signals(self, timeout_s: float | None) -> None:
-        readable, _, _ = select.select([self._receiver], [], [], timeout_s)
-        if readable:
-            stopping = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-            self._received += [signal.Signals(n) for n in self._receiver.recv(4096) if n in stopping]
+            waits_s.append(timeout_s)
+        self._signals.wait(max(0.0, min(waits_s)) if waits_s else None)
 
     def _kill_all(self) -> None:
-        for service in self._services:
-            if service.process is not None and service.running:
-                service.process.kill()
-        for service in self._services:
-            if service.process is not None:
-                service.process.wait()
-
-
-def _ended(service: Service) -> str:
-    code = service.process.returncode if service.process else 0
-    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with the code {code}"
+        for child in self._children:
+            child.kill()
+        for child in self._children:
+            child.wait()

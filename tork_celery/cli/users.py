@@ -1,4 +1,4 @@
-"""`tork-celery users`: who may use the API."""
+"""`tork-celery users`: add and change the users of the API."""
 
 import sys
 from collections.abc import Iterator
@@ -19,10 +19,15 @@ def users() -> None:
 
 @users.command()
 @click.argument("username")
-@click.option("--name", help="For people.  [default: the user name]")
-@click.option("--role", "roles", multiple=True, help="May be repeated; `admin` sees and controls every job.")
+@click.option("--name", help="Display name.  [default: USERNAME]")
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    help="Role of the user; repeatable. `admin` sees and controls every job.",
+)
 def add(username: str, name: str | None, roles: tuple[str, ...]) -> None:
-    """Add a user. The password is asked for, or read from the first line of stdin."""
+    """Add a user. Prompts for the password, or reads it from the first line of stdin."""
     with _database() as database:
         new = NewUser(username=username, name=name, password=_password())
         service.add(database, new, roles=roles)
@@ -32,16 +37,16 @@ def add(username: str, name: str | None, roles: tuple[str, ...]) -> None:
 @users.command()
 @click.argument("username")
 def password(username: str) -> None:
-    """Set a user's password, which is asked for, or read from the first line of stdin."""
+    """Set a user's password. Prompts for it, or reads it from the first line of stdin."""
     with _database() as database:
         service.set_password(database, username, _password())
-    click.echo(f"the password of {username} is changed")
+    click.echo(f"changed the password of {username}")
 
 
 @users.command()
 @click.argument("username")
 def key(username: str) -> None:
-    """Make a key for a user, in the place of an earlier one, and print it. It is not shown again."""
+    """Create a key for a user and print it. It replaces an earlier key and is not shown again."""
     with _database() as database:
         click.echo(service.new_key(database, username))
 
@@ -49,18 +54,20 @@ def key(username: str) -> None:
 @users.command()
 @click.argument("username")
 @click.argument("role")
-@click.option("--remove", is_flag=True, help="Take the role away.")
+@click.option("--remove", is_flag=True, help="Remove the role instead.")
 def role(username: str, role: str, *, remove: bool) -> None:
-    """Give a user a role, or take it away."""
+    """Add a role to a user, or remove it."""
     with _database() as database:
         service.set_role(database, username, role, given=not remove)
-    click.echo(f"{username} {'has the role no more' if remove else 'has the role now'}: {role}")
+    click.echo(
+        f"removed the role {role} from {username}" if remove else f"added the role {role} to {username}"
+    )
 
 
 @users.command()
 @click.argument("username")
 def disable(username: str) -> None:
-    """Let a user in no more."""
+    """Deny a user access to the API. The user's jobs stay."""
     with _database() as database:
         service.set_disabled(database, username, disabled=True)
     click.echo(f"disabled the user {username}")
@@ -69,7 +76,7 @@ def disable(username: str) -> None:
 @users.command()
 @click.argument("username")
 def enable(username: str) -> None:
-    """Let a user in again."""
+    """Allow a disabled user to use the API again."""
     with _database() as database:
         service.set_disabled(database, username, disabled=False)
     click.echo(f"enabled the user {username}")
@@ -77,7 +84,7 @@ def enable(username: str) -> None:
 
 @users.command("list")
 def list_() -> None:
-    """List the users, each with the roles that it has."""
+    """List the users with their roles."""
     with _database() as database:
         for user in service.everybody(database):
             marks = [*sorted(user.roles), *(["(disabled)"] if user.disabled else [])]
@@ -95,7 +102,7 @@ def _database() -> Iterator[Database]:
 
 
 def _password() -> str:
-    """Never from the arguments, which others on the machine can see."""
+    """Read a password. Never from arguments: other users of this machine can see them."""
     if sys.stdin.isatty():
         return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, type=str))
     return sys.stdin.readline().removesuffix("\n").removesuffix("\r")

