@@ -18,7 +18,7 @@ from tork_celery.services.advance import advance
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.recovery_sweep import RecoverySweep
 from tork_celery.services.submit import submit
-from tork_celery.store import jobs, leases, tasks
+from tork_celery.store import claims, jobs, leases
 from tork_celery.store.tables import webhook_calls
 
 __all__ = ["database"]
@@ -52,9 +52,9 @@ def take_recorded(database: CuttableDatabase) -> list[str]:
 
 def claim(database: CuttableDatabase, task: Task) -> Task:
     with database.transaction() as tx:
-        claimed = tasks.claim(tx, task.ref, node=NODE, lease_s=10.0)
+        claimed = claims.claim(tx, task.ref, node=NODE, lease_s=10.0)
         assert claimed is not None
-        webhook_outbox.record_claim(tx, claimed, job_started=jobs.begin(tx, task.job_id))
+        webhook_outbox.record_claim(tx, claimed, job_started=jobs.start(tx, task.job_id))
     return claimed
 
 

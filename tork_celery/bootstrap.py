@@ -63,7 +63,7 @@ def authenticator(settings: Settings, store: Database) -> Authenticator | None:
 def worker(settings: Settings, app: Celery, store: Database, *, node: str, slots: int) -> Worker:
     """A worker with a runtime that answers. Raises EngineUnavailable, ConfigurationError."""
     with store.transaction() as tx:
-        cluster = nodes.cluster(tx)
+        cluster = nodes.cluster_id(tx)
     chosen = runtime(settings, cluster=cluster, node=node, slots=slots)
     chosen.check()
     return Worker(

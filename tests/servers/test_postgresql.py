@@ -18,7 +18,7 @@ from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.domain.logs import LogPart, LogPosition
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import TaskState
-from tork_celery.store import Database, jobs, leases, logs, nodes, recovery_queries, tasks
+from tork_celery.store import Database, claims, jobs, leases, logs, nodes, recovery_queries, tasks
 from tork_celery.store.migration import migrate
 from tork_celery.store.tables import identity
 
@@ -40,7 +40,7 @@ def add_running(database: Database, number: int) -> list[Task]:
             plan = submission(now=database.now(tx))
             jobs.add(tx, plan.job)
             tasks.add(tx, plan.added)
-            claimed = tasks.claim(tx, plan.added[0].ref, node=NODE, lease_s=-60.0)
+            claimed = claims.claim(tx, plan.added[0].ref, node=NODE, lease_s=-60.0)
             assert claimed is not None
     with database.reading() as tx:
         return leases.of_node(tx, NODE)
@@ -119,13 +119,13 @@ def test_a_job_is_not_deleted_while_output_of_it_is_stored(database: Database) -
 
     with ThreadPoolExecutor(1) as pool:
         with database.transaction() as tx:
-            assert tasks.current(tx, [task.ref]) == {task.ref}
+            assert claims.current_refs(tx, [task.ref]) == {task.ref}
             deleted = pool.submit(delete)
             eventually(lambda: deleted.done() or waits_for_a_lock(database))
             logs.add(tx, job_id=task.job_id, ref=task.ref, parts=[part])
         deleted.result(timeout=20)
     with database.transaction() as tx:
-        assert tasks.current(tx, [task.ref]) == set()
+        assert claims.current_refs(tx, [task.ref]) == set()
 
 
 def waits_for_a_lock(database: Database) -> bool:
@@ -147,7 +147,7 @@ def test_of_many_claims_of_many_tasks_each_succeeds_once(database: Database) -> 
         claimed = []
         for ref in refs:
             with database.transaction() as tx:
-                claimed.append(tasks.claim(tx, ref, node=f"node{number}", lease_s=30.0))
+                claimed.append(claims.claim(tx, ref, node=f"node{number}", lease_s=30.0))
         return [task for task in claimed if task is not None]
 
     with ThreadPoolExecutor(4) as pool:
@@ -162,7 +162,7 @@ def test_the_first_processes_of_an_installation_agree_on_its_identity(database: 
     def ask(_: int) -> str:
         with database.transaction() as tx:
             together.wait()
-            return nodes.cluster(tx)
+            return nodes.cluster_id(tx)
 
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(ask, range(4)))) == 1

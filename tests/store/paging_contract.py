@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, func, insert, select, text, update
 
-from tests.domain.samples import job_definition, new_id
+from tests.domain.samples import RANDOM, job_definition, new_id
 from tests.store.plans import plan_of
+from tests.store.stores import change_job
 from tork_celery.domain import search, transitions
 from tork_celery.domain.definition import Permission
 from tork_celery.domain.model import Job, ListedJob
@@ -22,15 +23,14 @@ from tork_celery.store.tables import jobs as table
 
 def add(database: Database, **values: Any) -> Job:
     """Store a job."""
-    plan = transitions.submit(job_definition(**values), now=1000.0, new_id=new_id)
+    plan = transitions.submit(job_definition(**values), now=1000.0, random=RANDOM)
     with database.transaction() as tx:
         jobs.add(tx, plan.job)
     return plan.job
 
 
 def move(database: Database, job: Job, state: JobState) -> None:
-    with database.transaction() as tx:
-        jobs.save(tx, replace(job, state=state))
+    change_job(database, job, state=state)
 
 
 def renumber(database: Database, job: Job, seq: int) -> None:
@@ -65,7 +65,7 @@ def counted(database: Database) -> dict[str, int]:
 
 def kept(database: Database, terms: dict[str, int]) -> dict[str, int]:
     with database.reading() as tx:
-        return {term: sum(number for _, number in job_counts.by_block(tx, term)) for term in terms}
+        return {term: sum(number for _, number in job_counts.count_by_block(tx, term)) for term in terms}
 
 
 def fill(database: Database, *, jobs_in_all: int) -> None:
@@ -188,7 +188,7 @@ class PagingContract:
                 jobs.remove(tx, job.id)
         begun = add(database, tags=("a", "a"))
         with database.transaction() as tx:
-            jobs.begin(tx, begun.id)
+            jobs.start(tx, begun.id)
 
         expected = counted(database)
         assert kept(database, expected) == expected
@@ -203,7 +203,7 @@ class PagingContract:
         expected = counted(database)
 
         def fail(tx: Connection) -> None:
-            jobs.add(tx, transitions.submit(job_definition(tags=("a",)), now=1.0, new_id=new_id).job)
+            jobs.add(tx, transitions.submit(job_definition(tags=("a",)), now=1.0, random=RANDOM).job)
             jobs.save(tx, replace(job, state=JobState.FAILED))
             raise ZeroDivisionError
 
@@ -248,7 +248,7 @@ class PagingContract:
     def test_a_search_ends_with_its_first_matches(
         self, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(job_pages, "MOST_FOUND", 3)
+        monkeypatch.setattr(job_pages, "MAX_MATCHES", 3)
         for number in range(5):
             add(database, name=f"job {number}", tags=("a", "b"))
 
@@ -287,21 +287,21 @@ class PagingContract:
         fill(database, jobs_in_all=1000)
         with database.reading() as tx:
             wanted = search.parse(query)
-            if job_pages.kept_term(wanted) is not None:
-                plan = plan_of(tx, job_pages.from_block(wanted, 1, skip=5, size=10))
+            if job_pages.counted_term(wanted) is not None:
+                plan = plan_of(tx, job_pages.block_query(wanted, 1, offset=5, size=10))
             else:
-                plan = plan_of(tx, job_pages.matching(tx, wanted, None))
+                plan = plan_of(tx, job_pages.search_query(tx, wanted, None))
 
         for step in PLANS[query][tx.dialect.name]:
             assert step in plan
         for whole in ("SCAN jobs", "SCAN job_tags", "Seq Scan"):
             assert whole not in plan.replace("SCAN jobs USING INDEX", "")
-        if job_pages.kept_term(wanted) is not None:
+        if job_pages.counted_term(wanted) is not None:
             assert "SORT" not in plan.upper().replace("TEMP B-TREE", "SORT")
 
     def test_counts_are_read_from_indexes(self, database: Database) -> None:
         fill(database, jobs_in_all=1000)
         with database.reading() as tx:
-            plan = plan_of(tx, job_counts.blocks("tag:a"))
+            plan = plan_of(tx, job_counts.block_query("tag:a"))
         assert "SCAN job_counts" not in plan
         assert "Seq Scan on job_counts" not in plan

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from tests.domain.samples import submission
 from tork_celery.domain.definition import TaskDefinition
@@ -19,6 +19,8 @@ from tork_celery.domain.model import Job, Task
 from tork_celery.store import Database, jobs, logs, tasks
 from tork_celery.store.migration import migrate
 from tork_celery.store.tables import job_count_changes, metadata
+from tork_celery.store.tables import jobs as job_table
+from tork_celery.store.tables import tasks as task_table
 
 
 class CuttableDatabase(Database):
@@ -100,11 +102,19 @@ def store_task(database: Database, definition: TaskDefinition | None = None, **v
 
 
 def change(database: Database, task: Task, **values: Any) -> Task:
-    """Store the task with other values."""
+    """Store the task with other values, without a check of the state transition."""
     changed = replace(task, **values)
+    row = {column.key: getattr(changed, column.key) for column in task_table.c}
     with database.transaction() as tx:
-        tasks.save(tx, [changed], redefined={task.id})
+        tx.execute(update(task_table).where(task_table.c.id == task.id), row)
     return changed
+
+
+def change_job(database: Database, job: Job, **values: Any) -> Job:
+    """Store the job with other values, without a check of the state transition."""
+    with database.transaction() as tx:
+        tx.execute(update(job_table).where(job_table.c.id == job.id), values)
+    return replace(job, **values)
 
 
 def task_now(database: Database, task_id: str) -> Task:

@@ -13,7 +13,7 @@ from tests.domain.samples import task_definition
 from tests.store.stores import seconds_now, store_job, store_task, task_now
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.states import Outcome, TaskState
-from tork_celery.store import Database, jobs, tasks
+from tork_celery.store import Database, claims, jobs, tasks
 
 NODE, OTHER = "default@here", "default@there"
 LEASE_S = 30.0
@@ -32,7 +32,7 @@ BETWEEN = RUNNING | {"step_running": False}
 
 def claim(database: Database, ref: StepRef, *, node: str = NODE) -> Task | None:
     with database.transaction() as tx:
-        return tasks.claim(tx, ref, node=node, lease_s=LEASE_S)
+        return claims.claim(tx, ref, node=node, lease_s=LEASE_S)
 
 
 def test_a_claim_sets_the_node_the_lease_and_the_start(database: Database) -> None:
@@ -101,7 +101,7 @@ def test_a_step_that_succeeded_makes_the_next_one_due(database: Database) -> Non
     task = store_task(database, THREE_STEPS, **RUNNING, result="of before")
 
     with database.transaction() as tx:
-        assert tasks.finish_step(tx, task.ref, node=NODE, result=None, last=False)
+        assert claims.complete_step(tx, task.ref, node=NODE, result=None, last=False)
 
     now = task_now(database, task.id)
     assert now.sent_at is not None
@@ -112,7 +112,7 @@ def test_the_last_step_sets_the_outcome_and_leaves_the_state_to_the_job(database
     task = store_task(database, THREE_STEPS, **RUNNING | {"step": 2})
 
     with database.transaction() as tx:
-        assert tasks.finish_step(tx, task.ref, node=NODE, result="42", last=True)
+        assert claims.complete_step(tx, task.ref, node=NODE, result="42", last=True)
 
     now = task_now(database, task.id)
     assert (now.outcome, now.state, now.result) == (Outcome.COMPLETED, TaskState.RUNNING, "42")
@@ -123,7 +123,7 @@ def test_a_step_that_failed_ends_its_task(database: Database) -> None:
     task = store_task(database, THREE_STEPS, **RUNNING)
 
     with database.transaction() as tx:
-        assert tasks.fail_step(tx, task.ref, node=NODE, error="exit code 1")
+        assert claims.fail_step(tx, task.ref, node=NODE, error="exit code 1")
 
     now = task_now(database, task.id)
     assert (now.outcome, now.state, now.error) == (Outcome.FAILED, TaskState.RUNNING, "exit code 1")
@@ -135,15 +135,15 @@ def test_what_is_held_is_shown(database: Database) -> None:
     task = store_task(database, THREE_STEPS, **RUNNING)
 
     with database.transaction() as tx:
-        assert tasks.held(tx, task.ref, node=NODE) == task
+        assert claims.lock_held(tx, task.ref, node=NODE) == task
 
 
 def test_the_first_container_fixes_the_deadline(database: Database) -> None:
     task = store_task(database, THREE_STEPS, **RUNNING)
 
     with database.transaction() as tx:
-        first = tasks.set_deadline(tx, task.ref, node=NODE, timeout_s=60)
-        second = tasks.set_deadline(tx, task.ref, node=NODE, timeout_s=3600)
+        first = claims.set_deadline(tx, task.ref, node=NODE, timeout_s=60)
+        second = claims.set_deadline(tx, task.ref, node=NODE, timeout_s=3600)
 
     assert first == pytest.approx(60, abs=1)
     assert second == pytest.approx(60, abs=5)
@@ -153,12 +153,12 @@ def test_the_first_container_fixes_the_deadline(database: Database) -> None:
     "operation",
     [
         pytest.param(
-            lambda tx, ref: tasks.finish_step(tx, ref, node=NODE, result="x", last=True), id="finish"
+            lambda tx, ref: claims.complete_step(tx, ref, node=NODE, result="x", last=True), id="finish"
         ),
-        pytest.param(lambda tx, ref: tasks.fail_step(tx, ref, node=NODE, error="x"), id="fail"),
-        pytest.param(lambda tx, ref: tasks.held(tx, ref, node=NODE), id="held"),
+        pytest.param(lambda tx, ref: claims.fail_step(tx, ref, node=NODE, error="x"), id="fail"),
+        pytest.param(lambda tx, ref: claims.lock_held(tx, ref, node=NODE), id="held"),
         pytest.param(
-            lambda tx, ref: tasks.set_deadline(tx, ref, node=NODE, timeout_s=1), id="set a deadline"
+            lambda tx, ref: claims.set_deadline(tx, ref, node=NODE, timeout_s=1), id="set a deadline"
         ),
     ],
 )
@@ -190,9 +190,9 @@ def test_a_claim_and_a_cancel_at_once_never_wait_for_each_other_for_ever(databas
     def claim(task: Task) -> None:
         together.wait()
         with database.transaction() as tx:
-            jobs.hold(tx, task.id)
-            if tasks.claim(tx, task.ref, node=NODE, lease_s=10):
-                jobs.begin(tx, task.job_id)
+            jobs.lock_row_by_task(tx, task.id)
+            if claims.claim(tx, task.ref, node=NODE, lease_s=10):
+                jobs.start(tx, task.job_id)
 
     def cancel(task: Task) -> None:
         together.wait()

@@ -79,14 +79,14 @@ def test_what_is_not_there_is_none(database: Database) -> None:
     with database.transaction() as tx:
         assert jobs.get(tx, "none") is None
         assert tasks.get(tx, "none") is None
-        assert jobs.lock_of_task(tx, "none") is None
+        assert jobs.lock_by_task(tx, "none") is None
 
 
 def test_jobs_are_counted_by_state(database: Database) -> None:
     store_job(database)
     job, _ = store_job(database)
     with database.transaction() as tx:
-        jobs.begin(tx, job.id)
+        jobs.start(tx, job.id)
 
         assert jobs.count(tx, JobState.SCHEDULED) == 1
         assert jobs.count(tx, JobState.RUNNING) == 1
@@ -96,11 +96,11 @@ def test_jobs_are_counted_by_state(database: Database) -> None:
 def test_a_job_begins_once(database: Database) -> None:
     job, _ = store_job(database)
     with database.transaction() as tx:
-        jobs.begin(tx, job.id)
+        jobs.start(tx, job.id)
     begun = job_now(database, job.id)
 
     with database.transaction() as tx:
-        jobs.begin(tx, job.id)
+        jobs.start(tx, job.id)
 
     assert begun.state is JobState.RUNNING
     assert begun.started_at is not None
@@ -111,7 +111,7 @@ def test_a_job_that_ended_does_not_begin(database: Database) -> None:
     job, _ = store_job(database)
     with database.transaction() as tx:
         jobs.save(tx, replace(job, state=JobState.FAILED))
-        jobs.begin(tx, job.id)
+        jobs.start(tx, job.id)
 
     assert job_now(database, job.id).state is JobState.FAILED
 
@@ -121,7 +121,7 @@ def test_the_job_of_a_task_is_found(database: Database) -> None:
     job, task = store_job(database)
 
     with database.transaction() as tx:
-        assert jobs.lock_of_task(tx, task.id) == job
+        assert jobs.lock_by_task(tx, task.id) == job
 
 
 def test_the_runs_of_a_job_are_in_order(database: Database) -> None:

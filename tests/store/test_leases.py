@@ -8,7 +8,7 @@ from tests.domain.samples import task_definition
 from tests.store.stores import change, seconds_now, store_task, task_now
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.states import Outcome, TaskState
-from tork_celery.store import Database, leases, recovery_queries, tasks
+from tork_celery.store import Database, claims, leases, recovery_queries, tasks
 
 NODE, OTHER = "default@here", "default@there"
 OVER = 1.0  # a time that is long past
@@ -107,7 +107,7 @@ def test_a_step_that_is_resumed_has_a_whole_lease(database: Database) -> None:
     task = store_task(database, **HELD)
 
     with database.transaction() as tx:
-        resumed = tasks.resume(tx, task.ref, node=NODE, lease_s=60.0)
+        resumed = claims.resume(tx, task.ref, node=NODE, lease_s=60.0)
 
     assert resumed == task_now(database, task.id)
     assert resumed.lease_until == pytest.approx(seconds_now(database) + 60, abs=5)
@@ -127,7 +127,7 @@ def test_a_step_that_is_not_the_nodes_own_is_not_resumed(database: Database, val
     now = change(database, task, **values)
 
     with database.transaction() as tx:
-        assert tasks.resume(tx, task.ref, node=NODE, lease_s=60.0) is None
+        assert claims.resume(tx, task.ref, node=NODE, lease_s=60.0) is None
     assert task_now(database, task.id) == now
 
 
@@ -158,5 +158,5 @@ def test_current_are_the_steps_of_the_latest_delivery(database: Database) -> Non
     unknown = StepRef(task_id="none", delivery=1, step=0)
 
     with database.transaction() as tx:
-        assert tasks.current(tx, [old, new, unknown]) == {new}
-        assert tasks.current(tx, []) == set()
+        assert claims.current_refs(tx, [old, new, unknown]) == {new}
+        assert claims.current_refs(tx, []) == set()

@@ -36,7 +36,7 @@ def register(database: Database, *new: Node) -> None:
 
 def beat(database: Database, *, instance: str = "1") -> bool:
     with database.transaction() as tx:
-        return nodes.beat(tx, name="default@here", instance=instance, cpu_percent=12.5)
+        return nodes.record_heartbeat(tx, name="default@here", instance=instance, cpu_percent=12.5)
 
 
 def active(database: Database, *, within_s: float = 60) -> list[str]:
@@ -94,8 +94,8 @@ def test_a_node_that_stopped_as_planned_says_so(database: Database) -> None:
     register(database, a_node(), a_node(name="gpu@here"))
 
     with database.transaction() as tx:
-        nodes.stop(tx, name="gpu@here", instance="1")
-        nodes.stop(tx, name="default@here", instance="of another process")
+        nodes.record_stop(tx, name="gpu@here", instance="1")
+        nodes.record_stop(tx, name="default@here", instance="of another process")
 
     assert active(database) == ["default@here"]
 
@@ -109,12 +109,12 @@ def test_nodes_are_sorted_by_name(database: Database) -> None:
 def test_a_node_that_was_not_heard_of_for_long_is_forgotten(database: Database) -> None:
     register(database, a_node())
     with database.transaction() as tx:
-        nodes.forget(tx, after_s=60)
+        nodes.remove_stale(tx, after_s=60)
         assert nodes.get(tx, "default@here") is not None
     heard_of(database, 1.0)
 
     with database.transaction() as tx:
-        nodes.forget(tx, after_s=60)
+        nodes.remove_stale(tx, after_s=60)
         assert nodes.get(tx, "default@here") is None
 
 
@@ -138,7 +138,7 @@ def test_the_identity_of_an_installation_stays(database: Database) -> None:
     def ask(_: int) -> str:
         together.wait()
         with database.transaction() as tx:
-            return nodes.cluster(tx)
+            return nodes.cluster_id(tx)
 
     with ThreadPoolExecutor(4) as pool:
         [identity] = set(pool.map(ask, range(4)))
@@ -149,4 +149,4 @@ def test_the_identity_of_an_installation_stays(database: Database) -> None:
 
 def ask_again(database: Database) -> str:
     with database.transaction() as tx:
-        return nodes.cluster(tx)
+        return nodes.cluster_id(tx)

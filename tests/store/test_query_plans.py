@@ -17,7 +17,7 @@ OF_WHAT_RUNS = {
     "lost": lambda tx: recovery_queries.lost(tx, limit=5),
     "unadvanced": lambda tx: recovery_queries.unadvanced(tx, after_s=2.0, limit=5),
     "unfilled": lambda tx: recovery_queries.partly_started(tx, limit=5),
-    "waiting_for_ended": lambda tx: recovery_queries.waiting_for_ended(tx, limit=5),
+    "waiting_for_ended": lambda tx: recovery_queries.with_ended_subjob(tx, limit=5),
     "renew": lambda tx: leases.renew(tx, node=NODE, running=["1"], lease_s=9.0, progress={"1": 5.0}),
     "of_node": lambda tx: leases.of_node(tx, NODE),
     "extend": lambda tx: leases.extend(tx, node=NODE, lease_s=9.0),

@@ -46,7 +46,7 @@ def test_the_migrations_make_exactly_the_tables(database: Database) -> None:
 
 
 def test_there_is_one_newest_migration(database: Database) -> None:
-    [head] = ScriptDirectory.from_config(migration.config()).get_heads()
+    [head] = ScriptDirectory.from_config(migration.alembic_config()).get_heads()
 
     with database.reading() as tx:
         assert schema_version.revision(tx) == head == schema_version.NEEDED

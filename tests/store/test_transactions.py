@@ -53,7 +53,7 @@ def test_a_reading_transaction_does_not_block_a_writer(database: Database) -> No
     with database.reading() as reading:
         before = jobs.get(reading, job.id)
         with database.transaction() as tx:
-            jobs.begin(tx, job.id)
+            jobs.start(tx, job.id)
         assert before == job
 
     assert job_now(database, job.id) != job
@@ -70,7 +70,7 @@ def test_writers_wait_for_one_another(database: Database) -> None:
             for _ in range(5):
                 with database.transaction() as tx:
                     assert jobs.get(tx, job.id) is not None  # a read first, then a write
-                    jobs.begin(tx, job.id)
+                    jobs.start(tx, job.id)
         except DatastoreUnavailable as error:
             faults.append(error)
 
@@ -120,11 +120,11 @@ def test_a_datastore_that_stays_locked_is_unavailable(of_a_file: Database, file:
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(DatastoreUnavailable, match="locked"), of_a_file.transaction() as tx:
-            nodes.cluster(tx)
+            nodes.cluster_id(tx)
         other.execute("ROLLBACK")
 
     with of_a_file.transaction() as tx:
-        nodes.cluster(tx)
+        nodes.cluster_id(tx)
 
 
 @pytest.mark.parametrize(("full_sync", "level"), [(False, 1), (True, 2)])

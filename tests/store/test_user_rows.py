@@ -8,7 +8,7 @@ def add(database: Database, username: str, *roles: str) -> User:
     with database.transaction() as tx:
         assert users.add(tx, username=username, name="A. User", password_hash="h")
         for role in roles:
-            users.give_role(tx, username, role)
+            users.grant_role(tx, username, role)
         found = users.get(tx, username)
     assert found is not None
     return found
@@ -37,12 +37,12 @@ def test_a_user_is_found_by_its_key(database: Database) -> None:
     add(database, "bob")
 
     with database.transaction() as tx:
-        assert users.change(tx, "ada", key_hash="k")
-        assert not users.change(tx, "nobody", key_hash="k2")
-        found = users.of_key(tx, "k")
+        assert users.set_columns(tx, "ada", key_hash="k")
+        assert not users.set_columns(tx, "nobody", key_hash="k2")
+        found = users.get_by_key(tx, "k")
         assert found is not None
         assert (found.username, found.roles) == ("ada", {"ops"})
-        assert users.of_key(tx, "k2") is None
+        assert users.get_by_key(tx, "k2") is None
 
 
 def test_a_role_is_taken_from_one_user_only(database: Database) -> None:
@@ -50,10 +50,10 @@ def test_a_role_is_taken_from_one_user_only(database: Database) -> None:
     add(database, "bob", "ops")
 
     with database.transaction() as tx:
-        users.take_role(tx, "ada", "ops")
+        users.revoke_role(tx, "ada", "ops")
 
     with database.reading() as tx:
-        assert [(user.username, user.roles) for user in users.all_of_them(tx)] == [
+        assert [(user.username, user.roles) for user in users.list_all(tx)] == [
             ("ada", set()),
             ("bob", {"ops"}),
         ]
@@ -63,5 +63,5 @@ def test_the_names_that_exist_are_known(database: Database) -> None:
     add(database, "ada", "ops")
 
     with database.reading() as tx:
-        assert users.known_users(tx, ["ada", "bob"]) == {"ada"}
-        assert users.known_roles(tx, ["ops", "devs"]) == {"ops", "admin", "public"}
+        assert users.existing_users(tx, ["ada", "bob"]) == {"ada"}
+        assert users.existing_roles(tx, ["ops", "devs"]) == {"ops", "admin", "public"}

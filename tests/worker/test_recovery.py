@@ -112,7 +112,7 @@ def test_a_container_that_starts_again_has_the_same_host_and_process(database: C
 def test_a_node_that_stopped_as_planned_is_replaced_at_once(database: CuttableDatabase) -> None:
     register(database, a_node("1"))
     with database.transaction() as tx:
-        nodes.stop(tx, name=NODE, instance="1")
+        nodes.record_stop(tx, name=NODE, instance="1")
 
     register(database, a_node("2"))
 

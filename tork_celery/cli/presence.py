@@ -31,5 +31,5 @@ class Presence:
     def _beat(self) -> None:
         name, instance = self._node.name, self._node.instance
         with self._database.transaction() as tx:
-            if not nodes.beat(tx, name=name, instance=instance, cpu_percent=cpu_percent()):
+            if not nodes.record_heartbeat(tx, name=name, instance=instance, cpu_percent=cpu_percent()):
                 nodes.register(tx, self._node)

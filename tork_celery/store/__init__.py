@@ -1,7 +1,7 @@
-"""The datastore, which is the truth: tables, queries, migrations. Rows never leave this package.
+"""The datastore: tables, queries and migrations. Rows never leave this package.
 
-Functions take the transaction that they are part of as their first argument, so that a reader sees at
-the caller where a transaction begins and ends.
+A function takes the transaction in which it runs as its first argument; the caller opens and commits the
+transaction.
 """
 
 from tork_celery.store.database import Database

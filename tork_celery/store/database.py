@@ -1,4 +1,4 @@
-"""A connection to the datastore, and its transactions."""
+"""Connections to the datastore and their transactions."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ from tork_celery.domain.errors import ConfigurationError, DatastoreUnavailable
 
 _BUSY_TIMEOUT_MS = 5_000
 _CONNECT_TIMEOUT_S = 3
-_RIGHT = "write it like sqlite:////srv/tork.db or postgresql://USER:PASSWORD@HOST/NAME"
-_NOTICE_A_DEAD_HOST = {  # libpq's own defaults take two hours
+_URL_HINT = "write it like sqlite:////srv/tork.db or postgresql://USER:PASSWORD@HOST/NAME"
+_KEEPALIVES = {  # with libpq's defaults, a dead host is detected after two hours
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
@@ -27,8 +27,8 @@ _NOTICE_A_DEAD_HOST = {  # libpq's own defaults take two hours
 }
 
 
-class datastore_now(FunctionElement[float]):  # noqa: N801  named like the SQL function that it is
-    """The datastore's own clock, in seconds since the epoch: the one clock that leases are judged by."""
+class datastore_now(FunctionElement[float]):  # noqa: N801  named like a SQL function
+    """The datastore's clock, in seconds since the epoch. Leases are compared with this clock only."""
 
     type = Double()
     inherit_cache = True
@@ -45,22 +45,27 @@ def _postgresql_now(_element: Any, _compiler: Any, **_: Any) -> str:
 
 
 def datastore_now_once() -> ScalarSelect[float]:
-    """The same, read once for a whole query: PostgreSQL looks into an index for what is before it only then,
-    since its clock moves on while a query runs."""
+    """Return `datastore_now` as a scalar subquery, which is evaluated once per query.
+
+    `clock_timestamp()` is volatile, so PostgreSQL cannot compare an index with it directly.
+    """
     return select(datastore_now()).scalar_subquery()
 
 
 class Database:
-    """The datastore at one URL (SQLite or PostgreSQL). Safe to share between threads."""
+    """Datastore at one URL (SQLite or PostgreSQL). Thread-safe."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
     @classmethod
     def connect(cls, url: str, *, pool_size: int = 8, full_sync: bool = False) -> "Database":
-        """`full_sync` makes SQLite survive a power cut, not only a killed process, for slower commits.
-        Raises ConfigurationError for a URL of neither."""
-        parsed = _parsed(url)
+        """Create the connection pool; connections are opened on first use.
+
+        With `full_sync`, SQLite survives a power failure and not only a killed process; commits are slower.
+        Raises ConfigurationError for a URL that is neither SQLite nor PostgreSQL.
+        """
+        parsed = _parse_url(url)
         if parsed.drivername == "sqlite":
             return cls(_sqlite_engine(url, pool_size=pool_size, full_sync=full_sync))
         return cls(
@@ -71,22 +76,22 @@ class Database:
                 pool_timeout=_CONNECT_TIMEOUT_S,
                 pool_pre_ping=True,
                 hide_parameters=True,
-                connect_args={"connect_timeout": _CONNECT_TIMEOUT_S, **_NOTICE_A_DEAD_HOST},
+                connect_args={"connect_timeout": _CONNECT_TIMEOUT_S, **_KEEPALIVES},
             )
         )
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """All of it is committed at the end, or none. Raises DatastoreUnavailable."""
-        with _translated(), self.engine.begin() as connection:
+        """Open a transaction: commit at the end, roll back on an exception. Raises DatastoreUnavailable."""
+        with _translate_errors(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A consistent view to read from, which takes no write lock. Raises DatastoreUnavailable."""
-        with _translated(), self.engine.connect() as connection:
+        """Open a read-only snapshot, which takes no write lock. Raises DatastoreUnavailable."""
+        with _translate_errors(), self.engine.connect() as connection:
             reading = connection.execution_options(tork_readonly=True)
-            if connection.dialect.name == "postgresql":  # by default each statement has a view of its own
+            if connection.dialect.name == "postgresql":  # the default is a snapshot per statement
                 reading = reading.execution_options(
                     isolation_level="REPEATABLE READ", postgresql_readonly=True
                 )
@@ -94,32 +99,32 @@ class Database:
                 yield reading
 
     def now(self, tx: Connection) -> float:
-        """The datastore's clock, in seconds since the epoch."""
+        """Return the datastore's time, in seconds since the epoch."""
         return float(tx.scalar(func.coalesce(datastore_now(), 0.0)) or 0.0)
 
     def close(self) -> None:
         self.engine.dispose()
 
 
-def _parsed(url: str) -> URL:
-    """Its text is not in the error: there may be a password in it."""
+def _parse_url(url: str) -> URL:
+    """Parse the URL. Errors do not quote it, because it may contain a password."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
-        raise ConfigurationError("TORK_DATASTORE_URL is no URL; " + _RIGHT) from error
+        raise ConfigurationError("TORK_DATASTORE_URL is not a URL; " + _URL_HINT) from error
     if parsed.drivername not in ("sqlite", "postgresql", "postgresql+psycopg"):
         raise ConfigurationError(
-            f"TORK_DATASTORE_URL: {parsed.drivername!r} is neither SQLite nor PostgreSQL; {_RIGHT}"
+            f"TORK_DATASTORE_URL: {parsed.drivername!r} is neither SQLite nor PostgreSQL; {_URL_HINT}"
         )
     return parsed
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
     except PoolTimeout as error:
-        raise DatastoreUnavailable(f"no connection to the datastore came free: {error}") from error
+        raise DatastoreUnavailable(f"no free connection to the datastore: {error}") from error
     except OperationalError as error:
         raise DatastoreUnavailable(f"the datastore does not answer: {error.orig}") from error
     except DBAPIError as error:
@@ -135,7 +140,7 @@ def _sqlite_engine(url: str, *, pool_size: int, full_sync: bool) -> Engine:
         pool_size=pool_size,
         max_overflow=pool_size,
         connect_args={"isolation_level": None, "check_same_thread": False},
-        hide_parameters=True,  # in errors: they hold secrets
+        hide_parameters=True,  # parameters may be secrets; errors must not quote them
     )
 
     @event.listens_for(engine, "connect")
@@ -147,8 +152,8 @@ def _sqlite_engine(url: str, *, pool_size: int, full_sync: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # A deferred transaction that turns into a writer fails with "database is locked" whatever the
-        # timeout; one that takes the write lock at its start waits for it.
+        # A deferred transaction that starts to write fails with "database is locked" without waiting for
+        # busy_timeout. BEGIN IMMEDIATE takes the write lock first, and waits for it.
         readonly = connection.get_execution_options().get("tork_readonly")
         connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
 

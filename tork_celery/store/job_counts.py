@@ -1,9 +1,11 @@
-"""How many jobs there are, in all, with a tag and in a state: kept by triggers, not counted.
+"""Counts of jobs, maintained by triggers: all jobs, jobs with a tag and jobs in a state.
 
-A count is kept for each block of BLOCK numbers in a row, so that a page far down is found by adding up the
-blocks above it. On PostgreSQL the triggers only note changes, so that no transaction waits for the row that
-another one counts in; `fold` adds them to the counts. On SQLite, where writers come one after another, the
-counts are changed at once.
+A count is named by a term and split into blocks of BLOCK consecutive job numbers (`seq`). The block of any
+page is found by adding up the counts of the blocks above it.
+
+On SQLite, which has one writer at a time, the triggers update the counts directly. On PostgreSQL the triggers
+append to `job_count_changes`, so that transactions do not wait for each other's count rows; `fold` adds these
+changes to the counts.
 """
 
 from typing import Any
@@ -14,57 +16,60 @@ from tork_celery.domain.states import JobState
 from tork_celery.store.tables import job_count_changes, job_counts
 
 BLOCK = 1000
-"""As in the triggers."""
+"""Numbers in a block. The triggers have the same constant."""
 
 ALL = ""
+"""Term of the count of all jobs."""
 
 
-def of_tag(tag: str) -> str:
+def tag_term(tag: str) -> str:
     return f"tag:{tag}"
 
 
-def of_state(state: JobState) -> str:
+def state_term(state: JobState) -> str:
     return f"status:{state}"
 
 
-def by_block(tx: Connection, term: str) -> list[tuple[int, int]]:
-    """The blocks that hold jobs, the newest first, each with how many."""
-    return [(block, int(number)) for block, number in tx.execute(blocks(term))]
+def count_by_block(tx: Connection, term: str) -> list[tuple[int, int]]:
+    """Return (block, count) of the blocks that have jobs, highest block first."""
+    return [(block, int(count)) for block, count in tx.execute(block_query(term))]
 
 
-def blocks(term: str) -> Select[Any]:
+def block_query(term: str) -> Select[Any]:
     parts = union_all(
-        *(select(kept.c.block, kept.c.number).where(kept.c.term == term) for kept in _TABLES)
+        *(select(table.c.block, table.c.number).where(table.c.term == term) for table in _TABLES)
     ).subquery()
-    number = func.sum(parts.c.number)
-    query = select(parts.c.block, number).group_by(parts.c.block).having(number > 0)
+    count = func.sum(parts.c.number)
+    query = select(parts.c.block, count).group_by(parts.c.block).having(count > 0)
     return query.order_by(parts.c.block.desc())
 
 
 def total(tx: Connection, *terms: str) -> int:
-    sums = [select(func.sum(kept.c.number)).where(kept.c.term.in_(terms)) for kept in _TABLES]
+    """Return the sum of the counts of several terms."""
+    sums = [select(func.sum(table.c.number)).where(table.c.term.in_(terms)) for table in _TABLES]
     return sum(int(tx.scalar(query) or 0) for query in sums)
 
 
 def fold(tx: Connection, *, limit: int = 50_000) -> None:
-    """Add up to so many of the noted changes to the counts."""
+    """Add up to `limit` recorded changes to the counts. Does nothing on SQLite."""
     if tx.dialect.name != "postgresql" or tx.scalar(select(job_count_changes.c.id).limit(1)) is None:
         return
-    tx.execute(text("LOCK TABLE job_counts IN SHARE ROW EXCLUSIVE MODE"))  # one at a time; readers go on
-    empty = [(row.term, row.block) for row in tx.execute(_FOLD, {"limit": limit}) if row.number == 0]
+    tx.execute(text("LOCK TABLE job_counts IN SHARE ROW EXCLUSIVE MODE"))  # blocks other folds, not readers
+    folded = tx.execute(_FOLD, {"limit": limit})
+    empty = [(row.term, row.block) for row in folded if row.number == 0]
     if empty:
         tx.execute(delete(job_counts).where(tuple_(job_counts.c.term, job_counts.c.block).in_(empty)))
 
 
 _TABLES = (job_counts, job_count_changes)
 _FOLD = text("""
-    WITH gone AS (
+    WITH changes AS (
         DELETE FROM job_count_changes
         WHERE id IN (SELECT id FROM job_count_changes ORDER BY id LIMIT :limit)
         RETURNING term, block, number
     )
-    INSERT INTO job_counts AS kept (term, block, number)
-    SELECT term, block, sum(number) FROM gone GROUP BY term, block
-    ON CONFLICT (term, block) DO UPDATE SET number = kept.number + excluded.number
+    INSERT INTO job_counts AS counts (term, block, number)
+    SELECT term, block, sum(number) FROM changes GROUP BY term, block
+    ON CONFLICT (term, block) DO UPDATE SET number = counts.number + excluded.number
     RETURNING term, block, number
 """)

@@ -1,7 +1,7 @@
-"""Jobs in pages, the newest first.
+"""Pages of the job list, newest first.
 
-A list of all jobs, of those with one tag or in one state has its counts kept. Any other one is searched for,
-up to its first MOST_FOUND jobs.
+The lists of all jobs, of one tag and of one state use the counts of `job_counts`. Any other list is a search,
+which is cut off at the newest MAX_MATCHES jobs.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,11 +17,11 @@ from tork_celery.domain.search import EVERYTHING, Search
 from tork_celery.domain.states import JobState
 from tork_celery.domain.user import User
 from tork_celery.store import job_counts, permissions
-from tork_celery.store.jobs import standing
+from tork_celery.store.jobs import listed_values
 from tork_celery.store.tables import job_tags, job_texts, jobs
 
-MOST_FOUND = 10_000
-_SHOWN = [column for column in jobs.c if column is not jobs.c.results]
+MAX_MATCHES = 10_000
+_COLUMNS = [column for column in jobs.c if column is not jobs.c.results]
 
 
 def page(
@@ -32,60 +32,66 @@ def page(
     size: int,
     viewer: User | None = None,
 ) -> tuple[list[ListedJob], int]:
-    """One page of what `viewer` may see, `number` from 1, and how many jobs there are in all: at most the
-    first MOST_FOUND for one who does not see everything."""
+    """Return page `number` (from 1) of the jobs that `viewer` may see, and the total number of jobs.
+
+    The total of a search is at most MAX_MATCHES, and so is the total for a viewer who is not an admin.
+    """
     visible = None if viewer is None or viewer.is_admin else permissions.visible(viewer)
     offset = (number - 1) * size
     if search.impossible:
         return [], 0
-    if visible is None and (term := kept_term(search)) is not None:
-        found, total = _of_term(tx, search, job_counts.by_block(tx, term), offset=offset, size=size)
+    if visible is None and (term := counted_term(search)) is not None:
+        blocks = job_counts.count_by_block(tx, term)
+        seqs, total = _page_of_term(tx, search, blocks, offset=offset, size=size)
     else:
-        matches = tx.scalars(matching(tx, search, visible)).all()
-        found, total = matches[offset : offset + size], len(matches)
-    rows = tx.execute(select(*_SHOWN).where(jobs.c.seq.in_(found)).order_by(jobs.c.seq.desc()))
-    return [_listed(row) for row in rows], total
+        matches = tx.scalars(search_query(tx, search, visible)).all()
+        seqs, total = matches[offset : offset + size], len(matches)
+    rows = tx.execute(select(*_COLUMNS).where(jobs.c.seq.in_(seqs)).order_by(jobs.c.seq.desc()))
+    return [_listed_job(row) for row in rows], total
 
 
-def kept_term(search: Search) -> str | None:
-    """What the search is for, if its counts are kept."""
+def counted_term(search: Search) -> str | None:
+    """Return the term of `job_counts` that a search equals, if there is one."""
     if search.words or len(search.tags) + len(search.states) > 1:
         return None
     if search.tags:
-        return job_counts.of_tag(search.tags[0])
-    return job_counts.of_state(search.states[0]) if search.states else job_counts.ALL
+        return job_counts.tag_term(search.tags[0])
+    return job_counts.state_term(search.states[0]) if search.states else job_counts.ALL
 
 
-def _of_term(
+def _page_of_term(
     tx: Connection, search: Search, blocks: Sequence[tuple[int, int]], *, offset: int, size: int
 ) -> tuple[Sequence[int], int]:
-    for block, number in blocks:
-        if offset < number:
-            query = from_block(search, block, skip=offset, size=size)
-            return tx.scalars(query).all(), sum(number for _, number in blocks)
-        offset -= number
-    return [], sum(number for _, number in blocks)
+    total = sum(count for _, count in blocks)
+    for block, count in blocks:
+        if offset < count:
+            return tx.scalars(block_query(search, block, offset=offset, size=size)).all(), total
+        offset -= count
+    return [], total
 
 
-def from_block(search: Search, block: int, *, skip: int, size: int) -> Select[Any]:
-    """The jobs of all, a tag or a state, from the `skip`th of a block down."""
+def block_query(search: Search, block: int, *, offset: int, size: int) -> Select[Any]:
+    """Select jobs of a counted term in descending order, from `offset` within `block`."""
     if search.tags:
         seq, condition = job_tags.c.seq, [job_tags.c.tag == search.tags[0]]
     else:
         seq, condition = jobs.c.seq, [jobs.c.state == state for state in search.states]
     query = select(seq).where(*condition, seq < (block + 1) * job_counts.BLOCK)
-    return query.order_by(seq.desc()).limit(size).offset(skip)
+    return query.order_by(seq.desc()).limit(size).offset(offset)
 
 
-def matching(tx: Connection, search: Search, visible: ColumnElement[bool] | None) -> Select[Any]:
-    """The first jobs that are searched for, whatever the search is. Words are looked for in the texts of
-    jobs, which never change; one that names a state is looked for there, too."""
-    found = [
-        select(query.order_by(literal_column("seq").desc()).limit(MOST_FOUND).subquery().c.seq)
+def search_query(tx: Connection, search: Search, visible: ColumnElement[bool] | None) -> Select[Any]:
+    """Select the newest MAX_MATCHES matches of any search.
+
+    Words are searched in the texts of jobs, which never change. A word that names a state also matches the
+    jobs in this state.
+    """
+    alternatives = [
+        select(query.order_by(literal_column("seq").desc()).limit(MAX_MATCHES).subquery().c.seq)
         for query in _alternatives(tx, search, visible)
     ]
-    either = union(*found).subquery()
-    return select(either.c.seq).order_by(either.c.seq.desc()).limit(MOST_FOUND)
+    matches = union(*alternatives).subquery()
+    return select(matches.c.seq).order_by(matches.c.seq.desc()).limit(MAX_MATCHES)
 
 
 def _alternatives(
@@ -106,40 +112,44 @@ def _search(
     states: Sequence[JobState],
     visible: ColumnElement[bool] | None,
 ) -> Select[Any]:
-    """It begins at what is likely to be in the fewest jobs."""
-    tagged = exists().where(job_tags.c.tag.in_(tags))
-    on_jobs = ([jobs.c.state.in_(states)] if states else []) + ([] if visible is None else [visible])
+    """Select the jobs that match all criteria, starting from the criterion with the fewest jobs."""
+    has_tag = exists().where(job_tags.c.tag.in_(tags))
+    filters = ([jobs.c.state.in_(states)] if states else []) + ([] if visible is None else [visible])
     if words:
         query = select(job_texts.c.rowid.label("seq")).where(has_words(tx, words))
-        query = query.where(tagged.where(job_tags.c.seq == job_texts.c.rowid)) if tags else query
-        return query.join(jobs, jobs.c.seq == job_texts.c.rowid).where(*on_jobs) if on_jobs else query
-    if tags and not _fewer(tx, states, tags):
+        query = query.where(has_tag.where(job_tags.c.seq == job_texts.c.rowid)) if tags else query
+        return query.join(jobs, jobs.c.seq == job_texts.c.rowid).where(*filters) if filters else query
+    if tags and not _states_are_rarer(tx, states, tags):
         query = select(job_tags.c.seq).where(job_tags.c.tag.in_(tags)).distinct()
-        return query.join(jobs, jobs.c.seq == job_tags.c.seq).where(*on_jobs) if on_jobs else query
-    query = select(jobs.c.seq).where(*on_jobs)
-    return query.where(tagged.where(job_tags.c.seq == jobs.c.seq)) if tags else query
+        return query.join(jobs, jobs.c.seq == job_tags.c.seq).where(*filters) if filters else query
+    query = select(jobs.c.seq).where(*filters)
+    return query.where(has_tag.where(job_tags.c.seq == jobs.c.seq)) if tags else query
 
 
-def _fewer(tx: Connection, states: Sequence[JobState], tags: Sequence[str]) -> bool:
-    """Whether fewer jobs are in the states than have the tags."""
+def _states_are_rarer(tx: Connection, states: Sequence[JobState], tags: Sequence[str]) -> bool:
+    """Return whether fewer jobs are in one of the states than have one of the tags."""
     if not states:
         return False
-    in_states = job_counts.total(tx, *map(job_counts.of_state, states))
-    return in_states < job_counts.total(tx, *map(job_counts.of_tag, tags))
+    in_states = job_counts.total(tx, *map(job_counts.state_term, states))
+    return in_states < job_counts.total(tx, *map(job_counts.tag_term, tags))
 
 
 def has_words(tx: Connection, words: Sequence[str]) -> ColumnElement[bool]:
-    """All the words, the last one also as the beginning of a word. They hold no character of a syntax."""
+    """Return a condition on `job_texts`: it has all the words, the last one also as a prefix.
+
+    The words are tokens of `domain.search`, so they contain no query syntax.
+    """
     if tx.dialect.name == "sqlite":
         quoted = " ".join(f'"{word}"' for word in words)
         return literal_column("job_texts").op("MATCH")(quoted + "*")
     quoted = " & ".join(f"'{word}'" for word in words)
-    parsed = select(func.to_tsquery(literal_column("'simple'"), quoted + ":*")).scalar_subquery()  # once
+    # a subquery, so that it is parsed once
+    parsed = select(func.to_tsquery(literal_column("'simple'"), quoted + ":*")).scalar_subquery()
     return job_texts.c.text.op("@@")(parsed)
 
 
-def _listed(row: Row[Any]) -> ListedJob:
+def _listed_job(row: Row[Any]) -> ListedJob:
     summary = dict(row.summary)
-    number = summary.pop("taskCount")
+    task_count = summary.pop("taskCount")
     definition = decode(JobDefinition, summary | {"tasks": [], "secrets": row.secrets})
-    return ListedJob(**standing(row), definition=definition, listed_tasks=number)
+    return ListedJob(**listed_values(row), definition=definition, listed_tasks=task_count)

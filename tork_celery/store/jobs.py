@@ -1,4 +1,4 @@
-"""Jobs in the datastore."""
+"""Queries of jobs."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,8 +6,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
+from tork_celery.domain import states
 from tork_celery.domain.codec import Document, encode
 from tork_celery.domain.definition import JobDefinition
+from tork_celery.domain.errors import IllegalTransition
 from tork_celery.domain.model import Job
 from tork_celery.domain.redaction import secrets_of_job
 from tork_celery.domain.states import ACTIVE, ACTIVE_JOBS, JobState
@@ -15,7 +17,7 @@ from tork_celery.store import permissions
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import job_definitions, jobs, tasks
 
-_STANDING = (
+_LISTED_COLUMNS = (
     "id",
     "parent_id",
     "created_by",
@@ -28,8 +30,8 @@ _STANDING = (
     "error",
     "progress",
 )
-_stored = select(jobs, job_definitions.c.definition).join(job_definitions)
-_locking = _stored.with_for_update(of=jobs, key_share=True)  # logs that refer to the row need not wait
+_select = select(jobs, job_definitions.c.definition).join(job_definitions)
+_select_locked = _select.with_for_update(of=jobs, key_share=True)  # inserts of log parts do not wait
 
 
 def add(tx: Connection, job: Job) -> None:
@@ -40,87 +42,105 @@ def add(tx: Connection, job: Job) -> None:
 
 
 def get(tx: Connection, job_id: str) -> Job | None:
-    row = tx.execute(_stored.where(jobs.c.id == job_id)).one_or_none()
+    row = tx.execute(_select.where(jobs.c.id == job_id)).one_or_none()
     return None if row is None else _job(row)
 
 
-def lock_of_task(tx: Connection, task_id: str) -> Job | None:
-    """The job of a task. Nobody else may change its row until this transaction ends."""
+def lock(tx: Connection, job_id: str) -> Job | None:
+    """Return the job, with its row locked until this transaction ends."""
+    row = tx.execute(_select_locked.where(jobs.c.id == job_id)).one_or_none()
+    return None if row is None else _job(row)
+
+
+def lock_by_task(tx: Connection, task_id: str) -> Job | None:
+    """Return the job of a task, with its row locked until this transaction ends."""
     job_id = select(tasks.c.job_id).where(tasks.c.id == task_id).scalar_subquery()
-    row = tx.execute(_locking.where(jobs.c.id == job_id)).one_or_none()
+    row = tx.execute(_select_locked.where(jobs.c.id == job_id)).one_or_none()
     return None if row is None else _job(row)
 
 
 def save(tx: Connection, job: Job) -> None:
-    """What has become of the job; its definition never changes."""
-    tx.execute(update(jobs).where(jobs.c.id == job.id), _progress(job))
+    """Store the changed fields of a job. Its definition never changes.
+
+    Raises IllegalTransition if `JOB_MOVES` does not have the move from the stored state.
+    """
+    allowed = {job.state, *states.sources(job.state)}
+    query = update(jobs).where(jobs.c.id == job.id, jobs.c.state.in_(allowed))
+    if tx.execute(query, _mutable_values(job)).rowcount == 0:
+        stored = state(tx, job.id)
+        if stored is None:
+            raise LookupError(f"job {job.id} is not stored")
+        raise IllegalTransition(f"job {job.id} cannot move from {stored} to {job.state}")
 
 
-def waiting_for(tx: Connection, job_id: str) -> str | None:
-    """The job that waits for this one."""
+def parent_job_id(tx: Connection, job_id: str) -> str | None:
+    """Return the id of the job that waits for this one as its subjob."""
     query = select(tasks.c.job_id).join(jobs, jobs.c.parent_id == tasks.c.id).where(jobs.c.id == job_id)
     return tx.scalar(query)
 
 
-def unrelated() -> ColumnElement[bool]:
-    """A condition on jobs: no other job still waits for this one, and none that this one began is active. As
-    two conditions, not one, they let PostgreSQL look at one job after another."""
+def without_active_relatives() -> ColumnElement[bool]:
+    """Return a condition on jobs: no active task waits for the job, and no subjob of it is active.
+
+    These are two EXISTS and not one, which PostgreSQL evaluates job by job.
+    """
     parent, child = tasks.alias(), jobs.alias()
-    waited_for = exists().where(parent.c.id == jobs.c.parent_id, parent.c.state.in_(ACTIVE))
-    began = exists().where(tasks.c.job_id == jobs.c.id, tasks.c.subjob_id == child.c.id)
-    active = began.where(child.c.parent_id == tasks.c.id, child.c.state.in_(ACTIVE_JOBS))
-    return ~waited_for & ~active
+    awaited = exists().where(parent.c.id == jobs.c.parent_id, parent.c.state.in_(ACTIVE))
+    subjob = exists().where(tasks.c.job_id == jobs.c.id, tasks.c.subjob_id == child.c.id)
+    active_subjob = subjob.where(child.c.parent_id == tasks.c.id, child.c.state.in_(ACTIVE_JOBS))
+    return ~awaited & ~active_subjob
 
 
-def is_related(tx: Connection, job_id: str) -> bool:
-    """Whether `unrelated` is false of the job."""
-    return tx.scalar(select(jobs.c.id).where(jobs.c.id == job_id, ~unrelated())) is not None
+def has_active_relatives(tx: Connection, job_id: str) -> bool:
+    """Return whether an active task waits for the job, or a subjob of it is active."""
+    query = select(jobs.c.id).where(jobs.c.id == job_id, ~without_active_relatives())
+    return tx.scalar(query) is not None
 
 
 def secrets(tx: Connection, job_id: str) -> set[str]:
-    """The values of a job that are not to be shown."""
-    shown = jobs.c.summary
-    query = select(jobs.c.secrets, shown["inputs"], shown["hidden"]).where(jobs.c.id == job_id)
+    """Return the secret values of a job, which logs and answers must not contain."""
+    summary = jobs.c.summary
+    query = select(jobs.c.secrets, summary["inputs"], summary["hidden"]).where(jobs.c.id == job_id)
     row = tx.execute(query).one_or_none()
     if row is None:
         return set()
     values, inputs, hidden = row
-    known = JobDefinition(name="", tasks=(), secrets=values, inputs=inputs or {}, hidden=tuple(hidden or ()))
-    return secrets_of_job(known)
+    definition = JobDefinition(
+        name="", tasks=(), secrets=values, inputs=inputs or {}, hidden=tuple(hidden or ())
+    )
+    return secrets_of_job(definition)
 
 
-def hold(tx: Connection, task_id: str) -> None:
-    """Lock the job of a task before the task, as whoever moves the job on does: in the other order the two
-    could wait for each other for ever. SQLite has one writer at a time."""
+def lock_row_by_task(tx: Connection, task_id: str) -> None:
+    """Lock the row of a task's job, without reading the job.
+
+    Call it before a statement that locks the task: everything else locks the job first, and the reverse order
+    would deadlock. Does nothing on SQLite, which has one writer at a time.
+    """
     if tx.dialect.name != "sqlite":
         job_id = select(tasks.c.job_id).where(tasks.c.id == task_id).scalar_subquery()
         tx.execute(select(jobs.c.seq).where(jobs.c.id == job_id).with_for_update(key_share=True)).all()
 
 
-def begin(tx: Connection, job_id: str) -> bool:
-    """The job is RUNNING from now on, if it was only SCHEDULED; whether it was."""
+def start(tx: Connection, job_id: str) -> bool:
+    """Change the state of a scheduled job to RUNNING. Returns False, and changes nothing, in other states."""
+    scheduled = states.sources(JobState.RUNNING) & ACTIVE_JOBS
     query = (
         update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.state == JobState.SCHEDULED)
+        .where(jobs.c.id == job_id, jobs.c.state.in_(scheduled))
         .values(state=JobState.RUNNING, started_at=datastore_now())
     )
     return tx.execute(query).rowcount == 1
 
 
-def lock(tx: Connection, job_id: str) -> Job | None:
-    """The job, whose row nobody else may change until this transaction ends."""
-    row = tx.execute(_locking.where(jobs.c.id == job_id)).one_or_none()
-    return None if row is None else _job(row)
-
-
 def remove(tx: Connection, job_id: str) -> None:
-    """The job goes, with its tasks and logs."""
+    """Delete a job, with its tasks and logs."""
     tx.execute(delete(jobs).where(jobs.c.id == job_id))
 
 
 def state(tx: Connection, job_id: str) -> JobState | None:
-    found = tx.scalar(select(jobs.c.state).where(jobs.c.id == job_id))
-    return None if found is None else JobState(found)
+    value = tx.scalar(select(jobs.c.state).where(jobs.c.id == job_id))
+    return None if value is None else JobState(value)
 
 
 def count(tx: Connection, state: JobState) -> int:
@@ -138,11 +158,11 @@ def _values(job: Job) -> dict[str, Any]:
         "created_at": job.created_at,
         "restricted": bool(job.definition.permissions),
         "has_webhooks": bool(job.definition.webhooks),
-        **_progress(job),
+        **_mutable_values(job),
     }
 
 
-def _progress(job: Job) -> dict[str, Any]:
+def _mutable_values(job: Job) -> dict[str, Any]:
     return {
         "state": job.state,
         "delete_at": job.delete_at,
@@ -157,9 +177,12 @@ def _progress(job: Job) -> dict[str, Any]:
 
 
 def _summary(job: Job) -> Document:
-    """What lists show of a definition; `store.pages` reads it, and triggers read its description and tags."""
+    """Return the part of a definition that lists show.
+
+    `store.job_pages` reads it; triggers read its description and tags.
+    """
     full = job.definition
-    shown = JobDefinition(
+    listed = JobDefinition(
         name=full.name,
         tasks=(),
         description=full.description,
@@ -168,15 +191,15 @@ def _summary(job: Job) -> Document:
         schedule=full.schedule,
         hidden=full.hidden,
     )
-    return encode(shown) | {"taskCount": job.task_count}
+    return encode(listed) | {"taskCount": job.task_count}
 
 
-def standing(row: Row[Any]) -> dict[str, Any]:
-    """Of a row of `jobs`, all that a list shows of a Job beside its definition."""
-    plain = {name: getattr(row, name) for name in _STANDING}
-    return plain | {"state": JobState(row.state)}
+def listed_values(row: Row[Any]) -> dict[str, Any]:
+    """Return the fields of a Job that lists show, without its definition."""
+    values = {name: getattr(row, name) for name in _LISTED_COLUMNS}
+    return values | {"state": JobState(row.state)}
 
 
 def _job(row: Row[Any]) -> Job:
     definition = replace(row.definition, secrets=row.secrets)
-    return Job(**standing(row), definition=definition, results=row.results)
+    return Job(**listed_values(row), definition=definition, results=row.results)

@@ -1,4 +1,4 @@
-"""What a node has is its own for as long as it renews the leases of it."""
+"""Leases: a node owns its tasks as long as it renews their leases."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -7,15 +7,17 @@ from sqlalchemy import Connection, case, or_, select, update
 from tork_celery.domain.model import Task
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import RUNNING_TASKS, tasks
-from tork_celery.store.tasks import claimed, task_of
+from tork_celery.store.task_conditions import claimed
+from tork_celery.store.tasks import task_of
 
 
 def renew(
     tx: Connection, *, node: str, running: Sequence[str], lease_s: float, progress: Mapping[str, float]
 ) -> dict[str, int]:
-    """Renew the leases of this node's tasks: those whose step it is `running`, and those between two steps.
+    """Renew the leases of the node's tasks: those in `running` and those between two steps.
 
-    Returns the delivery of each: what the node is running and does not find here is not its own any more.
+    Stores the `progress` of tasks, by id. Returns the deliveries of the renewed tasks, by id. A task in
+    `running` that is missing from the result, or has another delivery, no longer belongs to the node.
     """
     query = (
         update(tasks)
@@ -29,24 +31,26 @@ def renew(
         .returning(tasks.c.id, tasks.c.delivery)
     )
     if progress:
-        shown = case(progress, value=tasks.c.id, else_=tasks.c.progress)
-        query = query.values(progress=shown)
+        query = query.values(progress=case(progress, value=tasks.c.id, else_=tasks.c.progress))
     return {row.id: row.delivery for row in tx.execute(query)}
 
 
 def extend(tx: Connection, *, node: str, lease_s: float) -> None:
-    """Keep what this node has for it: before a planned stop until it is back, and when it is back."""
+    """Set the leases of all claimed tasks of the node to end `lease_s` seconds from now.
+
+    A node extends them before a planned stop, until it is back, and when it is back.
+    """
     lease = datastore_now() + lease_s
     tx.execute(update(tasks).where(*claimed(), tasks.c.node == node).values(lease_until=lease))
 
 
 def of_node(tx: Connection, node: str) -> list[Task]:
-    """What a node has claimed and not ended."""
+    """Return the tasks that the node has claimed and whose steps have not ended."""
     query = select(tasks).where(*claimed(), tasks.c.node == node)
     return [task_of(row) for row in tx.execute(query)]
 
 
 def held_by(tx: Connection, names: Collection[str]) -> set[tuple[str, str, int]]:
-    """What these nodes have claimed and not ended, each as (node, task id, delivery)."""
+    """Return (node, task id, delivery) of the claimed tasks of several nodes."""
     query = select(tasks.c.node, tasks.c.id, tasks.c.delivery).where(*claimed(), tasks.c.node.in_(names))
     return {(node, task_id, delivery) for node, task_id, delivery in tx.execute(query)}

@@ -1,4 +1,4 @@
-"""What tasks printed, in parts."""
+"""Log parts: the stored output of tasks."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,10 +13,10 @@ from tork_celery.store.tables import log_parts
 
 
 def add(tx: Connection, *, job_id: str, ref: StepRef, parts: Sequence[LogPart]) -> None:
-    """Append parts to the log of a task, numbered on from its last one."""
+    """Append parts to the log of a task. Numbers continue from its last part."""
     if not parts:
         return
-    _take_turns(tx, ref.task_id)
+    _lock_log(tx, ref.task_id)
     last = tx.scalar(
         select(func.coalesce(func.max(log_parts.c.number), 0)).where(log_parts.c.task_id == ref.task_id)
     )
@@ -39,15 +39,17 @@ def add(tx: Connection, *, job_id: str, ref: StepRef, parts: Sequence[LogPart]) 
     )
 
 
-def _take_turns(tx: Connection, task_id: str) -> None:
-    """Two deliveries of a task, one of them superseded, may append at once. Its row is not locked for this:
-    what renews the leases of many tasks would have to lock them in the same order."""
-    if tx.dialect.name == "postgresql":  # on SQLite, writers take turns
+def _lock_log(tx: Connection, task_id: str) -> None:
+    """Serialize appends: a superseded delivery of a task may append at the same time as the current one.
+
+    An advisory lock, because a lock on the task's row could deadlock with the renewal of many leases.
+    """
+    if tx.dialect.name == "postgresql":  # SQLite has one writer at a time
         tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(task_id, 0))))
 
 
 def position(tx: Connection, ref: StepRef) -> LogPosition:
-    """How much of the step's output is stored."""
+    """Return the position up to which the output of a step is stored."""
     query = (
         select(log_parts.c.position)
         .where(
@@ -65,32 +67,37 @@ def position(tx: Connection, ref: StepRef) -> LogPosition:
 def page_of_task(
     tx: Connection, task_id: str, *, number: int, size: int, text: str = ""
 ) -> tuple[list[LogPart], int]:
-    """One page of the log of a task, newest part first, `number` from 1; and how many parts there are. With a
-    `text`, of the parts that hold it, in small letters or capitals."""
-    which = select(log_parts.c.seq).where(log_parts.c.task_id == task_id).order_by(log_parts.c.number.desc())
-    return _page(tx, which, number=number, size=size, text=text)
+    """Return page `number` (from 1) of the log of a task, newest part first, and the total number of parts.
+
+    With a `text`, only the parts that contain it (case-insensitive) are counted and returned.
+    """
+    seqs = select(log_parts.c.seq).where(log_parts.c.task_id == task_id).order_by(log_parts.c.number.desc())
+    return _page(tx, seqs, number=number, size=size, text=text)
 
 
 def page_of_job(
     tx: Connection, job_id: str, *, number: int, size: int, text: str = ""
 ) -> tuple[list[LogPart], int]:
-    """The same for all tasks of a job."""
-    which = select(log_parts.c.seq).where(log_parts.c.job_id == job_id).order_by(log_parts.c.seq.desc())
-    return _page(tx, which, number=number, size=size, text=text)
+    """Return a page of the log of all tasks of a job, as `page_of_task` does."""
+    seqs = select(log_parts.c.seq).where(log_parts.c.job_id == job_id).order_by(log_parts.c.seq.desc())
+    return _page(tx, seqs, number=number, size=size, text=text)
 
 
 def _page(
-    tx: Connection, which: Select[int], *, number: int, size: int, text: str
+    tx: Connection, seqs: Select[int], *, number: int, size: int, text: str
 ) -> tuple[list[LogPart], int]:
-    """`which` are the parts in the order of an index: sorted, the contents of all of them would be read."""
+    """Return a page of the parts in `seqs`, which selects them in the order of an index.
+
+    Sorting whole rows instead would read the contents of the entire log.
+    """
     offset = (number - 1) * size
-    if text:  # looked for once, for it takes long
-        matches = tx.scalars(which.where(log_parts.c.contents.icontains(text, autoescape=True))).all()
-        found, total = matches[offset : offset + size], len(matches)
+    if text:  # the search is slow, so one query serves both page and total
+        matches = tx.scalars(seqs.where(log_parts.c.contents.icontains(text, autoescape=True))).all()
+        shown, total = matches[offset : offset + size], len(matches)
     else:
-        found = tx.scalars(which.limit(size).offset(offset)).all()
-        total = tx.scalar(select(func.count()).select_from(which.order_by(None).subquery())) or 0
-    query = select(log_parts).where(log_parts.c.seq.in_(found)).order_by(log_parts.c.seq.desc())
+        shown = tx.scalars(seqs.limit(size).offset(offset)).all()
+        total = tx.scalar(select(func.count()).select_from(seqs.order_by(None).subquery())) or 0
+    query = select(log_parts).where(log_parts.c.seq.in_(shown)).order_by(log_parts.c.seq.desc())
     return [_part(row) for row in tx.execute(query)], total
 
 

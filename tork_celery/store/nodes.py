@@ -1,4 +1,4 @@
-"""Nodes: the worker and coordinator processes that are, or lately were, alive."""
+"""Queries of nodes: worker and coordinator processes with a recent heartbeat."""
 
 import uuid
 from typing import Any
@@ -11,8 +11,8 @@ from tork_celery.store.tables import identity, nodes
 
 
 def claim_name(tx: Connection, name: str) -> Node | None:
-    """The node that has the name. Nobody else registers one until this transaction ends."""
-    if tx.dialect.name == "postgresql":  # there may be no row to lock; on SQLite, writers take turns
+    """Return the node that has the name, and block other registrations until this transaction ends."""
+    if tx.dialect.name == "postgresql":  # locks the table, as there may be no row; SQLite has one writer
         tx.execute(text("LOCK TABLE nodes IN SHARE ROW EXCLUSIVE MODE"))
     return get(tx, name)
 
@@ -23,7 +23,7 @@ def get(tx: Connection, name: str) -> Node | None:
 
 
 def register(tx: Connection, node: Node) -> None:
-    """Put the node in the place of any earlier one of its name, which `claim_name` has shown."""
+    """Store a node, replacing an earlier node of its name. Call `claim_name` first."""
     now = datastore_now()
     tx.execute(delete(nodes).where(nodes.c.name == node.name))
     values: dict[str, Any] = {
@@ -39,41 +39,44 @@ def register(tx: Connection, node: Node) -> None:
     tx.execute(insert(nodes).values(**values, started_at=now, heartbeat_at=now))
 
 
-def beat(tx: Connection, *, name: str, instance: str, cpu_percent: float) -> bool:
-    """The node is alive. False when another process has taken its name."""
+def record_heartbeat(tx: Connection, *, name: str, instance: str, cpu_percent: float) -> bool:
+    """Store the time of a heartbeat. Returns False if another process has taken the node's name."""
     query = update(nodes).where(nodes.c.name == name, nodes.c.instance == instance)
     values = {"heartbeat_at": datastore_now(), "cpu_percent": cpu_percent, "stopped_at": None}
     return tx.execute(query.values(**values)).rowcount == 1
 
 
-def stop(tx: Connection, *, name: str, instance: str) -> None:
-    """The node stops as planned."""
+def record_stop(tx: Connection, *, name: str, instance: str) -> None:
+    """Store the time of a planned stop. Does nothing if another process has taken the node's name."""
     query = update(nodes).where(nodes.c.name == name, nodes.c.instance == instance)
     tx.execute(query.values(stopped_at=datastore_now()))
 
 
 def active(tx: Connection, *, within_s: float) -> list[Node]:
-    """The nodes that were heard of within that time, those too that have stopped as planned since."""
+    """Return the nodes with a heartbeat in the last `within_s` seconds, by name.
+
+    This includes nodes that have stopped as planned since then (`stopped_at` is set).
+    """
     recent = nodes.c.heartbeat_at > datastore_now() - within_s
     query = select(nodes).where(recent).order_by(nodes.c.name)
     return [_node(row) for row in tx.execute(query)]
 
 
-def forget(tx: Connection, *, after_s: float) -> None:
-    """Remove what was not heard of for so long."""
+def remove_stale(tx: Connection, *, after_s: float) -> None:
+    """Delete the nodes without a heartbeat in the last `after_s` seconds."""
     tx.execute(delete(nodes).where(nodes.c.heartbeat_at < datastore_now() - after_s))
 
 
-def cluster(tx: Connection) -> str:
-    """The identity of this installation, made when it is first asked for."""
-    found = tx.scalar(select(identity.c.cluster))
-    if found is None and tx.dialect.name == "postgresql":  # on SQLite, writers come one after another
+def cluster_id(tx: Connection) -> str:
+    """Return the id of this installation. The first call creates it."""
+    cluster = tx.scalar(select(identity.c.cluster))
+    if cluster is None and tx.dialect.name == "postgresql":  # SQLite has one writer at a time
         tx.execute(text("LOCK TABLE identity IN SHARE ROW EXCLUSIVE MODE"))
-        found = tx.scalar(select(identity.c.cluster))
-    if found is None:
-        found = uuid.uuid4().hex
-        tx.execute(insert(identity).values(cluster=found))
-    return str(found)
+        cluster = tx.scalar(select(identity.c.cluster))
+    if cluster is None:
+        cluster = uuid.uuid4().hex
+        tx.execute(insert(identity).values(cluster=cluster))
+    return str(cluster)
 
 
 def _node(row: Row[Any]) -> Node:

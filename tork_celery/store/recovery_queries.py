@@ -1,4 +1,4 @@
-"""What a coordinator looks for: tasks and jobs that do not move on by themselves."""
+"""Queries of the recovery sweep: tasks and jobs that need a coordinator to advance."""
 
 from collections import Counter
 
@@ -9,11 +9,12 @@ from tork_celery.domain.model import Task
 from tork_celery.domain.states import ACTIVE, ACTIVE_JOBS, TaskState
 from tork_celery.store.database import datastore_now, datastore_now_once
 from tork_celery.store.tables import ACTIVE_SUBJOBS, ACTIVE_TASKS, RUNNING_TASKS, jobs, tasks
-from tork_celery.store.tasks import between, claimed, retry_due, task_of
+from tork_celery.store.task_conditions import between_steps, claimed, due_retry
+from tork_celery.store.tasks import task_of
 
 
 def lost(tx: Connection, *, limit: int) -> list[Task]:
-    """Running tasks whose lease ran out, locked."""
+    """Return claimed tasks whose lease has expired, with their rows locked."""
     query = (
         select(tasks)
         .where(*claimed(), tasks.c.lease_until < datastore_now())
@@ -24,7 +25,7 @@ def lost(tx: Connection, *, limit: int) -> list[Task]:
 
 
 def unadvanced(tx: Connection, *, after_s: float, limit: int) -> list[tuple[str, int]]:
-    """(id, delivery) of the tasks whose steps ended a while ago and whose jobs have not moved on."""
+    """Return (id, delivery) of tasks whose steps ended before `after_s` and whose job was not advanced."""
     query = (
         select(tasks.c.id, tasks.c.delivery)
         .where(
@@ -38,49 +39,60 @@ def unadvanced(tx: Connection, *, after_s: float, limit: int) -> list[tuple[str,
 
 
 def waiting_queues(tx: Connection) -> dict[tuple[str, str | None], int]:
-    """How many tasks wait for a message to be taken, by (queue, node): the node is set where a task that it
-    has begun waits for its next step."""
-    counted = Counter[tuple[str, str | None]]()
-    for kind in _not_begun():
-        query = select(tasks.c.queue, func.count()).where(*kind).group_by(tasks.c.queue)
-        counted.update({(queue, None): number for queue, number in tx.execute(query)})
-    begun = select(tasks.c.queue, tasks.c.node, func.count()).where(*between())
-    for queue, node, number in tx.execute(begun.group_by(tasks.c.queue, tasks.c.node)):
-        counted[queue, node] = number
-    return dict(counted)
+    """Return the number of tasks that wait for a message to be consumed, by (queue, node).
+
+    The node is set for tasks that wait between two steps, on the node that has started them.
+    """
+    counts = Counter[tuple[str, str | None]]()
+    for condition in _not_started():
+        query = select(tasks.c.queue, func.count()).where(*condition).group_by(tasks.c.queue)
+        counts.update({(queue, None): count for queue, count in tx.execute(query)})
+    started = select(tasks.c.queue, tasks.c.node, func.count()).where(*between_steps())
+    for queue, node, count in tx.execute(started.group_by(tasks.c.queue, tasks.c.node)):
+        counts[queue, node] = count
+    return dict(counts)
 
 
 def waiting_longest(
     tx: Connection, *, queue: str, node: str | None, after_s: float, limit: int
 ) -> list[Task]:
-    """Those of the waiting tasks of a queue for which no message was published for `after_s`, locked."""
-    unheard = tasks.c.sent_at < datastore_now_once() - after_s
+    """Return tasks of a queue that have waited for `after_s` seconds since their last message, longest first.
+
+    With a `node`, these are the tasks that it has started; otherwise the tasks that no node has started.
+    Their rows are locked.
+    """
+    not_sent_recently = tasks.c.sent_at < datastore_now_once() - after_s
     query = (
         select(tasks)
-        .where(tasks.c.queue == queue, unheard)
+        .where(tasks.c.queue == queue, not_sent_recently)
         .order_by(tasks.c.sent_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    kinds = [(*between(), tasks.c.node == node)] if node else _not_begun()
-    found = [task_of(row) for kind in kinds for row in tx.execute(query.where(*kind))]
-    return sorted(found, key=lambda task: task.sent_at or 0.0)[:limit]
+    conditions = [(*between_steps(), tasks.c.node == node)] if node else _not_started()
+    waiting = [task_of(row) for condition in conditions for row in tx.execute(query.where(*condition))]
+    return sorted(waiting, key=lambda task: task.sent_at or 0.0)[:limit]
 
 
-def _not_begun() -> list[tuple[ColumnElement[bool], ...]]:
-    """The two kinds of it. Each has its queries: an index has each of them in order, and not both."""
-    return [(ACTIVE_TASKS, tasks.c.state == TaskState.SCHEDULED), (ACTIVE_TASKS, retry_due())]
+def _not_started() -> list[tuple[ColumnElement[bool], ...]]:
+    """Return the conditions of tasks that no node has started: scheduled tasks and due retries.
+
+    Each needs a query of its own: the index has the rows of one state in the order of `sent_at`.
+    """
+    return [(ACTIVE_TASKS, tasks.c.state == TaskState.SCHEDULED), (ACTIVE_TASKS, due_retry())]
 
 
 def partly_started(tx: Connection, *, limit: int) -> list[str]:
-    """Composites with children whose turn has come: there is room for one more."""
-    room = or_(tasks.c.concurrency == 0, tasks.c.started_children - tasks.c.completions < tasks.c.concurrency)
-    query = select(tasks.c.id).where(RUNNING_TASKS, tasks.c.started_children < tasks.c.size, room)
+    """Return the ids of composites that have children to start, and fewer running than their concurrency."""
+    has_room = or_(
+        tasks.c.concurrency == 0, tasks.c.started_children - tasks.c.completions < tasks.c.concurrency
+    )
+    query = select(tasks.c.id).where(RUNNING_TASKS, tasks.c.started_children < tasks.c.size, has_room)
     return list(tx.scalars(query.limit(limit)))
 
 
-def waiting_for_ended(tx: Connection, *, limit: int) -> list[str]:
-    """Tasks that wait for a job which has ended."""
+def with_ended_subjob(tx: Connection, *, limit: int) -> list[str]:
+    """Return the ids of running tasks whose subjob has ended."""
     query = (
         select(tasks.c.id)
         .join(jobs, jobs.c.id == tasks.c.subjob_id)
@@ -90,7 +102,7 @@ def waiting_for_ended(tx: Connection, *, limit: int) -> list[str]:
 
 
 def orphans(tx: Connection, *, limit: int) -> list[str]:
-    """Active jobs whose parent does not wait for them any more."""
+    """Return the ids of active subjobs whose parent task is no longer active."""
     query = (
         select(jobs.c.id)
         .join(tasks, tasks.c.id == jobs.c.parent_id)

@@ -1,4 +1,4 @@
-"""Scheduled jobs in the datastore."""
+"""Queries of scheduled jobs."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -38,7 +38,7 @@ def get(tx: Connection, id_: str) -> ScheduledJob | None:
 
 
 def lock(tx: Connection, id_: str) -> ScheduledJob | None:
-    """One whose row nobody else may change until this transaction ends."""
+    """Return the scheduled job, with its row locked until this transaction ends."""
     row = tx.execute(select(table).where(table.c.id == id_).with_for_update()).one_or_none()
     return None if row is None else _scheduled_job(row)
 
@@ -46,33 +46,39 @@ def lock(tx: Connection, id_: str) -> ScheduledJob | None:
 def page(
     tx: Connection, *, number: int, size: int, viewer: User | None = None
 ) -> tuple[Sequence[ScheduledJob], int]:
-    """One page of what `viewer` may see, newest first, `number` from 1; and how many there are."""
-    seen = permissions.visible_schedules(viewer)
-    query = select(table).where(seen).order_by(table.c.seq.desc()).limit(size).offset((number - 1) * size)
-    found = [_scheduled_job(row) for row in tx.execute(query)]
-    return found, tx.scalar(select(func.count()).select_from(table).where(seen)) or 0
+    """Return page `number` (from 1) of the scheduled jobs that `viewer` may see, and their total.
+
+    The newest scheduled job comes first.
+    """
+    visible = permissions.visible_schedules(viewer)
+    query = select(table).where(visible).order_by(table.c.seq.desc()).limit(size).offset((number - 1) * size)
+    shown = [_scheduled_job(row) for row in tx.execute(query)]
+    return shown, tx.scalar(select(func.count()).select_from(table).where(visible)) or 0
 
 
 def save(tx: Connection, scheduled: ScheduledJob) -> None:
-    """Its state, and when it fires next; its definition never changes."""
+    """Store the state and the time of the next firing. The definition never changes."""
     values = {"state": scheduled.state, "next_at": scheduled.next_at}
     tx.execute(update(table).where(table.c.id == scheduled.id).values(**values))
 
 
 def remove(tx: Connection, id_: str) -> bool:
-    """False when there is no such thing. The jobs that it has made stay."""
+    """Delete a scheduled job and keep the jobs that it created. Returns False if it does not exist."""
     return tx.execute(delete(table).where(table.c.id == id_)).rowcount == 1
 
 
 def due(tx: Connection, *, limit: int) -> list[ScheduledJob]:
-    """Those whose time has come, the longest ago first."""
+    """Return scheduled jobs whose next firing is due, the most overdue first."""
     query = select(table).where(table.c.next_at <= datastore_now()).order_by(table.c.next_at).limit(limit)
     return [_scheduled_job(row) for row in tx.execute(query)]
 
 
-def move_on(tx: Connection, scheduled: ScheduledJob, *, next_at: float | None) -> bool:
-    """It fires next at this time. False when somebody else has moved it on, paused or removed it: then this
-    firing is not the caller's."""
+def claim_firing(tx: Connection, scheduled: ScheduledJob, *, next_at: float | None) -> bool:
+    """Claim the due firing by setting the time of the next one.
+
+    Compare-and-set: returns False if another process claimed the firing, or the scheduled job was paused or
+    removed.
+    """
     query = update(table).where(table.c.id == scheduled.id, table.c.next_at == scheduled.next_at)
     return tx.execute(query.values(next_at=next_at)).rowcount == 1
 

@@ -1,5 +1,7 @@
-"""Which schema the datastore has. Every process asks at its start, so this does without Alembic, whose import
-takes a tenth of a second; `migration` makes the schema with it."""
+"""Check of the schema's revision.
+
+Every process checks it when it starts. This module does not use Alembic, which takes 0.1 s to import.
+"""
 
 from sqlalchemy import Connection, inspect, text
 
@@ -7,23 +9,23 @@ from tork_celery.domain.errors import ConfigurationError
 from tork_celery.store.database import Database
 
 NEEDED = "0005"
-"""The newest of the migrations."""
+"""Id of the newest revision."""
 
 
 def check(database: Database) -> None:
-    """Raises ConfigurationError unless the schema is the one that this version needs."""
+    """Raise ConfigurationError unless the schema has the revision that this version needs."""
     with database.reading() as tx:
-        found = revision(tx)
-    if found != NEEDED:
+        current = revision(tx)
+    if current != NEEDED:
         raise ConfigurationError(
-            f"the datastore's schema is at {found or 'nothing'}, this version needs {NEEDED}: "
+            f"the datastore's schema is at {current or 'nothing'}, this version needs {NEEDED}: "
             "run `tork-celery migration`"
         )
 
 
 def revision(tx: Connection) -> str | None:
-    """None where no migration has been made."""
+    """Return the id of the schema's revision, or None if the datastore was never migrated."""
     if not inspect(tx).has_table("alembic_version"):
         return None
-    found: str | None = tx.scalar(text("SELECT version_num FROM alembic_version"))
-    return found
+    version: str | None = tx.scalar(text("SELECT version_num FROM alembic_version"))
+    return version

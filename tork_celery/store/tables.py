@@ -1,6 +1,6 @@
-"""The tables. A column for what is queried or locked; the rest is JSON.
+"""Tables of the datastore. Values that are queried or locked have columns; the rest is JSON.
 
-Times are seconds since the epoch, by the datastore's clock where leases are concerned.
+Times are seconds since the epoch. Leases use the datastore's clock.
 """
 
 from sqlalchemy import (
@@ -36,20 +36,24 @@ metadata = MetaData(
     }
 )
 
-# SQLite only numbers rows by itself in a column that is exactly INTEGER PRIMARY KEY
+# SQLite autoincrements only columns of the type INTEGER PRIMARY KEY
 _sequence = BigInteger().with_variant(Integer, "sqlite")
 
 jobs = Table(
     "jobs",
     metadata,
-    Column("seq", _sequence, primary_key=True, autoincrement=True),  # newest first is a walk down this key
+    Column(
+        "seq", _sequence, primary_key=True, autoincrement=True
+    ),  # lists are in descending order of this key
     Column("id", String(32), nullable=False, unique=True),
     Column("name", String(256), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("summary", JSON, nullable=False),  # of the definition: what lists show
-    Column("secrets", JSON, nullable=False, server_default="{}"),  # apart from the definition, which is shown
+    Column("summary", JSON, nullable=False),  # part of the definition that lists show
+    Column(
+        "secrets", JSON, nullable=False, server_default="{}"
+    ),  # separate from the definition, which the API returns
     Column("results", JSON, nullable=False),
-    Column("parent_id", String(32)),  # of the task that waits for this job
+    Column("parent_id", String(32)),  # task that waits for this job
     Column("created_by", String(256)),
     Column("delete_at", Double),
     Column("position", Integer, nullable=False),
@@ -59,7 +63,7 @@ jobs = Table(
     Column("result", Text),
     Column("error", Text),
     Column("progress", Double, nullable=False),
-    Column("restricted", Boolean, nullable=False, server_default=false()),  # it has permissions
+    Column("restricted", Boolean, nullable=False, server_default=false()),  # whether it has permissions
     Column("has_webhooks", Boolean, nullable=False, server_default=false()),
     Index(None, "state", "seq"),
     Index(None, "ended_at"),
@@ -80,7 +84,7 @@ job_permissions = Table(
     Column("name", String(64), primary_key=True),
 )
 
-# Apart from the jobs, whose rows change often: SQLite writes a row as a whole.
+# Separate from `jobs`, whose rows change often: SQLite rewrites whole rows.
 job_definitions = Table(
     "job_definitions",
     metadata,
@@ -88,7 +92,7 @@ job_definitions = Table(
     Column("definition", DefinitionType(JobDefinition), nullable=False),
 )
 
-# The next four are kept by triggers on `jobs`, which migration 0004 makes.
+# Triggers on `jobs` maintain the next four tables; migration 0004 creates the triggers.
 job_tags = Table(
     "job_tags",
     metadata,
@@ -96,7 +100,7 @@ job_tags = Table(
     Column("seq", _sequence, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
 )
-job_counts = Table(  # how many jobs there are, and how many of a tag or state, in each block of `seq`
+job_counts = Table(  # numbers of jobs in all, per tag and per state, for each block of `seq`
     "job_counts",
     metadata,
     Column("term", String(264), primary_key=True),
@@ -104,7 +108,7 @@ job_counts = Table(  # how many jobs there are, and how many of a tag or state, 
     Column("number", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
-job_count_changes = Table(  # what is to be added to them: on PostgreSQL nobody waits for a count's row
+job_count_changes = Table(  # PostgreSQL only: changes to add to job_counts, appended without row locks
     "job_count_changes",
     metadata,
     Column("id", _sequence, primary_key=True, autoincrement=True),
@@ -113,7 +117,7 @@ job_count_changes = Table(  # what is to be added to them: on PostgreSQL nobody 
     Column("number", Integer, nullable=False),
     Index(None, "term"),
 )
-# Not of the metadata: of FTS5 on SQLite, a plain one with a tsvector on PostgreSQL. `rowid` is a job's seq.
+# Not in the metadata: an FTS5 table on SQLite, a table with a tsvector on PostgreSQL. `rowid` is jobs.seq.
 job_texts = table("job_texts", column("rowid", Integer), column("text"))
 
 tasks = Table(
@@ -123,16 +127,16 @@ tasks = Table(
     Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
     Column("job_name", String(256), nullable=False),
     Column("parent_id", String(32)),
-    Column("index", Integer, nullable=False, server_default="0"),  # in its parent
+    Column("index", Integer, nullable=False, server_default="0"),  # position among the children of its parent
     Column("scope", JSON, nullable=False, server_default="{}"),
-    Column("size", Integer, nullable=False, server_default="0"),  # of a composite: its children
+    Column("size", Integer, nullable=False, server_default="0"),  # number of children of a composite
     Column("released", Integer, key="started_children", nullable=False, server_default="0"),
     Column("completions", Integer, nullable=False, server_default="0"),
     Column("concurrency", Integer, nullable=False, server_default="0"),
     Column("subjob_id", String(32)),
-    Column("first_id", String(32)),  # of the first attempt, on the later ones
+    Column("first_id", String(32)),  # first attempt; null in the first attempt itself
     Column("attempts", Integer, nullable=False),
-    Column("due_at", Double),  # when a retry may begin
+    Column("due_at", Double),  # earliest start of a retry
     Column("position", Integer, nullable=False),
     Column("definition", DefinitionType(TaskDefinition), nullable=False),
     Column("state", String(16), nullable=False),
@@ -145,7 +149,7 @@ tasks = Table(
     Column("node", String(256)),
     Column("lease_until", Double),
     Column("deadline_at", Double),
-    Column("sent_at", Double),  # when a message for what is next was last published
+    Column("sent_at", Double),  # last publication of a message for the next step
     Column("created_at", Double, nullable=False),
     Column("scheduled_at", Double),
     Column("started_at", Double),
@@ -159,19 +163,19 @@ tasks = Table(
 )
 
 
-def _words(*states: str) -> list[ColumnElement[str]]:
+def _literals(*states: str) -> list[ColumnElement[str]]:
     return [literal_column(f"'{state}'") for state in states]
 
 
-# Conditions of partial indexes, without parameters: SQLite uses such an index only for a query that has its
-# condition word for word.
-ACTIVE_TASKS = tasks.c.state.in_(_words("CREATED", "PENDING", "SCHEDULED", "RUNNING"))
+# Conditions of partial indexes. They have no bound parameters, because SQLite uses such an index only if a
+# query contains its condition literally.
+ACTIVE_TASKS = tasks.c.state.in_(_literals("CREATED", "PENDING", "SCHEDULED", "RUNNING"))
 RUNNING_TASKS = tasks.c.state == literal_column("'RUNNING'")
 ACTIVE_SUBJOBS = and_(
-    jobs.c.parent_id.is_not(None), jobs.c.state.not_in(_words("COMPLETED", "FAILED", "CANCELLED"))
+    jobs.c.parent_id.is_not(None), jobs.c.state.not_in(_literals("COMPLETED", "FAILED", "CANCELLED"))
 )
 Index(
-    "ix_tasks_active",  # what waits in a queue, longest first
+    "ix_tasks_active",  # waiting tasks of a queue, longest first
     tasks.c.state,
     tasks.c.queue,
     tasks.c.sent_at,
@@ -179,7 +183,7 @@ Index(
     postgresql_where=ACTIVE_TASKS,
 )
 Index(
-    "ix_tasks_running",  # what a node has, which each of a thousand asks for every two seconds
+    "ix_tasks_running",  # tasks of a node; every heartbeat of every node queries them
     tasks.c.node,
     sqlite_where=RUNNING_TASKS,
     postgresql_where=RUNNING_TASKS,
@@ -226,7 +230,7 @@ nodes = Table(
 identity = Table(
     "identity",
     metadata,
-    Column("cluster", String(32), primary_key=True),  # tells this installation's containers from another's
+    Column("cluster", String(32), primary_key=True),  # label of this installation's containers
 )
 
 users = Table(
@@ -253,14 +257,14 @@ webhook_calls = Table(
     "webhook_calls",
     metadata,
     Column("id", _sequence, primary_key=True, autoincrement=True),
-    Column("stream", String(64), nullable=False),  # of calls that go out one after the other
-    Column("job_id", String(32), nullable=False),  # no foreign key: a call outlives its job
+    Column("stream", String(64), nullable=False),  # calls of a stream are delivered in order
+    Column("job_id", String(32), nullable=False),  # not a foreign key: a call outlives its job
     Column("event", String(32), nullable=False),
     Column("url", Text, nullable=False),
     Column("headers", JSON, nullable=False),
     Column("body", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
-    Column("due_at", Double, nullable=False),  # of one that is being made: when it is given to somebody else
+    Column("due_at", Double, nullable=False),  # for a claimed call, the end of its lease
     Index(None, "due_at"),
     Index(None, "stream", "id"),
     sqlite_autoincrement=True,
@@ -277,7 +281,7 @@ scheduled_jobs = Table(
     Column("created_by", String(256)),
     Column("created_at", Double, nullable=False),
     Column("restricted", Boolean, nullable=False),
-    Column("next_at", Double),  # none while it is paused
+    Column("next_at", Double),  # null while it is paused
     Index(None, "next_at"),
     sqlite_autoincrement=True,
 )

@@ -31,7 +31,7 @@ class DatastoreWatcher(Protocol):
 
 
 class Heartbeat:
-    """One thread of a process. Every `interval_s` it calls `nodes.beat` and, in one statement for all that
+    """One thread of a process. Every `interval_s` it calls `nodes.record_heartbeat` and, in one statement for all that
     the worker runs, renews the leases. It never waits for the engine: another thread tidies up."""
 
     def __init__(
@@ -82,7 +82,7 @@ class Heartbeat:
         runs here. Raises DatastoreUnavailable."""
         name, instance = self._node.name, self._node.instance
         with self._database.transaction() as tx:
-            ours = nodes.beat(tx, name=name, instance=instance, cpu_percent=cpu_percent())
+            ours = nodes.record_heartbeat(tx, name=name, instance=instance, cpu_percent=cpu_percent())
             now = self._database.now(tx)
         if ours and self._worker is not None:
             renew(self._worker)
@@ -151,7 +151,7 @@ def say_stopped(database: Database, node: Node) -> None:
     """The node stops as planned; where that cannot be stored it is taken for lost after a while."""
     try:
         with database.transaction() as tx:
-            nodes.stop(tx, name=node.name, instance=node.instance)
+            nodes.record_stop(tx, name=node.name, instance=node.instance)
     except DatastoreUnavailable as error:
         log.warning("node.stop_not_stored", reason=str(error))
 

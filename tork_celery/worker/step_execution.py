@@ -12,7 +12,7 @@ from tork_celery.domain.logs import LogPosition
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.redaction import secrets_of_task
 from tork_celery.runtime.protocol import AlreadyRun, Detached, Runtime, SidecarRun, StepExit, StepRun, Stream
-from tork_celery.store import Database, jobs, logs, tasks
+from tork_celery.store import Database, claims, jobs, logs
 from tork_celery.worker.active_steps import ActiveStep, ActiveSteps
 from tork_celery.worker.backoff import Backoff
 from tork_celery.worker.log_shipper import LogShipper
@@ -108,7 +108,7 @@ class Execution:
         container has started, and is not to run without an end."""
         try:
             with self.database.transaction() as tx:
-                return tasks.set_deadline(tx, ref, node=self.node, timeout_s=timeout_s)
+                return claims.set_deadline(tx, ref, node=self.node, timeout_s=timeout_s)
         except DatastoreUnavailable as error:
             log.warning("step.deadline_not_stored", step=str(ref), reason=str(error))
             return timeout_s

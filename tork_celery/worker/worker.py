@@ -17,7 +17,7 @@ from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable, S
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.states import ENDED_EARLY, Outcome
 from tork_celery.runtime.protocol import Detached, Runtime
-from tork_celery.store import Database, jobs, leases, logs, tasks
+from tork_celery.store import Database, claims, jobs, leases, logs, tasks
 from tork_celery.worker.active_steps import ActiveStep, ActiveSteps, StopReason
 from tork_celery.worker.adoption import AdoptableSteps
 from tork_celery.worker.backoff import Backoff
@@ -140,17 +140,17 @@ class Worker:
     def _claim(self, ref: StepRef) -> Task | None:
         with self.database.transaction() as tx:
             if ref.step == 0:
-                jobs.hold(tx, ref.task_id)
-            task = tasks.claim(tx, ref, node=self.node, lease_s=self.lease_s)
+                jobs.lock_row_by_task(tx, ref.task_id)
+            task = claims.claim(tx, ref, node=self.node, lease_s=self.lease_s)
             if task is not None and ref.step == 0:
-                webhook_outbox.record_claim(tx, task, job_started=jobs.begin(tx, task.job_id))
+                webhook_outbox.record_claim(tx, task, job_started=jobs.start(tx, task.job_id))
             return task
 
     def _resume(self, ref: StepRef) -> Task | None:
         """The task of a step that an earlier process of this node had begun. When it was given to another
         since, what is left of it here must not run again."""
         with self.database.transaction() as tx:
-            task = tasks.resume(tx, ref, node=self.node, lease_s=self.lease_s)
+            task = claims.resume(tx, ref, node=self.node, lease_s=self.lease_s)
         if task is None:
             self.runtime.remove_delivery(ref.task_id, ref.delivery)
         return task
@@ -205,9 +205,9 @@ class Worker:
 
     def _record_outcome(self, tx: Connection, task: Task, ref: StepRef, outcome: StepOutcome) -> bool:
         if outcome.error is not None:
-            return tasks.fail_step(tx, ref, node=self.node, error=outcome.error)
+            return claims.fail_step(tx, ref, node=self.node, error=outcome.error)
         last = ref.step + 1 == len(task.definition.steps)
-        return tasks.finish_step(tx, ref, node=self.node, result=outcome.result, last=last)
+        return claims.complete_step(tx, ref, node=self.node, result=outcome.result, last=last)
 
     def _was_recorded(self, tx: Connection, ref: StepRef, outcome: StepOutcome) -> bool:
         """Whether an earlier try was committed without our hearing of it."""
@@ -236,7 +236,7 @@ class Worker:
         self.runtime.remove_delivery(step.ref.task_id, step.ref.delivery)
         try:
             with self.database.transaction() as tx:
-                task = tasks.held(tx, step.ref, node=self.node)
+                task = claims.lock_held(tx, step.ref, node=self.node)
                 if task is None:
                     return ChainAction.IGNORE
                 free = transitions.release(task, now=self.database.now(tx))

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that `store.migration` hands over."""
+"""Alembic environment: run the migrations on the connection that `store.migration` passes in."""
 
 from alembic import context
 
@@ -7,7 +7,7 @@ from tork_celery.store.tables import metadata
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    render_as_batch=True,  # SQLite alters a table by making it anew
+    render_as_batch=True,  # SQLite cannot alter a table; Alembic copies it
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -1,7 +1,7 @@
-"""What migration 0004 has the datastore do whenever a job is added, changes its state or goes.
+"""Triggers on `jobs` that maintain tags, search texts and counts; migration 0004 creates them.
 
-A block is 1,000 numbers in a row (`store.counts`). The text that is searched ends after 20,000 characters,
-and a job is found by its first 1,000 tags: both keep a job file of any size from taking seconds to store.
+A block has 1,000 consecutive numbers (`store.job_counts.BLOCK`). Only the first 20,000 characters and the
+first 1,000 tags of a job are indexed, so that large job files do not take seconds to store.
 """
 
 _TOKENIZER = "unicode61 remove_diacritics 0"
@@ -11,7 +11,7 @@ _PUNCTUATION = r"""!"#$%&'()*+,-./:;<=>?@[\]^_`{|}~""".replace("'", "''").replac
 
 
 def statements(dialect: str) -> tuple[str, ...]:
-    """Make the triggers, then fill the tables that they keep from the jobs that are there."""
+    """Return the statements that create the triggers and fill their tables from the existing jobs."""
     return _postgresql() if dialect == "postgresql" else _sqlite()
 
 
@@ -72,7 +72,7 @@ def _postgresql() -> tuple[str, ...]:
             f"(SELECT string_agg(tag, ' ') FROM json_array_elements_text({job}.summary->'tags') AS tag)"
         )
         whole = f"concat_ws(' ', {job}.name, {all_tags}, {job}.summary->>'description')"
-        # punctuation keeps words apart, also where PostgreSQL would see a path or an address
+        # punctuation separates words; PostgreSQL's parser would keep paths and host names together
         plain = f"translate(left({whole}, {_TEXT_LENGTH}), '{_PUNCTUATION}', repeat(' ', 40))"
         return f"to_tsvector('simple', {plain})"
 
