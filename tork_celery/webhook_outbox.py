@@ -4,17 +4,21 @@ All functions but `record_claim` compare the new state with the stored one: call
 stored. They cost at most one query for a job without webhooks. `services.webhook_delivery` makes the calls.
 """
 
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import structlog
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from tork_celery import expr
 from tork_celery.domain import webhooks
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.states import JobState, TaskState
 from tork_celery.domain.webhooks import SkippedCall, StateSnapshot, WebhookCall
 from tork_celery.store import webhook_queries, webhook_queue
+from tork_celery.store.database import datastore_now
 
 log = structlog.get_logger(__name__)
 
@@ -24,15 +28,15 @@ _TASKS_PER_QUERY = 500
 def record_job(tx: Connection, job: Job, changed: Sequence[Task] = ()) -> None:
     """Record the changes of a job, which may be new, and of some of its tasks."""
     if job.definition.webhooks:
-        _add(tx, webhooks.of_job(webhook_queries.job_snapshot(tx, job.id), job))
+        _add(tx, webhooks.job_calls(webhook_queries.job_snapshot(tx, job.id), job, _host(tx)))
         _record_tasks(tx, job, changed)
 
 
 def record_early_end(tx: Connection, job: Job, state: TaskState) -> None:
     """Record that all active tasks of a job are about to end in `state`: CANCELLED or STOPPED."""
-    if webhooks.hears_of_tasks(job):
+    if webhooks.has_task_webhooks(job):
         active = webhook_queries.active_tasks(tx, job.id)
-        _record_tasks(tx, job, [replace(task, state=state) for task in active])
+        _record_tasks(tx, job, [task.with_state(state) for task in active])
 
 
 def record_tasks(tx: Connection, changed: Sequence[Task]) -> None:
@@ -44,10 +48,11 @@ def record_tasks(tx: Connection, changed: Sequence[Task]) -> None:
 def record_claim(tx: Connection, task: Task, *, job_started: bool) -> None:
     """Record the claim of a task's first step, after the claim is stored. `job_started` says whether the
     claim was the first one of the job."""
+    host = _host(tx)
     for job in webhook_queries.jobs_with_webhooks(tx, [task.job_id]):
         if job_started:
-            _add(tx, webhooks.of_job(StateSnapshot(JobState.SCHEDULED, job.progress), job))
-        _add(tx, webhooks.of_task(job, StateSnapshot(TaskState.SCHEDULED, task.progress), task))
+            _add(tx, webhooks.job_calls(StateSnapshot(JobState.SCHEDULED, job.progress), job, host))
+        _add(tx, webhooks.task_calls(job, StateSnapshot(TaskState.SCHEDULED, task.progress), task, host))
 
 
 def record_progress(tx: Connection, progress: Mapping[str, float], *, node: str) -> None:
@@ -58,13 +63,22 @@ def record_progress(tx: Connection, progress: Mapping[str, float], *, node: str)
 
 
 def _record_tasks(tx: Connection, job: Job, changed: Sequence[Task]) -> None:
-    if not webhooks.hears_of_tasks(job):
+    if not webhooks.has_task_webhooks(job):
         return
     for start in range(0, len(changed), _TASKS_PER_QUERY):
         batch = changed[start : start + _TASKS_PER_QUERY]
         before = webhook_queries.task_snapshots(tx, [task.id for task in batch])
         for task in batch:
-            _add(tx, webhooks.of_task(job, before.get(task.id), task))
+            _add(tx, webhooks.task_calls(job, before.get(task.id), task, _host(tx)))
+
+
+def _host(tx: Connection) -> expr.HostFunctions:
+    """Expressions see the time of the datastore, which is read only for an expression that asks for it."""
+
+    def now() -> datetime:
+        return datetime.fromtimestamp(float(tx.scalar(select(datastore_now())) or 0.0), UTC)
+
+    return expr.HostFunctions(now=now, randbelow=secrets.randbelow)
 
 
 def _add(tx: Connection, decided: Iterable[WebhookCall | SkippedCall]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from tork_celery.domain import transitions
 from tork_celery.domain.definition import JobDefinition, StepDefinition, TaskDefinition
 from tork_celery.domain.model import Task
-from tork_celery.domain.plan import Plan
+from tork_celery.domain.plan import Plan, RandomSource
 from tork_celery.domain.states import TaskState
 
 _numbers = itertools.count(1)
@@ -15,6 +15,9 @@ _numbers = itertools.count(1)
 def new_id() -> str:
     """Ids in the form of real ones."""
     return f"{next(_numbers):032x}"
+
+
+RANDOM = RandomSource(new_id=new_id, randbelow=lambda n: n - 1)
 
 
 def task_definition(*, pre: int = 0, post: int = 0, **values: Any) -> TaskDefinition:
@@ -38,7 +41,7 @@ def job_definition(*definitions: TaskDefinition, name: str = "a job", **values: 
 
 def submission(*definitions: TaskDefinition, now: float = 1000.0, name: str = "a job") -> Plan:
     """A new job with its first task."""
-    return transitions.submit(job_definition(*definitions, name=name), now=now, new_id=new_id)
+    return transitions.submit(job_definition(*definitions, name=name), now=now, random=RANDOM)
 
 
 def make_task(**values: Any) -> Task:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tests.domain.samples import new_id
+from tests.domain.samples import RANDOM
 from tork_celery.domain import transitions
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.model import Job, Task
@@ -18,7 +18,7 @@ class Simulation:
         self.jobs: dict[str, Job] = {}
         self.tasks: dict[str, Task] = {}
         self.now = 0.0
-        plan = transitions.submit(definition, now=self.now, new_id=new_id)
+        plan = transitions.submit(definition, now=self.now, random=RANDOM)
         self.first = plan.job.id
         self._add(plan)
         self._follow_up(plan)
@@ -77,22 +77,22 @@ class Simulation:
             self._put(transitions.redeliver(task, now=self.now))
 
     def advance(self, task: Task) -> None:
-        plan = transitions.advance(self.jobs[task.job_id], task, self, now=self.now, new_id=new_id)
+        plan = transitions.advance(self.jobs[task.job_id], task, self, now=self.now, random=RANDOM)
         if plan is None:
             return
         self._apply(plan)
         again = transitions.advance(
-            self.jobs[task.job_id], self.tasks[task.id], self, now=self.now, new_id=new_id
+            self.jobs[task.job_id], self.tasks[task.id], self, now=self.now, random=RANDOM
         )
         assert again is None, "it is idempotent"
 
     def cancel(self) -> None:
         if not self.job.state.ended:
-            self._apply(transitions.cancel(self.job, self, now=self.now, new_id=new_id))
+            self._apply(transitions.cancel(self.job, self, now=self.now, random=RANDOM))
 
     def restart(self) -> None:
         if self.job.state in (JobState.FAILED, JobState.CANCELLED):
-            self._apply(transitions.restart(self.job, now=self.now, new_id=new_id))
+            self._apply(transitions.restart(self.job, now=self.now, random=RANDOM))
 
     def run(self, results: dict[str, str] | None = None) -> None:
         """All that is sent runs and succeeds, until there is nothing left."""
@@ -117,7 +117,7 @@ class Simulation:
         stopped = self._stop(plan)
         for task in stopped:
             if task.subjob_id and not self.jobs[task.subjob_id].state.ended:
-                self._apply(transitions.cancel(self.jobs[task.subjob_id], self, now=self.now, new_id=new_id))
+                self._apply(transitions.cancel(self.jobs[task.subjob_id], self, now=self.now, random=RANDOM))
         self._follow_up(plan)
 
     def _add(self, plan: Plan) -> None:
@@ -142,13 +142,13 @@ class Simulation:
         for parent_id in plan.partly_started:
             parent = self.tasks[parent_id]
             job = self.jobs[parent.job_id]
-            more = transitions.start_children(job, parent, self, now=self.now, new_id=new_id)
+            more = transitions.start_children(job, parent, self, now=self.now, random=RANDOM)
             if more is not None:
                 self._apply(more)
         if plan.job.state.ended and plan.job.parent_id:
             task = self.tasks[plan.job.parent_id]
             ended = transitions.subjob_ended(
-                self.jobs[task.job_id], task, plan.job, self, now=self.now, new_id=new_id
+                self.jobs[task.job_id], task, plan.job, self, now=self.now, random=RANDOM
             )
             if ended is not None:
                 self._apply(ended)

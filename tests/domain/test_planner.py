@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.domain.samples import job_definition, new_id, task_definition
+from tests.domain.samples import RANDOM, job_definition, task_definition
 from tests.domain.simulated import Simulation
 from tork_celery.domain import planner, transitions
 from tork_celery.domain.definition import (
@@ -21,7 +21,7 @@ from tork_celery.domain.definition import (
     TaskDefinition,
     Webhook,
 )
-from tork_celery.domain.planner import CHILDREN_AT_ONCE
+from tork_celery.domain.planner import MAX_STARTED_CHILDREN
 from tork_celery.domain.redaction import secrets_of_job
 from tork_celery.domain.states import JobState, TaskState
 
@@ -169,9 +169,9 @@ def test_the_expressions_of_a_task_may_take_so_many_steps_in_all() -> None:
 def test_children_with_heavy_expressions_get_their_turn_in_several_plans(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(planner, "STEPS_AT_ONCE", planner.STEPS_AT_ONCE // 100)
+    monkeypatch.setattr(planner, "MAX_EXPRESSION_STEPS", planner.MAX_EXPRESSION_STEPS // 100)
     heavy = each("sequence(0, 30)", leaf(cmd=("{{ len(map(1..1500, # * 2)) }}",)))
-    plan = transitions.submit(job_definition(heavy), now=0.0, new_id=new_id)
+    plan = transitions.submit(job_definition(heavy), now=0.0, random=RANDOM)
     assert 0 < len(plan.send) < 30
     assert len(plan.partly_started) == 1
     assert len(Simulation(job_definition(heavy)).due()) == 30
@@ -285,16 +285,16 @@ def test_at_most_so_many_items_are_at_work() -> None:
 
 
 def test_a_long_list_gets_its_turn_in_parts() -> None:
-    number = 2 * CHILDREN_AT_ONCE + 10
+    number = 2 * MAX_STARTED_CHILDREN + 10
     simulation = Simulation(job_definition(each(f"sequence(0, {number})", leaf())))
     assert len(simulation.due()) == number
     assert [task.index for task in simulation.due()] == list(range(number))
 
 
 def test_a_long_list_of_which_all_is_skipped_is_done() -> None:
-    number = 2 * CHILDREN_AT_ONCE + 10
+    number = 2 * MAX_STARTED_CHILDREN + 10
     everything = each(f"sequence(0, {number})", leaf(if_="false"))
-    plan = transitions.submit(job_definition(everything), now=0.0, new_id=new_id)
+    plan = transitions.submit(job_definition(everything), now=0.0, random=RANDOM)
     assert len(plan.partly_started) == 1, "one message is enough"
     done = run(each(f"sequence(0, {number})", leaf(if_="false"), concurrency=3))
     assert (done.job.state, len(done.named("leaf"))) == (JobState.COMPLETED, number)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.domain.samples import job_definition, make_task, new_id, submission, task_definition
+from tests.domain.samples import RANDOM, job_definition, make_task, submission, task_definition
 from tests.domain.simulated import Simulation
 from tork_celery.domain import transitions
 from tork_celery.domain.model import Job, Task
@@ -29,7 +29,7 @@ def begun(plan: Plan, **values: object) -> tuple[Job, Task]:
 
 
 def advance(job: Job, task: Task) -> Plan | None:
-    return transitions.advance(job, task, Simulation(job_definition()), now=9.0, new_id=new_id)
+    return transitions.advance(job, task, Simulation(job_definition()), now=9.0, random=RANDOM)
 
 
 def test_after_a_task_comes_the_next_one() -> None:

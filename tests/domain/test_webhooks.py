@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tork_celery.domain.definition import Webhook
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.states import JobState, TaskState
 from tork_celery.domain.webhooks import SkippedCall, StateSnapshot, WebhookCall
+from tork_celery.expr import HostFunctions
 
 URL = "http://example.com/hook"
 SCHEDULED = StateSnapshot(JobState.SCHEDULED, 0.0)
@@ -26,6 +28,17 @@ def job(*hooks: Webhook, **values: Any) -> Job:
 
 def task(**values: Any) -> Task:
     return make_task(**{"id": "t", "job_id": "j", "state": TaskState.RUNNING} | values)
+
+
+HOST = HostFunctions(now=lambda: datetime.fromtimestamp(0, UTC), randbelow=lambda n: n - 1)
+
+
+def job_calls(before: StateSnapshot | None, after: Job) -> list[WebhookCall | SkippedCall]:
+    return webhooks.job_calls(before, after, HOST)
+
+
+def task_calls(job: Job, before: StateSnapshot | None, after: Task) -> list[WebhookCall | SkippedCall]:
+    return webhooks.task_calls(job, before, after, HOST)
 
 
 def only(told: list[WebhookCall | SkippedCall]) -> WebhookCall:
@@ -48,7 +61,7 @@ def only(told: list[WebhookCall | SkippedCall]) -> WebhookCall:
     ],
 )
 def test_a_job_tells_of_what_has_changed(event: str, before: StateSnapshot | None, told: int) -> None:
-    assert len(webhooks.of_job(before, job(Webhook(url=URL, event=event), progress=50.0))) == told
+    assert len(job_calls(before, job(Webhook(url=URL, event=event), progress=50.0))) == told
 
 
 @pytest.mark.parametrize(
@@ -63,20 +76,20 @@ def test_a_job_tells_of_what_has_changed(event: str, before: StateSnapshot | Non
     ],
 )
 def test_a_task_tells_of_what_has_changed(event: str, before: StateSnapshot | None, told: int) -> None:
-    found = webhooks.of_task(job(Webhook(url=URL, event=event)), before, task(progress=50.0))
+    found = task_calls(job(Webhook(url=URL, event=event)), before, task(progress=50.0))
 
     assert len(found) == told
 
 
 @pytest.mark.covers("Webhook.event")
 def test_a_webhook_hears_of_state_changes_of_the_job_unless_it_says_else() -> None:
-    assert only(webhooks.of_job(SCHEDULED, job(Webhook(url=URL)))).event == "job.StateChange"
+    assert only(job_calls(SCHEDULED, job(Webhook(url=URL)))).event == "job.StateChange"
 
 
 def test_the_body_is_the_summary_without_what_is_secret() -> None:
     ended = job(Webhook(url=URL), state=JobState.FAILED, error="it said s3cret", ended_at=1.0)
 
-    body = json.loads(only(webhooks.of_job(SCHEDULED, ended)).body)
+    body = json.loads(only(job_calls(SCHEDULED, ended)).body)
 
     assert {key: body[key] for key in ("id", "name", "state", "error", "position")} == {
         "id": "j",
@@ -96,7 +109,7 @@ def test_of_a_task_it_is_the_tasks_without_what_it_runs() -> None:
         definition=task_definition(run="echo s3cret", env={"A": "b"}, var="x"),
     )
 
-    body = json.loads(only(webhooks.of_task(job(hook), None, ended)).body)
+    body = json.loads(only(task_calls(job(hook), None, ended)).body)
 
     assert {key: body[key] for key in ("id", "jobId", "state", "var", "result")} == {
         "id": "t",
@@ -121,14 +134,14 @@ def test_of_a_task_it_is_the_tasks_without_what_it_runs() -> None:
 def test_a_condition_may_spell_the_fields_as_tork_does(condition: str, told: int) -> None:
     ended = job(Webhook(url=URL, if_=condition), state=JobState.COMPLETED)
 
-    assert len(webhooks.of_job(SCHEDULED, ended)) == told
+    assert len(job_calls(SCHEDULED, ended)) == told
 
 
 def test_so_may_that_of_a_tasks_webhook() -> None:
     condition = "task.State == 'FAILED' and task.JobID == job.ID and task.Error == 'no' and task.Result == ''"
     hook = Webhook(url=URL, event="task.StateChange", if_=condition)
 
-    told = webhooks.of_task(job(hook), SCHEDULED, task(state=TaskState.FAILED, error="no"))
+    told = task_calls(job(hook), SCHEDULED, task(state=TaskState.FAILED, error="no"))
 
     assert not {"State", "ID"} & set(json.loads(only(told).body))
 
@@ -140,7 +153,7 @@ def test_url_and_headers_are_templates() -> None:
         headers={"Authorization": "Bearer {{ secrets.key }}", "X-State": "{{ job.state }}"},
     )
 
-    call = only(webhooks.of_job(SCHEDULED, job(hook, results={"x": "8"})))
+    call = only(job_calls(SCHEDULED, job(hook, results={"x": "8"})))
 
     assert call.url == "http://there/j/8"
     assert call.headers == {"Authorization": "Bearer s3cret", "X-State": "RUNNING"}
@@ -149,7 +162,7 @@ def test_url_and_headers_are_templates() -> None:
 def test_of_a_task_they_see_the_task_too() -> None:
     hook = Webhook(url="http://h/{{ job.id }}/{{ task.id }}/{{ task.state }}", event="task.StateChange")
 
-    assert only(webhooks.of_task(job(hook), None, task())).url == "http://h/j/t/RUNNING"
+    assert only(task_calls(job(hook), None, task())).url == "http://h/j/t/RUNNING"
 
 
 @pytest.mark.covers("Webhook.if")
@@ -165,7 +178,7 @@ def test_of_a_task_they_see_the_task_too() -> None:
     ],
 )
 def test_a_condition_decides(condition: str, told: int) -> None:
-    assert len(webhooks.of_job(SCHEDULED, job(Webhook(url=URL, if_=condition)))) == told
+    assert len(job_calls(SCHEDULED, job(Webhook(url=URL, if_=condition)))) == told
 
 
 @pytest.mark.parametrize(
@@ -180,7 +193,7 @@ def test_a_condition_decides(condition: str, told: int) -> None:
     ],
 )
 def test_what_cannot_be_evaluated_is_skipped_and_the_others_are_called(hook: Webhook, place: str) -> None:
-    told = webhooks.of_job(SCHEDULED, job(Webhook(url=URL), hook, Webhook(url=URL)))
+    told = job_calls(SCHEDULED, job(Webhook(url=URL), hook, Webhook(url=URL)))
 
     assert [type(each) for each in told] == [WebhookCall, SkippedCall, WebhookCall]
     skipped = told[1]
@@ -192,8 +205,8 @@ def test_what_cannot_be_evaluated_is_skipped_and_the_others_are_called(hook: Web
 
 def test_calls_about_one_thing_to_one_receiver_are_one_stream() -> None:
     hooks = (Webhook(url=URL), Webhook(url=URL))
-    first = webhooks.of_job(SCHEDULED, job(*hooks))
-    second = webhooks.of_job(SCHEDULED, replace(job(*hooks), state=JobState.FAILED))
+    first = job_calls(SCHEDULED, job(*hooks))
+    second = job_calls(SCHEDULED, replace(job(*hooks), state=JobState.FAILED))
 
     streams = [[call.stream for call in told if isinstance(call, WebhookCall)] for told in (first, second)]
 

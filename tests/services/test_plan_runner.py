@@ -13,7 +13,7 @@ from tests.store.stores import CuttableDatabase, change, job_now, task_now, task
 from tork_celery.domain.definition import Each, JobDefinition, Parallel, Subjob, TaskDefinition
 from tork_celery.domain.errors import WrongState
 from tork_celery.domain.model import Task
-from tork_celery.domain.planner import CHILDREN_AT_ONCE
+from tork_celery.domain.planner import MAX_STARTED_CHILDREN
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.services import job_control
 from tork_celery.services.advance import advance, start_children
@@ -23,7 +23,7 @@ from tork_celery.services.recovery_sweep import RecoverySweep
 from tork_celery.services.submit import submit
 from tork_celery.store import jobs, tasks
 
-MANY = CHILDREN_AT_ONCE + 10
+MANY = MAX_STARTED_CHILDREN + 10
 
 SUBJOB = TaskDefinition(name="sub", subjob=Subjob(name="inner", tasks=(task_definition(name="in"),)))
 BOTH = TaskDefinition(name="both", parallel=Parallel(tasks=(task_definition(name="beside"), SUBJOB)))
@@ -86,7 +86,7 @@ def test_a_long_list_is_sent_part_by_part(
     context: ServiceContext, dispatcher: FakeDispatcher, database: CuttableDatabase
 ) -> None:
     job, parent = submit(context, each(f"sequence(0, {MANY})"))
-    assert (len(dispatcher.sent), dispatcher.starting_children) == (CHILDREN_AT_ONCE, [parent.id])
+    assert (len(dispatcher.sent), dispatcher.starting_children) == (MAX_STARTED_CHILDREN, [parent.id])
 
     start_children(context, parent.id)
     start_children(context, parent.id)

@@ -1,245 +1,219 @@
-"""The course of a job: from one task that ended, or whose turn has come, to all that follows from it.
+"""Decide what follows in a job when a task ends or is started.
 
-A composite is RUNNING while its children are at work; each child that is done makes room for the next one.
-What runs no container (a composite, a task that is skipped) is done within one plan, so that a plan may
-go through many tasks; it goes through at most `CHILDREN_AT_ONCE` children, to keep transactions short.
+A composite is RUNNING while its children run. Each child that completes makes room for the next one.
+Tasks without a container (composites, skipped tasks) complete within the plan that starts them, so one plan
+may pass through many tasks. The limits below keep its transaction short.
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
-from typing import Protocol
 
 from tork_celery import expr
 from tork_celery.domain import durations, evaluation
 from tork_celery.domain.definition import JobDefinition, TaskDefinition
 from tork_celery.domain.errors import EvaluationFailed
+from tork_celery.domain.evaluation import Evaluator
 from tork_celery.domain.model import Job, Task
-from tork_celery.domain.plan import Plan
+from tork_celery.domain.plan import NoStoredTasks, Plan, RandomSource, TaskReader
+from tork_celery.domain.planned_tasks import PlannedTasks
 from tork_celery.domain.redaction import secrets_of_job
 from tork_celery.domain.states import JobState, TaskState
 
-CHILDREN_AT_ONCE = 200
-STEPS_AT_ONCE = 4_000_000
-"""What the expressions of one plan may take in all, a few seconds: a transaction is open meanwhile."""
-MOST_ADDED = 2_000
-"""A plan that adds more rows gives no more children their turn, which may bring as many again."""
-
-NewId = Callable[[], str]
-
-
-class TaskReader(Protocol):
-    """The stored tasks of a job."""
-
-    def task(self, task_id: str) -> Task:
-        """The task of that id, which is there."""
-
-    def created_children(self, parent_id: str, limit: int) -> Sequence[Task]:
-        """Children whose turn has not come (CREATED), in order."""
+MAX_STARTED_CHILDREN = 200
+"""Children that one plan starts at most."""
+MAX_EXPRESSION_STEPS = 4_000_000
+"""Evaluation steps of all expressions of one plan; that many take a few seconds."""
+MAX_ADDED_TASKS = 2_000
+"""A plan that has added more tasks starts no further children: each may add as many."""
 
 
-class NoStoredTasks:
-    """The relatives of what a job begins with: all of them are in its first plan."""
-
-    def task(self, task_id: str) -> Task:
-        raise LookupError(task_id)
-
-    def created_children(self, parent_id: str, limit: int) -> Sequence[Task]:
-        raise LookupError(parent_id, limit)
-
-
-def start_job(job: Job, *, now: float, new_id: NewId) -> Plan:
-    """The job goes on from its position, with nothing of it active."""
-    planner = Planner(job, NoStoredTasks(), now=now, new_id=new_id)
+def start_job(job: Job, *, now: float, random: RandomSource) -> Plan:
+    """Start a new or restarted job at its position. It must have no active tasks."""
+    planner = Planner(job, NoStoredTasks(), now=now, random=random)
     planner.start_next_task()
     return planner.plan()
 
 
 class Planner:
-    """Collects what follows. Each public method but `plan` is a way to begin."""
+    """Collects the changes that follow from one event. Call one public method, then `plan`."""
 
-    def __init__(self, job: Job, task_reader: TaskReader, *, now: float, new_id: NewId) -> None:
+    def __init__(self, job: Job, task_reader: TaskReader, *, now: float, random: RandomSource) -> None:
         self._job = job
-        self._task_reader = task_reader
+        self._tasks = PlannedTasks(task_reader)
         self._now = now
-        self._new_id = new_id
-        self._changed: dict[str, Task] = {}
-        self._added: dict[str, Task] = {}
-        self._fresh: dict[str, deque[Task]] = {}
-        self._taken: dict[str, int] = {}
+        self._random = random
+        self._host = expr.HostFunctions(
+            now=lambda: datetime.fromtimestamp(now, UTC), randbelow=random.randbelow
+        )
+        self._budget = expr.Budget(MAX_EXPRESSION_STEPS)
+        self._children_left = MAX_STARTED_CHILDREN
+        self._pending: deque[Callable[[], None]] = deque()
         self._redefined: set[str] = set()
         self._send: list[str] = []
         self._subjobs: list[Plan] = []
         self._partly_started: list[str] = []
-        self._todo: deque[Callable[[], None]] = deque()
-        self._places = CHILDREN_AT_ONCE
-        self._budget = expr.Budget(STEPS_AT_ONCE)
 
     def start_next_task(self) -> None:
-        """The job goes on with its next top-level task, or is complete."""
+        """Start the next top-level task, or complete the job after the last one."""
+        if self._job.state is JobState.PENDING:
+            self._job = self._job.with_state(JobState.SCHEDULED)
         if self._job.position == self._job.task_count:
-            self._complete()
+            self._complete_job()
             return
         definition = self._job.definition.tasks[self._job.position]
         self._job = replace(self._job, position=self._job.position + 1)
-        if self._job.state is JobState.PENDING:
-            self._job = self._job.with_state(JobState.SCHEDULED)
-        self._dispatch(self._add(definition))
+        task = self._new_task(definition)
+        self._tasks.add(task)
+        self._start(task)
 
-    def complete(self, task: Task, state: TaskState = TaskState.COMPLETED) -> None:
-        """End a task that is done (COMPLETED or SKIPPED), and start what follows it."""
-        self._put(self._ended(task, state))
-        if task.definition.var and task.result is not None:
-            self._job = replace(self._job, results={**self._job.results, task.definition.var: task.result})
-        if task.parent_id is None:
-            self._job = replace(self._job, progress=_progress(self._job))
-            self._todo.append(self.start_next_task)
-            return
-        parent = self._task(task.parent_id)
-        parent = replace(parent, completions=parent.completions + 1)
-        self._put(parent)
-        if parent.completions == parent.size:
-            self.complete(parent)
-        else:
-            self._todo.append(partial(self.start_children, parent.id))
+    def complete(self, task: Task) -> None:
+        """Complete a task and start what follows it."""
+        self._finish(task, TaskState.COMPLETED)
 
     def fail(self, task: Task) -> None:
-        """The task has failed for good: so has what it is part of, and the job."""
-        failed = self._ended(task, TaskState.FAILED)
-        self._put(failed)
+        """Fail a task, the composites that it is part of, and the job."""
+        failed = self._end_task(task, TaskState.FAILED)
         while failed.parent_id is not None:
-            parent = replace(self._task(failed.parent_id), error=task.error)
-            failed = self._ended(parent, TaskState.FAILED)
-            self._put(failed)
-        self._job = self._ended_job(JobState.FAILED, error=task.error)
+            parent = replace(self._tasks.get(failed.parent_id), error=task.error)
+            failed = self._end_task(parent, TaskState.FAILED)
+        self._end_job(JobState.FAILED, error=task.error)
 
-    def retry(self, failed: Task, attempt: Task) -> None:
-        """A failed task is tried again."""
-        self._put(self._ended(failed, TaskState.FAILED))
-        self._added[attempt.id] = attempt
-        self._send.append(attempt.id)
+    def retry(self, task: Task, next_attempt: Task) -> None:
+        """Fail a task and add its next attempt."""
+        self._end_task(task, TaskState.FAILED)
+        self._tasks.add(next_attempt)
+        self._send.append(next_attempt.id)
 
     def start_children(self, parent_id: str) -> None:
-        """Give the next child of a composite its turn, if there is room for one."""
-        parent = self._task(parent_id)
-        busy = parent.started_children - parent.completions
-        full = parent.concurrency and busy >= parent.concurrency
+        """Start children of a composite, as far as its concurrency and the limits of a plan allow."""
+        parent = self._tasks.get(parent_id)
+        running = parent.started_children - parent.completions
+        full = parent.concurrency and running >= parent.concurrency
         if parent.state is not TaskState.RUNNING or parent.started_children == parent.size or full:
             return
-        if not self._places or len(self._added) > MOST_ADDED or self._budget.left < STEPS_AT_ONCE / 2:
+        if self._is_full():
             self._partly_started.append(parent_id)
             return
-        self._places -= 1
-        self._put(replace(parent, started_children=parent.started_children + 1))
-        self._todo.append(partial(self.start_children, parent_id))
-        child = self._next_child(parent)
+        free = parent.concurrency - running if parent.concurrency else MAX_STARTED_CHILDREN
+        child = self._tasks.next_child(parent_id, read_ahead=min(self._children_left, free))
+        self._children_left -= 1
+        self._tasks.change(replace(parent, started_children=parent.started_children + 1))
+        self._pending.append(partial(self.start_children, parent_id))
         self._redefined.add(child.id)
-        self._dispatch(replace(child, definition=parent.definition.child(child.index)))
+        self._start(replace(child, definition=parent.definition.child(child.index)))
 
     def cancel(self) -> None:
-        """A user ends the job."""
-        self._job = self._ended_job(JobState.CANCELLED)
+        """Cancel the job."""
+        self._end_job(JobState.CANCELLED)
 
     def plan(self) -> Plan:
-        """All that follows."""
-        while self._todo and not self._job.state.ended:
-            self._todo.popleft()()
-        stop = _STOPPED_BY.get(self._job.state)
-        changed, added = (
-            tuple(self._stopped(task, stop) for task in tasks.values())
-            for tasks in (self._changed, self._added)
-        )
+        """Return all changes that follow."""
+        while self._pending and not self._job.state.ended:
+            self._pending.popleft()()
+        stop = _EARLY_ENDS.get(self._job.state)
+        if stop:
+            for task in (*self._tasks.changed, *self._tasks.added):
+                if task.state.active:
+                    self._end_task(task, stop)
+        changed, added = self._tasks.changed, self._tasks.added
         by_id = {task.id: task for task in (*changed, *added)}
         return Plan(
             job=self._job,
-            changed=changed,
-            added=added,
-            redefined=frozenset(self._redefined & self._changed.keys()),
+            changed=tuple(changed),
+            added=tuple(added),
+            redefined=frozenset(self._redefined & {task.id for task in changed}),
             send=tuple(by_id[task_id] for task_id in self._send if by_id[task_id].state.active),
             stop=stop,
             subjobs=tuple(sub for sub in self._subjobs if not (stop and sub.job.parent_id)),
             partly_started=() if self._job.state.ended else tuple(dict.fromkeys(self._partly_started)),
         )
 
-    # ------------------------------------------------------------ a task whose turn has come
+    def _is_full(self) -> bool:
+        return (
+            not self._children_left
+            or self._tasks.added_count > MAX_ADDED_TASKS
+            or self._budget.left < MAX_EXPRESSION_STEPS / 2
+        )
 
-    def _dispatch(self, task: Task) -> None:
+    # ------------------------------------------------------------ start a task
+
+    def _start(self, task: Task) -> None:
         names = evaluation.context(self._job, task.scope)
+        evaluator = Evaluator(names, self._host, self._budget)
         try:
-            if not evaluation.wanted(task.definition, names, self._budget):
-                self.complete(task, TaskState.SKIPPED)
+            if not evaluation.condition_holds(task.definition, evaluator):
+                self._finish(task, TaskState.SKIPPED)
                 return
             defaults = self._job.definition.defaults
-            definition = evaluation.dispatched(task.definition, defaults, names, self._budget)
-            self._start(replace(task, definition=definition), names)
+            definition = evaluation.evaluated_task(task.definition, defaults, evaluator)
+            self._start_evaluated(replace(task, definition=definition), evaluator)
         except EvaluationFailed as error:
             self.fail(replace(task, error=str(error)))
 
-    def _start(self, task: Task, names: evaluation.Context) -> None:
+    def _start_evaluated(self, task: Task, evaluator: Evaluator) -> None:
         definition = task.definition
         if definition.parallel:
-            self._expand(task, [task.scope] * len(definition.parallel.tasks))
+            self._start_composite(task, [task.scope] * len(definition.parallel.tasks))
         elif definition.each:
             each = definition.each
-            self._expand(
-                replace(task, concurrency=each.concurrency),
-                [
-                    {**task.scope, each.var: {"index": str(index), "value": value}}
-                    for index, value in enumerate(evaluation.items(each, names, self._budget))
-                ],
-            )
+            items = evaluation.items(each, evaluator)
+            scopes = [
+                {**task.scope, each.var: {"index": str(index), "value": value}}
+                for index, value in enumerate(items)
+            ]
+            self._start_composite(replace(task, concurrency=each.concurrency), scopes)
         elif definition.subjob:
-            self._start_subjob(task, evaluation.subjob(definition.subjob, names, self._budget))
+            self._start_subjob(task, evaluation.subjob(definition.subjob, evaluator))
         else:
             scheduled = task.with_state(TaskState.SCHEDULED)
-            self._put(replace(scheduled, scheduled_at=self._now, sent_at=self._now))
+            self._tasks.change(replace(scheduled, scheduled_at=self._now, sent_at=self._now))
             self._send.append(task.id)
 
-    def _expand(self, task: Task, scopes: Sequence[evaluation.Context]) -> None:
-        """Add a child for each scope. Until its turn it has only the name of its definition, which its parent
-        has: there may be a hundred thousand of them."""
-        parent = self._running(replace(task, size=len(scopes)))
+    def _start_composite(self, task: Task, scopes: Sequence[evaluation.Context]) -> None:
+        """Run a composite and add a child for each scope.
+
+        A child that is not started has the name of its definition only; `start_children` takes the whole
+        definition from the parent. There may be 100,000 children.
+        """
+        parent = self._run_task(replace(task, size=len(scopes)))
         if not scopes:
             self.complete(parent)
             return
-        self._put(parent)
-        child = task.definition.child
-        added = [
-            self._add(TaskDefinition(name=child(index).name), parent_id=task.id, index=index, scope=scope)
+        children = [
+            self._new_task(
+                TaskDefinition(name=task.definition.child(index).name),
+                parent_id=task.id,
+                index=index,
+                scope=scope,
+            )
             for index, scope in enumerate(scopes)
         ]
-        self._fresh[task.id] = deque(added)
-        self._todo.append(partial(self.start_children, task.id))
+        self._tasks.add_children(task.id, children)
+        self._pending.append(partial(self.start_children, task.id))
 
     def _start_subjob(self, task: Task, definition: JobDefinition) -> None:
         detached = task.definition.subjob is not None and task.definition.subjob.detached
-        started = start_job(
-            Job(
-                id=self._new_id(),
-                definition=replace(
-                    definition,
-                    permissions=self._job.definition.permissions,
-                    hidden=tuple(sorted(secrets_of_job(self._job.definition))),
-                ),
-                state=JobState.PENDING,
-                created_at=self._now,
-                parent_id=None if detached else task.id,
-                created_by=self._job.created_by,
+        subjob = Job(
+            id=self._random.new_id(),
+            definition=replace(
+                definition,
+                permissions=self._job.definition.permissions,
+                hidden=tuple(sorted(secrets_of_job(self._job.definition))),
             ),
-            now=self._now,
-            new_id=self._new_id,
+            state=JobState.PENDING,
+            created_at=self._now,
+            parent_id=None if detached else task.id,
+            created_by=self._job.created_by,
         )
-        self._subjobs.append(started)
-        running = self._running(replace(task, subjob_id=started.job.id))
+        self._subjobs.append(start_job(subjob, now=self._now, random=self._random))
+        running = self._run_task(replace(task, subjob_id=subjob.id))
         if detached:
             self.complete(running)
-        else:
-            self._put(running)
 
-    # ------------------------------------------------------------ rows
-
-    def _add(
+    def _new_task(
         self,
         definition: TaskDefinition,
         *,
@@ -247,8 +221,8 @@ class Planner:
         index: int = 0,
         scope: evaluation.Context | None = None,
     ) -> Task:
-        task = Task(
-            id=self._new_id(),
+        return Task(
+            id=self._random.new_id(),
             job_id=self._job.id,
             job_name=self._job.definition.name,
             position=self._job.position,
@@ -259,66 +233,59 @@ class Planner:
             state=TaskState.CREATED,
             created_at=self._now,
         )
-        self._added[task.id] = task
-        return task
 
-    def _put(self, task: Task) -> None:
-        where = self._added if task.id in self._added else self._changed
-        where[task.id] = task
-
-    def _task(self, task_id: str) -> Task:
-        return self._added.get(task_id) or self._changed.get(task_id) or self._task_reader.task(task_id)
-
-    def _next_child(self, parent: Task) -> Task:
-        """The first child whose turn has not come: of those that this plan adds, or of those stored."""
-        fresh = self._fresh.setdefault(parent.id, deque())
-        if not fresh:
-            taken = self._taken.get(parent.id, 0)  # stored as CREATED still, but not any more in this plan
-            busy = parent.started_children - parent.completions
-            room = min(
-                self._places + 1, parent.concurrency - busy if parent.concurrency else CHILDREN_AT_ONCE
-            )
-            fresh.extend(self._task_reader.created_children(parent.id, taken + room)[taken:])
-            self._taken[parent.id] = taken + len(fresh)
-        return fresh.popleft()
-
-    def _running(self, task: Task) -> Task:
+    def _run_task(self, task: Task) -> Task:
+        """Move a task that runs on no node to RUNNING."""
         if self._job.state is JobState.SCHEDULED:
             self._job = replace(self._job.with_state(JobState.RUNNING), started_at=self._now)
-        return replace(task.with_state(TaskState.RUNNING), scheduled_at=self._now, started_at=self._now)
+        running = replace(task.with_state(TaskState.RUNNING), scheduled_at=self._now, started_at=self._now)
+        self._tasks.change(running)
+        return running
 
-    def _ended(self, task: Task, state: TaskState) -> Task:
-        return replace(task.with_state(state), ended_at=task.ended_at or self._now)
+    # ------------------------------------------------------------ end a task or the job
 
-    def _stopped(self, task: Task, state: TaskState | None) -> Task:
-        return self._ended(task, state) if state and task.state.active else task
-
-    # ------------------------------------------------------------ the end of the job
-
-    def _complete(self) -> None:
-        try:
-            result = evaluation.output(self._job)
-        except EvaluationFailed as error:
-            self._job = self._ended_job(JobState.FAILED, error=str(error))
+    def _finish(self, task: Task, state: TaskState) -> None:
+        """End a task as COMPLETED or SKIPPED and start what follows it."""
+        self._end_task(task, state)
+        if task.definition.var and task.result is not None:
+            self._job = replace(self._job, results={**self._job.results, task.definition.var: task.result})
+        if task.parent_id is None:
+            progress = round(100.0 * self._job.position / self._job.task_count, 2)
+            self._job = replace(self._job, progress=progress)
+            self._pending.append(self.start_next_task)
             return
-        self._job = replace(self._ended_job(JobState.COMPLETED), result=result, progress=100.0)
+        parent = self._tasks.get(task.parent_id)
+        parent = replace(parent, completions=parent.completions + 1)
+        self._tasks.change(parent)
+        if parent.completions == parent.size:
+            self.complete(parent)
+        else:
+            self._pending.append(partial(self.start_children, parent.id))
 
-    def _ended_job(self, state: JobState, *, error: str | None = None) -> Job:
-        delete = self._job.definition.auto_delete
-        delete_at = None if delete is None else self._now + durations.seconds(delete.after)
-        started = self._job.started_at or (self._now if state is JobState.COMPLETED else None)
-        return replace(
+    def _end_task(self, task: Task, state: TaskState) -> Task:
+        ended = replace(task.with_state(state), ended_at=task.ended_at or self._now)
+        self._tasks.change(ended)
+        return ended
+
+    def _complete_job(self) -> None:
+        try:
+            result = evaluation.output(self._job, self._host)
+        except EvaluationFailed as error:
+            self._end_job(JobState.FAILED, error=str(error))
+            return
+        self._end_job(JobState.COMPLETED)
+        self._job = replace(self._job, result=result, progress=100.0)
+
+    def _end_job(self, state: JobState, *, error: str | None = None) -> None:
+        auto_delete = self._job.definition.auto_delete
+        self._job = replace(
             self._job.with_state(state),
             error=error,
             ended_at=self._now,
-            started_at=started,
-            delete_at=delete_at,
+            started_at=self._job.started_at or (self._now if state is JobState.COMPLETED else None),
+            delete_at=self._now + durations.seconds(auto_delete.after) if auto_delete else None,
         )
 
 
-_STOPPED_BY = {JobState.FAILED: TaskState.STOPPED, JobState.CANCELLED: TaskState.CANCELLED}
-"""What becomes of the tasks that are still active when their job ends."""
-
-
-def _progress(job: Job) -> float:
-    return round(100.0 * job.position / job.task_count, 2)
+_EARLY_ENDS = {JobState.FAILED: TaskState.STOPPED, JobState.CANCELLED: TaskState.CANCELLED}
+"""State in which the active tasks of a job end, by the state in which the job ends."""

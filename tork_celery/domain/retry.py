@@ -1,11 +1,42 @@
-"""When a failed task runs again: exponential back-off, as Tork's documentation has it."""
+"""Retries of failed tasks: whether there is a next attempt, and its exponential back-off."""
 
 from tork_celery.domain import durations
 from tork_celery.domain.definition import Retry
+from tork_celery.domain.model import Task
+from tork_celery.domain.states import TaskState
+
+
+def next_attempt(failed: Task, *, id_: str, now: float) -> Task | None:
+    """Return the next attempt of a failed task, or None after the last one.
+
+    It is PENDING until its back-off has passed.
+    """
+    retry = failed.definition.retry
+    if retry is None or failed.attempts >= retry.limit:
+        return None
+    return Task(
+        id=id_,
+        first_id=failed.first_id or failed.id,
+        attempts=failed.attempts + 1,
+        job_id=failed.job_id,
+        job_name=failed.job_name,
+        parent_id=failed.parent_id,
+        index=failed.index,
+        scope=failed.scope,
+        position=failed.position,
+        definition=failed.definition,
+        state=TaskState.PENDING,
+        created_at=now,
+        due_at=now + delay_s(retry, attempts=failed.attempts),
+        sent_at=now,
+    )
 
 
 def delay_s(retry: Retry, *, attempts: int) -> float:
-    """The seconds to wait after the attempt number `attempts` (the first is 0) has failed."""
-    longest = durations.seconds(retry.max_delay)
-    grown = durations.seconds(retry.initial_delay) * min(retry.scaling_factor**attempts, longest + 1)
-    return min(grown, longest)
+    """Return the seconds between the failure of an attempt and the next one.
+
+    `attempts` counts the attempts before the failed one. The rule is that of Tork's documentation.
+    """
+    max_delay_s = durations.seconds(retry.max_delay)
+    factor = min(retry.scaling_factor**attempts, max_delay_s + 1)  # no overflow: the product is capped
+    return min(durations.seconds(retry.initial_delay) * factor, max_delay_s)

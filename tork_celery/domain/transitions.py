@@ -1,43 +1,52 @@
-"""The coordinator's mind: what follows from what, as pure functions from what is to a plan.
+"""Decisions of the coordinator: pure functions from a job, a task and an event to a plan.
 
-The services apply a plan under the job's lock. How a job goes through its tasks is in `domain.planner`.
+`services.plan_runner` carries out a plan while it holds the lock of the job. `domain.planner` decides which
+task follows which.
 """
 
 from dataclasses import replace
 
-from tork_celery.domain import retry as backoff
+from tork_celery.domain import retry
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.errors import WrongState
 from tork_celery.domain.model import Job, Task
-from tork_celery.domain.plan import Plan
-from tork_celery.domain.planner import NewId, Planner, TaskReader, start_job
+from tork_celery.domain.plan import Plan, RandomSource, TaskReader
+from tork_celery.domain.planner import Planner, start_job
 from tork_celery.domain.states import JobState, Outcome, TaskState
 
-DONE = 100.0
-"""The progress of a job whose tasks are all done."""
+ALL_DONE = 100.0
+"""Progress of a job whose tasks are all done."""
 MAX_LOSSES = 5
-"""A task that was lost with its node more often than this fails: it may be what kills them."""
+"""A task that loses its node more often fails: it may be what kills the nodes."""
 
 
-def submit(definition: JobDefinition, *, now: float, new_id: NewId, created_by: str | None = None) -> Plan:
-    """A job comes in: it is stored with its first task, which is sent."""
+def submit(
+    definition: JobDefinition, *, now: float, random: RandomSource, created_by: str | None = None
+) -> Plan:
+    """Return the plan for a new job: the job, its first task and the message for it."""
     job = Job(
-        id=new_id(), definition=definition, state=JobState.PENDING, created_at=now, created_by=created_by
+        id=random.new_id(),
+        definition=definition,
+        state=JobState.PENDING,
+        created_at=now,
+        created_by=created_by,
     )
-    return start_job(job, now=now, new_id=new_id)
+    return start_job(job, now=now, random=random)
 
 
-def advance(job: Job, task: Task, task_reader: TaskReader, *, now: float, new_id: NewId) -> Plan | None:
-    """The steps of a task have ended: the task takes its state, and the job moves on or ends.
+def advance(
+    job: Job, task: Task, task_reader: TaskReader, *, now: float, random: RandomSource
+) -> Plan | None:
+    """Complete, retry or fail a task whose outcome is recorded, and start what follows.
 
-    None when there is nothing to do: it was done before, or the steps have not ended.
+    Returns None if there is nothing to do: the task has no outcome yet, or the job was advanced before.
     """
     if task.outcome is None or task.state is not TaskState.RUNNING or job.state.ended:
         return None
-    planner = Planner(job, task_reader, now=now, new_id=new_id)
+    planner = Planner(job, task_reader, now=now, random=random)
     if task.outcome is Outcome.COMPLETED:
         planner.complete(replace(task, result=task.result or ""))
-    elif (attempt := _retry(task, now=now, new_id=new_id)) is not None:
+    elif (attempt := retry.next_attempt(task, id_=random.new_id(), now=now)) is not None:
         planner.retry(task, attempt)
     else:
         planner.fail(task)
@@ -45,24 +54,30 @@ def advance(job: Job, task: Task, task_reader: TaskReader, *, now: float, new_id
 
 
 def start_children(
-    job: Job, parent: Task, task_reader: TaskReader, *, now: float, new_id: NewId
+    job: Job, parent: Task, task_reader: TaskReader, *, now: float, random: RandomSource
 ) -> Plan | None:
-    """Children of a composite whose turn has come get it. None when there is nothing to do."""
+    """Start children of a composite that an earlier plan left.
+
+    Returns None if there is nothing to do.
+    """
     if job.state.ended or parent.state is not TaskState.RUNNING or parent.started_children == parent.size:
         return None
-    planner = Planner(job, task_reader, now=now, new_id=new_id)
+    planner = Planner(job, task_reader, now=now, random=random)
     planner.start_children(parent.id)
     return planner.plan()
 
 
 def subjob_ended(
-    job: Job, task: Task, subjob: Job, task_reader: TaskReader, *, now: float, new_id: NewId
+    job: Job, task: Task, subjob: Job, task_reader: TaskReader, *, now: float, random: RandomSource
 ) -> Plan | None:
-    """The job that a task waits for has ended: so does the task. None when there is nothing to do."""
+    """End a task as its subjob has ended: completed, failed, or cancelled with the whole job.
+
+    Returns None if there is nothing to do.
+    """
     waits = task.state is TaskState.RUNNING and task.subjob_id == subjob.id
     if not waits or job.state.ended or not subjob.state.ended:
         return None
-    planner = Planner(job, task_reader, now=now, new_id=new_id)
+    planner = Planner(job, task_reader, now=now, random=random)
     if subjob.state is JobState.CANCELLED:
         planner.cancel()
     elif subjob.state is JobState.FAILED:
@@ -72,35 +87,35 @@ def subjob_ended(
     return planner.plan()
 
 
-def cancel(job: Job, task_reader: TaskReader, *, now: float, new_id: NewId) -> Plan:
-    """A user ends a job: what of it is active ends with it. Raises WrongState."""
+def cancel(job: Job, task_reader: TaskReader, *, now: float, random: RandomSource) -> Plan:
+    """Cancel a job and its active tasks. Raises WrongState for a job that has ended."""
     if job.state.ended:
         raise WrongState(f"the job is {job.state}; only one that has not ended can be cancelled")
-    planner = Planner(job, task_reader, now=now, new_id=new_id)
+    planner = Planner(job, task_reader, now=now, random=random)
     planner.cancel()
     return planner.plan()
 
 
-def restart(job: Job, *, now: float, new_id: NewId) -> Plan:
-    """A user lets a job go on from the top-level task that it stopped at. Raises WrongState."""
+def restart(job: Job, *, now: float, random: RandomSource) -> Plan:
+    """Run a failed or cancelled job from the top-level task at which it ended. Raises WrongState."""
     if job.state not in (JobState.FAILED, JobState.CANCELLED):
         raise WrongState(
             f"the job is {job.state}; only one that has failed or was cancelled can be restarted"
         )
-    all_done = job.progress == DONE  # it was the output that failed
+    output_failed = job.progress == ALL_DONE
     restarted = replace(
         job.with_state(JobState.SCHEDULED),
-        position=job.position if all_done else max(0, job.position - 1),
+        position=job.position if output_failed else max(0, job.position - 1),
         error=None,
         ended_at=None,
         started_at=None,
         delete_at=None,
     )
-    return start_job(restarted, now=now, new_id=new_id)
+    return start_job(restarted, now=now, random=random)
 
 
 def redeliver(task: Task, *, now: float) -> Task:
-    """The node of a running task is gone: the task is delivered again or, after too many losses, fails."""
+    """Return a running task whose node is lost, as its next delivery or, after too many losses, as failed."""
     if task.losses >= MAX_LOSSES:
         return replace(
             task,
@@ -114,7 +129,7 @@ def redeliver(task: Task, *, now: float) -> Task:
 
 
 def release(task: Task, *, now: float) -> Task:
-    """The task starts again from its first step, wherever that may be, as its next delivery."""
+    """Return a running task as its next delivery: any node may claim it, from its first step."""
     return replace(
         task.with_state(TaskState.SCHEDULED),
         delivery=task.delivery + 1,
@@ -127,28 +142,4 @@ def release(task: Task, *, now: float) -> Task:
         started_at=None,
         result=None,
         progress=0.0,
-    )
-
-
-def _retry(failed: Task, *, now: float, new_id: NewId) -> Task | None:
-    """The next attempt at a task, if it has one left."""
-    retry = failed.definition.retry
-    if retry is None or failed.attempts >= retry.limit:
-        return None
-    delay_s = backoff.delay_s(retry, attempts=failed.attempts)
-    return Task(
-        id=new_id(),
-        first_id=failed.first_id or failed.id,
-        attempts=failed.attempts + 1,
-        job_id=failed.job_id,
-        job_name=failed.job_name,
-        parent_id=failed.parent_id,
-        index=failed.index,
-        scope=failed.scope,
-        position=failed.position,
-        definition=failed.definition,
-        state=TaskState.PENDING,
-        created_at=now,
-        due_at=now + delay_s,
-        sent_at=now,
     )

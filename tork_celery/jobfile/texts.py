@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from tork_celery.domain.charset import unfit_character
+from tork_celery.domain.identifiers import unfit_character
 
 _LONGEST_SHOWN = 40
 

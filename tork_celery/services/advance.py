@@ -15,7 +15,7 @@ def advance(context: ServiceContext, task_id: str, delivery: int) -> None:
         task = task_reader.task(task_id)
         if task.delivery != delivery:
             return None
-        return transitions.advance(job, task, task_reader, now=now, new_id=context.new_id)
+        return transitions.advance(job, task, task_reader, now=now, random=context.random)
 
     run(context, lambda tx: jobs.lock_of_task(tx, task_id), decide)
 
@@ -25,6 +25,6 @@ def start_children(context: ServiceContext, parent_id: str) -> None:
 
     def decide(job: Job, task_reader: StoredTaskReader, now: float) -> Plan | None:
         parent = task_reader.task(parent_id)
-        return transitions.start_children(job, parent, task_reader, now=now, new_id=context.new_id)
+        return transitions.start_children(job, parent, task_reader, now=now, random=context.random)
 
     run(context, lambda tx: jobs.lock_of_task(tx, parent_id), decide)

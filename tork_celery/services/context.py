@@ -1,16 +1,20 @@
 """What every service works with."""
 
+import secrets
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from tork_celery.dispatch.dispatcher import Dispatcher
+from tork_celery.domain.plan import RandomSource
 from tork_celery.store import Database
 
 
 def new_id() -> str:
     """An id for a job or a task: 32 hexadecimal digits."""
     return uuid.uuid4().hex
+
+
+SYSTEM_RANDOM = RandomSource(new_id=new_id, randbelow=secrets.randbelow)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,4 +26,4 @@ class ServiceContext:
     dispatcher: Dispatcher
     lease_s: float
     keep_jobs_s: float | None = None
-    new_id: Callable[[], str] = new_id
+    random: RandomSource = SYSTEM_RANDOM

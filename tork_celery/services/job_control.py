@@ -21,7 +21,7 @@ def cancel(context: ServiceContext, job_id: str) -> None:
     """
 
     def decide(job: Job, task_reader: plan_runner.StoredTaskReader, now: float) -> Plan:
-        return transitions.cancel(job, task_reader, now=now, new_id=context.new_id)
+        return transitions.cancel(job, task_reader, now=now, random=context.random)
 
     if plan_runner.run(context, lambda tx: jobs.lock(tx, job_id), decide) is None:
         raise NotFound(f"there is no job {job_id!r}")
@@ -49,7 +49,7 @@ def restart(context: ServiceContext, job_id: str) -> None:
     job waited for, as a part of that job. Raises NotFound, WrongState."""
 
     def decide(job: Job, _: plan_runner.StoredTaskReader, now: float) -> Plan:
-        return transitions.restart(job, now=now, new_id=context.new_id)
+        return transitions.restart(job, now=now, random=context.random)
 
     outermost = _outermost(context, job_id)
     if plan_runner.run(context, lambda tx: jobs.lock(tx, outermost), decide) is None:

@@ -111,7 +111,7 @@ def _resumed_parent(context: ServiceContext, task_id: str) -> list[StoredPlan]:
         subjob = jobs.get(task_reader.tx, task.subjob_id) if task.subjob_id else None
         if subjob is None:
             return None
-        return transitions.subjob_ended(job, task, subjob, task_reader, now=now, new_id=context.new_id)
+        return transitions.subjob_ended(job, task, subjob, task_reader, now=now, random=context.random)
 
     stored = _decided(context, lambda tx: jobs.lock_of_task(tx, task_id), decide)
     return [] if stored is None else [stored]

@@ -29,7 +29,7 @@ def create(
     with context.database.transaction() as tx:
         permissions.check_permissions(tx, definition.permissions)
         now = context.database.now(tx)
-        new = rules.new(definition, now=now, id_=context.new_id(), created_by=created_by)
+        new = rules.new(definition, now=now, id_=context.random.new_id(), created_by=created_by)
         scheduled_jobs.add(tx, new)
     return new
 
@@ -93,7 +93,7 @@ def _fire(context: ServiceContext, scheduled: ScheduledJob) -> None:
 
 def _plan(context: ServiceContext, scheduled: ScheduledJob, *, now: float) -> Plan:
     return transitions.submit(
-        scheduled.of_its_jobs, now=now, new_id=context.new_id, created_by=scheduled.created_by
+        scheduled.of_its_jobs, now=now, random=context.random, created_by=scheduled.created_by
     )
 
 

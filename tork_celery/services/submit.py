@@ -17,7 +17,7 @@ def submit(
     with context.database.transaction() as tx:
         permissions.check_permissions(tx, definition.permissions)
         now = context.database.now(tx)
-        plan = transitions.submit(definition, now=now, new_id=context.new_id, created_by=created_by)
+        plan = transitions.submit(definition, now=now, random=context.random, created_by=created_by)
         plan_runner.store_new_job(tx, plan)
     plan_runner.follow_up(context, plan_runner.StoredPlan(plan=plan, now=now))
     return plan.job, plan.added[0]

@@ -11,7 +11,7 @@ import structlog
 from requests.structures import CaseInsensitiveDict
 
 from tork_celery.domain.errors import DatastoreUnavailable
-from tork_celery.domain.webhooks import MOST_ATTEMPTS, WebhookCall, delay_s
+from tork_celery.domain.webhooks import MAX_ATTEMPTS, WebhookCall, delay_s
 from tork_celery.periodic_thread import survive_bugs
 from tork_celery.store import Database, webhook_queue
 from tork_celery.store.webhook_queue import ClaimedCall
@@ -93,7 +93,7 @@ class WebhookSender:
             log.debug("webhook.rests", reason=str(error))
 
     def _settle(self, claimed: ClaimedCall, answer: DeliveryResult, reason: str) -> None:
-        again = answer is DeliveryResult.RETRY and claimed.attempts < MOST_ATTEMPTS
+        again = answer is DeliveryResult.RETRY and claimed.attempts < MAX_ATTEMPTS
         with self._database.transaction() as tx:
             if again:
                 webhook_queue.postpone(tx, claimed, delay_s=delay_s(attempts=claimed.attempts))
