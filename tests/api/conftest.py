@@ -33,19 +33,19 @@ def client(context: ServiceContext) -> FlaskClient:
 
 @pytest.fixture
 def submit(client: FlaskClient) -> Callable[..., Any]:
-    """Posts a document, and returns the answer's."""
+    """Return a function that posts a document and returns the document of the response."""
 
     def post(route: str, document: Any) -> Any:
-        answer = client.post(route, json=document)
-        assert answer.status_code == 200, answer.text
-        return answer.json
+        response = client.post(route, json=document)
+        assert response.status_code == 200, response.text
+        return response.json
 
     return post
 
 
 @pytest.fixture
 def stored_jobs(database: CuttableDatabase) -> Callable[[], int]:
-    """How many jobs there are."""
+    """Return a function that counts the stored jobs."""
 
     def count() -> int:
         with database.reading() as tx:

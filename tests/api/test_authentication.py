@@ -1,4 +1,4 @@
-"""Where authentication is on, only users are let in, and what they submit is theirs."""
+"""Authentication by password and by key; jobs show the user who created them."""
 
 import re
 from base64 import b64encode
@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
+from tests.api.documents import document
 from tests.store.stores import CuttableDatabase
 from tork_celery.api import create_app
-from tork_celery.api.authentication import OPEN
+from tork_celery.api.authentication import PUBLIC_ROUTES
 from tork_celery.api.context import ApiContext
 from tork_celery.domain.user import NewUser
 from tork_celery.services import users
@@ -23,8 +23,8 @@ MakeClient = Callable[..., FlaskClient]
 
 
 @pytest.fixture
-def client_with(context: ServiceContext, database: CuttableDatabase) -> MakeClient:
-    """A client of an API that takes these schemes."""
+def make_client(context: ServiceContext, database: CuttableDatabase) -> MakeClient:
+    """Return a function that makes a client of an API with these authentication schemes."""
     users.add(database, NewUser(username="ada", password="s3cret:ü"))
 
     def make(*schemes: str) -> FlaskClient:
@@ -48,34 +48,34 @@ def routes(client: FlaskClient) -> Iterator[tuple[str, str]]:
             yield method, re.sub(r"<[^>]+>", "x", rule.rule)
 
 
-def test_every_route_but_the_open_ones_asks_who_is_there(client_with: MakeClient) -> None:
-    client = client_with("basic", "key")
-    answers = {(method, path): client.open(path, method=method) for method, path in routes(client)}
+def test_all_but_public_routes_require_authentication(make_client: MakeClient) -> None:
+    client = make_client("basic", "key")
+    responses = {(method, path): client.open(path, method=method) for method, path in routes(client)}
 
-    assert len(answers) > 20
-    let_in = {path for (_, path), answer in answers.items() if answer.status_code != 401}
-    assert let_in == {path for _, path in answers if path in OPEN}
-    assert "/health" in let_in
+    assert len(responses) > 20
+    public = {path for (_, path), response in responses.items() if response.status_code != 401}
+    assert public == {path for _, path in responses if path in PUBLIC_ROUTES}
+    assert "/health" in public
 
 
-def test_a_refusal_names_the_ways(client_with: MakeClient) -> None:
-    answer = client_with("basic", "key").get("/jobs")
+def test_unauthorized_response_names_the_schemes(make_client: MakeClient) -> None:
+    response = make_client("basic", "key").get("/jobs")
 
-    assert answer.status_code == 401
-    assert answer.headers.getlist("WWW-Authenticate") == [
+    assert response.status_code == 401
+    assert response.headers.getlist("WWW-Authenticate") == [
         'Basic realm="tork", charset="UTF-8"',
         'Bearer realm="tork"',
     ]
-    assert "the header Authorization is missing" in answer.json["message"]
+    assert "the header Authorization is missing" in document(response)["message"]
 
 
-def test_what_is_not_there_is_not_told_to_strangers(client_with: MakeClient) -> None:
-    assert client_with("basic").get("/nothing").status_code == 401
+def test_unknown_route_requires_authentication(make_client: MakeClient) -> None:
+    assert make_client("basic").get("/nothing").status_code == 401
 
 
 @pytest.mark.covers("User.password")
-def test_a_user_is_let_in_by_the_password(client_with: MakeClient) -> None:
-    assert client_with("basic").get("/jobs", headers=ADA).status_code == 200
+def test_user_is_authenticated_by_password(make_client: MakeClient) -> None:
+    assert make_client("basic").get("/jobs", headers=ADA).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -96,27 +96,29 @@ def test_a_user_is_let_in_by_the_password(client_with: MakeClient) -> None:
         {"Authorization": "\xff\xfe"},
     ],
 )
-def test_everybody_else_is_not(client_with: MakeClient, header: dict[str, str]) -> None:
-    answer = client_with("basic", "key").get("/jobs", headers=header)
+def test_invalid_credentials_are_rejected(make_client: MakeClient, header: dict[str, str]) -> None:
+    response = make_client("basic", "key").get("/jobs", headers=header)
 
-    assert answer.status_code == 401, answer.text
-    assert answer.json["message"]
+    assert response.status_code == 401, response.text
+    assert document(response)["message"]
 
 
-def test_a_user_is_let_in_by_the_key_alone(client_with: MakeClient, database: CuttableDatabase) -> None:
+def test_password_is_rejected_when_only_keys_are_allowed(
+    make_client: MakeClient, database: CuttableDatabase
+) -> None:
     key = users.new_key(database, "ada")
-    client = client_with("key")
+    client = make_client("key")
 
     assert client.get("/jobs", headers={"Authorization": f"Bearer {key}"}).status_code == 200
-    refused = client.get("/jobs", headers=ADA)
-    assert (refused.status_code, refused.json) == (
+    rejected = client.get("/jobs", headers=ADA)
+    assert (rejected.status_code, document(rejected)) == (
         401,
-        {"message": "the API is set to take key, not basic"},
+        {"message": "the API accepts authentication by key, not by basic"},
     )
 
 
-def test_who_is_disabled_is_let_in_no_more(client_with: MakeClient, database: CuttableDatabase) -> None:
-    client, key = client_with("basic", "key"), users.new_key(database, "ada")
+def test_disabled_user_is_rejected(make_client: MakeClient, database: CuttableDatabase) -> None:
+    client, key = make_client("basic", "key"), users.new_key(database, "ada")
     bearer = {"Authorization": f"Bearer {key}"}
     assert client.get("/jobs", headers=ADA).status_code == 200
 
@@ -126,8 +128,8 @@ def test_who_is_disabled_is_let_in_no_more(client_with: MakeClient, database: Cu
     assert client.get("/jobs", headers=bearer).status_code == 401
 
 
-def test_a_changed_password_counts_at_once(client_with: MakeClient, database: CuttableDatabase) -> None:
-    client = client_with("basic")
+def test_changed_password_takes_effect_at_once(make_client: MakeClient, database: CuttableDatabase) -> None:
+    client = make_client("basic")
     assert client.get("/jobs", headers=ADA).status_code == 200
 
     users.set_password(database, "ada", "other")
@@ -136,33 +138,37 @@ def test_a_changed_password_counts_at_once(client_with: MakeClient, database: Cu
     assert client.get("/jobs", headers=basic("ada", "other")).status_code == 200
 
 
-@pytest.mark.parametrize(("route", "body"), [("/jobs", JOB), ("/task", JOB["tasks"][0])])  # type: ignore[index]
-def test_a_job_names_its_creator(client_with: MakeClient, route: str, body: object) -> None:
-    client = client_with("basic")
+@pytest.mark.parametrize(("route", "body"), [("/jobs", JOB), ("/task", JOB["tasks"][0])])
+def test_job_shows_its_creator(make_client: MakeClient, route: str, body: object) -> None:
+    client = make_client("basic")
 
     assert client.post(route, json=body, headers=ADA).status_code == 200
 
-    [job] = client.get("/jobs", headers=ADA).json["items"]
+    [job] = document(client.get("/jobs", headers=ADA))["items"]
     assert job["createdBy"] == {"username": "ada"}
 
 
 @pytest.mark.covers("ScheduledJobSummary.createdBy")
-def test_a_scheduled_job_names_its_creator(client_with: MakeClient) -> None:
-    client = client_with("basic")
+def test_scheduled_job_shows_its_creator(make_client: MakeClient) -> None:
+    client = make_client("basic")
 
-    made = client.post("/scheduled-jobs", json={**JOB, "schedule": {"cron": "@daily"}}, headers=ADA).json
+    schedule = document(
+        client.post("/scheduled-jobs", json={**JOB, "schedule": {"cron": "@daily"}}, headers=ADA)
+    )
 
-    assert made["createdBy"] == {"username": "ada"}
-
-
-def test_without_authentication_nobody_is_named(client: FlaskClient) -> None:
-    created: TestResponse = client.post("/jobs", json=JOB, headers=ADA)
-
-    assert "createdBy" not in created.json
+    assert schedule["createdBy"] == {"username": "ada"}
 
 
-def test_a_datastore_that_is_away_lets_nobody_in(client_with: MakeClient, database: CuttableDatabase) -> None:
-    client = client_with("basic")
+def test_job_has_no_creator_without_authentication(client: FlaskClient) -> None:
+    response = client.post("/jobs", json=JOB, headers=ADA)
+
+    assert "createdBy" not in document(response)
+
+
+def test_unavailable_datastore_is_503_for_authenticated_requests(
+    make_client: MakeClient, database: CuttableDatabase
+) -> None:
+    client = make_client("basic")
     database.away = True
 
     assert client.get("/jobs", headers=ADA).status_code == 503

@@ -1,15 +1,14 @@
-"""Pages of other web sites may ask where the settings say so."""
+"""Pages of other web sites may call the API when TORK_CORS_ORIGINS allows their origin."""
 
 import pytest
 from flask.testing import FlaskClient
 
-from tests.store.stores import CuttableDatabase
 from tork_celery.api import create_app
 from tork_celery.api.context import ApiContext
 from tork_celery.services.authentication import Authenticator
 from tork_celery.services.context import ServiceContext
 
-HERE, THERE = "http://web.example.com:8080", "http://evil.example.com"
+ALLOWED, OTHER = "http://web.example.com:8080", "http://evil.example.com"
 
 
 def make_client(context: ServiceContext, *origins: str) -> FlaskClient:
@@ -23,53 +22,50 @@ def make_client(context: ServiceContext, *origins: str) -> FlaskClient:
 
 
 @pytest.mark.parametrize(
-    ("allowed", "origin", "answered"),
+    ("origins", "origin", "allow_origin"),
     [
-        ((HERE,), HERE, HERE),
-        ((HERE,), THERE, None),
-        ((HERE, THERE), THERE, THERE),
+        ((ALLOWED,), ALLOWED, ALLOWED),
+        ((ALLOWED,), OTHER, None),
+        ((ALLOWED, OTHER), OTHER, OTHER),
         (("http://web.example.com",), "http://webXexample.com", None),
-        (("*",), THERE, "*"),
-        ((), HERE, None),
+        (("*",), OTHER, "*"),
+        ((), ALLOWED, None),
     ],
 )
-def test_only_allowed_origins_are_answered(
-    context: ServiceContext, allowed: tuple[str, ...], origin: str, answered: str | None
+def test_only_configured_origins_are_allowed(
+    context: ServiceContext, origins: tuple[str, ...], origin: str, allow_origin: str | None
 ) -> None:
-    answer = make_client(context, *allowed).get("/health", headers={"Origin": origin})
+    response = make_client(context, *origins).get("/health", headers={"Origin": origin})
 
-    assert answer.headers.get("Access-Control-Allow-Origin") == answered
+    assert response.headers.get("Access-Control-Allow-Origin") == allow_origin
 
 
-def test_a_browser_asks_in_advance_without_credentials(context: ServiceContext) -> None:
-    asked = {
-        "Origin": HERE,
+def test_preflight_request_needs_no_credentials(context: ServiceContext) -> None:
+    headers = {
+        "Origin": ALLOWED,
         "Access-Control-Request-Method": "PUT",
         "Access-Control-Request-Headers": "Authorization, Content-Type",
     }
 
-    answer = make_client(context, HERE).options("/jobs/x/cancel", headers=asked)
+    response = make_client(context, ALLOWED).options("/jobs/x/cancel", headers=headers)
 
-    assert answer.status_code == 200
-    assert answer.headers["Access-Control-Allow-Origin"] == HERE
-    assert "PUT" in answer.headers["Access-Control-Allow-Methods"]
-    assert answer.headers["Access-Control-Allow-Headers"].lower() == "authorization, content-type"
-    assert answer.headers["Access-Control-Max-Age"] == "600"
-
-
-def test_a_refusal_can_be_read_by_the_page(context: ServiceContext) -> None:
-    answer = make_client(context, HERE).get("/jobs", headers={"Origin": HERE})
-
-    assert answer.status_code == 401
-    assert answer.headers["Access-Control-Allow-Origin"] == HERE
+    assert response.status_code == 200
+    assert response.headers["Access-Control-Allow-Origin"] == ALLOWED
+    assert "PUT" in response.headers["Access-Control-Allow-Methods"]
+    assert response.headers["Access-Control-Allow-Headers"].lower() == "authorization, content-type"
+    assert response.headers["Access-Control-Max-Age"] == "600"
 
 
-def test_any_origin_never_gets_what_the_browser_knows(
-    context: ServiceContext, database: CuttableDatabase
-) -> None:
-    del database
-    named = make_client(context, HERE).get("/health", headers={"Origin": HERE})
-    anybody = make_client(context, "*").get("/health", headers={"Origin": HERE})
+def test_unauthorized_response_is_readable_by_an_allowed_page(context: ServiceContext) -> None:
+    response = make_client(context, ALLOWED).get("/jobs", headers={"Origin": ALLOWED})
+
+    assert response.status_code == 401
+    assert response.headers["Access-Control-Allow-Origin"] == ALLOWED
+
+
+def test_stored_credentials_are_not_allowed_for_the_wildcard(context: ServiceContext) -> None:
+    named = make_client(context, ALLOWED).get("/health", headers={"Origin": ALLOWED})
+    wildcard = make_client(context, "*").get("/health", headers={"Origin": ALLOWED})
 
     assert named.headers.get("Access-Control-Allow-Credentials") == "true"
-    assert anybody.headers.get("Access-Control-Allow-Credentials") is None
+    assert wildcard.headers.get("Access-Control-Allow-Credentials") is None

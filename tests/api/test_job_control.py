@@ -1,10 +1,11 @@
-"""Users cancel, restart and delete jobs."""
+"""Routes that cancel, restart and delete jobs."""
 
 from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
 
+from tests.api.documents import document
 from tests.services.fakes import FakeDispatcher
 from tests.store.stores import CuttableDatabase, change, job_now, store_job, task_now, tasks_of
 from tork_celery.domain.states import JobState, TaskState
@@ -14,21 +15,21 @@ OK = {"status": "OK"}
 
 
 @pytest.mark.parametrize("kind", ["jobs", "task", "tasks"])
-def test_a_job_is_cancelled_with_what_of_it_runs(
+def test_cancel_kills_the_running_steps(
     client: FlaskClient, database: CuttableDatabase, dispatcher: FakeDispatcher, kind: str
 ) -> None:
     job, task = store_job(database)
     running = change(database, task, state=TaskState.RUNNING, node="default@here", step_running=True)
 
-    answer = client.put(f"/{kind}/{job.id if kind == 'jobs' else task.id}/cancel")
+    response = client.put(f"/{kind}/{job.id if kind == 'jobs' else task.id}/cancel")
 
-    assert (answer.status_code, answer.json) == (200, OK)
+    assert (response.status_code, document(response)) == (200, OK)
     assert job_now(database, job.id).state is JobState.CANCELLED
     assert task_now(database, task.id).state is TaskState.CANCELLED
-    assert [(stopped.id, stopped.node) for stopped in dispatcher.killed] == [(task.id, running.node)]
+    assert [(killed.id, killed.node) for killed in dispatcher.killed_steps] == [(task.id, running.node)]
 
 
-def test_a_job_is_cancelled_without_a_broker(
+def test_cancel_works_without_a_broker(
     client: FlaskClient, database: CuttableDatabase, dispatcher: FakeDispatcher
 ) -> None:
     job, task = store_job(database)
@@ -39,31 +40,31 @@ def test_a_job_is_cancelled_without_a_broker(
     assert job_now(database, job.id).state is JobState.CANCELLED
 
 
-def test_a_cancelled_job_goes_on_when_it_is_restarted(
+def test_restart_schedules_the_cancelled_task_again(
     client: FlaskClient, database: CuttableDatabase, dispatcher: FakeDispatcher
 ) -> None:
     job, _ = store_job(database)
     client.put(f"/jobs/{job.id}/cancel")
 
-    answer = client.put(f"/jobs/{job.id}/restart")
+    response = client.put(f"/jobs/{job.id}/restart")
 
-    assert (answer.status_code, answer.json) == (200, OK)
+    assert (response.status_code, document(response)) == (200, OK)
     states = [run.state for run in tasks_of(database, job.id)]
     assert states == [TaskState.CANCELLED, TaskState.SCHEDULED]
     assert job_now(database, job.id).state is JobState.SCHEDULED
     assert dispatcher.sent == [tasks_of(database, job.id)[1]]
 
 
-def test_an_ended_job_is_deleted_with_its_tasks(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_ended_job_is_deleted_with_its_tasks(client: FlaskClient, database: CuttableDatabase) -> None:
     job, task = store_job(database)
-    another, _ = store_job(database)
+    other, _ = store_job(database)
     client.put(f"/jobs/{job.id}/cancel")
 
-    assert client.delete(f"/jobs/{job.id}").json == OK
+    assert document(client.delete(f"/jobs/{job.id}")) == OK
 
     assert client.get(f"/jobs/{job.id}").status_code == 404
     assert client.get(f"/task/{task.id}").status_code == 404
-    assert client.get(f"/jobs/{another.id}").status_code == 200
+    assert client.get(f"/jobs/{other.id}").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_an_ended_job_is_deleted_with_its_tasks(client: FlaskClient, database: C
         (JobState.RUNNING, "DELETE", ""),
     ],
 )
-def test_what_the_state_does_not_allow_is_refused(
+def test_action_in_the_wrong_state_is_400(
     client: FlaskClient, database: CuttableDatabase, state: JobState, method: str, route: str
 ) -> None:
     job, _ = store_job(database)
@@ -87,10 +88,10 @@ def test_what_the_state_does_not_allow_is_refused(
     with database.transaction() as tx:
         jobs.save(tx, job)
 
-    answer = client.open(f"/jobs/{job.id}{route}", method=method)
+    response = client.open(f"/jobs/{job.id}{route}", method=method)
 
-    assert answer.status_code == 400
-    assert state in answer.json["message"]
+    assert response.status_code == 400
+    assert state in document(response)["message"]
     assert job_now(database, job.id) == job
 
 
@@ -103,8 +104,8 @@ def test_what_the_state_does_not_allow_is_refused(
         ("PUT", "/task/none/cancel"),
     ],
 )
-def test_what_is_not_there_cannot_be_controlled(client: FlaskClient, method: str, route: str) -> None:
-    answer = client.open(route, method=method)
+def test_action_on_an_unknown_id_is_404(client: FlaskClient, method: str, route: str) -> None:
+    response = client.open(route, method=method)
 
-    assert answer.status_code == 404
-    assert "'none'" in answer.json["message"]
+    assert response.status_code == 404
+    assert "'none'" in document(response)["message"]

@@ -1,4 +1,4 @@
-"""A client may wait for the end of its job."""
+"""A client that submits a job with `wait` receives the response when the job has ended."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from flask.testing import FlaskClient
 
+from tests.api.documents import document
 from tests.store.stores import CuttableDatabase, job_now
 from tork_celery.api import create_app
 from tork_celery.api.context import ApiContext
@@ -23,7 +24,7 @@ JOB = {
 
 
 class FakeTime:
-    """Passes only while somebody sleeps; `then` is what happens at a time."""
+    """A clock that only `sleep` advances. `at` maps a time to an action, which runs when it is reached."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -43,86 +44,92 @@ def time() -> FakeTime:
 
 
 @pytest.fixture
-def room(time: FakeTime) -> JobWaiter:
+def job_waiter(time: FakeTime) -> JobWaiter:
     return JobWaiter(slots=1, clock=lambda: time.now, sleep=time.sleep)
 
 
 @pytest.fixture
-def waiting(context: ServiceContext, room: JobWaiter) -> FlaskClient:
-    api = ApiContext(services=context, body_limit_bytes=10_000, job_waiter=room)
+def client_with_waiter(context: ServiceContext, job_waiter: JobWaiter) -> FlaskClient:
+    api = ApiContext(services=context, body_limit_bytes=10_000, job_waiter=job_waiter)
     return create_app(api).test_client()
 
 
-def newest(database: CuttableDatabase) -> str:
+def newest_job_id(database: CuttableDatabase) -> str:
     with database.reading() as tx:
         [job], _ = job_pages.page(tx, EVERYTHING, number=1, size=1)
     return job.id
 
 
 def end(database: CuttableDatabase) -> None:
-    job = job_now(database, newest(database))
+    job = job_now(database, newest_job_id(database))
     with database.transaction() as tx:
         jobs.save(tx, replace(job, state=JobState.COMPLETED, result="42"))
 
 
 @pytest.mark.covers("Job.wait")
-def test_the_whole_job_is_answered_when_it_has_ended(
-    waiting: FlaskClient, database: CuttableDatabase, time: FakeTime
+def test_response_is_the_whole_job_when_it_has_ended(
+    client_with_waiter: FlaskClient, database: CuttableDatabase, time: FakeTime
 ) -> None:
     time.at[5.0] = lambda: end(database)
 
-    answer = waiting.post("/jobs", json=JOB)
+    response = client_with_waiter.post("/jobs", json=JOB)
 
-    assert answer.status_code == 200
-    assert (answer.json["state"], answer.json["result"]) == ("COMPLETED", "42")
-    assert answer.json["execution"][0]["name"] == "t"
+    assert response.status_code == 200
+    assert (document(response)["state"], document(response)["result"]) == ("COMPLETED", "42")
+    assert document(response)["execution"][0]["name"] == "t"
     assert 5.0 <= time.now < 6.0
     assert time.pauses[0] == 0.02
     assert max(time.pauses) == 0.5
 
 
 @pytest.mark.covers("Wait.timeout")
-def test_a_wait_that_is_over_leaves_the_job_to_go_on(
-    waiting: FlaskClient, database: CuttableDatabase, time: FakeTime
+def test_job_keeps_running_after_the_wait_timeout(
+    client_with_waiter: FlaskClient, database: CuttableDatabase, time: FakeTime
 ) -> None:
-    answer = waiting.post("/jobs", json=JOB)
+    response = client_with_waiter.post("/jobs", json=JOB)
 
-    job_id = newest(database)
-    assert answer.status_code == 408
-    assert answer.json == {"message": f"the job {job_id} has not ended within its `wait`; it goes on"}
+    job_id = newest_job_id(database)
+    assert response.status_code == 408
+    assert document(response) == {
+        "message": f"the job {job_id} has not ended within its `wait`; it keeps running"
+    }
     assert job_now(database, job_id).state is JobState.SCHEDULED
     assert time.now == pytest.approx(10.0)
 
 
-def test_a_datastore_that_is_away_in_between_is_waited_for(
-    waiting: FlaskClient, database: CuttableDatabase, time: FakeTime
+def test_wait_outlasts_a_datastore_outage(
+    client_with_waiter: FlaskClient, database: CuttableDatabase, time: FakeTime
 ) -> None:
+    def end_outage() -> None:
+        database.away = False
+        end(database)
+
     time.at[1.0] = lambda: setattr(database, "away", True)
-    time.at[2.0] = lambda: (setattr(database, "away", False), end(database))
+    time.at[2.0] = end_outage
 
-    assert waiting.post("/jobs", json=JOB).json["state"] == "COMPLETED"
+    assert document(client_with_waiter.post("/jobs", json=JOB))["state"] == "COMPLETED"
 
 
-def test_a_job_that_was_deleted_meanwhile_is_not_found(
-    waiting: FlaskClient, database: CuttableDatabase, time: FakeTime
+def test_job_that_is_deleted_during_the_wait_is_404(
+    client_with_waiter: FlaskClient, database: CuttableDatabase, time: FakeTime
 ) -> None:
     def delete() -> None:
         with database.transaction() as tx:
-            jobs.remove(tx, newest(database))
+            jobs.remove(tx, newest_job_id(database))
 
     time.at[1.0] = delete
 
-    assert waiting.post("/jobs", json=JOB).status_code == 404
+    assert client_with_waiter.post("/jobs", json=JOB).status_code == 404
 
 
-def test_more_than_may_wait_are_refused_and_not_stored(
-    waiting: FlaskClient, room: JobWaiter, stored_jobs: Callable[[], int]
+def test_submission_is_rejected_when_all_waiter_slots_are_taken(
+    client_with_waiter: FlaskClient, job_waiter: JobWaiter, stored_jobs: Callable[[], int]
 ) -> None:
-    with room.slot():
-        answer = waiting.post("/jobs", json=JOB)
+    with job_waiter.slot():
+        response = client_with_waiter.post("/jobs", json=JOB)
 
-    assert answer.status_code == 503
-    assert answer.json["message"].startswith("1 clients wait already")
+    assert response.status_code == 503
+    assert document(response)["message"].startswith("1 clients already wait")
     assert stored_jobs() == 0
-    assert waiting.post("/jobs", json=JOB).status_code == 408  # the seat is free again
+    assert client_with_waiter.post("/jobs", json=JOB).status_code == 408  # the slot is free again
     assert stored_jobs() == 1

@@ -1,4 +1,4 @@
-"""A job that is not for somebody does not exist for them, whatever they ask."""
+"""For users without permission a job does not exist, on any route."""
 
 import re
 from base64 import b64encode
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from tests.api.documents import document
 from tests.store.stores import CuttableDatabase, job_now
 from tork_celery.api import create_app
 from tork_celery.api.context import ApiContext
@@ -20,11 +21,11 @@ from tork_celery.services.context import ServiceContext
 TASKS = [{"name": "say hello", "image": "busybox", "run": "echo hello"}]
 USERS = {"ada": [], "bob": ["ops"], "eve": [], "root": ["admin"]}
 
-As = Callable[..., Any]
+SendAs = Callable[..., Any]
 
 
 @pytest.fixture
-def guarded(context: ServiceContext, database: CuttableDatabase) -> FlaskClient:
+def authenticating_client(context: ServiceContext, database: CuttableDatabase) -> FlaskClient:
     for username, roles in USERS.items():
         users.add(database, NewUser(username=username, password="p"), roles=roles)
     authenticator = Authenticator(database, schemes=["basic"])
@@ -33,78 +34,80 @@ def guarded(context: ServiceContext, database: CuttableDatabase) -> FlaskClient:
 
 
 @pytest.fixture
-def as_user(guarded: FlaskClient) -> As:
-    """Asks as a user; the status and the document."""
+def as_user(authenticating_client: FlaskClient) -> SendAs:
+    """Return a function that sends a request as a user and returns the status and the document."""
 
-    def ask(username: str, method: str, path: str, **options: Any) -> tuple[int, Any]:
+    def send(username: str, method: str, path: str, **options: Any) -> tuple[int, Any]:
         header = "Basic " + b64encode(f"{username}:p".encode()).decode()
-        answer = guarded.open(path, method=method, headers={"Authorization": header}, **options)
-        return answer.status_code, answer.json
+        response = authenticating_client.open(
+            path, method=method, headers={"Authorization": header}, **options
+        )
+        return response.status_code, document(response)
 
-    return ask
+    return send
 
 
 def job(*permissions: dict[str, str]) -> dict[str, Any]:
     return {"name": "a job", "tasks": TASKS, "permissions": list(permissions)}
 
 
-@pytest.mark.parametrize(("username", "seen"), [("ada", 1), ("bob", 1), ("eve", 0), ("root", 1)])
-def test_lists_and_counts_hold_only_what_is_for_one(as_user: As, username: str, seen: int) -> None:
+@pytest.mark.parametrize(("username", "visible"), [("ada", 1), ("bob", 1), ("eve", 0), ("root", 1)])
+def test_lists_and_counts_hold_visible_jobs_only(as_user: SendAs, username: str, visible: int) -> None:
     as_user("ada", "POST", "/jobs", json=job({"role": "ops"}))
 
     status, page = as_user(username, "GET", "/jobs")
 
-    assert (status, len(page["items"]), page["totalItems"]) == (200, seen, seen)
+    assert (status, len(page["items"]), page["totalItems"]) == (200, visible, visible)
 
 
-def test_for_others_it_does_not_exist_on_any_route(
-    as_user: As, guarded: FlaskClient, database: CuttableDatabase
+def test_invisible_job_is_404_on_all_routes(
+    as_user: SendAs, authenticating_client: FlaskClient, database: CuttableDatabase
 ) -> None:
-    _, made = as_user("ada", "POST", "/jobs", json=job({"user": "bob"}))
-    _, whole = as_user("bob", "GET", f"/jobs/{made['id']}")
-    ids = {"job_id": made["id"], "task_id": whole["execution"][0]["id"]}
+    _, created = as_user("ada", "POST", "/jobs", json=job({"user": "bob"}))
+    _, whole = as_user("bob", "GET", f"/jobs/{created['id']}")
+    ids = {"job_id": created["id"], "task_id": whole["execution"][0]["id"]}
 
-    asked = 0
-    for rule in guarded.application.url_map.iter_rules():
+    checked = 0
+    for rule in authenticating_client.application.url_map.iter_rules():
         for method in sorted((rule.methods or set()) & {"GET", "PUT", "DELETE"}):
             for name in rule.arguments & set(ids):
                 path = re.sub(r"<[^>]+>", ids[name], rule.rule)
                 missing = re.sub(r"<[^>]+>", "f" * 32, rule.rule)
-                answer, absent = as_user("eve", method, path), as_user("eve", method, missing)
-                assert answer[0] == absent[0] == 404, rule
-                assert answer[1]["message"] == absent[1]["message"].replace("f" * 32, ids[name])
-                asked += 1
+                hidden, absent = as_user("eve", method, path), as_user("eve", method, missing)
+                assert hidden[0] == absent[0] == 404, rule
+                assert hidden[1]["message"] == absent[1]["message"].replace("f" * 32, ids[name])
+                checked += 1
 
-    assert asked >= 11
-    assert job_now(database, made["id"]).state is JobState.SCHEDULED
+    assert checked >= 11
+    assert job_now(database, created["id"]).state is JobState.SCHEDULED
 
 
 @pytest.mark.covers("Job.permissions")
 @pytest.mark.parametrize("username", ["ada", "bob", "root"])
-def test_whom_it_is_for_may_control_it(as_user: As, username: str) -> None:
-    _, made = as_user("ada", "POST", "/jobs", json=job({"user": "bob"}))
+def test_creator_permitted_user_and_admin_may_control_a_job(as_user: SendAs, username: str) -> None:
+    _, created = as_user("ada", "POST", "/jobs", json=job({"user": "bob"}))
 
-    assert as_user(username, "PUT", f"/jobs/{made['id']}/cancel") == (200, {"status": "OK"})
-    assert as_user(username, "DELETE", f"/jobs/{made['id']}") == (200, {"status": "OK"})
+    assert as_user(username, "PUT", f"/jobs/{created['id']}/cancel") == (200, {"status": "OK"})
+    assert as_user(username, "DELETE", f"/jobs/{created['id']}") == (200, {"status": "OK"})
 
 
-def test_permissions_of_nobody_are_refused_with_their_places(as_user: As) -> None:
-    asked = job({"user": "bob"}, {"user": "bop"}, {"role": "opps"}, {"role": "public"})
+def test_permissions_of_unknown_users_and_roles_are_rejected(as_user: SendAs) -> None:
+    submitted = job({"user": "bob"}, {"user": "bop"}, {"role": "opps"}, {"role": "public"})
 
-    status, answer = as_user("ada", "POST", "/jobs", json=asked)
+    status, response = as_user("ada", "POST", "/jobs", json=submitted)
 
     assert status == 400
-    assert answer["message"].splitlines() == [
-        "permissions[1].user: there is no user 'bop'",
-        "permissions[2].role: there is no role 'opps'",
+    assert response["message"].splitlines() == [
+        "permissions[1].user: no user named 'bop'",
+        "permissions[2].role: no role named 'opps'",
     ]
     assert as_user("ada", "GET", "/jobs")[1]["totalItems"] == 0
 
 
-def test_without_authentication_everything_is_seen(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_all_jobs_are_visible_without_authentication(client: FlaskClient, database: CuttableDatabase) -> None:
     users.add(database, NewUser(username="bob", password="p"))
 
-    made = client.post("/jobs", json=job({"user": "bob"})).json
+    created = document(client.post("/jobs", json=job({"user": "bob"})))
 
-    assert client.get(f"/jobs/{made['id']}").status_code == 200
-    assert client.get("/jobs").json["totalItems"] == 1
+    assert client.get(f"/jobs/{created['id']}").status_code == 200
+    assert document(client.get("/jobs"))["totalItems"] == 1

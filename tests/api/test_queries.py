@@ -1,4 +1,4 @@
-"""Jobs, tasks and logs as they are seen."""
+"""Routes that show jobs, tasks and logs."""
 
 import re
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from tests.api.documents import document
 from tests.domain.samples import task_definition
 from tests.store.stores import CuttableDatabase, change, job_now, store_job, task_now
 from tork_celery.domain.definition import StepDefinition
@@ -33,9 +34,9 @@ MASKED = dict.fromkeys(SECRETS, "[REDACTED]") | {"PORT": "80"}
 
 
 def get(client: FlaskClient, route: str) -> Any:
-    answer = client.get(route)
-    assert answer.status_code == 200, answer.text
-    return answer.json
+    response = client.get(route)
+    assert response.status_code == 200, response.text
+    return document(response)
 
 
 def add_log(database: CuttableDatabase, task: Task, *contents: str) -> None:
@@ -44,14 +45,14 @@ def add_log(database: CuttableDatabase, task: Task, *contents: str) -> None:
         logs.add(tx, job_id=task.job_id, ref=task.ref, parts=parts)
 
 
-def test_a_task_that_waits_has_no_empty_fields(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_waiting_task_has_no_empty_fields(client: FlaskClient, database: CuttableDatabase) -> None:
     _, task = store_job(database)
 
-    found = get(client, f"/task/{task.id}")
-    assert get(client, f"/tasks/{task.id}") == found
+    shown = get(client, f"/task/{task.id}")
+    assert get(client, f"/tasks/{task.id}") == shown
 
-    assert found.pop("priority", 0) == 0
-    assert {name: value for name, value in found.items() if not name.endswith("At")} == {
+    assert shown.pop("priority", 0) == 0
+    assert {name: value for name, value in shown.items() if not name.endswith("At")} == {
         "id": task.id,
         "jobId": task.job_id,
         "name": "a task",
@@ -61,7 +62,7 @@ def test_a_task_that_waits_has_no_empty_fields(client: FlaskClient, database: Cu
         "queue": "default",
         "state": "SCHEDULED",
     }
-    assert set(found) >= {"createdAt", "scheduledAt"}
+    assert set(shown) >= {"createdAt", "scheduledAt"}
 
 
 def test_times_are_rfc_3339_in_utc(client: FlaskClient, database: CuttableDatabase) -> None:
@@ -70,63 +71,63 @@ def test_times_are_rfc_3339_in_utc(client: FlaskClient, database: CuttableDataba
     with database.transaction() as tx:
         jobs.save(tx, replace(job, state=JobState.COMPLETED, started_at=0.0, ended_at=1e9 + 0.25))
 
-    found = get(client, f"/jobs/{job.id}")
+    shown = get(client, f"/jobs/{job.id}")
 
-    assert found["startedAt"] == "1970-01-01T00:00:00.000Z"
-    assert found["completedAt"] == "2001-09-09T01:46:40.250Z"
-    assert TIME.fullmatch(found["createdAt"])
-    [run] = found["execution"]
+    assert shown["startedAt"] == "1970-01-01T00:00:00.000Z"
+    assert shown["completedAt"] == "2001-09-09T01:46:40.250Z"
+    assert TIME.fullmatch(shown["createdAt"])
+    [run] = shown["execution"]
     assert (run["startedAt"], run["completedAt"]) == ("1970-01-01T00:00:00.000Z", "1970-01-01T00:00:01.500Z")
 
 
-def test_a_job_shows_what_was_asked_for_what_ran_and_the_results(
+def test_job_shows_submitted_tasks_task_runs_and_results(
     client: FlaskClient, database: CuttableDatabase, context: ServiceContext
 ) -> None:
     job, task = store_job(database, task_definition(var="one"), task_definition(name="second"))
     change(database, task, state=TaskState.RUNNING, outcome=Outcome.COMPLETED, result="42", ended_at=5.0)
     advance(context, task.id, 1)
 
-    found = get(client, f"/jobs/{job.id}")
+    shown = get(client, f"/jobs/{job.id}")
 
-    assert [asked["name"] for asked in found["tasks"]] == ["a task", "second"]
-    assert [(run["name"], run["state"]) for run in found["execution"]] == [
+    assert [submitted["name"] for submitted in shown["tasks"]] == ["a task", "second"]
+    assert [(run["name"], run["state"]) for run in shown["execution"]] == [
         ("a task", "COMPLETED"),
         ("second", "SCHEDULED"),
     ]
-    assert found["context"]["tasks"] == {"one": "42"}
-    assert (found["position"], found["progress"], found["taskCount"]) == (2, 50.0, 2)
+    assert shown["context"]["tasks"] == {"one": "42"}
+    assert (shown["position"], shown["progress"], shown["taskCount"]) == (2, 50.0, 2)
 
 
-def test_a_failed_job_says_why(
+def test_failed_job_shows_its_error(
     client: FlaskClient, database: CuttableDatabase, context: ServiceContext
 ) -> None:
     job, task = store_job(database)
     change(database, task, state=TaskState.RUNNING, outcome=Outcome.FAILED, error="exit code 1", ended_at=5.0)
     advance(context, task.id, 1)
 
-    found = get(client, f"/jobs/{job.id}")
+    shown = get(client, f"/jobs/{job.id}")
 
-    assert (found["state"], found["error"]) == ("FAILED", "exit code 1")
-    assert TIME.fullmatch(found["failedAt"])
-    assert "completedAt" not in found
-    assert TIME.fullmatch(found["execution"][0]["failedAt"])
+    assert (shown["state"], shown["error"]) == ("FAILED", "exit code 1")
+    assert TIME.fullmatch(shown["failedAt"])
+    assert "completedAt" not in shown
+    assert TIME.fullmatch(shown["execution"][0]["failedAt"])
 
 
-def test_secrets_are_not_shown(client: FlaskClient, database: CuttableDatabase, submit: Submit) -> None:
+def test_secrets_are_masked(client: FlaskClient, database: CuttableDatabase, submit: Submit) -> None:
     step = StepDefinition(image="busybox", env=SECRETS)
     definition = replace(task_definition(env=SECRETS), pre=(step,), post=(step,))
     job, task = store_job(database, definition)
     submitted = submit("/task", {"name": "x", "image": "busybox", "env": SECRETS})
 
-    shown = [
+    shown_tasks = [
         get(client, f"/task/{task.id}"),
         *(get(client, f"/jobs/{job.id}")[part][0] for part in ("tasks", "execution")),
     ]
 
-    for found in shown:
-        assert found["env"] == MASKED
-        assert found["pre"][0]["env"] == MASKED
-        assert found["post"][0]["env"] == MASKED
+    for shown in shown_tasks:
+        assert shown["env"] == MASKED
+        assert shown["pre"][0]["env"] == MASKED
+        assert shown["post"][0]["env"] == MASKED
     assert submitted["env"] == MASKED
     assert "t0p" not in client.get(f"/jobs/{job.id}").text + client.get("/jobs").text
     assert task_now(database, task.id).definition.env == SECRETS
@@ -137,41 +138,41 @@ def test_secrets_are_not_shown(client: FlaskClient, database: CuttableDatabase, 
     "route",
     ["/task/none", "/tasks/none", "/task/none/log", "/tasks/none/log", "/jobs/none", "/jobs/none/log"],
 )
-def test_what_is_not_there_is_not_found(client: FlaskClient, route: str) -> None:
-    answer = client.get(route)
+def test_unknown_id_is_404(client: FlaskClient, route: str) -> None:
+    response = client.get(route)
 
-    assert answer.status_code == 404
-    assert "'none'" in answer.json["message"]
+    assert response.status_code == 404
+    assert "'none'" in document(response)["message"]
 
 
 @pytest.mark.parametrize("route", ["/jobs", "/jobs?page=7&size=3"])
-def test_a_page_without_jobs_is_empty(client: FlaskClient, route: str) -> None:
-    found = get(client, route)
+def test_page_without_jobs_is_empty(client: FlaskClient, route: str) -> None:
+    page = get(client, route)
 
-    assert list(found) == PAGE
-    assert (found["items"], found["totalPages"], found["totalItems"]) == ([], 0, 0)
+    assert list(page) == PAGE
+    assert (page["items"], page["totalPages"], page["totalItems"]) == ([], 0, 0)
 
 
 @pytest.mark.covers(
     "JobPage.items", "JobPage.number", "JobPage.size", "JobPage.totalPages", "JobPage.totalItems"
 )
-def test_jobs_are_seen_in_pages_newest_first(client: FlaskClient, database: CuttableDatabase) -> None:
-    made = [store_job(database)[0].id for _ in range(12)][::-1]
+def test_jobs_are_paged_newest_first(client: FlaskClient, database: CuttableDatabase) -> None:
+    newest_first = [store_job(database)[0].id for _ in range(12)][::-1]
 
     first, second, third = (get(client, f"/jobs?page={number}&size=5") for number in (1, 2, 3))
 
-    assert [job["id"] for page in (first, second, third) for job in page["items"]] == made
+    assert [job["id"] for page in (first, second, third) for job in page["items"]] == newest_first
     assert list(second) == PAGE
     assert (second["number"], second["size"], second["totalPages"], second["totalItems"]) == (2, 5, 3, 12)
     assert len(get(client, "/jobs")["items"]) == 10
 
 
 @pytest.mark.parametrize("query", ["page=x", "page=1.5", "size=1e1", "size=٣", "page=" + "9" * 5000])
-def test_a_page_that_is_no_number_is_refused(client: FlaskClient, query: str) -> None:
-    answer = client.get(f"/jobs?{query}")
+def test_page_that_is_not_an_integer_is_rejected(client: FlaskClient, query: str) -> None:
+    response = client.get(f"/jobs?{query}")
 
-    assert answer.status_code == 400
-    assert answer.json["message"].startswith(query.split("=", maxsplit=1)[0])
+    assert response.status_code == 400
+    assert document(response)["message"].startswith(query.split("=", maxsplit=1)[0])
 
 
 @pytest.mark.parametrize(
@@ -186,18 +187,18 @@ def test_a_page_that_is_no_number_is_refused(client: FlaskClient, query: str) ->
         ("page=&size=", 1, 10),
     ],
 )
-def test_a_page_that_cannot_be_is_the_nearest_one(
+def test_page_outside_the_limits_is_clamped(
     client: FlaskClient, database: CuttableDatabase, query: str, number: int, size: int
 ) -> None:
     for _ in range(21):
         store_job(database)
 
-    found = get(client, f"/jobs?{query}")
+    page = get(client, f"/jobs?{query}")
 
-    assert (found["number"], len(found["items"])) == (number, size)
+    assert (page["number"], len(page["items"])) == (number, size)
 
 
-def test_the_size_of_a_page_is_how_many_items_it_has(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_size_of_a_page_is_its_number_of_items(client: FlaskClient, database: CuttableDatabase) -> None:
     for _ in range(3):
         store_job(database)
 
@@ -205,7 +206,7 @@ def test_the_size_of_a_page_is_how_many_items_it_has(client: FlaskClient, databa
 
 
 @pytest.mark.parametrize("route", ["/jobs/{job}/log", "/tasks/{task}/log"])
-def test_a_page_of_a_log_has_25_parts_unless_told_and_100_at_most(
+def test_log_page_has_25_parts_by_default_and_100_at_most(
     client: FlaskClient, database: CuttableDatabase, route: str
 ) -> None:
     _, task = store_job(database)
@@ -228,19 +229,17 @@ def test_a_page_of_a_log_has_25_parts_unless_told_and_100_at_most(
     "LogPage.size",
 )
 @pytest.mark.parametrize("kind", ["job", "task"])
-def test_a_log_is_seen_in_pages_newest_part_first(
-    client: FlaskClient, database: CuttableDatabase, kind: str
-) -> None:
+def test_log_is_paged_newest_part_first(client: FlaskClient, database: CuttableDatabase, kind: str) -> None:
     _, task = store_job(database)
     add_log(database, task, "one\n", "two\n", "three\n")
     route = f"/jobs/{task.job_id}/log" if kind == "job" else f"/task/{task.id}/log"
 
-    found = get(client, f"{route}?size=2")
+    page = get(client, f"{route}?size=2")
 
-    assert list(found) == PAGE
-    assert [(part["number"], part["contents"]) for part in found["items"]] == [(3, "three\n"), (2, "two\n")]
-    assert (found["totalPages"], found["totalItems"]) == (2, 3)
-    for part in found["items"]:
+    assert list(page) == PAGE
+    assert [(part["number"], part["contents"]) for part in page["items"]] == [(3, "three\n"), (2, "two\n")]
+    assert (page["totalPages"], page["totalItems"]) == (2, 3)
+    for part in page["items"]:
         assert TIME.fullmatch(part["createdAt"])
         assert part["id"] == f"{task.id}-{part['number']}"
         assert part["taskId"] == task.id
@@ -259,32 +258,30 @@ def test_a_log_is_seen_in_pages_newest_part_first(
         ("", [3, 2, 1]),
     ],
 )
-def test_a_log_is_searched_for_a_text(
+def test_log_parts_are_searched(
     client: FlaskClient, database: CuttableDatabase, kind: str, query: str, numbers: list[int]
 ) -> None:
     _, task = store_job(database)
     add_log(database, task, "one error\n", "two\n", "Error: 100% full\n")
-    thing = task.id if kind == "tasks" else task.job_id
+    id_ = task.id if kind == "tasks" else task.job_id
 
-    found = get(client, f"/{kind}/{thing}/log?q={query}")
+    page = get(client, f"/{kind}/{id_}/log?q={query}")
 
-    assert [part["number"] for part in found["items"]] == numbers
-    assert found["totalItems"] == len(numbers)
+    assert [part["number"] for part in page["items"]] == numbers
+    assert page["totalItems"] == len(numbers)
 
 
 @pytest.mark.parametrize("query", ["a%00b", "x" * 1001])
-def test_a_text_that_no_log_can_hold_is_refused(
-    client: FlaskClient, database: CuttableDatabase, query: str
-) -> None:
+def test_invalid_search_text_is_rejected(client: FlaskClient, database: CuttableDatabase, query: str) -> None:
     job, _ = store_job(database)
 
-    answer = client.get(f"/jobs/{job.id}/log?q={query}")
+    response = client.get(f"/jobs/{job.id}/log?q={query}")
 
-    assert answer.status_code == 400
-    assert answer.json["message"].startswith("q: ")
+    assert response.status_code == 400
+    assert document(response)["message"].startswith("q: ")
 
 
-def test_jobs_are_searched_for(client: FlaskClient, submit: Submit) -> None:
+def test_jobs_are_searched(client: FlaskClient, submit: Submit) -> None:
     task = {"name": "t", "image": "busybox"}
     for name, tags in (("convert video", ["media"]), ("backup", [])):
         submit("/jobs", {"name": name, "tags": tags, "tasks": [task]})
@@ -294,14 +291,14 @@ def test_jobs_are_searched_for(client: FlaskClient, submit: Submit) -> None:
     assert client.get("/jobs?q=status:gone").status_code == 400
 
 
-def test_a_log_that_is_empty_is_an_empty_page(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_empty_log_is_an_empty_page(client: FlaskClient, database: CuttableDatabase) -> None:
     job, task = store_job(database)
 
     for route in (f"/jobs/{job.id}/log", f"/task/{task.id}/log"):
         assert get(client, route)["items"] == []
 
 
-def test_looking_changes_nothing(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_get_requests_change_nothing(client: FlaskClient, database: CuttableDatabase) -> None:
     job, task = store_job(database)
 
     for route in ("/jobs", f"/jobs/{job.id}", f"/task/{task.id}", "/queues", "/health"):

@@ -1,10 +1,12 @@
-"""Scheduled jobs through the API."""
+"""Routes of scheduled jobs."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+
+from tests.api.documents import document
 
 JOB = {
     "name": "nightly",
@@ -33,7 +35,7 @@ Submit = Callable[..., Any]
     "ScheduledJobAnswer.tasks",
     "ScheduledJobAnswer.secrets",
 )
-def test_one_is_made_and_read(client: FlaskClient, submit: Submit) -> None:
+def test_schedule_is_created_and_shown(client: FlaskClient, submit: Submit) -> None:
     summary = submit("/scheduled-jobs", JOB)
 
     assert len(summary.pop("id")) == 32
@@ -48,7 +50,7 @@ def test_one_is_made_and_read(client: FlaskClient, submit: Submit) -> None:
         "state": "ACTIVE",
         "cron": "30 4 * * 1-5",
     }
-    whole = client.get(f"/scheduled-jobs/{schedule['id']}").json
+    whole = document(client.get(f"/scheduled-jobs/{schedule['id']}"))
     assert whole["secrets"] == {"key": "[REDACTED]"}
     assert whole["tasks"][0]["env"] == {"A": "[REDACTED]"}
 
@@ -60,10 +62,10 @@ def test_one_is_made_and_read(client: FlaskClient, submit: Submit) -> None:
     "ScheduledJobPage.totalPages",
     "ScheduledJobPage.totalItems",
 )
-def test_they_are_listed_the_newest_first(client: FlaskClient, submit: Submit) -> None:
+def test_schedules_are_listed_newest_first(client: FlaskClient, submit: Submit) -> None:
     ids = [submit("/scheduled-jobs", JOB)["id"] for _ in range(3)]
 
-    page = client.get("/scheduled-jobs?page=1&size=2").json
+    page = document(client.get("/scheduled-jobs?page=1&size=2"))
 
     assert [item["id"] for item in page["items"]] == [ids[2], ids[1]]
     assert {key: page[key] for key in ("number", "size", "totalPages", "totalItems")} == {
@@ -72,24 +74,24 @@ def test_they_are_listed_the_newest_first(client: FlaskClient, submit: Submit) -
         "totalPages": 2,
         "totalItems": 3,
     }
-    assert client.get("/jobs").json["totalItems"] == 0
+    assert document(client.get("/jobs"))["totalItems"] == 0
 
 
-def test_one_is_paused_resumed_and_removed(client: FlaskClient, submit: Submit) -> None:
+def test_schedule_is_paused_resumed_and_deleted(client: FlaskClient, submit: Submit) -> None:
     path = f"/scheduled-jobs/{submit('/scheduled-jobs', JOB)['id']}"
 
-    for ask, state in ((client.put, "pause"), (client.put, "resume")):
-        assert ask(f"{path}/{state}").json == {"status": "OK"}
-        assert client.get(path).json["state"] == {"pause": "PAUSED", "resume": "ACTIVE"}[state]
-        assert client.put(f"{path}/{state}").status_code == 400
-    assert client.delete(path).json == {"status": "OK"}
-    for answer in (client.get(path), client.put(f"{path}/pause"), client.delete(path)):
-        assert answer.status_code == 404
-        assert answer.json["message"].startswith("there is no scheduled job")
+    for action, state in (("pause", "PAUSED"), ("resume", "ACTIVE")):
+        assert document(client.put(f"{path}/{action}")) == {"status": "OK"}
+        assert document(client.get(path))["state"] == state
+        assert client.put(f"{path}/{action}").status_code == 400
+    assert document(client.delete(path)) == {"status": "OK"}
+    for response in (client.get(path), client.put(f"{path}/pause"), client.delete(path)):
+        assert response.status_code == 404
+        assert document(response)["message"].startswith("no scheduled job with the id")
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"schedule": None}, "schedule: required"),
         ({"schedule": {}}, "schedule.cron: required"),
@@ -103,19 +105,21 @@ def test_one_is_paused_resumed_and_removed(client: FlaskClient, submit: Submit) 
         ({"schedule": {"cron": "* * * * *", "id": "x"}}, "schedule.id: unknown key"),
         ({"wait": {"timeout": "1s"}}, "wait: nobody waits for a scheduled job"),
         ({"tasks": []}, "tasks: "),
-        ({"permissions": [{"user": "bob"}]}, "permissions[0].user: there is no user 'bob'"),
+        ({"permissions": [{"user": "bob"}]}, "permissions[0].user: no user named 'bob'"),
     ],
 )
-def test_bad_input_is_refused_with_its_place(client: FlaskClient, change: dict[str, Any], said: str) -> None:
-    answer = client.post("/scheduled-jobs", json=JOB | change)
+def test_invalid_schedule_is_rejected_with_its_path(
+    client: FlaskClient, change: dict[str, Any], message: str
+) -> None:
+    response = client.post("/scheduled-jobs", json=JOB | change)
 
-    assert answer.status_code == 400, answer.text
-    assert said in answer.json["message"]
-    assert client.get("/scheduled-jobs").json["totalItems"] == 0
+    assert response.status_code == 400, response.text
+    assert message in document(response)["message"]
+    assert document(client.get("/scheduled-jobs"))["totalItems"] == 0
 
 
-def test_a_job_that_is_submitted_has_no_schedule(client: FlaskClient) -> None:
-    answer = client.post("/jobs", json=JOB)
+def test_submitted_job_must_not_have_a_schedule(client: FlaskClient) -> None:
+    response = client.post("/jobs", json=JOB)
 
-    assert answer.status_code == 400
-    assert "schedule: unknown key" in answer.json["message"]
+    assert response.status_code == 400
+    assert "schedule: unknown key" in document(response)["message"]

@@ -1,4 +1,4 @@
-"""Jobs and tasks come in, or are refused as a whole."""
+"""Submitted jobs and tasks are stored and published, or rejected as a whole."""
 
 import json
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from tests.api.documents import document
 from tests.services.fakes import FakeDispatcher
 from tests.store.stores import CuttableDatabase, task_now
 
@@ -19,36 +20,38 @@ YAML = b"name: a job\ntasks:\n  - name: say hello\n    image: busybox\n    run: 
 
 
 @pytest.mark.parametrize("route", ["/task", "/tasks"])
-def test_a_task_is_stored_and_sent(
+def test_task_is_stored_and_published(
     submit: Submit, database: CuttableDatabase, dispatcher: FakeDispatcher, route: str
 ) -> None:
-    answer = submit(route, TASK)
+    response = submit(route, TASK)
 
-    task = task_now(database, answer["id"])
+    task = task_now(database, response["id"])
     assert dispatcher.sent == [task]
-    assert answer["jobId"] == task.job_id
-    assert (answer["state"], answer["name"], answer["position"]) == ("SCHEDULED", "say hello", 1)
+    assert response["jobId"] == task.job_id
+    assert (response["state"], response["name"], response["position"]) == ("SCHEDULED", "say hello", 1)
 
 
-def test_a_job_is_stored_and_its_first_task_sent(
+def test_job_is_stored_and_its_first_task_published(
     submit: Submit, dispatcher: FakeDispatcher, stored_jobs: Count
 ) -> None:
-    answer = submit("/jobs", JOB)
+    response = submit("/jobs", JOB)
 
-    assert [task.job_id for task in dispatcher.sent] == [answer["id"]]
-    assert (answer["state"], answer["name"], answer["taskCount"]) == ("SCHEDULED", "a job", 1)
+    assert [task.job_id for task in dispatcher.sent] == [response["id"]]
+    assert (response["state"], response["name"], response["taskCount"]) == ("SCHEDULED", "a job", 1)
     assert stored_jobs() == 1
 
 
 @pytest.mark.parametrize("media_type", ["text/yaml", "application/x-yaml"])
-def test_a_job_may_be_yaml(client: FlaskClient, media_type: str, stored_jobs: Count) -> None:
-    answer = client.post("/jobs", data=YAML, content_type=media_type)
+def test_job_may_be_yaml(client: FlaskClient, media_type: str, stored_jobs: Count) -> None:
+    response = client.post("/jobs", data=YAML, content_type=media_type)
 
-    assert answer.status_code == 200, answer.text
+    assert response.status_code == 200, response.text
     assert stored_jobs() == 1
 
 
-def test_the_broker_may_be_away(submit: Submit, dispatcher: FakeDispatcher, stored_jobs: Count) -> None:
+def test_job_is_accepted_without_a_broker(
+    submit: Submit, dispatcher: FakeDispatcher, stored_jobs: Count
+) -> None:
     dispatcher.away = True
 
     assert submit("/jobs", JOB)["state"] == "SCHEDULED"
@@ -56,14 +59,14 @@ def test_the_broker_may_be_away(submit: Submit, dispatcher: FakeDispatcher, stor
 
 
 @pytest.mark.parametrize(
-    ("body", "media_type", "said"),
+    ("body", "media_type", "message"),
     [
-        pytest.param(b"", "application/json", "", id="nothing"),
-        pytest.param(b"{", "application/json", "", id="no JSON"),
-        pytest.param(b"a: [", "text/yaml", "", id="no YAML"),
-        pytest.param(b"[]", "application/json", "", id="no object"),
-        pytest.param(json.dumps(JOB).encode(), "text/plain", "text/plain", id="a type that is not known"),
-        pytest.param(json.dumps(JOB).encode(), "", "", id="no type"),
+        pytest.param(b"", "application/json", "", id="empty"),
+        pytest.param(b"{", "application/json", "", id="invalid JSON"),
+        pytest.param(b"a: [", "text/yaml", "", id="invalid YAML"),
+        pytest.param(b"[]", "application/json", "", id="not an object"),
+        pytest.param(json.dumps(JOB).encode(), "text/plain", "text/plain", id="unknown media type"),
+        pytest.param(json.dumps(JOB).encode(), "", "", id="no media type"),
         pytest.param(json.dumps({"name": "x"}).encode(), "application/json", "tasks", id="no tasks"),
         pytest.param(json.dumps(JOB | {"nme": 1}).encode(), "application/json", "nme", id="unknown field"),
         pytest.param(
@@ -72,11 +75,11 @@ def test_the_broker_may_be_away(submit: Submit, dispatcher: FakeDispatcher, stor
             "image",
             id="no image",
         ),
-        pytest.param(b"\xff\xfe", "application/json", "", id="no text"),
+        pytest.param(b"\xff\xfe", "application/json", "", id="not UTF-8"),
     ],
 )
 @pytest.mark.parametrize("route", ["/jobs", "/task"])
-def test_what_is_wrong_is_refused_and_not_stored(
+def test_invalid_body_is_rejected_and_not_stored(
     client: FlaskClient,
     dispatcher: FakeDispatcher,
     stored_jobs: Count,
@@ -84,41 +87,41 @@ def test_what_is_wrong_is_refused_and_not_stored(
     route: str,
     body: bytes,
     media_type: str,
-    said: str,
+    message: str,
 ) -> None:
-    answer = client.post(route, data=body, content_type=media_type)
+    response = client.post(route, data=body, content_type=media_type)
 
-    assert answer.status_code == 400, answer.text
-    assert answer.is_json
-    assert answer.json["message"]
+    assert response.status_code == 400, response.text
+    assert response.is_json
+    assert document(response)["message"]
     if route == "/jobs":
-        assert said in answer.json["message"]
+        assert message in document(response)["message"]
     assert (stored_jobs(), dispatcher.sent) == (0, [])
 
 
 @pytest.mark.parametrize("route", ["/jobs", "/task"])
-def test_a_body_above_the_limit_is_refused(client: FlaskClient, stored_jobs: Count, route: str) -> None:
-    answer = client.post(route, data=b" " * 10 * 1024 * 1024, content_type="application/json")
+def test_body_above_the_limit_is_rejected(client: FlaskClient, stored_jobs: Count, route: str) -> None:
+    response = client.post(route, data=b" " * 10 * 1024 * 1024, content_type="application/json")
 
-    assert answer.status_code == 413
-    assert answer.json == {"message": "the body is larger than 1048576 bytes"}
+    assert response.status_code == 413
+    assert document(response) == {"message": "the body is larger than 1048576 bytes"}
     assert stored_jobs() == 0
 
 
-def test_a_body_of_the_greatest_length_is_read(client: FlaskClient, stored_jobs: Count) -> None:
+def test_body_at_the_limit_is_accepted(client: FlaskClient, stored_jobs: Count) -> None:
     body = json.dumps(JOB).encode()
 
-    answer = client.post("/jobs", data=body.ljust(1024 * 1024), content_type="application/json")
+    response = client.post("/jobs", data=body.ljust(1024 * 1024), content_type="application/json")
 
-    assert (answer.status_code, stored_jobs()) == (200, 1)
+    assert (response.status_code, stored_jobs()) == (200, 1)
 
 
-def test_without_a_datastore_nothing_is_taken_in(
+def test_job_is_rejected_without_a_datastore(
     client: FlaskClient, database: CuttableDatabase, dispatcher: FakeDispatcher, stored_jobs: Count
 ) -> None:
     database.outages = 1
 
-    answer = client.post("/jobs", json=JOB)
+    response = client.post("/jobs", json=JOB)
 
-    assert (answer.status_code, answer.json) == (503, {"message": "the datastore is away"})
+    assert (response.status_code, document(response)) == (503, {"message": "the datastore is away"})
     assert (stored_jobs(), dispatcher.sent) == (0, [])

@@ -1,8 +1,9 @@
-"""How the system is."""
+"""Routes of nodes, queues, metrics and health."""
 
 import pytest
 from flask.testing import FlaskClient
 
+from tests.api.documents import document
 from tests.domain.samples import task_definition
 from tests.services.fakes import FakeDispatcher
 from tests.store.stores import CuttableDatabase, store_task, task_now
@@ -11,25 +12,25 @@ from tork_celery.domain.states import TaskState
 from tork_celery.store import jobs, nodes
 
 
-def test_a_system_that_is_well_is_up(client: FlaskClient) -> None:
-    answer = client.get("/health")
+def test_healthy_system_is_up(client: FlaskClient) -> None:
+    response = client.get("/health")
 
-    assert (answer.status_code, answer.json) == (200, {"status": "UP"})
+    assert (response.status_code, document(response)) == (200, {"status": "UP"})
 
 
 @pytest.mark.covers("Health.status", "Health.down")
 @pytest.mark.parametrize("down", [{"broker"}, {"datastore"}, {"broker", "datastore"}])
-def test_the_part_that_is_down_is_named(
+def test_health_names_the_parts_that_are_down(
     client: FlaskClient, database: CuttableDatabase, dispatcher: FakeDispatcher, down: set[str]
 ) -> None:
     dispatcher.away = "broker" in down
     database.away = "datastore" in down
 
-    answer = client.get("/health")
+    response = client.get("/health")
 
-    assert answer.status_code == 503
-    assert answer.json["status"] == "DOWN"
-    assert answer.json["down"] == {name: f"the {name} is away" for name in down}
+    assert response.status_code == 503
+    assert document(response)["status"] == "DOWN"
+    assert document(response)["down"] == {name: f"the {name} is away" for name in down}
 
 
 @pytest.mark.covers(
@@ -58,10 +59,10 @@ def test_nodes_are_listed(client: FlaskClient, database: CuttableDatabase) -> No
         nodes.register(tx, node)
     store_task(database, state=TaskState.RUNNING, node="gpu@here")
 
-    [found] = client.get("/nodes").json
+    [shown] = document(client.get("/nodes"))
 
-    assert found.pop("startedAt") == found.pop("lastHeartbeatAt")
-    assert found == {
+    assert shown.pop("startedAt") == shown.pop("lastHeartbeatAt")
+    assert shown == {
         "id": "1",
         "name": "gpu@here",
         "hostname": "here",
@@ -74,25 +75,25 @@ def test_nodes_are_listed(client: FlaskClient, database: CuttableDatabase) -> No
     }
 
 
-def test_an_idle_node_is_shown_with_its_zeros(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_idle_node_shows_zeros(client: FlaskClient, database: CuttableDatabase) -> None:
     register(database, "default@here", "default")
 
-    [found] = client.get("/nodes").json
+    [shown] = document(client.get("/nodes"))
 
-    assert (found["taskCount"], found["cpuPercent"]) == (0, 0.0)
+    assert (shown["taskCount"], shown["cpuPercent"]) == (0, 0.0)
 
 
-def test_without_nodes_the_list_is_empty(client: FlaskClient) -> None:
-    answer = client.get("/nodes")
+def test_list_without_nodes_is_empty(client: FlaskClient) -> None:
+    response = client.get("/nodes")
 
-    assert (answer.status_code, answer.json) == (200, [])
+    assert (response.status_code, document(response)) == (200, [])
 
 
 @pytest.mark.covers("Queue.name", "Queue.size", "Queue.subscribers", "Queue.unacked")
-def test_queues_are_listed_with_their_zeros(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_queues_are_listed_with_zeros(client: FlaskClient, database: CuttableDatabase) -> None:
     store_task(database, task_definition(queue="gpu"))
 
-    assert client.get("/queues").json == [
+    assert document(client.get("/queues")) == [
         {"name": "default", "size": 0, "subscribers": 0, "unacked": 0},
         {"name": "gpu", "size": 1, "subscribers": 0, "unacked": 0},
     ]
@@ -102,68 +103,66 @@ def register(database: CuttableDatabase, name: str, *queues: str, cpu_percent: f
     node = Node(name=name, instance=name, hostname="here", pid=1, queues=queues, version="0")
     with database.transaction() as tx:
         nodes.register(tx, node)
-        nodes.beat(tx, name=name, instance=name, cpu_percent=cpu_percent)
+        nodes.record_heartbeat(tx, name=name, instance=name, cpu_percent=cpu_percent)
 
 
-def test_a_queue_is_shown_by_its_name(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_queue_is_shown(client: FlaskClient, database: CuttableDatabase) -> None:
     store_task(database, task_definition(queue="gpu"))
     register(database, "control@here", "control")
 
     gpu, control = client.get("/queues/gpu"), client.get("/queues/control")
 
-    assert gpu.json == {"name": "gpu", "size": 1, "subscribers": 0, "unacked": 0}
-    assert control.json == {"name": "control", "size": 0, "subscribers": 1, "unacked": 0}
+    assert document(gpu) == {"name": "gpu", "size": 1, "subscribers": 0, "unacked": 0}
+    assert document(control) == {"name": "control", "size": 0, "subscribers": 1, "unacked": 0}
 
 
 @pytest.mark.covers("Ok.status")
-def test_a_queue_is_emptied(
-    client: FlaskClient, database: CuttableDatabase, dispatcher: FakeDispatcher
-) -> None:
+def test_queue_is_purged(client: FlaskClient, database: CuttableDatabase, dispatcher: FakeDispatcher) -> None:
     task = store_task(database, task_definition(queue="gpu"))
 
-    answer = client.delete("/queues/gpu")
+    response = client.delete("/queues/gpu")
 
-    assert (answer.status_code, answer.json) == (200, {"status": "OK"})
-    assert dispatcher.purged == ["gpu"]
+    assert (response.status_code, document(response)) == (200, {"status": "OK"})
+    assert dispatcher.purged_queues == ["gpu"]
     assert task_now(database, task.id) == task
     dispatcher.away = True
     assert client.delete("/queues/gpu").status_code == 503
 
 
-def test_the_queues_of_the_system_are_not_emptied(
+def test_reserved_queue_is_not_purged(
     client: FlaskClient, database: CuttableDatabase, dispatcher: FakeDispatcher
 ) -> None:
     register(database, "control@here", "control")
 
-    answer = client.delete("/queues/control")
+    response = client.delete("/queues/control")
 
-    assert answer.status_code == 400
-    assert answer.json["message"].startswith("name: the system uses the queue 'control' for itself")
-    assert dispatcher.purged == []
+    assert response.status_code == 400
+    assert document(response)["message"].startswith("name: the system uses the queue 'control' for itself")
+    assert dispatcher.purged_queues == []
 
 
 @pytest.mark.parametrize("name", ["none", "node.x", "%00", "x" * 300])
-def test_a_queue_that_there_is_not_is_not_found(client: FlaskClient, name: str) -> None:
+def test_unknown_queue_is_404(client: FlaskClient, name: str) -> None:
     assert client.get(f"/queues/{name}").status_code == 404
     assert client.delete(f"/queues/{name}").status_code == 404
 
 
 @pytest.fixture
-def busy(database: CuttableDatabase) -> None:
-    """One job and task that run, one that waits, two nodes."""
+def load(database: CuttableDatabase) -> None:
+    """Store a running job and task, a waiting task, and two nodes."""
     running = store_task(database, state=TaskState.RUNNING, node="default@here")
     store_task(database, task_definition(queue="a-b"))
     with database.transaction() as tx:
-        jobs.begin(tx, running.job_id)
+        jobs.start(tx, running.job_id)
     register(database, "default@here", "default", cpu_percent=20.0)
     register(database, "api-3000@here", cpu_percent=30.0)
 
 
 @pytest.mark.covers("Metrics.jobs", "Metrics.tasks", "Metrics.nodes")
-@pytest.mark.usefixtures("busy")
+@pytest.mark.usefixtures("load")
 @pytest.mark.parametrize("accept", ["", "*/*", "application/json", "text/html,*/*;q=0.8", "image/png"])
-def test_metrics_are_json(client: FlaskClient, accept: str) -> None:
-    assert client.get("/metrics", headers={"Accept": accept} if accept else {}).json == {
+def test_metrics_are_json_by_default(client: FlaskClient, accept: str) -> None:
+    assert document(client.get("/metrics", headers={"Accept": accept} if accept else {})) == {
         "jobs": {"running": 1},
         "tasks": {"running": 1},
         "nodes": {"online": 2, "cpuPercent": 25.0},
@@ -173,13 +172,13 @@ def test_metrics_are_json(client: FlaskClient, accept: str) -> None:
 PROMETHEUS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 
 
-@pytest.mark.usefixtures("busy")
+@pytest.mark.usefixtures("load")
 @pytest.mark.parametrize("accept", ["text/plain", PROMETHEUS])
-def test_metrics_are_text_where_that_is_wanted(client: FlaskClient, accept: str) -> None:
-    answer = client.get("/metrics", headers={"Accept": accept})
+def test_metrics_are_text_when_the_client_prefers_it(client: FlaskClient, accept: str) -> None:
+    response = client.get("/metrics", headers={"Accept": accept})
 
-    assert answer.content_type.startswith(accept.split(";", maxsplit=1)[0])
-    values = [line for line in answer.text.splitlines() if not line.startswith("#")]
+    assert response.content_type.startswith(accept.split(";", maxsplit=1)[0])
+    values = [line for line in response.text.splitlines() if not line.startswith("#")]
     assert values == [
         "tork_jobs_running 1.0",
         'tork_tasks_running{queue="a-b"} 0.0',

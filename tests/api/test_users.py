@@ -1,10 +1,11 @@
-"""Users are added through the API."""
+"""Routes of users."""
 
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+from tests.api.documents import document
 from tests.store.stores import CuttableDatabase
 from tork_celery.services import users
 
@@ -14,31 +15,34 @@ ADA = {"username": "ada", "password": "s3cret", "name": "Ada L."}
 @pytest.mark.covers(
     "User.username", "User.name", "UserAnswer.username", "UserAnswer.name", "UserAnswer.createdAt"
 )
-def test_a_user_is_added(client: FlaskClient, database: CuttableDatabase) -> None:
-    answer = client.post("/users", json=ADA)
+def test_user_is_added(client: FlaskClient, database: CuttableDatabase) -> None:
+    response = client.post("/users", json=ADA)
 
-    assert answer.status_code == 200, answer.text
-    assert {key: answer.json[key] for key in ("username", "name")} == {"username": "ada", "name": "Ada L."}
-    assert set(answer.json) == {"username", "name", "createdAt"}
-    assert [user.username for user in users.everybody(database)] == ["ada"]
-
-
-def test_the_body_may_be_yaml(client: FlaskClient) -> None:
-    answer = client.post("/users", data="username: ada\npassword: s3cret", content_type="text/yaml")
-
-    assert (answer.status_code, answer.json["name"]) == (200, "ada")
+    assert response.status_code == 200, response.text
+    assert {key: document(response)[key] for key in ("username", "name")} == {
+        "username": "ada",
+        "name": "Ada L.",
+    }
+    assert set(document(response)) == {"username", "name", "createdAt"}
+    assert [user.username for user in users.list_users(database)] == ["ada"]
 
 
-def test_a_taken_name_is_refused(client: FlaskClient) -> None:
+def test_body_may_be_yaml(client: FlaskClient) -> None:
+    response = client.post("/users", data="username: ada\npassword: s3cret", content_type="text/yaml")
+
+    assert (response.status_code, document(response)["name"]) == (200, "ada")
+
+
+def test_taken_name_is_rejected(client: FlaskClient) -> None:
     client.post("/users", json=ADA)
 
-    answer = client.post("/users", json=ADA)
+    response = client.post("/users", json=ADA)
 
-    assert (answer.status_code, answer.json) == (400, {"message": "username: 'ada' is taken"})
+    assert (response.status_code, document(response)) == (400, {"message": "username: 'ada' is taken"})
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ([], "expected a mapping with `username` and `password`, got a list"),
         ({}, "username: required"),
@@ -52,11 +56,11 @@ def test_a_taken_name_is_refused(client: FlaskClient) -> None:
         ({"username": "ada", "password": "p", "name": "n" * 257}, "name: longer than 256 characters"),
     ],
 )
-def test_bad_input_is_refused_with_its_place(
-    client: FlaskClient, database: CuttableDatabase, body: Any, said: str
+def test_invalid_user_is_rejected_with_its_path(
+    client: FlaskClient, database: CuttableDatabase, body: Any, message: str
 ) -> None:
-    answer = client.post("/users", json=body)
+    response = client.post("/users", json=body)
 
-    assert answer.status_code == 400
-    assert said in answer.json["message"]
-    assert users.everybody(database) == []
+    assert response.status_code == 400
+    assert message in document(response)["message"]
+    assert users.list_users(database) == []

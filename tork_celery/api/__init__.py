@@ -1,4 +1,4 @@
-"""The REST API: a view parses, calls one service and returns a document."""
+"""The REST API. A view parses the request, calls one service and returns a document."""
 
 from tork_celery.api.app import create_app
 

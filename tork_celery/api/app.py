@@ -1,4 +1,4 @@
-"""The Flask app."""
+"""The Flask application."""
 
 from flask import Flask
 
@@ -7,14 +7,15 @@ from tork_celery.api.authentication import authenticate
 from tork_celery.api.context import ApiContext
 from tork_celery.api.cors import allow_origins
 from tork_celery.api.errors import handle_errors
-from tork_celery.api.request_parsing import refuse_nul
+from tork_celery.api.request_parsing import reject_nul_paths
 
 
 def create_app(api: ApiContext) -> Flask:
+    """Return the application with all routes, authentication and error handling."""
     app = Flask("tork_celery.api", static_folder=None)
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # a document reads in the order it is written in
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # keep the order of the fields
     handle_errors(app)
-    refuse_nul(app)
+    reject_nul_paths(app)
     authenticate(app, api)
     allow_origins(app, api.cors_origins)
     app.register_blueprint(tasks.routes(api))

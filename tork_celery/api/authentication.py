@@ -1,4 +1,4 @@
-"""Who asks, and whether they may, is found out before a view is asked."""
+"""Authentication and access checks, which run before each view."""
 
 from http import HTTPStatus
 
@@ -10,69 +10,71 @@ from tork_celery.domain.user import User
 from tork_celery.services import permissions
 from tork_celery.services.authentication import BASIC, KEY, Authenticator
 
-OPEN = frozenset({"/health", "/docs", "/openapi.json", "/schema/job.json"})
-"""The routes that anybody may ask: they show nothing of what is stored."""
+PUBLIC_ROUTES = frozenset({"/health", "/docs", "/openapi.json", "/schema/job.json"})
+"""Routes without authentication. They show no stored data."""
 
 _CHALLENGES = {BASIC: 'Basic realm="tork", charset="UTF-8"', KEY: 'Bearer realm="tork"'}
 
-_CHECKS = {
+_ACCESS_CHECKS = {
     "job_id": permissions.check_job,
     "task_id": permissions.check_task,
     "schedule_id": permissions.check_schedule,
 }
-"""By the name of the variable in a route."""
+"""The access check for each variable of a route."""
 
 
 def authenticate(app: Flask, api: ApiContext) -> None:
-    """From now on, `user` is who asks, and asks in vain for jobs that are not for them. Without an
-    authenticator anybody may ask for anything, and is nobody."""
+    """Authenticate each request, and answer 404 for jobs, tasks and schedules that the user may not see.
+
+    Without an authenticator every request is allowed, and there is no current user.
+    """
     authenticator = api.authenticator
     if authenticator is None:
         return
 
     @app.before_request
     def identify() -> None:
-        # A browser asks for the OPTIONS before it authenticates.
-        if request.method != "OPTIONS" and not _is_open():
-            g.user = _user(authenticator)
+        # Browsers send preflight requests without credentials.
+        if request.method != "OPTIONS" and not _is_public():
+            g.user = _authenticated_user(authenticator)
 
     @app.before_request
     def check_access() -> None:
-        """Of whatever job a route is about, whatever it does with it."""
         for name, id_ in (request.view_args or {}).items():
-            if name in _CHECKS:
-                _CHECKS[name](api.services.database, user(), id_)
+            if name in _ACCESS_CHECKS:
+                _ACCESS_CHECKS[name](api.services.database, current_user(), id_)
 
     @app.after_request
-    def challenge(answer: Response) -> Response:
-        if answer.status_code == HTTPStatus.UNAUTHORIZED:
+    def challenge(response: Response) -> Response:
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
             for scheme in authenticator.schemes:
-                answer.headers.add("WWW-Authenticate", _CHALLENGES[scheme])
-        return answer
+                response.headers.add("WWW-Authenticate", _CHALLENGES[scheme])
+        return response
 
 
-def user() -> User | None:
-    """Who asks. None where there is no authentication."""
-    found: User | None = g.get("user")
-    return found
+def current_user() -> User | None:
+    """Return the user who sent the request; None without authentication."""
+    user: User | None = g.get("user")
+    return user
 
 
-def username() -> str | None:
-    """The name of who asks."""
-    found = user()
-    return None if found is None else found.username
+def current_username() -> str | None:
+    user = current_user()
+    return None if user is None else user.username
 
 
-def _is_open() -> bool:
-    return request.url_rule is not None and request.url_rule.rule in OPEN
+def _is_public() -> bool:
+    return request.url_rule is not None and request.url_rule.rule in PUBLIC_ROUTES
 
 
-def _user(authenticator: Authenticator) -> User:
-    given = request.authorization
-    if given is None:
-        raise Unauthenticated("say who you are: the header Authorization is missing or cannot be read")
-    if given.type == "basic":
-        return authenticator.by_password(given.username or "", given.password or "")
-    if given.type == "bearer":
-        return authenticator.by_key(given.token or "")
-    raise Unauthenticated(f"{given.type[:20]!r} is no way of authentication that is known here")
+def _authenticated_user(authenticator: Authenticator) -> User:
+    credentials = request.authorization
+    if credentials is None:
+        raise Unauthenticated("the header Authorization is missing or malformed; send a password or a key")
+    if credentials.type == "basic":
+        return authenticator.by_password(credentials.username or "", credentials.password or "")
+    if credentials.type == "bearer":
+        return authenticator.by_key(credentials.token or "")
+    raise Unauthenticated(
+        f"{credentials.type[:20]!r} is not an authentication scheme of this API; allowed: Basic, Bearer"
+    )

@@ -1,4 +1,4 @@
-"""What the views work with."""
+"""The dependencies of the views."""
 
 from dataclasses import dataclass, field
 
@@ -9,8 +9,11 @@ from tork_celery.services.long_poll import JobWaiter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiContext:
-    """`image_required` is off where the runtime is the shell. Without an `authenticator` anybody may do
-    anything. Pages of web sites at `cors_origins` may ask, too."""
+    """Dependencies and options of the API.
+
+    `image_required` is False for the shell runtime. Without an `authenticator` every request is allowed.
+    `cors_origins` are the web sites whose pages may call the API.
+    """
 
     services: ServiceContext
     body_limit_bytes: int

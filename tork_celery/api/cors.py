@@ -1,4 +1,4 @@
-"""Which web sites' pages may ask, in the browser of somebody else."""
+"""Cross-origin requests (CORS): which web sites' pages may call the API."""
 
 from collections.abc import Sequence
 
@@ -6,12 +6,14 @@ from flask import Flask
 from flask_cors import CORS
 
 ANY = "*"
-_REMEMBERED_S = 600
+_PREFLIGHT_MAX_AGE_S = 600
 
 
 def allow_origins(app: Flask, origins: Sequence[str]) -> None:
-    """Pages of sites that are named may send what the browser knows of the user; where any site may ask, only
-    what they know themselves."""
+    """Allow pages of these origins to call the API.
+
+    Pages of named origins may send credentials that the browser stores. With the wildcard they may not.
+    """
     if not origins:
         return
     named = ANY not in origins
@@ -20,5 +22,5 @@ def allow_origins(app: Flask, origins: Sequence[str]) -> None:
         origins=list(origins) if named else ANY,
         supports_credentials=named,
         send_wildcard=not named,
-        max_age=_REMEMBERED_S,
+        max_age=_PREFLIGHT_MAX_AGE_S,
     )

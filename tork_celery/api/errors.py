@@ -1,4 +1,4 @@
-"""The one place that turns errors into HTTP."""
+"""The one place that turns errors into HTTP responses."""
 
 from http import HTTPStatus
 
@@ -34,18 +34,18 @@ _STATUS: dict[type[TorkError], HTTPStatus] = {
 def handle_errors(app: Flask) -> None:
     app.register_error_handler(TorkError, _tork_error)
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, _bug)
+    app.register_error_handler(Exception, _internal_error)
 
 
 def _tork_error(error: TorkError) -> ResponseReturnValue:
     for known, status in _STATUS.items():
         if isinstance(error, known):
             return {"message": str(error)}, status
-    return _bug(error)
+    return _internal_error(error)
 
 
 def _http_error(error: HTTPException) -> ResponseReturnValue:
-    allowed = getattr(error, "valid_methods", None)  # of a wrong method
+    allowed = getattr(error, "valid_methods", None)  # of a 405
     headers = {"Allow": ", ".join(allowed)} if allowed else {}
     return (
         {"message": error.description or error.name},
@@ -54,6 +54,6 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     )
 
 
-def _bug(error: Exception) -> ResponseReturnValue:
+def _internal_error(error: Exception) -> ResponseReturnValue:
     log.error("request.failed", exc_info=error)
-    return {"message": "internal error; the server's log says more"}, HTTPStatus.INTERNAL_SERVER_ERROR
+    return {"message": "internal error; see the server's log"}, HTTPStatus.INTERNAL_SERVER_ERROR

@@ -1,12 +1,12 @@
-"""Jobs: submit, read, control, their logs."""
+"""Routes of jobs and their logs."""
 
 from flask import Blueprint, request
 
 from tork_celery import jobfile
 from tork_celery.api import responses
-from tork_celery.api.authentication import user, username
+from tork_celery.api.authentication import current_user, current_username
 from tork_celery.api.context import ApiContext
-from tork_celery.api.request_parsing import log_page, page, searched_text, submitted
+from tork_celery.api.request_parsing import parse_body, parse_log_page, parse_page, parse_search_text
 from tork_celery.domain import durations, search
 from tork_celery.domain.codec import Document
 from tork_celery.services import job_control, queries, submit
@@ -17,22 +17,22 @@ def routes(api: ApiContext) -> Blueprint:
 
     @blueprint.post("/jobs")
     def submit_job() -> Document:
-        definition = submitted(api, jobfile.parse_job, image_required=api.image_required)
+        definition = parse_body(api, jobfile.parse_job, image_required=api.image_required)
         if definition.wait is None:
-            job, _ = submit.submit(api.services, definition, created_by=username())
+            job, _ = submit.submit(api.services, definition, created_by=current_username())
             return responses.job_summary(job)
         timeout_s = durations.seconds(definition.wait.timeout)
         with api.job_waiter.slot():
-            job, _ = submit.submit(api.services, definition, created_by=username())
+            job, _ = submit.submit(api.services, definition, created_by=current_username())
             api.job_waiter.wait_until_ended(api.services, job.id, timeout_s=timeout_s)
         return responses.job(*queries.job(api.services, job.id))
 
     @blueprint.get("/jobs")
     def get_jobs() -> Document:
-        number, size = page(request)
-        wanted = search.parse(searched_text(request))
-        found = queries.job_page(api.services, wanted, number=number, size=size, viewer=user())
-        return responses.page(found, responses.job_summary)
+        number, size = parse_page(request)
+        query = search.parse(parse_search_text(request))
+        job_page = queries.job_page(api.services, query, number=number, size=size, viewer=current_user())
+        return responses.page(job_page, responses.job_summary)
 
     @blueprint.get("/jobs/<job_id>")
     def get_job(job_id: str) -> Document:
@@ -55,9 +55,9 @@ def routes(api: ApiContext) -> Blueprint:
 
     @blueprint.get("/jobs/<job_id>/log")
     def get_job_log(job_id: str) -> Document:
-        number, size = log_page(request)
-        text = searched_text(request)
-        found = queries.job_log(api.services, job_id, number=number, size=size, text=text)
-        return responses.page(found, responses.log_part)
+        number, size = parse_log_page(request)
+        text = parse_search_text(request)
+        log_page = queries.job_log(api.services, job_id, number=number, size=size, text=text)
+        return responses.page(log_page, responses.log_part)
 
     return blueprint

@@ -1,4 +1,4 @@
-"""What the API says of itself."""
+"""The API's description of itself: OpenAPI, the JSON Schema of job files, and a page to read."""
 
 from importlib.resources import files
 
@@ -11,7 +11,7 @@ from tork_celery.jobfile import json_schema
 
 
 def routes(api: ApiContext) -> Blueprint:
-    blueprint = Blueprint("about", __name__)
+    blueprint = Blueprint("meta", __name__)
     page = (files("tork_celery.api") / "docs.html").read_text("utf-8")
 
     @blueprint.get("/openapi.json")

@@ -1,4 +1,4 @@
-"""What is asked for: the body and the page."""
+"""Parsing of requests: body, page number and size, search text."""
 
 import re
 from collections.abc import Callable
@@ -12,73 +12,78 @@ from tork_celery.domain.search import LONGEST_QUERY
 
 T = TypeVar("T")
 
-_DRAINED_BODIES = 8  # a body of up to so many times the limit is read to its end before it is refused
+_PAGE_SIZE = 10
+_MAX_PAGE_SIZE = 20
+_LOG_PAGE_SIZE = 25
+_MAX_LOG_PAGE_SIZE = 100
+_MAX_PAGE_NUMBER = 10**9
+_MAX_DRAINED_BODIES = 8
 _CHUNK_BYTES = 64 * 1024
-MOST_PER_PAGE = 20
-_LAST_PAGE = 10**9
-_WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
-_LOG_PARTS = 25
-_MOST_LOG_PARTS = 100
+_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
-def refuse_nul(app: Flask) -> None:
-    """No name and no id has a NUL in it, and PostgreSQL takes none even to look for."""
+def reject_nul_paths(app: Flask) -> None:
+    """Answer 404 for a path with the character NUL: no id contains it, and PostgreSQL rejects it."""
 
     @app.before_request
-    def refuse() -> None:
+    def reject() -> None:
         if "\0" in request.path:
-            raise NotFound("nothing has the character NUL in its name")
+            raise NotFound("no name or id contains the character NUL")
 
 
-def body(request: Request, *, limit_bytes: int) -> bytes:
-    """The body. Raises BodyTooLarge, having read on for a while: most clients hear an answer only after they
-    have sent everything."""
-    data = request.stream.read(limit_bytes + 1)
-    if len(data) <= limit_bytes:
-        return data
-    for _ in range(_DRAINED_BODIES * limit_bytes // _CHUNK_BYTES):
+def parse_body(api: ApiContext, parser: Callable[..., T], **options: bool) -> T:
+    """Parse the body with one of the parsers of `jobfile`. Raises InvalidInput, BodyTooLarge."""
+    limit_bytes = api.body_limit_bytes
+    body = _read_body(request, limit_bytes=limit_bytes)
+    return parser(body, request.content_type or "", limit_bytes=limit_bytes, **options)
+
+
+def _read_body(request: Request, *, limit_bytes: int) -> bytes:
+    """Return the body. Raises BodyTooLarge.
+
+    Before it raises it reads on, up to `_MAX_DRAINED_BODIES` times the limit: most clients read the response
+    only when they have sent the whole body.
+    """
+    body = request.stream.read(limit_bytes + 1)
+    if len(body) <= limit_bytes:
+        return body
+    for _ in range(_MAX_DRAINED_BODIES * limit_bytes // _CHUNK_BYTES):
         if not request.stream.read(_CHUNK_BYTES):
             break
     raise BodyTooLarge(f"the body is larger than {limit_bytes} bytes")
 
 
-def submitted(api: ApiContext, parse: Callable[..., T], **options: bool) -> T:
-    """What one of the parsers of `spec` makes of the body. Raises InvalidInput, BodyTooLarge."""
-    limit_bytes = api.body_limit_bytes
-    received = body(request, limit_bytes=limit_bytes)
-    return parse(received, request.content_type or "", limit_bytes=limit_bytes, **options)
-
-
-def log_page(request: Request) -> tuple[int, int]:
-    """The number and the size of the page of a log that is asked for. Raises InvalidInput."""
-    return page(request, size=_LOG_PARTS, most=_MOST_LOG_PARTS)
-
-
-def searched_text(request: Request) -> str:
-    """The text that is searched for, as it is. Raises InvalidInput."""
+def parse_search_text(request: Request) -> str:
+    """Return the parameter `q`, unparsed. Raises InvalidInput."""
     text = request.args.get("q", "")
     if len(text) > LONGEST_QUERY:
         raise InvalidInput(Fault(path="q", message=f"longer than {LONGEST_QUERY} characters"))
     if "\0" in text:
-        raise InvalidInput(
-            Fault(path="q", message="holds the character NUL, which nothing does that is stored")
-        )
+        raise InvalidInput(Fault(path="q", message="must not contain the character NUL"))
     return text
 
 
-def page(request: Request, *, size: int = 10, most: int = MOST_PER_PAGE) -> tuple[int, int]:
-    """The number and the size of the page that is asked for. Raises InvalidInput."""
+def parse_page(
+    request: Request, *, default_size: int = _PAGE_SIZE, max_size: int = _MAX_PAGE_SIZE
+) -> tuple[int, int]:
+    """Return the number and the size of the requested page. Raises InvalidInput."""
     return (
-        _number(request, "page", default=1, most=_LAST_PAGE),
-        _number(request, "size", default=size, most=most),
+        _parse_number(request, "page", default=1, maximum=_MAX_PAGE_NUMBER),
+        _parse_number(request, "size", default=default_size, maximum=max_size),
     )
 
 
-def _number(request: Request, name: str, *, default: int, most: int) -> int:
-    """The nearest number that can be, as Tork has it. Raises InvalidInput for what is no number."""
+def parse_log_page(request: Request) -> tuple[int, int]:
+    """Return the number and the size of the requested page of a log. Raises InvalidInput."""
+    return parse_page(request, default_size=_LOG_PAGE_SIZE, max_size=_MAX_LOG_PAGE_SIZE)
+
+
+def _parse_number(request: Request, name: str, *, default: int, maximum: int) -> int:
+    """Return a parameter, clamped to 1..maximum as Tork does. Raises InvalidInput unless it is an integer."""
     text = request.args.get(name, "")
     if not text:
         return default
-    if not _WHOLE.fullmatch(text):
-        raise InvalidInput(Fault(path=name, message=f"{text[:40]!r} is not a whole number from 1 to {most}"))
-    return min(max(int(text), 1), most)
+    if not _INTEGER.fullmatch(text):
+        message = f"{text[:40]!r} is not a whole number from 1 to {maximum}"
+        raise InvalidInput(Fault(path=name, message=message))
+    return min(max(int(text), 1), maximum)

@@ -1,12 +1,12 @@
-"""Scheduled jobs: make, read, pause, resume, remove."""
+"""Routes of scheduled jobs."""
 
 from flask import Blueprint, request
 
 from tork_celery import jobfile
 from tork_celery.api import responses
-from tork_celery.api.authentication import user, username
+from tork_celery.api.authentication import current_user, current_username
 from tork_celery.api.context import ApiContext
-from tork_celery.api.request_parsing import page, submitted
+from tork_celery.api.request_parsing import parse_body, parse_page
 from tork_celery.domain.codec import Document
 from tork_celery.services import schedules
 
@@ -16,15 +16,15 @@ def routes(api: ApiContext) -> Blueprint:
 
     @blueprint.post("")
     def create_schedule() -> Document:
-        definition = submitted(api, jobfile.parse_scheduled_job, image_required=api.image_required)
-        made = schedules.create(api.services, definition, created_by=username())
-        return responses.scheduled_job_summary(made)
+        definition = parse_body(api, jobfile.parse_scheduled_job, image_required=api.image_required)
+        schedule = schedules.create(api.services, definition, created_by=current_username())
+        return responses.scheduled_job_summary(schedule)
 
     @blueprint.get("")
     def get_schedules() -> Document:
-        number, size = page(request)
-        found = schedules.page(api.services, number=number, size=size, viewer=user())
-        return responses.page(found, responses.scheduled_job_summary)
+        number, size = parse_page(request)
+        schedule_page = schedules.page(api.services, number=number, size=size, viewer=current_user())
+        return responses.page(schedule_page, responses.scheduled_job_summary)
 
     @blueprint.get("/<schedule_id>")
     def get_schedule(schedule_id: str) -> Document:

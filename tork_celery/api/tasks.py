@@ -1,12 +1,12 @@
-"""Tasks: submit one, read it, cancel it, its log."""
+"""Routes of tasks and their logs."""
 
 from flask import Blueprint, request
 
 from tork_celery import jobfile
 from tork_celery.api import responses
-from tork_celery.api.authentication import username
+from tork_celery.api.authentication import current_username
 from tork_celery.api.context import ApiContext
-from tork_celery.api.request_parsing import log_page, searched_text, submitted
+from tork_celery.api.request_parsing import parse_body, parse_log_page, parse_search_text
 from tork_celery.domain.codec import Document
 from tork_celery.domain.redaction import secrets_of_job
 from tork_celery.services import job_control, queries, submit
@@ -18,8 +18,8 @@ def routes(api: ApiContext) -> Blueprint:
     @blueprint.post("/task")
     @blueprint.post("/tasks")
     def submit_task() -> Document:
-        definition = submitted(api, jobfile.parse_task, image_required=api.image_required)
-        job, task = submit.submit(api.services, jobfile.job_of(definition), created_by=username())
+        definition = parse_body(api, jobfile.parse_task, image_required=api.image_required)
+        job, task = submit.submit(api.services, jobfile.job_of(definition), created_by=current_username())
         return responses.task(task, secrets_of_job(job.definition))
 
     @blueprint.get("/task/<task_id>")
@@ -36,9 +36,9 @@ def routes(api: ApiContext) -> Blueprint:
     @blueprint.get("/task/<task_id>/log")
     @blueprint.get("/tasks/<task_id>/log")
     def get_task_log(task_id: str) -> Document:
-        number, size = log_page(request)
-        text = searched_text(request)
-        found = queries.task_log(api.services, task_id, number=number, size=size, text=text)
-        return responses.page(found, responses.log_part)
+        number, size = parse_log_page(request)
+        text = parse_search_text(request)
+        log_page = queries.task_log(api.services, task_id, number=number, size=size, text=text)
+        return responses.page(log_page, responses.log_part)
 
     return blueprint
