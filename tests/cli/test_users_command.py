@@ -54,7 +54,7 @@ def test_new_key_is_printed(command: Command) -> None:
     assert code == 0
     assert printed.startswith("tork_")
     assert len(printed.strip()) > 40
-    assert command("users", "key", "bob") == (1, "", "Error: there is no user 'bob'\n")
+    assert command("users", "key", "bob") == (1, "", "Error: no user named 'bob'\n")
 
 
 def test_roles_password_and_access_are_changed(command: Command) -> None:

@@ -1,4 +1,4 @@
-"""A dispatcher that publishes nothing."""
+"""Fakes for tests of services and workers."""
 
 from collections import Counter
 
@@ -8,19 +8,21 @@ from tork_celery.domain.model import Task
 
 
 class FakeDispatcher(Dispatcher):
-    """Remembers what was sent and stopped; `depths` is how many messages wait in a queue.
-    Nothing answers while it is `away`; `refused` is how often that was found out."""
+    """Records messages instead of publishing them. `depths` are the depths of its queues.
+
+    While it is `away` all calls fail; `failed_calls` counts them.
+    """
 
     def __init__(self) -> None:
         self.sent: list[Task] = []
         self.delays_s: list[float] = []
-        self.killed: list[Task] = []
-        self.purged: list[str] = []
-        self.starting_children: list[str] = []
+        self.killed_steps: list[Task] = []
         self.cancelled_subjobs: list[str] = []
+        self.parents_to_start: list[str] = []
+        self.purged_queues: list[str] = []
         self.depths: Counter[str] = Counter()
         self.away = False
-        self.refused = 0
+        self.failed_calls = 0
 
     @property
     def sent_ids(self) -> list[str]:
@@ -33,7 +35,7 @@ class FakeDispatcher(Dispatcher):
 
     def start_children(self, task_id: str) -> None:
         self.ping()
-        self.starting_children.append(task_id)
+        self.parents_to_start.append(task_id)
 
     def cancel_subjob(self, job_id: str) -> None:
         self.ping()
@@ -41,7 +43,7 @@ class FakeDispatcher(Dispatcher):
 
     def kill_step(self, task: Task) -> None:
         self.ping()
-        self.killed.append(task)
+        self.killed_steps.append(task)
 
     def depth(self, queue: str) -> int:
         self.ping()
@@ -49,9 +51,9 @@ class FakeDispatcher(Dispatcher):
 
     def purge(self, queue: str) -> None:
         self.ping()
-        self.purged.append(queue)
+        self.purged_queues.append(queue)
 
     def ping(self) -> None:
         if self.away:
-            self.refused += 1
+            self.failed_calls += 1
             raise BrokerUnavailable("the broker is away")

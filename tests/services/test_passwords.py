@@ -1,7 +1,7 @@
-"""Passwords are checked slowly once, and fast from then on."""
+"""Password checks: a correct password is hashed once and then cached."""
 
 import pytest
-from werkzeug.security import generate_password_hash
+from werkzeug.security import check_password_hash, generate_password_hash
 
 from tork_celery.services import passwords as module
 from tork_celery.services.passwords import Passwords
@@ -17,61 +17,60 @@ class FakeClock:
 
 
 @pytest.fixture
-def slow_checks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The passwords that were checked by scrypt."""
-    checked: list[str] = []
-    check = module.check_password_hash
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The passwords that were checked with scrypt."""
+    hashed: list[str] = []
 
-    def count(pwhash: str, password: str) -> bool:
-        checked.append(password)
-        return check(pwhash, password)
+    def record(pwhash: str, password: str) -> bool:
+        hashed.append(password)
+        return check_password_hash(pwhash, password)
 
-    monkeypatch.setattr(module, "check_password_hash", count)
-    return checked
+    monkeypatch.setattr(module, "check_password_hash", record)
+    return hashed
 
 
-def test_a_right_password_is_checked_slowly_once(slow_checks: list[str]) -> None:
+def test_correct_password_is_hashed_once(hashed: list[str]) -> None:
     passwords = Passwords()
 
     assert [passwords.matches(HASH, "s3cret") for _ in range(3)] == [True] * 3
-    assert slow_checks == ["s3cret"]
+    assert hashed == ["s3cret"]
 
 
-def test_a_wrong_password_is_never_remembered(slow_checks: list[str]) -> None:
+def test_wrong_password_is_not_cached(hashed: list[str]) -> None:
     passwords = Passwords()
 
     assert [passwords.matches(HASH, "wrong") for _ in range(2)] == [False] * 2
-    assert slow_checks == ["wrong"] * 2
+    assert hashed == ["wrong"] * 2
 
 
-def test_what_was_right_is_forgotten_after_a_while(slow_checks: list[str]) -> None:
+def test_cache_entry_expires(hashed: list[str]) -> None:
     clock = FakeClock()
     passwords = Passwords(clock=clock)
     passwords.matches(HASH, "s3cret")
     clock.now += 301
 
     assert passwords.matches(HASH, "s3cret")
-    assert slow_checks == ["s3cret"] * 2
+    assert hashed == ["s3cret"] * 2
 
 
-def test_a_changed_password_is_another_one() -> None:
+def test_cached_password_does_not_match_changed_hash() -> None:
     passwords = Passwords()
     passwords.matches(HASH, "s3cret")
 
     assert not passwords.matches(generate_password_hash("other"), "s3cret")
 
 
-def test_for_nobody_a_password_is_wrong_as_slowly(slow_checks: list[str]) -> None:
+def test_password_of_unknown_user_is_hashed_too(hashed: list[str]) -> None:
     assert not Passwords().matches(None, "s3cret")
-    assert slow_checks == ["s3cret"]
+    assert hashed == ["s3cret"]
 
 
-def test_only_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST_REMEMBERED", 2)
+def test_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MAX_CACHED", 2)
     monkeypatch.setattr(module, "check_password_hash", lambda _hash, _password: True)
     passwords = Passwords()
 
     for number in range(5):
         passwords.matches(HASH, str(number))
 
-    assert len(passwords._right_until) == 2
+    assert len(passwords._cached_until) == 2

@@ -63,7 +63,7 @@ def run(context: ServiceContext, received: list[str]) -> Run:
         work = PeriodicWork(
             context,
             recovery_sweep,
-            webhook_sender=WebhookSender(context.database, make=make, threads=1),
+            webhook_sender=WebhookSender(context.database, post=make, threads=1),
             due_interval_s=0.01,
             sweep_interval_s=0.01,
         )

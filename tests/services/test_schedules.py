@@ -1,4 +1,4 @@
-"""Scheduled jobs fire each time once, whoever looks, and nothing is made up for."""
+"""Scheduled jobs: each firing creates one job, and a firing that is due for too long is skipped."""
 
 import threading
 from typing import Any
@@ -26,18 +26,19 @@ def definition(cron: str = YEARLY, **values: Any) -> JobDefinition:
 
 
 def make_due(database: CuttableDatabase, scheduled: ScheduledJob, *, ago_s: float = 1.0) -> None:
+    """Set the time of the next firing to `ago_s` ago."""
     next_at = float(int(seconds_now(database) - ago_s))
     with database.transaction() as tx:
         tx.execute(update(scheduled_jobs).where(scheduled_jobs.c.id == scheduled.id).values(next_at=next_at))
 
 
-def made(database: CuttableDatabase) -> list[Job]:
+def created_jobs(database: CuttableDatabase) -> list[Job]:
     with database.reading() as tx:
         listed, _ = job_pages.page(tx, number=1, size=100)
         return [job for each in listed if (job := jobs.get(tx, each.id))]
 
 
-def test_a_scheduled_job_comes_back_as_it_was_made(context: ServiceContext) -> None:
+def test_created_scheduled_job_is_active(context: ServiceContext) -> None:
     scheduled = schedules.create(context, definition(secrets={"a": "b"}), created_by="ada")
 
     assert schedules.get(context, scheduled.id) == scheduled
@@ -46,51 +47,49 @@ def test_a_scheduled_job_comes_back_as_it_was_made(context: ServiceContext) -> N
     assert scheduled.next_at > scheduled.created_at
 
 
-def test_when_its_time_comes_it_makes_a_job_that_names_it(
+def test_due_firing_creates_one_job(
     context: ServiceContext, database: CuttableDatabase, dispatcher: FakeDispatcher
 ) -> None:
     scheduled = schedules.create(
         context, definition(secrets={"a": "b"}, wait=Wait(timeout="1s")), created_by="ada"
     )
     schedules.fire_due(context)
-    assert made(database) == []
+    assert created_jobs(database) == []
     make_due(database, scheduled)
 
     schedules.fire_due(context)
     schedules.fire_due(context)
 
-    [job] = made(database)
+    [job] = created_jobs(database)
     assert job.definition.schedule == Schedule(id=scheduled.id, cron=YEARLY)
     assert (job.created_by, job.definition.secrets, job.definition.wait) == ("ada", {"a": "b"}, None)
     assert [task.job_id for task in dispatcher.sent] == [job.id]
     assert schedules.get(context, scheduled.id).next_at == scheduled.next_at
 
 
-def test_three_sweepers_at_once_fire_each_time_once(
-    context: ServiceContext, database: CuttableDatabase
-) -> None:
+def test_concurrent_calls_fire_once(context: ServiceContext, database: CuttableDatabase) -> None:
     scheduled = [schedules.create(context, definition(name=str(number))) for number in range(5)]
     for round_ in range(1, 4):
         for each in scheduled:
             make_due(database, each)
-        start = threading.Barrier(3)
+        barrier = threading.Barrier(3)
 
-        def sweep(start: threading.Barrier = start) -> None:
-            start.wait()
+        def fire(barrier: threading.Barrier = barrier) -> None:
+            barrier.wait()
             schedules.fire_due(context)
 
-        threads = [threading.Thread(target=sweep) for _ in range(3)]
+        threads = [threading.Thread(target=fire) for _ in range(3)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
-        names = sorted(job.definition.name for job in made(database))
+        names = sorted(job.definition.name for job in created_jobs(database))
         assert names == sorted([str(number) for number in range(5)] * round_)
 
 
 @pytest.mark.parametrize(("ago_s", "number"), [(LATEST_S / 2, 1), (LATEST_S + 2, 0), (86_400.0, 0)])
-def test_what_nobody_was_there_for_is_made_up_for_at_once_or_never(
+def test_overdue_firing_is_caught_up_soon_or_skipped(
     context: ServiceContext, database: CuttableDatabase, ago_s: float, number: int
 ) -> None:
     scheduled = schedules.create(context, definition())
@@ -99,11 +98,11 @@ def test_what_nobody_was_there_for_is_made_up_for_at_once_or_never(
     schedules.fire_due(context)
     schedules.fire_due(context)
 
-    assert len(made(database)) == number
+    assert len(created_jobs(database)) == number
     assert schedules.get(context, scheduled.id).next_at == scheduled.next_at
 
 
-def test_the_broker_may_be_away(
+def test_schedule_fires_while_broker_is_away(
     context: ServiceContext, database: CuttableDatabase, dispatcher: FakeDispatcher
 ) -> None:
     make_due(database, schedules.create(context, definition()))
@@ -111,15 +110,17 @@ def test_the_broker_may_be_away(
 
     schedules.fire_due(context)
 
-    assert len(made(database)) == 1
+    assert len(created_jobs(database)) == 1
 
 
-def test_one_that_is_paused_does_not_fire(context: ServiceContext, database: CuttableDatabase) -> None:
+def test_paused_schedule_does_not_fire_until_resumed(
+    context: ServiceContext, database: CuttableDatabase
+) -> None:
     scheduled = schedules.create(context, definition())
     make_due(database, scheduled)
     schedules.pause(context, scheduled.id)
     schedules.fire_due(context)
-    assert made(database) == []
+    assert created_jobs(database) == []
     assert schedules.get(context, scheduled.id).state is ScheduleState.PAUSED
 
     schedules.resume(context, scheduled.id)
@@ -127,7 +128,7 @@ def test_one_that_is_paused_does_not_fire(context: ServiceContext, database: Cut
     assert schedules.get(context, scheduled.id) == scheduled
 
 
-def test_pausing_and_resuming_twice_is_refused(context: ServiceContext) -> None:
+def test_second_pause_or_resume_is_rejected(context: ServiceContext) -> None:
     scheduled = schedules.create(context, definition())
 
     with pytest.raises(WrongState, match="is ACTIVE; only one that is PAUSED can be resumed"):
@@ -137,20 +138,20 @@ def test_pausing_and_resuming_twice_is_refused(context: ServiceContext) -> None:
         schedules.pause(context, scheduled.id)
 
 
-def test_one_that_is_removed_leaves_its_jobs(context: ServiceContext, database: CuttableDatabase) -> None:
+def test_deleted_scheduled_job_leaves_its_jobs(context: ServiceContext, database: CuttableDatabase) -> None:
     scheduled = schedules.create(context, definition(permissions=(Permission(role="public"),)))
     make_due(database, scheduled)
     schedules.fire_due(context)
 
     schedules.delete(context, scheduled.id)
 
-    assert len(made(database)) == 1
-    for asked in (schedules.get, schedules.pause, schedules.resume, schedules.delete):
-        with pytest.raises(NotFound, match="there is no scheduled job"):
-            asked(context, scheduled.id)
+    assert len(created_jobs(database)) == 1
+    for request in (schedules.get, schedules.pause, schedules.resume, schedules.delete):
+        with pytest.raises(NotFound, match=f"no scheduled job with the id '{scheduled.id}'"):
+            request(context, scheduled.id)
 
 
-def test_the_newest_come_first(context: ServiceContext) -> None:
+def test_newest_scheduled_job_is_listed_first(context: ServiceContext) -> None:
     ids = [schedules.create(context, definition()).id for _ in range(3)]
 
     page = schedules.page(context, number=1, size=2)
@@ -159,24 +160,24 @@ def test_the_newest_come_first(context: ServiceContext) -> None:
     assert page.total_items == 3
 
 
-def test_permissions_of_nobody_are_refused(context: ServiceContext) -> None:
-    with pytest.raises(InvalidInput, match=r"permissions\[0\]\.user: there is no user 'bob'"):
+def test_permission_of_unknown_user_is_rejected(context: ServiceContext) -> None:
+    with pytest.raises(InvalidInput, match=r"permissions\[0\]\.user: no user named 'bob'"):
         schedules.create(context, definition(permissions=(Permission(user="bob"),)))
 
 
-def test_a_bug_in_one_keeps_no_other_from_firing(
+def test_bug_in_one_schedule_does_not_block_others(
     context: ServiceContext, database: CuttableDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken, fine = (schedules.create(context, definition(name=name)) for name in ("broken", "fine"))
+    broken, intact = (schedules.create(context, definition(name=name)) for name in ("broken", "intact"))
     make_due(database, broken, ago_s=2.0)
-    make_due(database, fine)
+    make_due(database, intact)
     plan = schedules._plan
 
-    def break_one(context: ServiceContext, scheduled: ScheduledJob, *, now: float) -> Any:
+    def plan_with_bug(context: ServiceContext, scheduled: ScheduledJob, *, now: float) -> Any:
         assert scheduled.id != broken.id
         return plan(context, scheduled, now=now)
 
-    monkeypatch.setattr(schedules, "_plan", break_one)
+    monkeypatch.setattr(schedules, "_plan", plan_with_bug)
     schedules.fire_due(context)
 
-    assert [job.definition.name for job in made(database)] == ["fine"]
+    assert [job.definition.name for job in created_jobs(database)] == ["intact"]

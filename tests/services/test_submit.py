@@ -1,4 +1,4 @@
-"""A job that was taken in is not lost."""
+"""Submitting jobs: a job is stored before it is sent, and not lost when the broker is away."""
 
 import pytest
 
@@ -12,11 +12,11 @@ from tork_celery.services.context import ServiceContext
 from tork_celery.services.submit import submit
 from tork_celery.store import job_pages
 
-TWO = job_definition(task_definition(name="first"), task_definition(name="second"))
+TWO_TASKS = job_definition(task_definition(name="first"), task_definition(name="second"))
 
 
-def test_a_job_is_stored_with_its_first_task(context: ServiceContext, database: CuttableDatabase) -> None:
-    job, task = submit(context, TWO)
+def test_job_is_stored_with_its_first_task(context: ServiceContext, database: CuttableDatabase) -> None:
+    job, task = submit(context, TWO_TASKS)
 
     assert job_now(database, job.id) == job
     assert tasks_of(database, job.id) == [task]
@@ -25,38 +25,38 @@ def test_a_job_is_stored_with_its_first_task(context: ServiceContext, database: 
     assert {len(job.id), len(task.id)} == {32}
 
 
-def test_a_job_is_stored_before_it_is_sent(database: CuttableDatabase) -> None:
-    class Witness(FakeDispatcher):
-        """Looks from outside, so it sees only what is committed."""
+def test_task_is_sent_after_the_commit(database: CuttableDatabase) -> None:
+    class CheckingDispatcher(FakeDispatcher):
+        """Checks in a transaction of its own, which sees committed rows only, that a sent task is stored."""
 
         def send(self, task: Task, *, delay_s: float = 0.0) -> None:
             assert task_now(database, task.id) == task
             super().send(task, delay_s=delay_s)
 
-    witness = Witness()
-    _, task = submit(ServiceContext(database=database, dispatcher=witness, lease_s=1), TWO)
+    dispatcher = CheckingDispatcher()
+    _, task = submit(ServiceContext(database=database, dispatcher=dispatcher, lease_s=1), TWO_TASKS)
 
-    assert witness.sent == [task]
+    assert dispatcher.sent == [task]
 
 
-def test_a_broker_that_is_away_is_no_reason_to_refuse_a_job(
+def test_job_is_accepted_while_broker_is_away(
     context: ServiceContext, dispatcher: FakeDispatcher, database: CuttableDatabase
 ) -> None:
     dispatcher.away = True
 
-    job, task = submit(context, TWO)
+    job, task = submit(context, TWO_TASKS)
 
     assert tasks_of(database, job.id) == [task]
     assert dispatcher.sent == []
 
 
-def test_without_a_datastore_a_job_is_refused_and_nothing_is_sent(
+def test_job_is_rejected_while_datastore_is_away(
     context: ServiceContext, dispatcher: FakeDispatcher, database: CuttableDatabase
 ) -> None:
     database.outages = 1
 
     with pytest.raises(DatastoreUnavailable):
-        submit(context, TWO)
+        submit(context, TWO_TASKS)
 
     with database.reading() as tx:
         assert job_pages.page(tx, number=1, size=1) == ([], 0)

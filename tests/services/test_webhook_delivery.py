@@ -1,4 +1,4 @@
-"""Calls are made until they are taken, or given up."""
+"""Webhook calls are made until the receiver accepts them or they are given up."""
 
 import threading
 from collections.abc import Iterator
@@ -11,32 +11,35 @@ from sqlalchemy import select, update
 from tests.eventually import eventually
 from tests.store.stores import CuttableDatabase
 from tork_celery.domain.webhooks import WebhookCall
-from tork_celery.services.webhook_delivery import DeliveryResult, WebhookSender, post
+from tork_celery.services.webhook_delivery import DeliveryResult, WebhookSender, post_call
 from tork_celery.store import webhook_queue
-from tork_celery.store.tables import webhook_calls as table
+from tork_celery.store.tables import webhook_calls
+
+THREADS = 2
 
 
-def call(name: str, url: str = "http://127.0.0.1:1") -> WebhookCall:
-    return WebhookCall(stream=name, job_id="j", event="job.StateChange", url=url, headers={}, body=name)
+def make_call(body: str, url: str = "http://127.0.0.1:1") -> WebhookCall:
+    return WebhookCall(stream=body, job_id="j", event="job.StateChange", url=url, headers={}, body=body)
 
 
-class Receiver:
-    """Takes calls; `answers` are what it says in turn, the last of them from then on."""
+class FakeReceiver:
+    """Receives calls and returns `results` in turn, the last one for all further calls."""
 
-    def __init__(self, *answers: DeliveryResult) -> None:
-        self.answers = list(answers)
-        self.heard: list[str] = []
+    def __init__(self, *results: DeliveryResult) -> None:
+        self.results = list(results)
+        self.received: list[str] = []
 
     def __call__(self, call: WebhookCall) -> tuple[DeliveryResult, str]:
-        self.heard.append(call.body)
-        return (self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]), "so it is"
+        self.received.append(call.body)
+        result = self.results.pop(0) if len(self.results) > 1 else self.results[0]
+        return result, "a reason"
 
 
-class SlowReceiver(Receiver):
-    """Answers when it may."""
+class BlockingReceiver(FakeReceiver):
+    """A receiver that answers after `may_answer` is set."""
 
-    def __init__(self, *answers: DeliveryResult) -> None:
-        super().__init__(*answers)
+    def __init__(self, *results: DeliveryResult) -> None:
+        super().__init__(*results)
         self.may_answer = threading.Event()
 
     def __call__(self, call: WebhookCall) -> tuple[DeliveryResult, str]:
@@ -49,190 +52,209 @@ def add(database: CuttableDatabase, *calls: WebhookCall) -> None:
         webhook_queue.add(tx, calls)
 
 
-def waiting(database: CuttableDatabase) -> list[tuple[str, int]]:
+def queued(database: CuttableDatabase) -> list[tuple[str, int]]:
+    """Return the body and the attempts of the queued calls."""
+    query = select(webhook_calls).order_by(webhook_calls.c.id)
     with database.reading() as tx:
-        return [(row.body, row.attempts) for row in tx.execute(select(table).order_by(table.c.id))]
+        return [(row.body, row.attempts) for row in tx.execute(query)]
 
 
 def make_due(database: CuttableDatabase) -> None:
     with database.transaction() as tx:
-        tx.execute(update(table).values(due_at=0.0))
+        tx.execute(update(webhook_calls).values(due_at=0.0))
+
+
+def is_idle(sender: WebhookSender) -> bool:
+    return sender._free_threads == THREADS
 
 
 @contextmanager
 def webhook_sender(
-    database: CuttableDatabase, receiver: Receiver, *, threads: int = 2
+    database: CuttableDatabase, receiver: FakeReceiver, *, threads: int = THREADS
 ) -> Iterator[WebhookSender]:
-    found = WebhookSender(database, make=receiver, threads=threads)
+    sender = WebhookSender(database, post=receiver, threads=threads)
     try:
-        yield found
+        yield sender
     finally:
-        found._pool.shutdown(wait=True)
+        sender._pool.shutdown(wait=True)
 
 
-def test_a_delivered_call_is_gone(database: CuttableDatabase) -> None:
-    receiver = Receiver(DeliveryResult.DELIVERED)
-    add(database, call("a"), call("b"))
+def test_delivered_calls_are_removed(database: CuttableDatabase) -> None:
+    receiver = FakeReceiver(DeliveryResult.DELIVERED)
+    add(database, make_call("a"), make_call("b"))
 
-    with webhook_sender(database, receiver) as at_work:
-        at_work.deliver_due()
-        eventually(lambda: waiting(database) == [])
+    with webhook_sender(database, receiver) as sender:
+        sender.deliver_due()
+        eventually(lambda: queued(database) == [])
 
-    assert sorted(receiver.heard) == ["a", "b"]
-
-
-def test_more_calls_than_threads_are_all_made_from_one_beginning(database: CuttableDatabase) -> None:
-    receiver = Receiver(DeliveryResult.DELIVERED)
-    add(database, *(call(str(number)) for number in range(20)))
-
-    with webhook_sender(database, receiver) as at_work:
-        at_work.deliver_due()
-        eventually(lambda: waiting(database) == [])
-
-    assert len(receiver.heard) == 20
+    assert sorted(receiver.received) == ["a", "b"]
 
 
-def test_a_call_that_failed_waits_for_its_next_time(database: CuttableDatabase) -> None:
-    receiver = Receiver(DeliveryResult.RETRY, DeliveryResult.DELIVERED)
-    add(database, call("a"))
+def test_one_request_delivers_more_calls_than_threads(database: CuttableDatabase) -> None:
+    receiver = FakeReceiver(DeliveryResult.DELIVERED)
+    add(database, *(make_call(str(number)) for number in range(20)))
 
-    with webhook_sender(database, receiver) as at_work:
-        at_work.deliver_due()
-        eventually(lambda: at_work._free == 2)
-        at_work.deliver_due()
-        assert (receiver.heard, waiting(database)) == (["a"], [("a", 1)])
+    with webhook_sender(database, receiver) as sender:
+        sender.deliver_due()
+        eventually(lambda: queued(database) == [])
+
+    assert len(receiver.received) == 20
+
+
+def test_failed_call_is_retried_when_it_is_due_again(database: CuttableDatabase) -> None:
+    receiver = FakeReceiver(DeliveryResult.RETRY, DeliveryResult.DELIVERED)
+    add(database, make_call("a"))
+
+    with webhook_sender(database, receiver) as sender:
+        sender.deliver_due()
+        eventually(lambda: is_idle(sender))
+        sender.deliver_due()
+        assert (receiver.received, queued(database)) == (["a"], [("a", 1)])
 
         make_due(database)
-        at_work.deliver_due()
-        eventually(lambda: waiting(database) == [])
+        sender.deliver_due()
+        eventually(lambda: queued(database) == [])
 
-    assert receiver.heard == ["a", "a"]
+    assert receiver.received == ["a", "a"]
 
 
-def test_after_five_times_it_is_given_up(database: CuttableDatabase) -> None:
-    receiver = Receiver(DeliveryResult.RETRY)
-    add(database, call("a"))
+def test_call_is_given_up_after_five_attempts(database: CuttableDatabase) -> None:
+    receiver = FakeReceiver(DeliveryResult.RETRY)
+    add(database, make_call("a"))
 
-    with webhook_sender(database, receiver) as at_work:
+    with webhook_sender(database, receiver) as sender:
         for number in range(1, 7):
             make_due(database)
-            at_work.deliver_due()
-            eventually(lambda: at_work._free == 2)
-            assert waiting(database) == ([("a", number)] if number < 5 else [])
+            sender.deliver_due()
+            eventually(lambda: is_idle(sender))
+            assert queued(database) == ([("a", number)] if number < 5 else [])
 
-    assert receiver.heard == ["a"] * 5
-
-
-def test_what_is_refused_is_not_tried_again(database: CuttableDatabase) -> None:
-    receiver = Receiver(DeliveryResult.REJECTED)
-    add(database, call("a"))
-
-    with webhook_sender(database, receiver) as at_work:
-        at_work.deliver_due()
-        eventually(lambda: waiting(database) == [])
-
-    assert receiver.heard == ["a"]
+    assert receiver.received == ["a"] * 5
 
 
-def test_a_slow_receiver_does_not_keep_anybody_waiting(database: CuttableDatabase) -> None:
-    receiver = SlowReceiver(DeliveryResult.DELIVERED)
-    add(database, *(call(str(number)) for number in range(5)))
+def test_rejected_call_is_not_retried(database: CuttableDatabase) -> None:
+    receiver = FakeReceiver(DeliveryResult.REJECTED)
+    add(database, make_call("a"))
 
-    with webhook_sender(database, receiver) as at_work:
-        at_work.deliver_due()
-        at_work.deliver_due()
-        assert [attempts for _, attempts in waiting(database)] == [1, 1, 0, 0, 0]
+    with webhook_sender(database, receiver) as sender:
+        sender.deliver_due()
+        eventually(lambda: queued(database) == [])
+
+    assert receiver.received == ["a"]
+
+
+def test_slow_receiver_does_not_block_the_caller(database: CuttableDatabase) -> None:
+    receiver = BlockingReceiver(DeliveryResult.DELIVERED)
+    add(database, *(make_call(str(number)) for number in range(5)))
+
+    with webhook_sender(database, receiver) as sender:
+        sender.deliver_due()
+        sender.deliver_due()
+        assert [attempts for _, attempts in queued(database)] == [1, 1, 0, 0, 0]
         receiver.may_answer.set()
-        eventually(lambda: waiting(database) == [])
+        eventually(lambda: queued(database) == [])
 
 
-def test_a_call_whose_end_cannot_be_stored_is_made_again(database: CuttableDatabase) -> None:
-    class Cutting(Receiver):
+def test_call_is_repeated_when_its_result_cannot_be_stored(database: CuttableDatabase) -> None:
+    class CuttingReceiver(FakeReceiver):
+        """Cuts the datastore off during the first call."""
+
         def __call__(self, call: WebhookCall) -> tuple[DeliveryResult, str]:
-            database.outages = 2 if not self.heard else 0
+            database.outages = 2 if not self.received else 0
             return super().__call__(call)
 
-    receiver = Cutting(DeliveryResult.DELIVERED)
-    add(database, call("a"))
+    receiver = CuttingReceiver(DeliveryResult.DELIVERED)
+    add(database, make_call("a"))
 
-    with webhook_sender(database, receiver) as at_work:
-        at_work.deliver_due()
-        eventually(lambda: at_work._free == 2 and not database.outages)
-        assert waiting(database) == [("a", 1)]
+    with webhook_sender(database, receiver) as sender:
+        sender.deliver_due()
+        eventually(lambda: is_idle(sender) and not database.outages)
+        assert queued(database) == [("a", 1)]
         make_due(database)
-        at_work.deliver_due()
-        eventually(lambda: waiting(database) == [])
+        sender.deliver_due()
+        eventually(lambda: queued(database) == [])
 
-    assert receiver.heard == ["a", "a"]
+    assert receiver.received == ["a", "a"]
 
 
-def test_a_bug_keeps_no_thread(database: CuttableDatabase) -> None:
-    class Broken(Receiver):
+def test_bug_does_not_occupy_a_thread(database: CuttableDatabase) -> None:
+    class BrokenReceiver(FakeReceiver):
         def __call__(self, call: WebhookCall) -> tuple[DeliveryResult, str]:
             super().__call__(call)
             raise ZeroDivisionError
 
-    add(database, call("a"))
+    add(database, make_call("a"))
 
-    with webhook_sender(database, Broken(DeliveryResult.RETRY)) as at_work:
-        at_work.deliver_due()
-        eventually(lambda: at_work._free == 2)
+    with webhook_sender(database, BrokenReceiver(DeliveryResult.RETRY)) as sender:
+        sender.deliver_due()
+        eventually(lambda: is_idle(sender))
 
-    assert waiting(database) == [("a", 1)]
+    assert queued(database) == [("a", 1)]
 
 
-def test_one_that_is_closed_ends_what_it_began_and_leaves_the_rest_as_it_is(
-    database: CuttableDatabase,
-) -> None:
-    receiver = SlowReceiver(DeliveryResult.DELIVERED)
-    add(database, call("a"), call("b"))
+def test_closed_sender_finishes_claimed_calls_and_claims_no_more(database: CuttableDatabase) -> None:
+    receiver = BlockingReceiver(DeliveryResult.DELIVERED)
+    add(database, make_call("a"), make_call("b"))
 
-    with webhook_sender(database, receiver, threads=1) as at_work:
-        at_work.deliver_due()
-        at_work.close()
+    with webhook_sender(database, receiver, threads=1) as sender:
+        sender.deliver_due()
+        sender.close()
         receiver.may_answer.set()
 
-    at_work.deliver_due()
-    assert (receiver.heard, waiting(database)) == (["a"], [("b", 0)])
+    sender.deliver_due()
+    assert (receiver.received, queued(database)) == (["a"], [("b", 0)])
 
 
-def test_two_couriers_make_a_call_once(database: CuttableDatabase) -> None:
-    receiver = Receiver(DeliveryResult.DELIVERED)
-    add(database, *(call(str(number)) for number in range(30)))
+def test_two_senders_make_each_call_once(database: CuttableDatabase) -> None:
+    receiver = FakeReceiver(DeliveryResult.DELIVERED)
+    add(database, *(make_call(str(number)) for number in range(30)))
 
-    with webhook_sender(database, receiver) as one, webhook_sender(database, receiver) as another:
-        one.deliver_due()
-        another.deliver_due()
-        eventually(lambda: waiting(database) == [])
+    with webhook_sender(database, receiver) as first, webhook_sender(database, receiver) as second:
+        first.deliver_due()
+        second.deliver_due()
+        eventually(lambda: queued(database) == [])
 
-    assert len(receiver.heard) == len(set(receiver.heard)) == 30
+    assert len(receiver.received) == len(set(receiver.received)) == 30
+
+
+class HttpReceiver(ThreadingHTTPServer):
+    """Answers each request with the status that its path names."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.requests: list[tuple[dict[str, str], bytes]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
 
 
 class _Handler(BaseHTTPRequestHandler):
+    server: HttpReceiver
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.asked.append((dict(self.headers), body))  # type: ignore[attr-defined]
+        self.server.requests.append((dict(self.headers), body))
         self.send_response(int(self.path.strip("/")))
         self.send_header("Location", "/200")
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class's name
-        """Says nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ThreadingHTTPServer]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as found:
-        found.asked = []  # type: ignore[attr-defined]
-        thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.01})
+def http_receiver() -> Iterator[HttpReceiver]:
+    with HttpReceiver() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield found
-        found.shutdown()
+        yield server
+        server.shutdown()
         thread.join()
 
 
 @pytest.mark.parametrize(
-    ("status", "answer"),
+    ("status", "result"),
     [
         (200, DeliveryResult.DELIVERED),
         (204, DeliveryResult.DELIVERED),
@@ -243,25 +265,33 @@ def server() -> Iterator[ThreadingHTTPServer]:
         (503, DeliveryResult.RETRY),
     ],
 )
-def test_the_status_decides(server: ThreadingHTTPServer, status: int, answer: DeliveryResult) -> None:
-    assert post(call("a", f"http://127.0.0.1:{server.server_port}/{status}"))[0] is answer
+def test_response_status_decides_the_result(
+    http_receiver: HttpReceiver, status: int, result: DeliveryResult
+) -> None:
+    assert post_call(make_call("a", f"{http_receiver.url}/{status}"))[0] is result
 
 
-def test_headers_and_body_arrive_as_they_are(server: ThreadingHTTPServer) -> None:
-    url = f"http://127.0.0.1:{server.server_port}/200"
+def test_headers_and_body_are_sent_unchanged(http_receiver: HttpReceiver) -> None:
+    url = f"{http_receiver.url}/200"
     headers = {"content-type": "text/x", "X-Name": "ü"}
+    body = '{"a": "\\u00fc"}'
 
-    post(WebhookCall(stream="s", job_id="j", event="e", url=url, headers=headers, body='{"a": "\\u00fc"}'))
+    post_call(WebhookCall(stream="s", job_id="j", event="e", url=url, headers=headers, body=body))
 
-    got, body = server.asked[-1]  # type: ignore[attr-defined]
-    assert body == b'{"a": "\\u00fc"}'
-    assert (got["content-type"], got["X-Name"]) == ("text/x", "ü".encode().decode("latin-1"))
-    post(call("plain", url))
-    assert server.asked[-1][0]["Content-Type"] == "application/json"  # type: ignore[attr-defined]
+    received_headers, received_body = http_receiver.requests[-1]
+    assert received_body == body.encode()
+    assert received_headers["content-type"] == "text/x"
+    assert received_headers["X-Name"] == "ü".encode().decode("latin-1")
+
+
+def test_default_content_type_is_json(http_receiver: HttpReceiver) -> None:
+    post_call(make_call("a", f"{http_receiver.url}/200"))
+
+    assert http_receiver.requests[-1][0]["Content-Type"] == "application/json"
 
 
 @pytest.mark.parametrize(
-    ("url", "answer"),
+    ("url", "result"),
     [
         ("http://127.0.0.1:1/", DeliveryResult.RETRY),
         ("http://nowhere.invalid/", DeliveryResult.RETRY),
@@ -272,5 +302,5 @@ def test_headers_and_body_arrive_as_they_are(server: ThreadingHTTPServer) -> Non
         ("http://" + "ü" * 300 + "/", DeliveryResult.REJECTED),
     ],
 )
-def test_where_nobody_answers_it_depends(url: str, answer: DeliveryResult) -> None:
-    assert post(call("a", url))[0] is answer
+def test_unreachable_url_is_retried_and_invalid_url_is_rejected(url: str, result: DeliveryResult) -> None:
+    assert post_call(make_call("a", url))[0] is result

@@ -1,4 +1,4 @@
-"""Metrics as Prometheus reads them."""
+"""Metrics in the text formats of Prometheus."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _MEDIA_TYPES = ("text/plain", "application/openmetrics-text")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gauge:
-    """A metric: its name, and how its values are read, by the value of its label; "" where it has none."""
+    """A metric. `read` returns its values by the value of its label; "" is the key without a label."""
 
     name: str
     help: str
@@ -24,30 +24,34 @@ class Gauge:
 
 
 CATALOGUE = (
-    Gauge(name="tork_jobs_running", help="Jobs that run.", read=lambda found: {"": found.running_jobs}),
+    Gauge(name="tork_jobs_running", help="Running jobs.", read=lambda metrics: {"": metrics.running_jobs}),
     Gauge(
         name="tork_tasks_running",
-        help="Tasks that run, by queue.",
+        help="Running tasks, by queue.",
         label="queue",
-        read=lambda found: found.running_tasks,
+        read=lambda metrics: metrics.running_tasks,
     ),
     Gauge(
         name="tork_tasks_waiting",
-        help="Tasks that wait, by queue.",
+        help="Waiting tasks, by queue.",
         label="queue",
-        read=lambda found: found.waiting_tasks,
+        read=lambda metrics: metrics.queued_tasks,
     ),
-    Gauge(name="tork_nodes_online", help="Nodes that are up.", read=lambda found: {"": found.online_nodes}),
+    Gauge(
+        name="tork_nodes_online",
+        help="Nodes with the status UP.",
+        read=lambda metrics: {"": metrics.online_nodes},
+    ),
     Gauge(
         name="tork_nodes_cpu_percent",
-        help="How busy the machines of the nodes are, on average.",
-        read=lambda found: {"": found.cpu_percent},
+        help="Average CPU usage of the nodes' machines, in percent.",
+        read=lambda metrics: {"": metrics.cpu_percent},
     ),
 )
 
 
-def is_wanted(accepted: Iterable[str]) -> bool:
-    """Whether a client takes this rather than JSON. The media types that it accepts come best first."""
+def is_preferred(accepted: Iterable[str]) -> bool:
+    """Return whether a client prefers this format to JSON. `accepted` are media types, the best first."""
     for media_type in accepted:
         name = media_type.partition(";")[0].strip()
         if name in _MEDIA_TYPES or name in ("application/json", "*/*"):
@@ -55,21 +59,21 @@ def is_wanted(accepted: Iterable[str]) -> bool:
     return False
 
 
-def exposition(found: Metrics, *, accept: str) -> tuple[bytes, str]:
-    """The text in the format that is accepted best, and its media type."""
+def exposition(metrics: Metrics, *, accept: str) -> tuple[bytes, str]:
+    """Return the text in the format that the header Accept prefers, and its media type."""
     registry = CollectorRegistry()
-    registry.register(_Reading(found))
+    registry.register(_MetricsCollector(metrics))
     encode, media_type = choose_encoder(accept)
     return encode(registry), media_type
 
 
-class _Reading(Collector):
-    def __init__(self, found: Metrics) -> None:
-        self._found = found
+class _MetricsCollector(Collector):
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         for gauge in CATALOGUE:
             family = GaugeMetricFamily(gauge.name, gauge.help, labels=[gauge.label] if gauge.label else [])
-            for label, value in gauge.read(self._found).items():
+            for label, value in gauge.read(self._metrics).items():
                 family.add_metric([label] if gauge.label else [], value)
             yield family

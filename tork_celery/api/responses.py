@@ -18,7 +18,8 @@ from tork_celery.domain.serializers import (
     without_empty,
 )
 from tork_celery.domain.user import User
-from tork_celery.services.queries import Metrics, NodeView, Page, QueueView
+from tork_celery.services.queries import Metrics, NodeView, Page
+from tork_celery.services.queues import QueueView
 
 __all__ = [
     "OK",
@@ -68,7 +69,12 @@ def node(view: NodeView) -> Document:
 
 
 def queue(view: QueueView) -> Document:
-    return {"name": view.name, "size": view.size, "subscribers": view.subscribers, "unacked": view.unacked}
+    return {
+        "name": view.name,
+        "size": view.queued_tasks,
+        "subscribers": view.live_nodes,
+        "unacked": view.running_tasks,
+    }
 
 
 def metrics(found: Metrics) -> Document:

@@ -1,4 +1,4 @@
-"""How the system is: nodes, queues, metrics, health."""
+"""Routes of nodes, queues, metrics and health."""
 
 from http import HTTPStatus
 
@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from tork_celery.api import prometheus, responses
 from tork_celery.api.context import ApiContext
 from tork_celery.domain.codec import Document
-from tork_celery.services import job_control, queries
+from tork_celery.services import queries, queues
 
 
 def routes(api: ApiContext) -> Blueprint:
@@ -16,34 +16,34 @@ def routes(api: ApiContext) -> Blueprint:
 
     @blueprint.get("/nodes")
     def get_nodes() -> list[Document]:
-        return [responses.node(found) for found in queries.active_nodes(api.services)]
+        return [responses.node(node) for node in queries.active_nodes(api.services)]
 
     @blueprint.get("/queues")
     def get_queues() -> list[Document]:
-        return [responses.queue(found) for found in queries.queues(api.services)]
+        return [responses.queue(queue) for queue in queues.list_queues(api.services)]
 
     @blueprint.get("/queues/<name>")
     def get_queue(name: str) -> Document:
-        return responses.queue(queries.queue(api.services, name))
+        return responses.queue(queues.get(api.services, name))
 
     @blueprint.delete("/queues/<name>")
-    def empty_queue(name: str) -> Document:
-        job_control.empty_queue(api.services, name)
+    def purge_queue(name: str) -> Document:
+        queues.purge(api.services, name)
         return responses.OK
 
     @blueprint.get("/metrics")
     def get_metrics() -> ResponseReturnValue:
-        found = queries.metrics(api.services)
-        if not prometheus.is_wanted(request.accept_mimetypes.values()):
-            return responses.metrics(found)
-        text, media_type = prometheus.exposition(found, accept=request.headers["Accept"])
+        metrics = queries.metrics(api.services)
+        if not prometheus.is_preferred(request.accept_mimetypes.values()):
+            return responses.metrics(metrics)
+        text, media_type = prometheus.exposition(metrics, accept=request.headers["Accept"])
         return text, {"Content-Type": media_type}
 
     @blueprint.get("/health")
     def get_health() -> ResponseReturnValue:
-        faults = queries.faults(api.services)
-        if not faults:
+        down = queries.unavailable_parts(api.services)
+        if not down:
             return {"status": "UP"}
-        return {"status": "DOWN", "down": faults}, HTTPStatus.SERVICE_UNAVAILABLE
+        return {"status": "DOWN", "down": down}, HTTPStatus.SERVICE_UNAVAILABLE
 
     return blueprint

@@ -58,7 +58,7 @@ def key(username: str) -> None:
 def role(username: str, role: str, *, remove: bool) -> None:
     """Add a role to a user, or remove it."""
     with _database() as database:
-        service.set_role(database, username, role, given=not remove)
+        service.set_role(database, username, role, granted=not remove)
     click.echo(
         f"removed the role {role} from {username}" if remove else f"added the role {role} to {username}"
     )
@@ -86,7 +86,7 @@ def enable(username: str) -> None:
 def list_() -> None:
     """List the users with their roles."""
     with _database() as database:
-        for user in service.everybody(database):
+        for user in service.list_users(database):
             marks = [*sorted(user.roles), *(["(disabled)"] if user.disabled else [])]
             click.echo(" ".join([user.username, *marks]))
 

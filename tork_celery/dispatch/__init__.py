@@ -1,1 +1,1 @@
-"""Publisher: what is to happen next, as Celery canvases on their way to queues."""
+"""Dispatch: publish messages through Celery, and declare its queues."""

@@ -1,7 +1,7 @@
-"""Queues, declared alike by whoever publishes to them and whoever consumes.
+"""Declarations of all queues, for publishers and consumers alike.
 
-A broker refuses a queue that is declared twice with different arguments, so every declaration is made
-here: `TaskQueues` makes Celery use it for each queue that is named nowhere else.
+A broker refuses a queue that is declared twice with different arguments, so every declaration comes from
+`declare`. `TaskAMQP` makes Celery use it, too.
 """
 
 from celery.app.amqp import AMQP, Queues
@@ -11,13 +11,13 @@ from tork_celery.domain.queue_names import NODE_PREFIX
 
 MAX_PRIORITY = 9
 
-# RabbitMQ closes the channel of a message that a step holds longer.
+# RabbitMQ closes the channel of a consumer that keeps a message unacknowledged for longer.
 _CONSUMER_TIMEOUT_MS = 7 * 24 * 3600 * 1000
-_NODE_QUEUE_EXPIRES_S = 24 * 3600  # a node that was away for so long finds its tasks given to others
+_NODE_QUEUE_EXPIRES_S = 24 * 3600  # the leases of a node that is away expired long before
 
 
 def declare(name: str) -> Queue:
-    """The one declaration of the queue of that name."""
+    """Return the declaration of a queue. Nothing is sent to the broker."""
     return Queue(
         name,
         Exchange(name, "direct", durable=True),
@@ -30,13 +30,13 @@ def declare(name: str) -> Queue:
 
 
 class TaskQueues(Queues):
-    """Celery's table of queues, with those that are not in it declared as above."""
+    """Celery's table of queues. Missing queues are declared by `declare`."""
 
     def new_missing(self, name: str) -> Queue:
         return declare(name)
 
 
 class TaskAMQP(AMQP):
-    """Celery's messaging, with our table of queues."""
+    """Celery's messaging, with `TaskQueues` as its table of queues."""
 
     queues_cls = TaskQueues

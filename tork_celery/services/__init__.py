@@ -1,1 +1,1 @@
-"""What coordinators do: take jobs in, move them on, and see that nothing stays behind."""
+"""Use cases of coordinators: submit, control, advance and watch jobs."""

@@ -1,4 +1,4 @@
-"""Move jobs on: after a task has ended, and from one child of a composite to the next."""
+"""Advance jobs: to what follows an ended task, and to the next children of a composite."""
 
 from tork_celery.domain import transitions
 from tork_celery.domain.model import Job
@@ -9,7 +9,7 @@ from tork_celery.store import jobs
 
 
 def advance(context: ServiceContext, task_id: str, delivery: int) -> None:
-    """Move a job on after the steps of this delivery of a task have ended. A second call does nothing."""
+    """Advance a job after this delivery of a task has an outcome. A second call does nothing."""
 
     def decide(job: Job, task_reader: StoredTaskReader, now: float) -> Plan | None:
         task = task_reader.task(task_id)
@@ -17,14 +17,14 @@ def advance(context: ServiceContext, task_id: str, delivery: int) -> None:
             return None
         return transitions.advance(job, task, task_reader, now=now, random=context.random)
 
-    run(context, lambda tx: jobs.lock_of_task(tx, task_id), decide)
+    run(context, lambda tx: jobs.lock_by_task(tx, task_id), decide)
 
 
 def start_children(context: ServiceContext, parent_id: str) -> None:
-    """Start children of a composite: as many as its concurrency and the size of one transaction allow."""
+    """Start children of a composite, as many as its concurrency and the size of one transaction allow."""
 
     def decide(job: Job, task_reader: StoredTaskReader, now: float) -> Plan | None:
         parent = task_reader.task(parent_id)
         return transitions.start_children(job, parent, task_reader, now=now, random=context.random)
 
-    run(context, lambda tx: jobs.lock_of_task(tx, parent_id), decide)
+    run(context, lambda tx: jobs.lock_by_task(tx, parent_id), decide)

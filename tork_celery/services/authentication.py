@@ -1,4 +1,4 @@
-"""Who asks: a user, by name and password or by a key."""
+"""Authentication of API users, by password or by key."""
 
 from collections.abc import Collection
 
@@ -12,8 +12,7 @@ BASIC, KEY = "basic", "key"
 
 
 class Authenticator:
-    """Knows users by the `schemes` that it is told to take: BASIC, KEY. Both raise Unauthenticated and
-    DatastoreUnavailable."""
+    """Authenticates users by the accepted `schemes`: BASIC, KEY, or both."""
 
     def __init__(
         self, database: Database, *, schemes: Collection[str], passwords: Passwords | None = None
@@ -23,21 +22,21 @@ class Authenticator:
         self._passwords = passwords or Passwords()
 
     def by_password(self, username: str, password: str) -> User:
-        """The user of that name and password."""
+        """Return the user with this name and password. Raises Unauthenticated, DatastoreUnavailable."""
         self._check_scheme(BASIC)
         user = self._user(username)
         if not self._passwords.matches(user.password_hash if user else None, password):
             raise Unauthenticated("the user name or the password is wrong")
-        return _let_in(user)
+        return _enabled(user)
 
     def by_key(self, key: str) -> User:
-        """The user who has that key."""
+        """Return the user with this key. Raises Unauthenticated, DatastoreUnavailable."""
         self._check_scheme(KEY)
         with self._database.reading() as tx:
-            user = users.of_key(tx, key_hash(key))
+            user = users.get_by_key(tx, key_hash(key))
         if user is None:
-            raise Unauthenticated("there is no such key")
-        return _let_in(user)
+            raise Unauthenticated("the key is wrong")
+        return _enabled(user)
 
     def _user(self, username: str) -> User | None:
         if not is_name(username):
@@ -47,10 +46,11 @@ class Authenticator:
 
     def _check_scheme(self, scheme: str) -> None:
         if scheme not in self.schemes:
-            raise Unauthenticated(f"the API is set to take {' or '.join(self.schemes)}, not {scheme}")
+            accepted = " or ".join(self.schemes)
+            raise Unauthenticated(f"the API accepts authentication by {accepted}, not by {scheme}")
 
 
-def _let_in(user: User | None) -> User:
+def _enabled(user: User | None) -> User:
     if user is None or user.disabled:
         raise Unauthenticated("the user is disabled")
     return user

@@ -1,4 +1,4 @@
-"""What every service works with."""
+"""Dependencies and settings of the services."""
 
 import secrets
 import uuid
@@ -10,7 +10,7 @@ from tork_celery.store import Database
 
 
 def new_id() -> str:
-    """An id for a job or a task: 32 hexadecimal digits."""
+    """Return a new id for a job or a task: 32 hexadecimal digits."""
     return uuid.uuid4().hex
 
 
@@ -19,8 +19,11 @@ SYSTEM_RANDOM = RandomSource(new_id=new_id, randbelow=secrets.randbelow)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceContext:
-    """The datastore and the way to the broker, and what an installation has set: `lease_s` is for how long a
-    node may be silent; ended jobs are kept for `keep_jobs_s`, for ever with None."""
+    """What services work with.
+
+    A node without a heartbeat for `lease_s` is taken for lost. Ended jobs are kept for `keep_jobs_s`; None
+    keeps them forever.
+    """
 
     database: Database
     dispatcher: Dispatcher

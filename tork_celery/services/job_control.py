@@ -1,88 +1,84 @@
-"""What users do to jobs: cancel, restart, delete."""
+"""Job control: cancel, restart and delete jobs for users."""
 
 import structlog
 
-from tork_celery.domain import queue_names, transitions
-from tork_celery.domain.errors import Fault, InvalidInput, NotFound, WrongState
+from tork_celery.domain import transitions
+from tork_celery.domain.errors import NotFound, WrongState
 from tork_celery.domain.model import Job
 from tork_celery.domain.plan import Plan
-from tork_celery.services import plan_runner, queries
+from tork_celery.services import plan_runner
 from tork_celery.services.context import ServiceContext
+from tork_celery.services.plan_runner import StoredTaskReader
 from tork_celery.store import jobs, tasks
 
 log = structlog.get_logger(__name__)
 
 
 def cancel(context: ServiceContext, job_id: str) -> None:
-    """Cancel a job with its active tasks, its subjobs, and the job that waits for it.
+    """Cancel a job, its active tasks and subjobs, and its parent job.
 
-    The nodes of running steps are told at once; a message that is lost costs one heartbeat. Raises NotFound,
-    WrongState.
+    Running steps are killed at once; when that message is lost, at the next heartbeat of their node. Raises
+    NotFound, WrongState.
     """
 
-    def decide(job: Job, task_reader: plan_runner.StoredTaskReader, now: float) -> Plan:
+    def decide(job: Job, task_reader: StoredTaskReader, now: float) -> Plan:
         return transitions.cancel(job, task_reader, now=now, random=context.random)
 
-    if plan_runner.run(context, lambda tx: jobs.lock(tx, job_id), decide) is None:
-        raise NotFound(f"there is no job {job_id!r}")
+    _run(context, job_id, decide)
+
+
+def cancel_task(context: ServiceContext, task_id: str) -> None:
+    """Cancel the job of a task. Raises NotFound, WrongState."""
+    with context.database.reading() as tx:
+        task = tasks.get(tx, task_id)
+    if task is None:
+        raise NotFound(f"no task with the id {task_id!r}")
+    cancel(context, task.job_id)
 
 
 def cancel_subjob(context: ServiceContext, job_id: str) -> None:
-    """Cancel a job whose parent task has stopped, unless it has ended or was removed."""
+    """Cancel a subjob whose parent task was cancelled or stopped. Does nothing if the subjob has ended or was
+    deleted."""
     try:
         cancel(context, job_id)
     except (NotFound, WrongState) as error:
         log.debug("subjob.not_cancelled", job_id=job_id, reason=str(error))
 
 
-def cancel_task(context: ServiceContext, task_id: str) -> None:
-    """Cancel a task, and with it its job. Raises NotFound, WrongState."""
-    with context.database.reading() as tx:
-        task = tasks.get(tx, task_id)
-    if task is None:
-        raise NotFound(f"there is no task {task_id!r}")
-    cancel(context, task.job_id)
-
-
 def restart(context: ServiceContext, job_id: str) -> None:
-    """Let a failed or cancelled job go on from the top-level task that it stopped at; a subjob that another
-    job waited for, as a part of that job. Raises NotFound, WrongState."""
+    """Restart a failed or cancelled job from the top-level task that it ended in. For a subjob, restart its
+    outermost parent job. Raises NotFound, WrongState."""
 
-    def decide(job: Job, _: plan_runner.StoredTaskReader, now: float) -> Plan:
+    def decide(job: Job, _: StoredTaskReader, now: float) -> Plan:
         return transitions.restart(job, now=now, random=context.random)
 
-    outermost = _outermost(context, job_id)
-    if plan_runner.run(context, lambda tx: jobs.lock(tx, outermost), decide) is None:
-        raise NotFound(f"there is no job {job_id!r}")
+    _run(context, _outermost_job_id(context, job_id), decide)
 
 
 def delete(context: ServiceContext, job_id: str) -> None:
-    """Remove an ended job with its tasks and logs. Raises NotFound, WrongState."""
+    """Delete an ended job with its tasks and logs. Raises NotFound, WrongState."""
     with context.database.transaction() as tx:
         job = jobs.lock(tx, job_id)
         if job is None:
-            raise NotFound(f"there is no job {job_id!r}")
+            raise _no_job(job_id)
         if not job.state.ended:
             raise WrongState(f"the job is {job.state}; only one that has ended can be deleted")
-        if jobs.is_related(tx, job_id):
-            raise WrongState("a job that waits for it, or one that it began, is still active")
+        if jobs.has_active_relatives(tx, job_id):
+            raise WrongState("the job's parent job or one of its subjobs is still active")
         jobs.remove(tx, job_id)
 
 
-def empty_queue(context: ServiceContext, name: str) -> None:
-    """Remove the messages of a queue. Its tasks stay: the sweep sends those that wait again. Raises NotFound,
-    InvalidInput, BrokerUnavailable."""
-    queries.queue(context, name)
-    try:
-        queue_names.check(name)
-    except ValueError as error:
-        raise InvalidInput(Fault(path="name", message=str(error))) from None
-    context.dispatcher.purge(name)
+def _run(context: ServiceContext, job_id: str, decide: plan_runner.Decide) -> None:
+    if plan_runner.run(context, lambda tx: jobs.lock(tx, job_id), decide) is None:
+        raise _no_job(job_id)
 
 
-def _outermost(context: ServiceContext, job_id: str) -> str:
-    """The job that waits for this one, or for one that waits for it, and so on."""
+def _outermost_job_id(context: ServiceContext, job_id: str) -> str:
     with context.database.reading() as tx:
-        while (waiting := jobs.waiting_for(tx, job_id)) is not None:
-            job_id = waiting
+        while (parent_job_id := jobs.parent_job_id(tx, job_id)) is not None:
+            job_id = parent_job_id
     return job_id
+
+
+def _no_job(job_id: str) -> NotFound:
+    return NotFound(f"no job with the id {job_id!r}")

@@ -1,4 +1,4 @@
-"""Clients that wait for their jobs to end."""
+"""Long polls: requests that wait until a job has ended."""
 
 import threading
 import time
@@ -9,22 +9,16 @@ from tork_celery.domain.errors import DatastoreUnavailable, StillRunning, TooMan
 from tork_celery.services.context import ServiceContext
 from tork_celery.store import jobs
 
-_FIRST_PAUSE_S = 0.02
-_LONGEST_PAUSE_S = 0.5
-_GROWTH = 1.5
-
-
-def pauses_s() -> Iterator[float]:
-    """How long to wait between two looks at a job: hardly at all while it may be a short one, and never so
-    long that a user would notice."""
-    pause_s = _FIRST_PAUSE_S
-    while True:
-        yield pause_s
-        pause_s = min(_LONGEST_PAUSE_S, pause_s * _GROWTH)
+_MIN_PAUSE_S = 0.02
+_MAX_PAUSE_S = 0.5
+_PAUSE_FACTOR = 1.5
 
 
 class JobWaiter:
-    """Has room for so many at a time: each holds a thread, and no connection between two looks."""
+    """Waits for jobs in at most `slots` requests at a time.
+
+    A waiting request holds a thread. It holds no connection to the datastore between two queries.
+    """
 
     def __init__(
         self,
@@ -33,31 +27,44 @@ class JobWaiter:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._seats = slots
-        self._free = threading.BoundedSemaphore(slots)
+        self._slots = slots
+        self._free_slots = threading.BoundedSemaphore(slots)
         self._clock = clock
         self._sleep = sleep
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """To be taken before the job is submitted. Raises TooManyWaiters."""
-        if not self._free.acquire(blocking=False):
-            raise TooManyWaiters(f"{self._seats} clients wait already; try again, or submit without `wait`")
+        """Hold a slot. Take one before the job is submitted, so that a refused job is not stored. Raises
+        TooManyWaiters."""
+        if not self._free_slots.acquire(blocking=False):
+            raise TooManyWaiters(
+                f"{self._slots} clients already wait for jobs; try again later, or submit without `wait`"
+            )
         try:
             yield
         finally:
-            self._free.release()
+            self._free_slots.release()
 
     def wait_until_ended(self, context: ServiceContext, job_id: str, *, timeout_s: float) -> None:
-        """Looks again and again, also while the datastore is away. Raises StillRunning."""
+        """Return when the job has ended or was deleted. Outages of the datastore are waited out. Raises
+        StillRunning after `timeout_s`."""
         deadline = self._clock() + timeout_s
         for pause_s in pauses_s():
             if _has_ended(context, job_id):
                 return
             left_s = deadline - self._clock()
             if left_s <= 0:
-                raise StillRunning(f"the job {job_id} has not ended within its `wait`; it goes on")
+                raise StillRunning(f"the job {job_id} has not ended within its `wait`; it keeps running")
             self._sleep(min(pause_s, left_s))
+
+
+def pauses_s() -> Iterator[float]:
+    """Yield the pauses between two queries of a job's state: short at first, for short jobs, and never longer
+    than a user would notice."""
+    pause_s = _MIN_PAUSE_S
+    while True:
+        yield pause_s
+        pause_s = min(_MAX_PAUSE_S, pause_s * _PAUSE_FACTOR)
 
 
 def _has_ended(context: ServiceContext, job_id: str) -> bool:

@@ -1,4 +1,4 @@
-"""Carry out plans: store one in a single transaction, then publish what it starts and kills."""
+"""Run plans: decide and store a plan in one transaction, then publish the messages that follow from it."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -18,15 +18,15 @@ from tork_celery.store import jobs, tasks
 
 @dataclass(frozen=True, slots=True)
 class StoredTaskReader:
-    """The tasks of a job, as the transaction that has locked it finds them."""
+    """Reads the tasks of a job in the transaction that has locked the job."""
 
     tx: Connection
 
     def task(self, task_id: str) -> Task:
-        found = tasks.get(self.tx, task_id)
-        if found is None:
+        task = tasks.get(self.tx, task_id)
+        if task is None:
             raise LookupError(task_id)
-        return found
+        return task
 
     def created_children(self, parent_id: str, limit: int) -> Sequence[Task]:
         return tasks.created_children(self.tx, parent_id, limit=limit)
@@ -34,49 +34,59 @@ class StoredTaskReader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPlan:
-    """A plan that was stored at the time `now`, with the tasks that were stopped by it."""
+    """A plan that was stored at the time `now`. `ended_early` are the cancelled or stopped tasks that run on
+    a node or have a subjob."""
 
     plan: Plan
-    stopped: Sequence[Task] = ()
+    ended_early: Sequence[Task] = ()
     now: float
 
 
 Lock = Callable[[Connection], Job | None]
-Decision = Callable[[Job, StoredTaskReader, float], Plan | None]
+Decide = Callable[[Job, StoredTaskReader, float], Plan | None]
 
 
-def run(context: ServiceContext, lock: Lock, decide: Decision) -> Job | None:
-    """Lock a job, decide what follows, store it, and do what follows from that.
+def run(context: ServiceContext, lock: Lock, decide: Decide) -> Job | None:
+    """Lock a job, decide on a plan, store it, and publish what follows after the commit.
 
-    Returns the job as it is then; None when there is no job or nothing was to be done. Raises
-    DatastoreUnavailable, and what `decide` raises; then nothing is stored.
+    Returns the changed job; None when there is no such job or `decide` returns None. Raises
+    DatastoreUnavailable and the errors of `decide`; then nothing is stored.
     """
-    stored = _decided(context, lock, decide)
+    stored = _decide_and_store(context, lock, decide)
     if stored is None:
         return None
     follow_up(context, stored)
     return stored.plan.job
 
 
-def store_plan(tx: Connection, plan: Plan, *, now: float) -> StoredPlan:
-    """Store a plan for a job whose row this transaction has locked."""
+def _decide_and_store(context: ServiceContext, lock: Lock, decide: Decide) -> StoredPlan | None:
+    with context.database.transaction() as tx:
+        job = lock(tx)
+        if job is None:
+            return None
+        now = context.database.now(tx)
+        plan = decide(job, StoredTaskReader(tx), now)
+        return None if plan is None else _store(tx, plan, now=now)
+
+
+def _store(tx: Connection, plan: Plan, *, now: float) -> StoredPlan:
     webhook_outbox.record_job(tx, plan.job, (*plan.changed, *plan.added))
     jobs.save(tx, plan.job)
     tasks.save(tx, plan.changed, redefined=plan.redefined)
     tasks.add(tx, plan.added)
-    stopped = _stopped(tx, plan.job, plan.stop) if plan.stop else ()
+    ended_early = _end_active_tasks(tx, plan.job, plan.stop) if plan.stop else ()
     for subjob in plan.subjobs:
         store_new_job(tx, subjob)
-    return StoredPlan(plan=plan, stopped=stopped, now=now)
+    return StoredPlan(plan=plan, ended_early=ended_early, now=now)
 
 
-def _stopped(tx: Connection, job: Job, state: TaskState) -> Sequence[Task]:
+def _end_active_tasks(tx: Connection, job: Job, state: TaskState) -> Sequence[Task]:
     webhook_outbox.record_early_end(tx, job, state)
     return tasks.end_active(tx, job.id, state=state)
 
 
 def store_new_job(tx: Connection, plan: Plan) -> None:
-    """Store a plan for a job that comes in."""
+    """Store the plan of a new job, with its subjobs."""
     webhook_outbox.record_job(tx, plan.job, plan.added)
     jobs.add(tx, plan.job)
     tasks.add(tx, plan.added)
@@ -85,27 +95,31 @@ def store_new_job(tx: Connection, plan: Plan) -> None:
 
 
 def follow_up(context: ServiceContext, stored: StoredPlan) -> None:
-    """After the commit. What a crash keeps from being done here, the sweep finds."""
+    """Publish the messages of a committed plan. If its job is a subjob that has ended, also run the plan that
+    resumes the parent job. The sweep finds what a crash prevents here."""
     publisher = Publisher(context.dispatcher)
-    todo = deque([stored])
-    while todo:
-        stored = todo.popleft()
+    pending = deque([stored])
+    while pending:
+        stored = pending.popleft()
         plan = stored.plan
         publisher.send(plan.send, now=stored.now)
-        publisher.kill(stored.stopped)
+        publisher.kill_steps(stored.ended_early)
+        publisher.cancel_subjobs(stored.ended_early)
         publisher.start_children(plan.partly_started)
-        todo.extend(StoredPlan(plan=subjob, now=stored.now) for subjob in plan.subjobs)
+        pending.extend(StoredPlan(plan=subjob, now=stored.now) for subjob in plan.subjobs)
         if plan.job.state.ended and plan.job.parent_id:
-            todo.extend(_resumed_parent(context, plan.job.parent_id))
+            parent = _store_resumed_parent(context, plan.job.parent_id)
+            pending.extend([parent] if parent else [])
 
 
 def resume_parent(context: ServiceContext, task_id: str) -> None:
-    """Move the job of a task on whose subjob has ended. A second call does nothing."""
-    for stored in _resumed_parent(context, task_id):
+    """Resume the job of a task whose subjob has ended. A second call does nothing."""
+    stored = _store_resumed_parent(context, task_id)
+    if stored is not None:
         follow_up(context, stored)
 
 
-def _resumed_parent(context: ServiceContext, task_id: str) -> list[StoredPlan]:
+def _store_resumed_parent(context: ServiceContext, task_id: str) -> StoredPlan | None:
     def decide(job: Job, task_reader: StoredTaskReader, now: float) -> Plan | None:
         task = task_reader.task(task_id)
         subjob = jobs.get(task_reader.tx, task.subjob_id) if task.subjob_id else None
@@ -113,15 +127,4 @@ def _resumed_parent(context: ServiceContext, task_id: str) -> list[StoredPlan]:
             return None
         return transitions.subjob_ended(job, task, subjob, task_reader, now=now, random=context.random)
 
-    stored = _decided(context, lambda tx: jobs.lock_of_task(tx, task_id), decide)
-    return [] if stored is None else [stored]
-
-
-def _decided(context: ServiceContext, lock: Lock, decide: Decision) -> StoredPlan | None:
-    with context.database.transaction() as tx:
-        job = lock(tx)
-        if job is None:
-            return None
-        now = context.database.now(tx)
-        plan = decide(job, StoredTaskReader(tx), now)
-        return None if plan is None else store_plan(tx, plan, now=now)
+    return _decide_and_store(context, lambda tx: jobs.lock_by_task(tx, task_id), decide)

@@ -1,4 +1,4 @@
-"""What is published once a plan is committed."""
+"""Publish the messages that follow from a committed plan."""
 
 from collections.abc import Callable, Iterable
 
@@ -10,44 +10,52 @@ from tork_celery.domain.model import Task
 
 log = structlog.get_logger(__name__)
 
-LONGEST_COUNTDOWN_S = 60.0
-"""A worker holds a message with a countdown in its memory, so longer delays are left to the sweep."""
+MAX_COUNTDOWN_S = 60.0
+"""Retries with longer delays are left to the sweep: a worker keeps messages with a countdown in memory."""
 
 
 class Publisher:
-    """Publishes what follows from one move. A broker that is away is no error: the sweep finds what was not
-    published. After one failure nothing more is tried, since each try may take seconds."""
+    """Publishes the messages of one plan, and gives up after the first one that fails: each try can take
+    seconds.
+
+    An unavailable broker is not an error. The sweep sends tasks without messages and cancels orphaned
+    subjobs, and heartbeats kill the steps of ended tasks.
+    """
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
-        self._away = False
+        self._broker_is_away = False
 
-    def send(self, following: Iterable[Task], *, now: float) -> None:
-        """The canvas of each task, but for a retry that is due much later: that waits in the datastore."""
-        for task in following:
+    def send(self, tasks: Iterable[Task], *, now: float) -> None:
+        """Publish the canvas of each task, except retries that are due in more than `MAX_COUNTDOWN_S`."""
+        for task in tasks:
             delay_s = max(0.0, (task.due_at or now) - now)
-            if delay_s <= LONGEST_COUNTDOWN_S:
+            if delay_s <= MAX_COUNTDOWN_S:
                 self._publish(self._dispatcher.send, task, delay_s=delay_s)
 
-    def kill(self, stopped: Iterable[Task]) -> None:
-        """What a stopped task had begun ends too: its step, of which its node is told, or its subjob, which a
-        coordinator ends: there may be thousands."""
-        for task in stopped:
-            if task.subjob_id:
-                self._publish(self._dispatcher.cancel_subjob, task.subjob_id)
-            elif task.node:
+    def kill_steps(self, tasks: Iterable[Task]) -> None:
+        """Tell the nodes of the tasks to kill their running steps."""
+        for task in tasks:
+            if task.node:
                 self._publish(self._dispatcher.kill_step, task)
 
-    def start_children(self, parents: Iterable[str]) -> None:
-        """A message for each composite, so that other transactions have their turn in between."""
-        for parent_id in parents:
+    def cancel_subjobs(self, tasks: Iterable[Task]) -> None:
+        """Tell a coordinator to cancel the subjobs of the tasks, with a message for each: there can be
+        thousands."""
+        for task in tasks:
+            if task.subjob_id:
+                self._publish(self._dispatcher.cancel_subjob, task.subjob_id)
+
+    def start_children(self, parent_ids: Iterable[str]) -> None:
+        """Tell a coordinator to start more children of the composites, each in a transaction of its own."""
+        for parent_id in parent_ids:
             self._publish(self._dispatcher.start_children, parent_id)
 
-    def _publish(self, publish: Callable[..., None], *about: object, **options: object) -> None:
-        if self._away:
+    def _publish(self, publish: Callable[..., None], *args: object, **options: object) -> None:
+        if self._broker_is_away:
             return
         try:
-            publish(*about, **options)
+            publish(*args, **options)
         except BrokerUnavailable as error:
-            self._away = True
+            self._broker_is_away = True
             log.warning("messages.not_published", reason=str(error))

@@ -59,7 +59,7 @@ class RecoverySweep:
         if self._nodes_can_be_judged():
             self._redeliver_lost()
             with self._context.database.transaction() as tx:
-                nodes.forget(tx, after_s=_FORGET_NODES_S)
+                nodes.remove_stale(tx, after_s=_FORGET_NODES_S)
         self._advance_ended()
         self._advance_composites()
         self._republish_waiting()
@@ -93,7 +93,7 @@ class RecoverySweep:
         that ended, subjobs of parents that stopped."""
         with self._context.database.reading() as tx:
             partly_started = recovery_queries.partly_started(tx, limit=_BATCH)
-            waiting_for_ended = recovery_queries.waiting_for_ended(tx, limit=_BATCH)
+            waiting_for_ended = recovery_queries.with_ended_subjob(tx, limit=_BATCH)
             orphans = recovery_queries.orphans(tx, limit=_BATCH)
         for task_id in partly_started:
             self._one(start_children, task_id)

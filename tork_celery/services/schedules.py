@@ -1,11 +1,10 @@
-"""Scheduled jobs: made, looked at, paused, removed; and fired."""
+"""Scheduled jobs: create, read, pause, resume and delete them, and fire those that are due."""
 
 from collections.abc import Callable
 
 import structlog
 
-from tork_celery.domain import cron, transitions
-from tork_celery.domain import scheduled_job as rules
+from tork_celery.domain import cron, scheduled_job, transitions
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.errors import NotFound
 from tork_celery.domain.plan import Plan
@@ -19,17 +18,17 @@ from tork_celery.store import scheduled_jobs
 
 log = structlog.get_logger(__name__)
 
-_BATCH = 100
+_MAX_DUE = 100  # firings of one call; the next call fires the rest
 
 
 def create(
     context: ServiceContext, definition: JobDefinition, *, created_by: str | None = None
 ) -> ScheduledJob:
-    """It fires from now on. Raises InvalidInput for permissions of nobody."""
+    """Create an active scheduled job. Raises InvalidInput for permissions of unknown users or roles."""
     with context.database.transaction() as tx:
-        permissions.check_permissions(tx, definition.permissions)
+        permissions.check_grantees(tx, definition.permissions)
         now = context.database.now(tx)
-        new = rules.new(definition, now=now, id_=context.random.new_id(), created_by=created_by)
+        new = scheduled_job.new(definition, now=now, id_=context.random.new_id(), created_by=created_by)
         scheduled_jobs.add(tx, new)
     return new
 
@@ -37,40 +36,43 @@ def create(
 def get(context: ServiceContext, id_: str) -> ScheduledJob:
     """Raises NotFound."""
     with context.database.reading() as tx:
-        return _found(scheduled_jobs.get(tx, id_), id_)
+        return _require(scheduled_jobs.get(tx, id_), id_)
 
 
 def page(
     context: ServiceContext, *, number: int, size: int, viewer: User | None = None
 ) -> Page[ScheduledJob]:
-    """What `viewer` may see, newest first."""
+    """Return a page of the scheduled jobs that `viewer` may see, newest first."""
     with context.database.reading() as tx:
         items, total = scheduled_jobs.page(tx, number=number, size=size, viewer=viewer)
     return Page(items=items, number=number, size=size, total_items=total)
 
 
 def pause(context: ServiceContext, id_: str) -> None:
-    """It fires no more until it is resumed. Raises NotFound, WrongState."""
-    _change(context, id_, lambda scheduled, _: rules.pause(scheduled))
+    """Stop firing until the scheduled job is resumed. Raises NotFound, WrongState."""
+    _change(context, id_, lambda current, _: scheduled_job.pause(current))
 
 
 def resume(context: ServiceContext, id_: str) -> None:
-    """Raises NotFound, WrongState."""
-    _change(context, id_, lambda scheduled, now: rules.resume(scheduled, now=now))
+    """Fire again, from the next time on. Raises NotFound, WrongState."""
+    _change(context, id_, lambda current, now: scheduled_job.resume(current, now=now))
 
 
 def delete(context: ServiceContext, id_: str) -> None:
-    """The jobs that it has made stay. Raises NotFound."""
+    """Delete a scheduled job, but not the jobs that it created. Raises NotFound."""
     with context.database.transaction() as tx:
         if not scheduled_jobs.remove(tx, id_):
-            raise _no_such(id_)
+            raise _not_found(id_)
 
 
 def fire_due(context: ServiceContext) -> None:
-    """Make the jobs whose time has come, each once, however many call this at once. One that nobody was there
-    for is not made later. Raises DatastoreUnavailable."""
+    """Submit the jobs of due firings.
+
+    Each firing creates one job, however many processes call this at the same time. A firing that is due for
+    too long is skipped. Raises DatastoreUnavailable.
+    """
     with context.database.reading() as tx:
-        due = scheduled_jobs.due(tx, limit=_BATCH)
+        due = scheduled_jobs.due(tx, limit=_MAX_DUE)
     for scheduled in due:
         with survive_bugs("schedule.broken", schedule_id=scheduled.id):
             _fire(context, scheduled)
@@ -79,9 +81,9 @@ def fire_due(context: ServiceContext) -> None:
 def _fire(context: ServiceContext, scheduled: ScheduledJob) -> None:
     with context.database.transaction() as tx:
         now = context.database.now(tx)
-        if not scheduled_jobs.move_on(tx, scheduled, next_at=cron.next_time(scheduled.cron, after=now)):
+        if not scheduled_jobs.claim_firing(tx, scheduled, next_at=cron.next_time(scheduled.cron, after=now)):
             return
-        plan = _plan(context, scheduled, now=now) if rules.fires(scheduled, now=now) else None
+        plan = _plan(context, scheduled, now=now) if scheduled_job.fires(scheduled, now=now) else None
         if plan is not None:
             plan_runner.store_new_job(tx, plan)
     if plan is None:
@@ -99,15 +101,15 @@ def _plan(context: ServiceContext, scheduled: ScheduledJob, *, now: float) -> Pl
 
 def _change(context: ServiceContext, id_: str, decide: Callable[[ScheduledJob, float], ScheduledJob]) -> None:
     with context.database.transaction() as tx:
-        scheduled = _found(scheduled_jobs.lock(tx, id_), id_)
+        scheduled = _require(scheduled_jobs.lock(tx, id_), id_)
         scheduled_jobs.save(tx, decide(scheduled, context.database.now(tx)))
 
 
-def _found(scheduled: ScheduledJob | None, id_: str) -> ScheduledJob:
+def _require(scheduled: ScheduledJob | None, id_: str) -> ScheduledJob:
     if scheduled is None:
-        raise _no_such(id_)
+        raise _not_found(id_)
     return scheduled
 
 
-def _no_such(id_: str) -> NotFound:
-    return NotFound(f"there is no scheduled job {id_!r}")
+def _not_found(id_: str) -> NotFound:
+    return NotFound(f"no scheduled job with the id {id_!r}")

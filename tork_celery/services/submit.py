@@ -1,4 +1,4 @@
-"""Jobs come in."""
+"""Submit jobs."""
 
 from tork_celery.domain import transitions
 from tork_celery.domain.definition import JobDefinition
@@ -10,12 +10,13 @@ from tork_celery.services.context import ServiceContext
 def submit(
     context: ServiceContext, definition: JobDefinition, *, created_by: str | None = None
 ) -> tuple[Job, Task]:
-    """Store a job with its first task, then send that. Once this returns, the job cannot be lost.
+    """Store a job with its first task, then send the task. A job that was returned is never lost.
 
-    Raises InvalidInput for permissions of nobody, and DatastoreUnavailable; then nothing is stored.
+    Raises InvalidInput for permissions of unknown users or roles, and DatastoreUnavailable; then nothing is
+    stored. An unavailable broker is not an error.
     """
     with context.database.transaction() as tx:
-        permissions.check_permissions(tx, definition.permissions)
+        permissions.check_grantees(tx, definition.permissions)
         now = context.database.now(tx)
         plan = transitions.submit(definition, now=now, random=context.random, created_by=created_by)
         plan_runner.store_new_job(tx, plan)

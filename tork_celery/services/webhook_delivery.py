@@ -1,4 +1,4 @@
-"""Webhooks are called, as often as it takes."""
+"""Delivery of recorded webhook calls, with retries."""
 
 import threading
 from collections.abc import Callable
@@ -20,56 +20,59 @@ log = structlog.get_logger(__name__)
 
 _THREADS = 8
 _TIMEOUT_S = 10.0
-_LEASE_S = 60.0  # a call takes two timeouts at the most: to connect, and to be answered
+_LEASE_S = 60.0  # more than two timeouts: one to connect, one for the response
 _HEADERS = {"Content-Type": "application/json", "User-Agent": "tork_celery"}
-_NETWORK = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+_NETWORK_ERRORS = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 
 
 class DeliveryResult(Enum):
-    """What becomes of a call."""
+    """Result of one attempt at a call."""
 
-    DELIVERED = "the receiver has it"
-    RETRY = "it is worth another try"
-    REJECTED = "it will never be taken"
+    DELIVERED = "the receiver accepted the call"
+    RETRY = "a later attempt may succeed"
+    REJECTED = "no later attempt can succeed"
 
 
 class WebhookSender:
-    """Calls what is due, on threads of its own: a receiver that is slow keeps nothing else from going on.
+    """Makes due webhook calls in threads of its own, so that a slow receiver delays nothing else.
 
-    Any number of processes may have one. Safe to use from many threads.
+    Thread-safe. Any number of processes may have one: each call is claimed by one of them.
     """
 
     def __init__(
         self,
         database: Database,
         *,
-        make: Callable[[WebhookCall], tuple[DeliveryResult, str]] | None = None,
+        post: Callable[[WebhookCall], tuple[DeliveryResult, str]] | None = None,
         threads: int = _THREADS,
     ) -> None:
+        """`post` makes a call and returns the result with a reason."""
         self._database = database
-        self._make = make or post
+        self._post = post or post_call
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="webhook")
         self._lock = threading.Lock()
-        self._free = threads
+        self._free_threads = threads
         self._closed = False
 
     def deliver_due(self) -> None:
-        """Begin as many calls as there are threads free; each that ends begins the next one. Raises
-        DatastoreUnavailable."""
+        """Start a due call in each free thread. A thread that has finished starts the next due call.
+
+        Raises DatastoreUnavailable.
+        """
         with self._database.reading() as tx:
             if not webhook_queue.any_due(tx):
                 return
-        with self._lock:  # one claim at a time, or two would share what is free
-            if self._closed or not self._free:
+        with self._lock:  # also while claiming, so that no two claims count on the same free threads
+            if self._closed or not self._free_threads:
                 return
             with self._database.transaction() as tx:
-                claimed = webhook_queue.claim(tx, limit=self._free, lease_s=_LEASE_S)
-            self._free -= len(claimed)
-            for each in claimed:
-                self._pool.submit(self._deliver, each)
+                claimed_calls = webhook_queue.claim(tx, limit=self._free_threads, lease_s=_LEASE_S)
+            self._free_threads -= len(claimed_calls)
+            for claimed in claimed_calls:
+                self._pool.submit(self._deliver, claimed)
 
     def close(self) -> None:
-        """What was claimed is called still; the rest is for others, who find it as it was."""
+        """Claim no more calls. Claimed calls are still made; this method does not wait for them."""
         with self._lock:
             self._closed = True
         self._pool.shutdown(wait=False)
@@ -77,41 +80,41 @@ class WebhookSender:
     def _deliver(self, claimed: ClaimedCall) -> None:
         try:
             with survive_bugs("webhook.broken", job_id=claimed.call.job_id):
-                self._settle(claimed, *self._make(claimed.call))
-        except DatastoreUnavailable as error:  # the call is made again when its claim runs out
-            log.warning("webhook.not_settled", job_id=claimed.call.job_id, reason=str(error))
+                self._store_result(claimed, *self._post(claimed.call))
+        except DatastoreUnavailable as error:  # the call is made again after its claim has expired
+            log.warning("webhook.result_not_stored", job_id=claimed.call.job_id, reason=str(error))
         finally:
             with self._lock:
-                self._free += 1
-        self._go_on()
+                self._free_threads += 1
+        self._deliver_next()
 
-    def _go_on(self) -> None:
+    def _deliver_next(self) -> None:
         try:
             with survive_bugs("webhook.broken"):
                 self.deliver_due()
-        except DatastoreUnavailable as error:  # the next turn of the errands begins again
-            log.debug("webhook.rests", reason=str(error))
+        except DatastoreUnavailable as error:  # the next periodic call of `deliver_due` tries again
+            log.debug("webhook.datastore_away", reason=str(error))
 
-    def _settle(self, claimed: ClaimedCall, answer: DeliveryResult, reason: str) -> None:
-        again = answer is DeliveryResult.RETRY and claimed.attempts < MAX_ATTEMPTS
+    def _store_result(self, claimed: ClaimedCall, result: DeliveryResult, reason: str) -> None:
+        retry = result is DeliveryResult.RETRY and claimed.attempts < MAX_ATTEMPTS
         with self._database.transaction() as tx:
-            if again:
+            if retry:
                 webhook_queue.postpone(tx, claimed, delay_s=delay_s(attempts=claimed.attempts))
             else:
                 webhook_queue.remove(tx, claimed)
-        if answer is not DeliveryResult.DELIVERED:
+        if result is not DeliveryResult.DELIVERED:
             log.warning(
-                "webhook.failed" if again else "webhook.given_up",
+                "webhook.failed" if retry else "webhook.given_up",
                 job_id=claimed.call.job_id,
                 event_name=claimed.call.event,
-                host=urlsplit(claimed.call.url).hostname,  # the rest may hold secrets
+                host=urlsplit(claimed.call.url).hostname,  # the rest of the URL may contain secrets
                 attempt=claimed.attempts,
                 reason=reason,
             )
 
 
-def post(call: WebhookCall) -> tuple[DeliveryResult, str]:
-    """Make a call; what becomes of it, and why."""
+def post_call(call: WebhookCall) -> tuple[DeliveryResult, str]:
+    """Make a call. Return its result, and the reason: the response's status or the name of an error."""
     headers = CaseInsensitiveDict[str | bytes](_HEADERS)
     headers.update({name: value.encode() for name, value in call.headers.items()})
     try:
@@ -121,16 +124,16 @@ def post(call: WebhookCall) -> tuple[DeliveryResult, str]:
             headers=headers,
             timeout=_TIMEOUT_S,
             allow_redirects=False,
-            stream=True,  # what it answers is not read
-        ) as answer:
-            return _judged(answer.status_code), f"it answers {answer.status_code}"
-    except _NETWORK as error:
+            stream=True,  # the body of the response is not read
+        ) as response:
+            return _result_of(response.status_code), f"the receiver answered {response.status_code}"
+    except _NETWORK_ERRORS as error:
         return DeliveryResult.RETRY, type(error).__name__
-    except (requests.RequestException, ValueError) as error:  # no such URL, or no such header, can be
+    except (requests.RequestException, ValueError) as error:  # an invalid URL or header
         return DeliveryResult.REJECTED, type(error).__name__
 
 
-def _judged(status: int) -> DeliveryResult:
+def _result_of(status: int) -> DeliveryResult:
     if requests.codes.ok <= status < requests.codes.multiple_choices:
         return DeliveryResult.DELIVERED
     if status == requests.codes.too_many_requests or status >= requests.codes.server_error:

@@ -1,4 +1,4 @@
-"""What follows for a task, as it is published: ids only, in the right queue, in the right order."""
+"""Canvases of tasks: their steps, queues, priorities, and the ids that their messages carry."""
 
 import json
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ from tork_celery.domain.errors import BrokerUnavailable
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import TaskState
 
-SECRET = "hidden in here"
-BEGUN: dict[str, Any] = {"state": TaskState.RUNNING, "node": "default@here"}
+SECRET = "a secret value"
+RUNNING: dict[str, Any] = {"state": TaskState.RUNNING, "node": "default@here"}
 
 
-def an_app(url: str) -> Celery:
+def make_app(url: str) -> Celery:
     return Celery(
         "canvases",
         broker=url,
@@ -30,7 +30,7 @@ def an_app(url: str) -> Celery:
 
 @pytest.fixture
 def app() -> Iterator[Celery]:
-    with closing(an_app("memory://")) as app:
+    with closing(make_app("memory://")) as app:
         yield app
 
 
@@ -39,13 +39,13 @@ def dispatcher(app: Celery) -> Dispatcher:
     return Dispatcher(app)
 
 
-def messages(app: Celery, queue: str) -> list[Any]:
-    """Takes what waits in a queue."""
-    found = []
+def take_messages(app: Celery, queue: str) -> list[Any]:
+    """Remove the messages of a queue and return them."""
+    messages = []
     with app.connection_for_read() as connection, connection.default_channel as channel:
         while message := app.amqp.queues[queue](channel).get(no_ack=True):
-            found.append(message)
-    return found
+            messages.append(message)
+    return messages
 
 
 def steps(dispatcher: Dispatcher, task: Task) -> list[tuple[str, tuple[Any, ...]]]:
@@ -56,7 +56,7 @@ def options(dispatcher: Dispatcher, task: Task, name: str) -> list[Any]:
     return [signature["options"].get(name) for signature in dispatcher.canvas(task).tasks]
 
 
-def test_a_task_is_its_steps_and_then_advance(dispatcher: Dispatcher) -> None:
+def test_canvas_is_all_steps_then_advance(dispatcher: Dispatcher) -> None:
     task = make_task(definition=task_definition(pre=2, post=1), delivery=3)
 
     assert steps(dispatcher, task) == [
@@ -68,22 +68,21 @@ def test_a_task_is_its_steps_and_then_advance(dispatcher: Dispatcher) -> None:
     ]
 
 
-def test_a_task_goes_on_from_the_step_that_is_next(dispatcher: Dispatcher) -> None:
+def test_canvas_starts_at_the_next_step(dispatcher: Dispatcher) -> None:
     task = make_task(definition=task_definition(pre=1, post=1), step=2)
 
     assert [name for name, _ in steps(dispatcher, task)] == ["tork.post", "tork.advance"]
 
 
-@pytest.mark.covers("Task.queue")
-def test_a_task_goes_to_its_queue_and_advance_to_control(dispatcher: Dispatcher) -> None:
+def test_steps_go_to_the_queue_of_the_task_and_advance_to_control(dispatcher: Dispatcher) -> None:
     task = make_task(definition=task_definition(pre=1, queue="gpu"))
 
     assert options(dispatcher, task, "queue") == ["gpu", "gpu", "control"]
     assert options(dispatcher, make_task(), "queue") == ["default", "control"]
 
 
-def test_a_task_that_was_begun_goes_to_its_node_before_all_others(dispatcher: Dispatcher) -> None:
-    task = make_task(definition=task_definition(pre=1, priority=1), step=1, **BEGUN)
+def test_running_task_goes_to_its_node_with_highest_priority(dispatcher: Dispatcher) -> None:
+    task = make_task(definition=task_definition(pre=1, priority=1), step=1, **RUNNING)
 
     assert options(dispatcher, task, "queue") == ["node.default@here", "control"]
     assert options(dispatcher, task, "priority") == [9, None]
@@ -101,26 +100,26 @@ def test_a_task_that_was_begun_goes_to_its_node_before_all_others(dispatcher: Di
         ("redis+socket:///nowhere", 9, 0),
     ],
 )
-def test_the_highest_priority_is_what_the_broker_takes_first(url: str, priority: int, sent: int) -> None:
-    with closing(an_app(url)) as app:
+def test_priority_is_translated_to_the_order_of_the_broker(url: str, priority: int, sent: int) -> None:
+    with closing(make_app(url)) as app:
         task = make_task(definition=task_definition(priority=priority))
 
         assert options(Dispatcher(app), task, "priority")[0] == sent
 
 
-def test_a_bug_in_a_step_advances_the_task(dispatcher: Dispatcher) -> None:
+def test_bug_in_a_step_advances_the_task(dispatcher: Dispatcher) -> None:
     task = make_task()
 
-    [link, _] = options(dispatcher, task, "link_error")
+    [link_error, _] = options(dispatcher, task, "link_error")
 
-    assert (link["task"], tuple(link["args"]), link["options"]["queue"]) == (
+    assert (link_error["task"], tuple(link_error["args"]), link_error["options"]["queue"]) == (
         "tork.advance",
         (task.id, 1),
         "control",
     )
 
 
-def test_a_message_holds_ids_and_names_and_nothing_else(app: Celery, dispatcher: Dispatcher) -> None:
+def test_message_contains_ids_and_names_only(app: Celery, dispatcher: Dispatcher) -> None:
     definition = task_definition(
         env={"TOKEN": SECRET, "PLAIN": SECRET},
         run=f"echo {SECRET}",
@@ -134,21 +133,21 @@ def test_a_message_holds_ids_and_names_and_nothing_else(app: Celery, dispatcher:
 
     dispatcher.send(task)
 
-    [message] = messages(app, "default")
+    [message] = take_messages(app, "default")
     assert message.payload[0] == [task.id, 1, 0]
     assert message.headers["argsrepr"] == f"('a job', 'a task', '{task.id}')"
     assert SECRET not in json.dumps([message.payload, message.headers, message.properties], default=str)
 
 
-def test_long_names_are_cut(dispatcher: Dispatcher) -> None:
+def test_long_names_are_truncated(dispatcher: Dispatcher) -> None:
     task = make_task(job_name="j" * 1000, definition=task_definition(name="t" * 1000))
 
-    [shown, _] = options(dispatcher, task, "argsrepr")
+    [argsrepr, _] = options(dispatcher, task, "argsrepr")
 
-    assert len(shown) < 200
+    assert len(argsrepr) < 200
 
 
-def test_messages_are_counted(dispatcher: Dispatcher) -> None:
+def test_depth_counts_messages(dispatcher: Dispatcher) -> None:
     assert dispatcher.depth("default") == 0
 
     dispatcher.send(make_task())
@@ -159,9 +158,26 @@ def test_messages_are_counted(dispatcher: Dispatcher) -> None:
     dispatcher.ping()
 
 
+def test_purge_removes_messages(app: Celery, dispatcher: Dispatcher) -> None:
+    dispatcher.send(make_task())
+
+    dispatcher.purge("default")
+
+    assert dispatcher.depth("default") == 0
+    assert take_messages(app, "default") == []
+
+
+def test_control_messages_carry_an_id(app: Celery, dispatcher: Dispatcher) -> None:
+    dispatcher.start_children("parent")
+    dispatcher.cancel_subjob("subjob")
+
+    messages = [(message.headers["task"], message.payload[0]) for message in take_messages(app, "control")]
+    assert messages == [("tork.start_children", ["parent"]), ("tork.cancel_subjob", ["subjob"])]
+
+
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "amqp://127.0.0.1:1//"])
-def test_a_broker_that_is_away_is_said(url: str) -> None:
-    with closing(an_app(url)) as app:
+def test_unreachable_broker_raises_broker_unavailable(url: str) -> None:
+    with closing(make_app(url)) as app:
         app.conf.broker_transport_options = {"max_retries": 1, "interval_start": 0}
         dispatcher = Dispatcher(app)
 
