@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from tork_celery import expr
 from tork_celery.domain import webhooks
@@ -18,7 +18,6 @@ from tork_celery.domain.model import Job, Task
 from tork_celery.domain.states import JobState, TaskState
 from tork_celery.domain.webhooks import SkippedCall, StateSnapshot, WebhookCall
 from tork_celery.store import webhook_queries, webhook_queue
-from tork_celery.store.database import datastore_now
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +27,7 @@ _TASKS_PER_QUERY = 500
 def record_job(tx: Connection, job: Job, changed: Sequence[Task] = ()) -> None:
     """Record the changes of a job, which may be new, and of some of its tasks."""
     if job.definition.webhooks:
-        _add(tx, webhooks.job_calls(webhook_queries.job_snapshot(tx, job.id), job, _host(tx)))
+        _add(tx, webhooks.job_calls(webhook_queries.job_snapshot(tx, job.id), job, _host_functions(tx)))
         _record_tasks(tx, job, changed)
 
 
@@ -48,7 +47,7 @@ def record_tasks(tx: Connection, changed: Sequence[Task]) -> None:
 def record_claim(tx: Connection, task: Task, *, job_started: bool) -> None:
     """Record the claim of a task's first step, after the claim is stored. `job_started` says whether the
     claim was the first one of the job."""
-    host = _host(tx)
+    host = _host_functions(tx)
     for job in webhook_queries.jobs_with_webhooks(tx, [task.job_id]):
         if job_started:
             _add(tx, webhooks.job_calls(StateSnapshot(JobState.SCHEDULED, job.progress), job, host))
@@ -65,18 +64,19 @@ def record_progress(tx: Connection, progress: Mapping[str, float], *, node: str)
 def _record_tasks(tx: Connection, job: Job, changed: Sequence[Task]) -> None:
     if not webhooks.has_task_webhooks(job):
         return
+    host = _host_functions(tx)
     for start in range(0, len(changed), _TASKS_PER_QUERY):
         batch = changed[start : start + _TASKS_PER_QUERY]
         before = webhook_queries.task_snapshots(tx, [task.id for task in batch])
         for task in batch:
-            _add(tx, webhooks.task_calls(job, before.get(task.id), task, _host(tx)))
+            _add(tx, webhooks.task_calls(job, before.get(task.id), task, host))
 
 
-def _host(tx: Connection) -> expr.HostFunctions:
-    """Expressions see the time of the datastore, which is read only for an expression that asks for it."""
+def _host_functions(tx: Connection) -> expr.HostFunctions:
+    """Return the datastore's clock and a source of random numbers, for the expressions of webhooks."""
 
     def now() -> datetime:
-        return datetime.fromtimestamp(float(tx.scalar(select(datastore_now())) or 0.0), UTC)
+        return datetime.fromtimestamp(webhook_queries.now(tx), UTC)
 
     return expr.HostFunctions(now=now, randbelow=secrets.randbelow)
 

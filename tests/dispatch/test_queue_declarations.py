@@ -1,4 +1,4 @@
-"""Every queue has one declaration, whoever publishes to it or consumes from it."""
+"""Publishers and consumers use the same declaration of a queue."""
 
 from collections.abc import Iterator
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""Queries of the webhook outbox: which jobs have webhooks, and the stored state of jobs and tasks."""
+"""Queries of the webhook outbox: which jobs have webhooks, and the stored states of jobs and tasks."""
 
 from collections.abc import Collection, Iterable, Sequence
 
@@ -9,6 +9,12 @@ from tork_celery.domain.states import ACTIVE, TaskState
 from tork_celery.domain.webhooks import StateSnapshot
 from tork_celery.store import jobs, tasks
 from tork_celery.store import tables as t
+from tork_celery.store.database import datastore_now
+
+
+def now(tx: Connection) -> float:
+    """Return the datastore's time, in seconds since the epoch."""
+    return float(tx.scalar(select(datastore_now())) or 0.0)
 
 
 def jobs_with_webhooks(tx: Connection, job_ids: Iterable[str]) -> list[Job]:
