@@ -1,142 +1,167 @@
-"""A whole installation in memory: jobs and tasks, and every move that they make."""
+"""A fake installation in memory that applies plans to jobs and tasks."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from tests.domain.samples import RANDOM
+from tests.domain.samples import RANDOM, job_definition
 from tork_celery.domain import transitions
-from tork_celery.domain.definition import JobDefinition
+from tork_celery.domain.definition import JobDefinition, TaskDefinition
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan
-from tork_celery.domain.states import ACTIVE, JobState, Outcome, TaskState, check_job_move, check_task_move
+from tork_celery.domain.states import JobState, Outcome, TaskState, check_job_move, check_task_move
+
+NODE = "n"
 
 
 class Simulation:
-    """Applies plans as the services do, and checks that each move is a legal one."""
+    """One submitted job with its subjobs. Applies plans as the services do.
 
-    def __init__(self, definition: JobDefinition) -> None:
+    Checks that every stored change is an allowed move, that decisions are idempotent and that the counters of
+    composites are consistent.
+    """
+
+    def __init__(self, definition: JobDefinition, *, now: float = 0.0) -> None:
         self.jobs: dict[str, Job] = {}
         self.tasks: dict[str, Task] = {}
-        self.now = 0.0
-        plan = transitions.submit(definition, now=self.now, random=RANDOM)
-        self.first = plan.job.id
-        self._add(plan)
+        self.now = now
+        plan = transitions.submit(definition, now=now, random=RANDOM)
+        self.job_id = plan.job.id
+        self._store_new_job(plan)
         self._follow_up(plan)
 
     @property
     def job(self) -> Job:
-        return self.jobs[self.first]
+        return self.jobs[self.job_id]
 
     def named(self, name: str) -> list[Task]:
         return [task for task in self.tasks.values() if task.definition.name == name]
 
     def states(self) -> dict[str, list[str]]:
-        """Of all tasks, by name."""
-        found: dict[str, list[str]] = {}
+        """Return the states of all tasks, by name."""
+        states: dict[str, list[str]] = {}
         for task in self.tasks.values():
-            found.setdefault(task.definition.name or "", []).append(str(task.state))
-        return found
+            states.setdefault(task.definition.name or "", []).append(str(task.state))
+        return states
 
-    # ------------------------------------------------------------ the relatives of a job
+    # ------------------------------------------------------------ TaskReader
 
     def task(self, task_id: str) -> Task:
         return self.tasks[task_id]
 
     def created_children(self, parent_id: str, limit: int) -> Sequence[Task]:
         children = [task for task in self.tasks.values() if task.parent_id == parent_id]
-        waiting = [task for task in children if task.state is TaskState.CREATED]
-        return sorted(waiting, key=lambda task: task.index)[:limit]
+        created = [task for task in children if task.state is TaskState.CREATED]
+        return sorted(created, key=lambda task: task.index)[:limit]
 
-    # ------------------------------------------------------------ what happens
+    # ------------------------------------------------------------ events
 
-    def at_work(self) -> list[Task]:
+    def running(self) -> list[Task]:
+        """Return the tasks that run on a node."""
         return [task for task in self.tasks.values() if task.node and task.state is TaskState.RUNNING]
 
-    def due(self) -> list[Task]:
-        waiting = (TaskState.SCHEDULED, TaskState.PENDING)
-        return [task for task in self.tasks.values() if task.state in waiting]
+    def claimable(self) -> list[Task]:
+        states = (TaskState.SCHEDULED, TaskState.PENDING)
+        return [task for task in self.tasks.values() if task.state in states]
 
     def claim(self, task: Task) -> None:
-        self._put(replace(task, state=TaskState.RUNNING, node="n"))
+        self._store_task(replace(task.with_state(TaskState.RUNNING), node=NODE))
         job = self.jobs[task.job_id]
         if job.state is JobState.SCHEDULED:
-            self._put_job(replace(job, state=JobState.RUNNING))
+            self._store_job(job.with_state(JobState.RUNNING))
 
     def finish(self, task: Task, result: str = "") -> None:
-        if task.outcome is None:
-            self._put(replace(task, outcome=Outcome.COMPLETED, result=result))
-        self.advance(self.tasks[task.id])
+        self._end_steps(task, Outcome.COMPLETED, result=result)
 
     def fail(self, task: Task) -> None:
-        if task.outcome is None:
-            self._put(replace(task, outcome=Outcome.FAILED, error="e"))
-        self.advance(self.tasks[task.id])
+        self._end_steps(task, Outcome.FAILED, error="e")
 
     def redeliver(self, task: Task) -> None:
         if task.outcome is None:
-            self._put(transitions.redeliver(task, now=self.now))
+            self._store_task(transitions.redeliver(task, now=self.now))
 
     def advance(self, task: Task) -> None:
-        plan = transitions.advance(self.jobs[task.job_id], task, self, now=self.now, random=RANDOM)
-        if plan is None:
-            return
-        self._apply(plan)
-        again = transitions.advance(
-            self.jobs[task.job_id], self.tasks[task.id], self, now=self.now, random=RANDOM
-        )
-        assert again is None, "it is idempotent"
+        plan = self._advance(task)
+        if plan is not None:
+            self._apply(plan)
+            assert self._advance(self.tasks[task.id]) is None, "a second call does nothing"
 
     def cancel(self) -> None:
         if not self.job.state.ended:
-            self._apply(transitions.cancel(self.job, self, now=self.now, random=RANDOM))
+            self._cancel(self.job)
 
     def restart(self) -> None:
         if self.job.state in (JobState.FAILED, JobState.CANCELLED):
             self._apply(transitions.restart(self.job, now=self.now, random=RANDOM))
 
     def run(self, results: dict[str, str] | None = None) -> None:
-        """All that is sent runs and succeeds, until there is nothing left."""
-        while due := self.due():
-            self.claim(due[0])
-            task = self.tasks[due[0].id]
+        """Run all tasks successfully, one after the other. `results` has results by task name."""
+        while claimable := self.claimable():
+            self.claim(claimable[0])
+            task = self.tasks[claimable[0].id]
             self.finish(task, (results or {}).get(task.definition.name or "", ""))
+
+    def play(self, event: str, index: int = 0) -> None:
+        """Let an event happen to the task at `index` of those that it can happen to, if there are any."""
+        if event == "cancel":
+            self.cancel()
+        elif event == "restart":
+            self.restart()
+        elif tasks := self.claimable() if event == "claim" else self.running():
+            task = tasks[index % len(tasks)]
+            {"claim": self.claim, "finish": self.finish, "fail": self.fail, "lose": self.redeliver}[event](
+                task
+            )
 
     # ------------------------------------------------------------ plans
 
+    def _end_steps(
+        self, task: Task, outcome: Outcome, *, result: str | None = None, error: str | None = None
+    ) -> None:
+        if task.outcome is None:
+            self._store_task(replace(task, outcome=outcome, result=result, error=error))
+        self.advance(self.tasks[task.id])
+
+    def _advance(self, task: Task) -> Plan | None:
+        return transitions.advance(self.jobs[task.job_id], task, self, now=self.now, random=RANDOM)
+
+    def _cancel(self, job: Job) -> None:
+        self._apply(transitions.cancel(job, self, now=self.now, random=RANDOM))
+
     def _apply(self, plan: Plan) -> None:
-        self._put_job(plan.job)
+        self._store_job(plan.job)
         for task in plan.changed:
-            same = task.definition == self.tasks[task.id].definition
-            assert same or task.id in plan.redefined, "what is not named is not stored"
-            self._put(task)
+            same_definition = task.definition == self.tasks[task.id].definition
+            assert same_definition or task.id in plan.redefined, "only redefined tasks store a definition"
+            self._store_task(task)
         for task in plan.added:
             assert task.id not in self.tasks
             self.tasks[task.id] = task
         for subjob in plan.subjobs:
-            self._add(subjob)
-        stopped = self._stop(plan)
-        for task in stopped:
+            self._store_new_job(subjob)
+        for task in self._stop_active(plan):
             if task.subjob_id and not self.jobs[task.subjob_id].state.ended:
-                self._apply(transitions.cancel(self.jobs[task.subjob_id], self, now=self.now, random=RANDOM))
+                self._cancel(self.jobs[task.subjob_id])
         self._follow_up(plan)
 
-    def _add(self, plan: Plan) -> None:
+    def _store_new_job(self, plan: Plan) -> None:
         self.jobs[plan.job.id] = plan.job
         self.tasks |= {task.id: task for task in plan.added}
         for subjob in plan.subjobs:
-            self._add(subjob)
+            self._store_new_job(subjob)
 
-    def _stop(self, plan: Plan) -> list[Task]:
+    def _stop_active(self, plan: Plan) -> list[Task]:
         if plan.stop is None:
             return []
-        active = [t for t in self.tasks.values() if t.job_id == plan.job.id and t.state in ACTIVE]
+        active = [t for t in self.tasks.values() if t.job_id == plan.job.id and t.state.active]
         for task in active:
-            self._put(replace(task, state=plan.stop))
+            self._store_task(task.with_state(plan.stop))
         return active
 
     def _follow_up(self, plan: Plan) -> None:
         for task in plan.send:
-            assert self.tasks[task.id].state in (TaskState.SCHEDULED, TaskState.PENDING)
+            assert task.state in (TaskState.SCHEDULED, TaskState.PENDING)
+            assert task.id in self.tasks
         for subjob in plan.subjobs:
             self._follow_up(subjob)
         for parent_id in plan.partly_started:
@@ -146,14 +171,16 @@ class Simulation:
             if more is not None:
                 self._apply(more)
         if plan.job.state.ended and plan.job.parent_id:
-            task = self.tasks[plan.job.parent_id]
-            ended = transitions.subjob_ended(
-                self.jobs[task.job_id], task, plan.job, self, now=self.now, random=RANDOM
-            )
-            if ended is not None:
-                self._apply(ended)
+            self._resume_parent(plan.job, self.tasks[plan.job.parent_id])
 
-    def _put(self, task: Task) -> None:
+    def _resume_parent(self, subjob: Job, task: Task) -> None:
+        plan = transitions.subjob_ended(
+            self.jobs[task.job_id], task, subjob, self, now=self.now, random=RANDOM
+        )
+        if plan is not None:
+            self._apply(plan)
+
+    def _store_task(self, task: Task) -> None:
         before = self.tasks[task.id]
         if task.state is not before.state:
             check_task_move(before.state, task.state)
@@ -163,8 +190,15 @@ class Simulation:
                 assert task.started_children - task.completions <= task.concurrency
         self.tasks[task.id] = task
 
-    def _put_job(self, job: Job) -> None:
+    def _store_job(self, job: Job) -> None:
         before = self.jobs[job.id]
         if job.state is not before.state:
             check_job_move(before.state, job.state)
         self.jobs[job.id] = job
+
+
+def run_job(*tasks: TaskDefinition, results: dict[str, str] | None = None, **values: Any) -> Simulation:
+    """Submit a job and run all its tasks. `results` has results by task name, `values` fields of the job."""
+    simulation = Simulation(job_definition(*tasks, **values))
+    simulation.run(results)
+    return simulation

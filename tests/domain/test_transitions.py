@@ -113,9 +113,9 @@ def test_a_task_that_is_lost_too_often_fails() -> None:
 def test_a_task_that_only_ever_loses_its_nodes_comes_to_an_end() -> None:
     simulation = Simulation(job_definition())
 
-    while due := simulation.due():
-        simulation.claim(due[0])
-        simulation.redeliver(simulation.at_work()[0])
-        simulation.advance(simulation.tasks[due[0].id])
+    while claimable := simulation.claimable():
+        simulation.claim(claimable[0])
+        simulation.redeliver(simulation.running()[0])
+        simulation.advance(simulation.tasks[claimable[0].id])
 
     assert simulation.job.state is JobState.FAILED

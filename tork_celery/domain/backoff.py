@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """Delays between attempts: the first is `first_s`, each next one `factor` times longer, up to `longest_s`."""
+    """Delays between attempts.
+
+    The first is `first_s` long, each next one `factor` times as long, up to `longest_s`.
+    """
 
     first_s: float
     longest_s: float

@@ -1,6 +1,7 @@
 """Retries of failed tasks: whether there is a next attempt, and its exponential back-off."""
 
 from tork_celery.domain import durations
+from tork_celery.domain.backoff import Backoff
 from tork_celery.domain.definition import Retry
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import TaskState
@@ -37,6 +38,9 @@ def delay_s(retry: Retry, *, attempts: int) -> float:
 
     `attempts` counts the attempts before the failed one. The rule is that of Tork's documentation.
     """
-    max_delay_s = durations.seconds(retry.max_delay)
-    factor = min(retry.scaling_factor**attempts, max_delay_s + 1)  # no overflow: the product is capped
-    return min(durations.seconds(retry.initial_delay) * factor, max_delay_s)
+    backoff = Backoff(
+        first_s=durations.seconds(retry.initial_delay),
+        longest_s=durations.seconds(retry.max_delay),
+        factor=retry.scaling_factor,
+    )
+    return backoff.delay_s(attempts)

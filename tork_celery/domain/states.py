@@ -73,14 +73,12 @@ JOB_MOVES: Mapping[tuple[JobState, JobState], str] = {
     (JobState.FAILED, JobState.SCHEDULED): "restarted by a user",
     (JobState.CANCELLED, JobState.SCHEDULED): "restarted by a user",
     (JobState.COMPLETED, JobState.SCHEDULED): "run again by a user",
-    # A restart is one transaction, which may take the job further than SCHEDULED.
+    # A restart is stored in one transaction, which may take the job further than SCHEDULED.
     (JobState.FAILED, JobState.RUNNING): "restarted at a composite",
     (JobState.CANCELLED, JobState.RUNNING): "restarted at a composite",
     (JobState.COMPLETED, JobState.RUNNING): "run again from a composite",
     (JobState.FAILED, JobState.COMPLETED): "restarted, and all remaining tasks are skipped",
     (JobState.CANCELLED, JobState.COMPLETED): "restarted, and all remaining tasks are skipped",
-    (JobState.COMPLETED, JobState.COMPLETED): "run again, and all tasks are skipped",
-    (JobState.FAILED, JobState.FAILED): "restarted, and an expression fails",
     (JobState.CANCELLED, JobState.FAILED): "restarted, and an expression fails",
     (JobState.COMPLETED, JobState.FAILED): "run again, and an expression fails",
 }
@@ -120,14 +118,12 @@ TASK_MOVES: Mapping[tuple[TaskState, TaskState], str] = {
 S = TypeVar("S", JobState, TaskState)
 
 
-def _sources(moves: Mapping[tuple[S, S], str]) -> dict[S, frozenset[S]]:
-    return {
-        state: frozenset(b for b, after in moves if after is state) for state in {s for m in moves for s in m}
-    }
+def _sources(moves: Mapping[tuple[S, S], str], state: S) -> frozenset[S]:
+    return frozenset(before for before, after in moves if after is state)
 
 
-_JOB_SOURCES = _sources(JOB_MOVES)
-_TASK_SOURCES = _sources(TASK_MOVES)
+_JOB_SOURCES = {state: _sources(JOB_MOVES, state) for state in JobState}
+_TASK_SOURCES = {state: _sources(TASK_MOVES, state) for state in TaskState}
 
 
 @overload
@@ -137,8 +133,8 @@ def sources(state: TaskState) -> frozenset[TaskState]: ...
 def sources(state: JobState | TaskState) -> frozenset[JobState] | frozenset[TaskState]:
     """Return the states from which `state` may be entered. It may be empty."""
     if isinstance(state, JobState):
-        return _JOB_SOURCES.get(state, frozenset())
-    return _TASK_SOURCES.get(state, frozenset())
+        return _JOB_SOURCES[state]
+    return _TASK_SOURCES[state]
 
 
 def check_job_move(before: JobState, after: JobState) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 
 from tork_celery import expr
 from tork_celery.domain import evaluation
+from tork_celery.domain.backoff import Backoff
 from tork_celery.domain.codec import Document
 from tork_celery.domain.definition import Webhook
 from tork_celery.domain.model import Job, Task
@@ -19,7 +20,7 @@ TASK_STATE, TASK_PROGRESS = "task.StateChange", "task.Progress"
 EVENTS = (JOB_STATE, JOB_PROGRESS, TASK_STATE, TASK_PROGRESS)
 
 MAX_ATTEMPTS = 5
-_FIRST_DELAY_S, _DELAY_FACTOR = 2.0, 5.0
+_BACKOFF = Backoff(first_s=2.0, longest_s=1250.0, factor=5.0)
 
 _MAX_URL_CHARS = 8192
 _URL = re.compile(r"https?://[^\s/?#]+[^\s]*")
@@ -103,7 +104,7 @@ def has_task_webhooks(job: Job) -> bool:
 
 def delay_s(*, attempts: int) -> float:
     """Return the seconds to wait after this number of failed attempts, at least one."""
-    return _FIRST_DELAY_S * _DELAY_FACTOR ** (attempts - 1)
+    return _BACKOFF.delay_s(attempts - 1)
 
 
 def _events(
