@@ -4,13 +4,15 @@ import pytest
 
 from tork_celery.domain.errors import EngineUnavailable
 from tork_celery.domain.model import StepRef
-from tork_celery.runtime.protocol import AlreadyRun, Detached
+from tork_celery.runtime.protocol import AlreadyStarted, Detached
 from tork_celery.runtime.running_steps import KillTimers, RunningStep, RunningSteps
 
 REF = StepRef(task_id="t", delivery=1, step=0)
 
 
 class Spy:
+    """A function that records its calls."""
+
     def __init__(self) -> None:
         self.calls: list[object] = []
 
@@ -18,65 +20,65 @@ class Spy:
         self.calls.append(arguments)
 
 
-def test_a_stop_that_comes_while_the_step_starts_is_served_once_it_has() -> None:
-    step, end, wake = RunningStep(), Spy(), Spy()
+def test_kill_during_start_is_carried_out_after_the_start() -> None:
+    step, kill, interrupt = RunningStep(), Spy(), Spy()
 
-    with step.blocking(wake):
+    with step.interruptible(interrupt):
         step.kill(1.5)
-        assert not step.proceed()
-        step.began(end)
+        assert not step.may_continue()
+        step.mark_started(kill)
 
-    assert (wake.calls, end.calls) == ([()], [(1.5,)])
+    assert (interrupt.calls, kill.calls) == ([()], [(1.5,)])
 
 
-def test_a_step_that_runs_is_ended_and_its_reader_not_woken() -> None:
-    step, end, wake = RunningStep(), Spy(), Spy()
-    step.began(end)
+def test_kill_of_a_started_step_does_not_interrupt_its_reader() -> None:
+    step, kill, interrupt = RunningStep(), Spy(), Spy()
+    step.mark_started(kill)
 
-    with step.blocking(wake):
+    with step.interruptible(interrupt):
         step.kill(0)
 
-    assert (wake.calls, end.calls) == ([], [(0,)])
+    assert (interrupt.calls, kill.calls) == ([], [(0,)])
 
 
-def test_a_step_that_is_left_wakes_up_and_goes() -> None:
-    step, wake = RunningStep(), Spy()
+def test_detach_interrupts_a_blocking_call() -> None:
+    step, interrupt = RunningStep(), Spy()
 
-    with pytest.raises(Detached), step.blocking(wake):  # noqa: PT012  the failure is the wake-up's doing
+    with pytest.raises(Detached), step.interruptible(interrupt):  # noqa: PT012  the interruption causes the error
         step.detach()
         raise EngineUnavailable
 
-    assert wake.calls == [()]
-    with pytest.raises(Detached), step.blocking(wake):
-        pytest.fail("it has been left")
+    assert interrupt.calls == [()]
+    with pytest.raises(Detached), step.interruptible(interrupt):
+        pytest.fail("the step is detached")
 
 
-def test_a_failure_that_has_nothing_to_do_with_leaving_stays_one() -> None:
-    with pytest.raises(EngineUnavailable), RunningStep().blocking(Spy()):
+def test_error_without_detach_propagates() -> None:
+    with pytest.raises(EngineUnavailable), RunningStep().interruptible(Spy()):
         raise EngineUnavailable
 
 
-def test_one_thread_at_a_time_has_a_step() -> None:
+def test_only_one_thread_can_enter_a_step() -> None:
     steps = RunningSteps()
 
-    with steps.enter(REF), pytest.raises(AlreadyRun), steps.enter(REF):
-        pytest.fail("two threads have it")
+    with steps.enter(REF), pytest.raises(AlreadyStarted), steps.enter(REF):
+        pytest.fail("two threads have the step")
     with steps.enter(REF):
         pass
 
 
-def test_a_stop_is_remembered_until_the_step_is_over() -> None:
+def test_kill_is_remembered_until_the_step_is_forgotten() -> None:
     steps = RunningSteps()
     assert not steps.kill(REF, 0)
 
     with steps.enter(REF) as step:
-        assert not step.proceed()
+        assert not step.may_continue()
     steps.forget(REF)
     with steps.enter(REF) as step:
-        assert step.proceed()
+        assert step.may_continue()
 
 
-def test_stops_of_steps_that_never_come_do_not_pile_up() -> None:
+def test_number_of_remembered_kills_is_limited() -> None:
     steps = RunningSteps()
 
     for number in range(5000):
@@ -85,15 +87,15 @@ def test_stops_of_steps_that_never_come_do_not_pile_up() -> None:
     assert len(steps._killed) < 5000
 
 
-def test_a_grace_that_is_over_kills_and_one_that_was_cancelled_does_not() -> None:
-    kill_timers, killed, spared = KillTimers(), threading.Event(), Spy()
+def test_only_timers_that_were_not_cancelled_or_replaced_kill() -> None:
+    kill_timers, killed, not_killed = KillTimers(), threading.Event(), Spy()
     other = StepRef(task_id="u", delivery=1, step=0)
 
-    kill_timers.give(other, 0.05, spared)
+    kill_timers.start(other, 0.05, not_killed)
     kill_timers.cancel(other)
-    kill_timers.give(REF, 60, spared)
-    kill_timers.give(REF, 0.1, killed.set)
+    kill_timers.start(REF, 60, not_killed)
+    kill_timers.start(REF, 0.1, killed.set)
 
     assert killed.wait(30)
     kill_timers.close()
-    assert spared.calls == []
+    assert not_killed.calls == []

@@ -1,1 +1,1 @@
-"""Where steps run: in containers of a Docker engine, or as processes of this machine."""
+"""Runtimes, which run steps in containers of a Docker engine or as processes of this host."""

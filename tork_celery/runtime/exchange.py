@@ -1,13 +1,14 @@
-"""The directories through which a runtime and its steps exchange files.
+"""Exchange directories: the files that pass between a runtime and its steps.
 
     <work_dir>/<node>/<task id>-<delivery>/<step>/
         entrypoint    the script
-        output        what TORK_OUTPUT names
-        progress      what TORK_PROGRESS names
-        workdir/      where the step starts, with its files
+        output        the file that TORK_OUTPUT names
+        progress      the file that TORK_PROGRESS names
+        workdir/      the directory in which the step starts, with its files
 
-A step may be any program under any user, and it controls everything below its own directory. So what is
-read back is never trusted: no link is followed, nothing but a regular file is read, and no more than asked.
+A step may be any program that runs as any user, and it controls everything below its own directory. So
+nothing that is read back is trusted: links are not followed, only regular files are read, and only up to a
+limit.
 """
 
 import errno
@@ -33,12 +34,14 @@ OUTPUT = "output"
 PROGRESS = "progress"
 WORKDIR = "workdir"
 
-_FOR_ALL = 0o777  # images run as any user; `work_dir` itself keeps the users of this machine out
-_FOR_ALL_TO_WRITE = 0o666
-_FOR_ALL_TO_RUN = 0o755
-_TO_ENTER = 0o111
-_PROGRESS_BYTES = 64
-_FAULTS_OF_THE_FILES = {
+# Steps run as any user. The mode of `work_dir` itself keeps other users of this host out.
+_DIRECTORY_MODE = 0o777
+_FILE_MODE = 0o666
+_SCRIPT_MODE = 0o755
+_WORK_DIR_MODE = 0o700
+_SEARCH_BITS = 0o111
+_MAX_PROGRESS_BYTES = 64
+_INVALID_FILES_ERRNOS = {
     errno.EEXIST,
     errno.EISDIR,
     errno.ELOOP,
@@ -48,42 +51,44 @@ _FAULTS_OF_THE_FILES = {
 
 
 class Exchange:
-    """The exchange directories of one node. Other nodes of this machine may share `work_dir`."""
+    """The exchange directories of one node. Other nodes of this host may use the same `work_dir`."""
 
     def __init__(self, *, work_dir: Path, node: str) -> None:
         self._work_dir = work_dir.absolute()
-        self._home = self._work_dir / quote(node, safe="@,+=")
+        self._node_dir = self._work_dir / quote(node, safe="@,+=")
 
     def path(self, ref: StepRef) -> Path:
-        return self._home / f"{ref.task_id}-{ref.delivery}" / str(ref.step)
+        return self._node_dir / f"{ref.task_id}-{ref.delivery}" / str(ref.step)
 
     def exists(self, ref: StepRef) -> bool:
         return self.path(ref).exists()
 
     def create(self, run: StepRun, *, files: Mapping[str, str]) -> Path:
-        """The directory of one step, with its script, and `files` in its work directory.
+        """Create the directory of one step with its script, and with `files` in its work directory.
 
-        Raises StepFailed for files that cannot be there, EngineUnavailable when the disk is at fault.
+        Raises StepFailed for names of files that are invalid or conflict, EngineUnavailable when this host
+        cannot write, for example because its disk is full.
         """
         path = self.path(run.ref)
-        with _faults(path):
-            self._work_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _os_errors_mapped(path):
+            self._work_dir.mkdir(mode=_WORK_DIR_MODE, parents=True, exist_ok=True)
             path.parent.mkdir(parents=True, exist_ok=True)
-            _make(path)
-            _make(path / WORKDIR)
+            _create_directory(path)
+            _create_directory(path / WORKDIR)
             for name in (OUTPUT, PROGRESS):
-                _write(path / name, b"", _FOR_ALL_TO_WRITE)
+                _write(path / name, b"", _FILE_MODE)
             if run.definition.run is not None:
-                _write(path / ENTRYPOINT, encoded(run.definition.run), _FOR_ALL_TO_RUN)
+                _write(path / ENTRYPOINT, encode(run.definition.run), _SCRIPT_MODE)
             write_files(path / WORKDIR, files)
         return path
 
     def output(self, ref: StepRef) -> bytes | None:
-        """What the step wrote to TORK_OUTPUT, MAX_RESULT_BYTES and one byte at most."""
+        """Return what the step wrote to TORK_OUTPUT, at most MAX_RESULT_BYTES + 1 bytes."""
         return _read(self.path(ref) / OUTPUT, MAX_RESULT_BYTES + 1)
 
     def progress(self, ref: StepRef) -> float | None:
-        text = _read(self.path(ref) / PROGRESS, _PROGRESS_BYTES) or b""
+        """Return the percentage that the step last wrote to TORK_PROGRESS; None for anything else."""
+        text = _read(self.path(ref) / PROGRESS, _MAX_PROGRESS_BYTES) or b""
         try:
             number = float(text)
         except ValueError:
@@ -91,52 +96,56 @@ class Exchange:
         return number if 0 <= number <= 100 else None  # noqa: PLR2004  a percentage
 
     def remove(self, ref: StepRef) -> None:
-        _remove(self.path(ref))
+        _remove_tree(self.path(ref))
 
     def remove_delivery(self, task_id: str, delivery: int) -> None:
-        """Remove the directories of one delivery, also where another node of this machine made them."""
-        for home in _listing(self._work_dir):
-            _remove(self._work_dir / home / f"{task_id}-{delivery}")
+        """Remove the directories of one delivery, those of other nodes of this host included."""
+        for node_dir in _names(self._work_dir):
+            _remove_tree(self._work_dir / node_dir / f"{task_id}-{delivery}")
 
     def leftovers(self) -> Iterator[Leftovers]:
-        """Those that have a directory, of all nodes that share `work_dir`."""
-        for home in _listing(self._work_dir):
-            for name in _listing(self._work_dir / home):
+        """Yield the deliveries that have a directory, of all nodes that use `work_dir`."""
+        for node_dir in _names(self._work_dir):
+            for name in _names(self._work_dir / node_dir):
                 task_id, _, delivery = name.rpartition("-")
                 if task_id and delivery.isdecimal():
-                    yield Leftovers(unquote(home), task_id, int(delivery))
+                    yield Leftovers(unquote(node_dir), task_id, int(delivery))
 
 
-def encoded(text: str) -> bytes:
-    """UTF-8; what JSON can say and UTF-8 cannot, half a surrogate pair, becomes a question mark."""
+def encode(text: str) -> bytes:
+    """Return `text` as UTF-8, with a question mark for each lone surrogate, which JSON allows."""
     return text.encode("utf-8", "replace")
 
 
-def checked(name: str) -> PurePosixPath:
-    """The path `name`, which stays below the directory that it is taken from. Raises StepFailed."""
+def relative_path(name: str) -> PurePosixPath:
+    """Return the path of a file below the work directory. Raises StepFailed for a name that leads out."""
     path = PurePosixPath(name)
     if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in name or name.endswith("/"):
-        raise StepFailed(f"files: {name[:100]!r} is not the name of a file in the work directory")
+        raise StepFailed(
+            f"files: {name[:100]!r} is not a valid file name: write a path below the work directory, "
+            'without ".."'
+        )
     return path
 
 
-def write_files(directory: Path, files: Mapping[str, str], *, mode: int = _FOR_ALL_TO_WRITE) -> None:
-    """Write `files` below `directory`, over those that are there. Raises StepFailed, OSError."""
+def write_files(directory: Path, files: Mapping[str, str], *, mode: int = _FILE_MODE) -> None:
+    """Write `files` below `directory`, and overwrite existing ones. Raises StepFailed, OSError."""
     for name, contents in files.items():
-        path = checked(name)
+        path = relative_path(name)
         for parent in reversed(path.parents[:-1]):
             if not (directory / parent).is_dir():
-                _make(directory / parent, mode | _TO_ENTER)
-        _write(directory / path, encoded(contents), mode)
+                _create_directory(directory / parent, mode | _SEARCH_BITS)
+        _write(directory / path, encode(contents), mode)
 
 
 @contextmanager
-def _faults(path: Path) -> Iterator[None]:
+def _os_errors_mapped(path: Path) -> Iterator[None]:
+    """Raise StepFailed for errors that the names of the files cause, EngineUnavailable for all others."""
     try:
         yield
     except (OSError, UnicodeEncodeError) as error:
-        if isinstance(error, UnicodeEncodeError) or error.errno in _FAULTS_OF_THE_FILES:
-            raise StepFailed(f"files: they cannot be written: {_reason(error)}") from error
+        if isinstance(error, UnicodeEncodeError) or error.errno in _INVALID_FILES_ERRNOS:
+            raise StepFailed(f"files: cannot be written: {_reason(error)}") from error
         raise EngineUnavailable(f"the directory {path} cannot be written: {_reason(error)}") from error
 
 
@@ -144,44 +153,44 @@ def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _make(path: Path, mode: int = _FOR_ALL) -> None:
+def _create_directory(path: Path, mode: int = _DIRECTORY_MODE) -> None:
     path.mkdir()
-    path.chmod(mode)  # whatever the umask
+    path.chmod(mode)  # mkdir applies the umask
 
 
 def _write(path: Path, contents: bytes, mode: int) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     with os.fdopen(fd, "wb") as file:
-        os.fchmod(fd, mode)  # whatever the umask
+        os.fchmod(fd, mode)  # open applies the umask
         file.write(contents)
 
 
-def _read(path: Path, limit: int) -> bytes | None:
-    """The first `limit` bytes of a regular file. None for anything else that a step may have put there."""
+def _read(path: Path, limit_bytes: int) -> bytes | None:
+    """Return the first bytes of a regular file. None for anything else that a step may have put there."""
     try:
-        # A FIFO would block without O_NONBLOCK, a link could name any file of this machine.
+        # O_NONBLOCK: opening a FIFO would block. O_NOFOLLOW: a link could point to any file of this host.
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
-    except OSError as error:  # a link, or a file that its writer keeps to itself
+    except OSError as error:  # a link, or a file that this user may not read
         log.warning("runtime.file_not_read", path=str(path), reason=str(error))
         return None
     try:
-        return os.read(fd, limit) if stat.S_ISREG(os.fstat(fd).st_mode) else None
+        return os.read(fd, limit_bytes) if stat.S_ISREG(os.fstat(fd).st_mode) else None
     finally:
         os.close(fd)
 
 
-def _listing(path: Path) -> list[str]:
+def _names(directory: Path) -> list[str]:
+    """Return the names in `directory`; none when it does not exist."""
     try:
-        return [entry.name for entry in path.iterdir()]
+        return [entry.name for entry in directory.iterdir()]
     except FileNotFoundError:
         return []
 
 
-def _remove(path: Path) -> None:
-    """Remove a tree. A step may have taken away its own right to write there, or have put more directories
-    into each other than can be followed."""
+def _remove_tree(path: Path) -> None:
+    """Remove a tree, even when a step revoked the permissions or nested directories too deep for rmtree."""
     try:
         shutil.rmtree(path)
     except FileNotFoundError:
@@ -192,7 +201,7 @@ def _remove(path: Path) -> None:
 
 
 def _flatten(top: Path) -> None:
-    """Open all directories of a tree for its owner, and move them to its top. No link is followed."""
+    """Move all directories of a tree to its top and give the owner access to them. Follows no links."""
     top.chmod(stat.S_IRWXU)
     pending = [top]
     while pending:

@@ -1,4 +1,4 @@
-"""What a runtime promises. `tests/runtime/runtime_contract.py` holds every implementation to it."""
+"""The contract of a runtime. `tests/runtime/runtime_contract.py` tests every implementation against it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,8 +13,12 @@ MAX_RESULT_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRun:
-    """All that a runtime needs to know to run one step. Mounts of type volume are shared by the steps of a
-    task delivery and are made with the first step that names them. `networks` are joined by name."""
+    """Everything that a runtime needs to run one step.
+
+    All steps of a delivery share its mounts of type volume; the first step that names one creates it.
+    `networks` are names of existing networks. `workdir` is an absolute path; without it a step that has
+    files starts in its exchange directory.
+    """
 
     ref: StepRef
     job_id: str
@@ -30,41 +34,53 @@ class StepRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SidecarRun(StepRun):
-    """What runs beside a step, in a network with it, from when all probes have passed. It has a reference of
-    its own, to be discarded like that of a step."""
+    """A sidecar of a step: it starts before the step and shares a private network with it.
+
+    The step starts once the probes of all its sidecars have passed. A sidecar has its own reference, by
+    which `Runtime.remove_step` removes it.
+    """
 
     probe: Probe | None = None
 
 
 class Stream(Enum):
-    """Where a piece of a step's output comes from."""
+    """The origin of a piece of a step's output."""
 
     STDOUT = 1
     STDERR = 2
-    NOTE = 3  # said by the system itself: a pull's progress, say
+    NOTE = 3  # written by the system itself, for example the progress of an image pull
 
 
 class Sink(Protocol):
-    """Takes what a step prints, from the one thread that reads it. It may block for a moment, no longer:
-    a reader that stalls stalls the container."""
+    """Consumer of a step's output.
+
+    The thread that runs or follows the step calls it, one call at a time. A sink may block briefly: while
+    it blocks, the output is not drained and the container stalls.
+    """
 
     def __call__(self, stream: Stream, data: bytes, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepExit:
-    """How a step ended. `output` is what it wrote to TORK_OUTPUT, the first MAX_RESULT_BYTES and one byte
-    more where there was more; None or empty when it wrote nothing. `note` says more about the end than the
-    code does: that the memory limit was exceeded, say. `unseen`: it had ended before it was followed."""
+    """The end of a step."""
 
     code: int
+    """Exit code; 128 + N when signal N killed the step."""
+
     output: bytes | None = None
+    """What the step wrote to TORK_OUTPUT, cut to MAX_RESULT_BYTES + 1 bytes, so that a reader can tell that
+    the output was too long. None or empty when the step wrote nothing."""
+
     note: str | None = None
-    unseen: bool = False
+    """What is known beyond the exit code, for example that the memory limit was exceeded."""
+
+    ended_before_follow: bool = False
+    """Whether the step had already ended when `Runtime.follow` found it."""
 
 
 class Leftovers(NamedTuple):
-    """That something is left on this host of what a node made for one delivery of a task."""
+    """Reference to a delivery of which something is left on this host, and the node that created it."""
 
     node: str
     task_id: str
@@ -72,74 +88,114 @@ class Leftovers(NamedTuple):
 
 
 class Detached(Exception):
-    """The runtime was told to leave its steps running (`Runtime.leave`)."""
+    """The runtime detached from its steps (`Runtime.detach`)."""
 
 
-class AlreadyRun(Exception):
-    """An earlier `run` of this reference started the step, and it is still there: `follow` it."""
+class AlreadyStarted(Exception):
+    """The step was started before and still exists, or a thread of this process runs it: use `follow`."""
 
 
 class Runtime(Protocol):
-    """Runs steps. Safe to use from many threads; every method may be called again after a crash."""
+    """Runs steps on this host.
+
+    All methods are thread-safe. All methods but `run` are idempotent; `run` raises AlreadyStarted rather than
+    start a step twice. A reference to something that does not exist is never an error. After a crash of the
+    process a new runtime of the same node can call every method for the steps of the old one.
+    """
 
     adopts: bool
-    """Whether a step outlives the process that started it, and can be followed again."""
+    """Whether steps outlive the process that started them, so that another process can follow them."""
 
     def run(self, run: StepRun, sink: Sink, *, started: Callable[[], None]) -> StepExit:
-        """Run the step to its end; what it prints goes to `sink`, in order, before this returns.
+        """Run the step and its sidecars, and return when the step has ended.
 
-        Its sidecars start before it. `started` is called once, when its first container has started (not
-        while an image is pulled).
-        What it used is kept until `discard`, so that a crash before its outcome is stored loses nothing.
-        A step that was stopped before it started ends with the code 137, and `started` is not called unless
-        a sidecar had started.
-        Raises StepFailed (the step can never run as written), EngineUnavailable (the machinery's fault;
-        the step may be running all the same), Detached, and AlreadyRun, never touching what is there, when
-        the step was started before. What an earlier `run` left of a step that never started is replaced, with
-        its sidecars.
+        All output has been passed to `sink`, in order per stream, before this method returns. An exception of
+        `sink` propagates; the step may still be running then. `started` is called once, when the first
+        container or process has started; pulling an image comes before that.
+
+        The step's container and exchange directory remain until `remove_step`, so that a crash before the
+        outcome is stored loses nothing. What an earlier process created for a step and never started is
+        replaced.
+
+        A step that is killed before it starts ends with exit code 137 and a note. `started` is not called
+        then, unless a sidecar had started.
+
+        Raises StepFailed when the step can never run as it is defined, EngineUnavailable when the engine or
+        this host failed (the step may still be running), AlreadyStarted when the step was started before (it
+        is left untouched), and Detached after `detach`.
         """
 
     def follow(self, ref: StepRef, sink: Sink) -> StepExit | None:
-        """Like `run`, for a step that an earlier process started: its output from the very beginning,
-        then its exit. None when there is nothing to follow (never started, or gone), and nothing is
-        left of it then.
+        """Follow a step that an earlier process started, and return when it has ended.
+
+        `sink` receives the whole output, from the first byte. Return None when the step never started or does
+        not exist; what was left of it has been removed then.
+
+        Raises EngineUnavailable, Detached, and AlreadyStarted when a thread of this process has the step.
         """
 
     def kill(self, ref: StepRef, *, grace_s: float = 0.0) -> None:
-        """End the step: TERM, then KILL after `grace_s`; at once with 0. `run` or `follow` then returns
-        in its own thread; a `run` that has not started the step yet, or that comes later, never starts it.
-        No error when it is not there. Raises EngineUnavailable."""
+        """Kill the step: send TERM and, after `grace_s` seconds, KILL. Send KILL at once when `grace_s` is 0.
+
+        Return without waiting for the end: `run` or `follow` returns it in its own thread. A step that is
+        still being prepared, or that `run` is called for later, never starts. Safe to repeat, for example
+        with a shorter `grace_s`.
+
+        Raises EngineUnavailable.
+        """
 
     def detach(self) -> None:
-        """Let what runs run on: every `run` and `follow`, under way or to come, raises Detached soon. Where
-        steps cannot outlive this process (not `adopts`), they have ended by then."""
+        """Stop following all steps and leave them running.
+
+        Every current and later call of `run` and `follow` raises Detached soon. When the runtime does not
+        adopt steps, they have been killed by the time their calls return. Cannot be undone.
+        """
 
     def progress(self, ref: StepRef) -> float | None:
-        """The number 0..100 that the step last wrote to TORK_PROGRESS, if any."""
+        """Return the percentage, 0 to 100, that the step last wrote to TORK_PROGRESS. None without one."""
 
     def remove_step(self, ref: StepRef) -> None:
-        """Remove what the run of one step left (its container, its exchange directory), running or not.
+        """Remove the container of a step, running or not, and its exchange directory.
 
-        Like `release`, it may return before that is done, and raises nothing for what cannot be removed: it
-        is logged, and shows in `deliveries` until a later `release` succeeds."""
+        May return before the removal is done. Failures are not raised but logged as `runtime.removal_failed`;
+        `leftovers` lists the delivery until a later `remove_delivery` succeeds.
+        """
 
     def reset_step(self, ref: StepRef) -> None:
-        """As `discard`, so that the step can be run again: it is done when this returns. Raises
-        EngineUnavailable."""
+        """Remove a step as `remove_step` does, and return when that is done, so that `run` can run it again.
+
+        Raises EngineUnavailable.
+        """
 
     def remove_delivery(self, task_id: str, delivery: int) -> None:
-        """Remove all that one delivery of a task left on this host: steps, volumes, networks, directories.
-        It comes after the discards of the same delivery that were asked for before."""
+        """Remove everything that one delivery of a task left on this host: steps, volumes, networks, files.
+
+        It does not matter which node of the host created them. May return early and logs failures, as
+        `remove_step` does. Runs after all removals of the same delivery that were requested before.
+        """
 
     def leftovers(self) -> Iterable[Leftovers]:
-        """All of which anything is left on this host, also what other nodes made there."""
+        """Return the deliveries of which anything is left on this host, those of its other nodes included.
+
+        Deliveries that are running are among them. Raises EngineUnavailable.
+        """
 
     def collect_garbage(self) -> None:
-        """Remove, soon, what is kept beyond the deliveries and was not used for long: images, say."""
+        """Remove what is cached across deliveries and was not used for long, such as images.
+
+        May return before the removal is done.
+        """
 
     def check(self, *, within_s: float = 5.0) -> None:
-        """Raises EngineUnavailable, saying what to do, when steps cannot be run now, or when no answer comes
-        within that time. What has ended a step in order to stop itself does not pass this check."""
+        """Check that steps can run now.
+
+        Raises EngineUnavailable, with advice, when they cannot, or when there is no answer within `within_s`
+        seconds. An engine that is shutting down fails the check. So a caller can tell whether a step ended on
+        its own or with the engine.
+        """
 
     def close(self) -> None:
-        """Finish pending removals and let go of all connections."""
+        """Finish pending removals, within seconds, and close all connections.
+
+        No `run` or `follow` may be in progress: call `detach` first.
+        """

@@ -1,4 +1,4 @@
-"""The steps that threads of this process run or follow, as others see them who stop or leave them."""
+"""The steps that threads of this process run or follow, and how other threads kill or detach them."""
 
 import threading
 from collections import OrderedDict
@@ -9,75 +9,85 @@ import structlog
 
 from tork_celery.domain.errors import TorkError, Unavailable
 from tork_celery.domain.model import StepRef
-from tork_celery.runtime.protocol import AlreadyRun, Detached, StepExit
+from tork_celery.runtime.protocol import AlreadyStarted, Detached, StepExit
 
 log = structlog.get_logger(__name__)
 
-NEVER_STARTED = StepExit(code=137, note="stopped before it started")
+KILLED_BEFORE_START = StepExit(code=137, note="stopped before it started")
 _REMEMBERED_KILLS = 1024
 
 
 class RunningStep:
-    """One step under way. Its own thread calls `proceed`, `began`, `blocking`; others `stop`, `leave`."""
+    """One step in progress.
+
+    The thread that has the step calls `may_continue`, `mark_started` and `interruptible`. Other threads call
+    `kill` and `detach`.
+    """
 
     def __init__(self, kill_grace_s: float | None = None) -> None:
         self._lock = threading.Lock()
         self._kill_grace_s = kill_grace_s
         self._detached = False
-        self._end: Callable[[float], object] | None = None
-        self._wake: Callable[[], None] | None = None
+        self._kill: Callable[[float], object] | None = None
+        self._interrupt: Callable[[], None] | None = None
 
-    def proceed(self) -> bool:
-        """Whether to go on: False once the step is to be stopped. Raises Detached once it was left."""
+    def may_continue(self) -> bool:
+        """Return False once a kill was requested. Raises Detached once the step was detached."""
         with self._lock:
             if self._detached:
                 raise Detached
             return self._kill_grace_s is None
 
-    def began(self, end: Callable[[float], object]) -> None:
-        """The step runs now, and `end` ends it. What asked for its end while it started is served here."""
+    def mark_started(self, kill: Callable[[float], object]) -> None:
+        """Register `kill`, which takes a grace period in seconds, for the step that runs from now on.
+
+        A kill that was requested while the step started is carried out here.
+        """
         with self._lock:
-            self._end = end
+            self._kill = kill
             grace_s = self._kill_grace_s
         if grace_s is not None:
-            end(grace_s)
+            kill(grace_s)
 
     @contextmanager
-    def blocking(self, wake: Callable[[], None]) -> Iterator[None]:
-        """Within this, the step's thread waits for something, and `wake` makes it look up: when the step is
-        left, or stopped before it began. What fails because of that raises Detached."""
+    def interruptible(self, interrupt: Callable[[], None]) -> Iterator[None]:
+        """Let other threads interrupt a blocking call by `interrupt`.
+
+        That happens when the step is detached, or killed before it started. Raises Detached instead of the
+        Unavailable that the interruption of a detached step causes.
+        """
         with self._lock:
-            self._wake = wake
+            self._interrupt = interrupt
             if self._detached:
                 raise Detached
         try:
             yield
         except Unavailable:
-            self.proceed()
+            self.may_continue()
             raise
         finally:
             with self._lock:
-                self._wake = None
+                self._interrupt = None
 
     def kill(self, grace_s: float) -> None:
         with self._lock:
             self._kill_grace_s = grace_s
-            end, wake = self._end, self._wake
-        if end is not None:
-            end(grace_s)
-        elif wake is not None:
-            wake()
+            kill, interrupt = self._kill, self._interrupt
+        if kill is not None:
+            kill(grace_s)
+        elif interrupt is not None:
+            interrupt()
 
     def detach(self) -> None:
         with self._lock:
             self._detached = True
-            wake = self._wake
-        if wake is not None:
-            wake()
+            interrupt = self._interrupt
+        if interrupt is not None:
+            interrupt()
 
 
 class RunningSteps:
-    """All of them. A step that was stopped before it was here does not start when it comes."""
+    """All steps in progress. A step that was killed before it is entered here never starts."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -87,12 +97,12 @@ class RunningSteps:
 
     @contextmanager
     def enter(self, ref: StepRef) -> Iterator[RunningStep]:
-        """Raises Detached, and AlreadyRun when another thread has the step."""
+        """Reserve the step for this thread. Raises Detached; AlreadyStarted when another thread has it."""
         with self._lock:
             if self._detached:
                 raise Detached
             if ref in self._steps:
-                raise AlreadyRun(f"step {ref} is under way in this process")
+                raise AlreadyStarted(f"step {ref} is running in this process")
             step = self._steps[ref] = RunningStep(self._killed.get(ref))
         try:
             yield step
@@ -101,7 +111,7 @@ class RunningSteps:
                 del self._steps[ref]
 
     def kill(self, ref: StepRef, grace_s: float) -> bool:
-        """Stop the step, or remember to. Whether a thread of this process has it."""
+        """Kill the step, and remember the kill for a later `enter`. Return whether a thread has the step."""
         with self._lock:
             step = self._steps.get(ref)
             self._killed[ref] = grace_s
@@ -112,11 +122,12 @@ class RunningSteps:
         return step is not None
 
     def forget(self, ref: StepRef) -> None:
-        """The step is over: whether it was stopped matters no more."""
+        """Forget that the step was killed."""
         with self._lock:
             self._killed.pop(ref, None)
 
     def detach(self) -> None:
+        """Detach all steps, and reject all later ones."""
         with self._lock:
             self._detached = True
             steps = list(self._steps.values())
@@ -125,14 +136,15 @@ class RunningSteps:
 
 
 class KillTimers:
-    """Kills what has not ended within the time that it was given."""
+    """Timers that kill steps whose time is up, one for each step."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._timers: dict[StepRef, threading.Timer] = {}
 
-    def give(self, ref: StepRef, grace_s: float, kill: Callable[[], object]) -> None:
-        timer = threading.Timer(grace_s, _expire, [ref, kill])
+    def start(self, ref: StepRef, delay_s: float, kill: Callable[[], object]) -> None:
+        """Call `kill` after `delay_s` seconds. An earlier timer of the step is cancelled."""
+        timer = threading.Timer(delay_s, _kill, [ref, kill])
         timer.daemon = True
         with self._lock:
             former = self._timers.get(ref)
@@ -148,7 +160,7 @@ class KillTimers:
             timer.cancel()
 
     def close(self) -> None:
-        """No kill is under way, or will be, when this returns."""
+        """Cancel all timers, and wait for a kill in progress."""
         with self._lock:
             timers = list(self._timers.values())
             self._timers.clear()
@@ -157,7 +169,7 @@ class KillTimers:
             timer.join()
 
 
-def _expire(ref: StepRef, kill: Callable[[], object]) -> None:
+def _kill(ref: StepRef, kill: Callable[[], object]) -> None:
     try:
         kill()
     except TorkError as error:

@@ -1,4 +1,4 @@
-"""A registry on this machine, for the engine to pull from: enough of one for a single image."""
+"""A minimal image registry on this host, from which the engine can pull one image."""
 
 import base64
 import gzip
@@ -15,26 +15,29 @@ MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 TOKEN = "a-token"
 
 
-class Registry:
-    """Holds one image under any name. `hold` keeps answers back until `release`; `status` fails them all.
-    Where `users` has passwords by name, only they may pull: by basic authentication or, `with_tokens`, by
-    a token that they get with it."""
+class FakeRegistry:
+    """Serves one image under any name.
+
+    `pause` delays all answers until `resume`, and `status` replaces them by errors. `users` maps names to
+    passwords; when it is not empty, only they may pull, by basic authentication or, if `with_tokens` is set,
+    by a token that they get with it.
+    """
 
     def __init__(self) -> None:
         self.status: int | None = None
         self.users: dict[str, str] = {}
         self.with_tokens = False
-        self.manifests_asked = 0
-        self.asked = threading.Event()
-        self._open = threading.Event()
-        self._open.set()
+        self.manifest_requests = 0
+        self.request_received = threading.Event()
+        self._resumed = threading.Event()
+        self._resumed.set()
         self._blobs: dict[str, bytes] = {}
         self._manifest = b""
         self.address = ""
 
-    def store(self, saved: bytes) -> None:
-        """The image of an archive that the engine saved."""
-        with tarfile.open(fileobj=io.BytesIO(saved)) as tar:
+    def store(self, archive: bytes) -> None:
+        """Store the image of an archive that the engine exported."""
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             index = json.loads(_member(tar, "manifest.json"))[0]
             config = self._add(_member(tar, index["Config"]))
             layers = [self._add(gzip.compress(_member(tar, name), 1)) for name in index["Layers"]]
@@ -48,13 +51,13 @@ class Registry:
             }
         ).encode()
 
-    def hold(self) -> None:
-        self._open.clear()
+    def pause(self) -> None:
+        self._resumed.clear()
 
-    def release(self) -> None:
-        self._open.set()
+    def resume(self) -> None:
+        self._resumed.set()
 
-    def admits(self, path: str, authorization: str | None) -> bool:
+    def authorizes(self, path: str, authorization: str | None) -> bool:
         if not self.users:
             return True
         if self.with_tokens and not path.startswith("/token"):
@@ -69,14 +72,14 @@ class Registry:
         return 'Basic realm="fake"'
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
-        self.asked.set()
-        self._open.wait(60)
+        self.request_received.set()
+        self._resumed.wait(60)
         if self.status is not None:
             return self.status, "text/plain", b""
         if path.startswith("/token"):
             return 200, "application/json", json.dumps({"token": TOKEN}).encode()
         if "/manifests/" in path and self._manifest:
-            self.manifests_asked += 1
+            self.manifest_requests += 1
             return 200, MANIFEST, self._manifest
         if (blob := self._blobs.get(path.rpartition("/")[2])) is not None:
             return 200, "application/octet-stream", blob
@@ -89,15 +92,16 @@ class Registry:
 
 
 @contextmanager
-def serving() -> Iterator[Registry]:
-    registry = Registry()
+def serving() -> Iterator[FakeRegistry]:
+    """Run a registry, whose `address` is the prefix of its image names."""
+    registry = FakeRegistry()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            if not registry.admits(self.path, self.headers["Authorization"]):
-                self.refuse()
+            if not registry.authorizes(self.path, self.headers["Authorization"]):
+                self.reject()
                 return
             status, kind, body = registry.answer(self.path)
             self.send_response(status)
@@ -108,29 +112,29 @@ def serving() -> Iterator[Registry]:
             if self.command == "GET":
                 self.wfile.write(body)
 
-        def refuse(self) -> None:
+        def reject(self) -> None:
             self.send_response(401)
             self.send_header("WWW-Authenticate", registry.challenge)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        do_HEAD = do_GET  # noqa: N815  the name that the base class looks for
+        do_HEAD = do_GET  # noqa: N815  the base class requires this name
 
         def log_message(self, *_arguments: object) -> None:
-            """Not into the test's output."""
+            """Log nothing."""
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
 
         def handle_error(self, *_arguments: object) -> None:
-            """The engine breaks off when a pull is broken off."""
+            """Ignore connections that the engine closes when a pull is aborted."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
         registry.address = f"127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, args=[0.05], daemon=True)
         thread.start()
         yield registry
-        registry.release()
+        registry.resume()
         server.shutdown()
         thread.join()
 

@@ -110,7 +110,7 @@ def test_close_drops_the_backlog_of_an_engine_that_hangs_with_warnings(
     eventually(lambda: engine.removed == [0])
 
 
-def test_removal_is_dropped_with_a_warning_when_close_comes_in_the_middle_of_submit(
+def test_removal_is_dropped_with_a_warning_when_close_interrupts_submit(
     logged: list[Any],
 ) -> None:
     queue = CleanupQueue(threads=1)

@@ -1,11 +1,11 @@
 import pytest
 
 from tork_celery.domain.errors import EngineUnavailable, StepFailed
-from tork_celery.runtime.docker import error_mapping
+from tork_celery.runtime.docker.error_mapping import map_pull_error
 
 
 @pytest.mark.parametrize(
-    "text",
+    "message",
     [
         "pull access denied for foo, repository does not exist or may require 'docker login'",
         "manifest for busybox:nope not found: manifest unknown: manifest unknown",
@@ -15,15 +15,15 @@ from tork_celery.runtime.docker import error_mapping
         "unauthorized: authentication required",
     ],
 )
-def test_an_image_that_cannot_be_had_fails_the_task(text: str) -> None:
-    error = error_mapping.of_pull("foo:bar", text)
+def test_permanent_pull_error_fails_the_step(message: str) -> None:
+    error = map_pull_error("foo:bar", message)
 
     assert isinstance(error, StepFailed)
-    assert str(error) == f'image "foo:bar" could not be pulled: {text}'
+    assert str(error) == f'image "foo:bar" could not be pulled: {message}'
 
 
 @pytest.mark.parametrize(
-    "text",
+    "message",
     [
         "toomanyrequests: You have reached your pull rate limit",
         "received unexpected HTTP status: 503 Service Unavailable",
@@ -33,5 +33,5 @@ def test_an_image_that_cannot_be_had_fails_the_task(text: str) -> None:
         "unexpected EOF",
     ],
 )
-def test_a_registrys_bad_moment_does_not(text: str) -> None:
-    assert isinstance(error_mapping.of_pull("foo:bar", text), EngineUnavailable)
+def test_temporary_pull_error_is_engine_unavailable(message: str) -> None:
+    assert isinstance(map_pull_error("foo:bar", message), EngineUnavailable)

@@ -1,5 +1,3 @@
-"""How long images are kept."""
-
 import os
 from pathlib import Path
 from typing import cast
@@ -7,101 +5,101 @@ from typing import cast
 import pytest
 
 from tork_celery.domain.errors import StepFailed
-from tork_celery.runtime.docker.engine_api import EngineApi
+from tork_celery.runtime.docker.engine_images import EngineImages
 from tork_celery.runtime.docker.image_gc import ImageGc
 
 
-class Engine:
-    """Removes all images but those of `answers`, for which it says that or raises it."""
+class FakeImages:
+    """Removes all images but those of `results`, for which it returns or raises the result."""
 
-    def __init__(self, **answers: bool | Exception) -> None:
-        self.answers = answers
-        self.asked: list[str] = []
+    def __init__(self, **results: bool | Exception) -> None:
+        self.results = results
+        self.requested: list[str] = []
 
-    def remove_image(self, image: str) -> bool:
-        self.asked.append(image)
-        answer = self.answers.get(image, True)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-
-def image_gc(engine: Engine, tmp_path: Path, ttl_s: float | None = 60.0) -> ImageGc:
-    return ImageGc(api=cast("EngineApi", engine), directory=tmp_path / "images", ttl_s=ttl_s)
+    def remove(self, image: str) -> bool:
+        self.requested.append(image)
+        result = self.results.get(image, True)
+        if isinstance(result, Exception):
+            raise result
+        return result
 
 
-def age(tmp_path: Path) -> None:
-    """It is an hour later."""
-    for mark in (tmp_path / "images").iterdir():
-        then = mark.stat().st_mtime - 3600
-        os.utime(mark, (then, then))
+def make_gc(images: FakeImages, tmp_path: Path, ttl_s: float | None = 60.0) -> ImageGc:
+    return ImageGc(images=cast("EngineImages", images), directory=tmp_path / "images", ttl_s=ttl_s)
 
 
-def test_an_image_goes_when_it_was_not_used_for_so_long(tmp_path: Path) -> None:
-    engine, name = Engine(), "registry:5000/a/b:c"
-    kept = image_gc(engine, tmp_path)
-    kept.pulled(name)
-    kept.collect()
-    assert engine.asked == []
-
-    age(tmp_path)
-    kept.collect()
-    kept.collect()
-
-    assert engine.asked == [name]
+def age_markers(tmp_path: Path) -> None:
+    """Make all markers one hour older."""
+    for marker in (tmp_path / "images").iterdir():
+        then = marker.stat().st_mtime - 3600
+        os.utime(marker, (then, then))
 
 
-def test_a_use_keeps_it_also_for_another_worker_of_the_machine(tmp_path: Path) -> None:
-    engine = Engine()
-    kept = image_gc(engine, tmp_path)
-    kept.pulled("a")
-    age(tmp_path)
+def test_image_is_removed_when_unused_for_the_ttl(tmp_path: Path) -> None:
+    images, name = FakeImages(), "registry:5000/a/b:c"
+    gc = make_gc(images, tmp_path)
+    gc.record_pull(name)
+    gc.collect()
+    assert images.requested == []
 
-    image_gc(engine, tmp_path).used("a")
-    kept.collect()
+    age_markers(tmp_path)
+    gc.collect()
+    gc.collect()
 
-    assert engine.asked == []
-
-
-def test_what_was_not_pulled_here_is_none_of_its_business(tmp_path: Path) -> None:
-    engine = Engine()
-    kept = image_gc(engine, tmp_path)
-
-    kept.used("a")
-    kept.collect()
-
-    assert engine.asked == []
+    assert images.requested == [name]
 
 
-@pytest.mark.parametrize("answer", [False, StepFailed("refused")], ids=["a container has it", "refused"])
-def test_one_that_cannot_go_is_kept_as_if_it_were_used_and_holds_up_no_other(
-    tmp_path: Path, answer: bool | Exception
+def test_use_by_another_worker_of_the_host_keeps_the_image(tmp_path: Path) -> None:
+    images = FakeImages()
+    gc = make_gc(images, tmp_path)
+    gc.record_pull("a")
+    age_markers(tmp_path)
+
+    make_gc(images, tmp_path).record_use("a")
+    gc.collect()
+
+    assert images.requested == []
+
+
+def test_image_that_was_not_pulled_is_never_removed(tmp_path: Path) -> None:
+    images = FakeImages()
+    gc = make_gc(images, tmp_path)
+
+    gc.record_use("a")
+    gc.collect()
+
+    assert images.requested == []
+
+
+@pytest.mark.parametrize("result", [False, StepFailed("refused")], ids=["in use", "refused"])
+def test_image_that_cannot_be_removed_counts_as_used_and_others_are_removed(
+    tmp_path: Path, result: bool | Exception
 ) -> None:
-    engine = Engine(a=answer)
-    kept = image_gc(engine, tmp_path)
-    kept.pulled("a")
-    kept.pulled("b")
-    age(tmp_path)
+    images = FakeImages(a=result)
+    gc = make_gc(images, tmp_path)
+    gc.record_pull("a")
+    gc.record_pull("b")
+    age_markers(tmp_path)
 
-    kept.collect()
-    kept.collect()
+    gc.collect()
+    gc.collect()
 
-    assert sorted(engine.asked) == ["a", "b"]
+    assert sorted(images.requested) == ["a", "b"]
 
 
-def test_without_a_time_nothing_is_kept_in_mind(tmp_path: Path) -> None:
-    kept = image_gc(Engine(), tmp_path, ttl_s=None)
+def test_no_markers_are_written_without_a_ttl(tmp_path: Path) -> None:
+    gc = make_gc(FakeImages(), tmp_path, ttl_s=None)
 
-    kept.pulled("a")
-    kept.used("a")
-    kept.collect()
+    gc.record_pull("a")
+    gc.record_use("a")
+    gc.collect()
 
     assert not (tmp_path / "images").exists()
 
 
-def test_a_name_that_is_too_long_to_keep_in_mind_does_no_harm(tmp_path: Path) -> None:
-    kept = image_gc(Engine(), tmp_path)
+def test_image_name_too_long_for_a_marker_is_ignored(tmp_path: Path) -> None:
+    gc = make_gc(FakeImages(), tmp_path)
 
-    kept.pulled("x" * 1000)
-    kept.used("x" * 1000)
-    kept.collect()
+    gc.record_pull("x" * 1000)
+    gc.record_use("x" * 1000)
+    gc.collect()

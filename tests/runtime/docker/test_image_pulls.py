@@ -1,7 +1,7 @@
-"""Pulling, from a registry that a test runs on this machine."""
+"""Image pulls from a registry that the tests run on this host."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -10,122 +10,125 @@ import pytest
 
 from tests.eventually import eventually
 from tests.runtime.docker import fake_registry
-from tests.runtime.docker.fake_registry import Registry
-from tests.runtime.steps_at_work import PATIENCE_S, Recorder, Steps, start
-from tork_celery.domain.definition import Registry as Credentials
+from tests.runtime.docker.containers import RuntimeFactory
+from tests.runtime.docker.fake_registry import FakeRegistry
+from tests.runtime.steps import TIMEOUT_S, RecordingSink, StepFactory, run_step, start_step
+from tork_celery.domain.definition import Registry
 from tork_celery.domain.errors import EngineUnavailable, StepFailed
 from tork_celery.runtime.docker import DockerRuntime
-from tork_celery.runtime.docker.engine_api import EngineApi
+from tork_celery.runtime.docker.engine_images import EngineImages
 from tork_celery.runtime.docker.image_pulls import ImagePulls
 from tork_celery.runtime.protocol import Detached
 from tork_celery.runtime.running_steps import RunningStep
 
-pytestmark = pytest.mark.engine
-
-Another = Callable[..., DockerRuntime]
-
 
 @pytest.fixture
-def registry() -> Iterator[Registry]:
+def registry() -> Iterator[FakeRegistry]:
     with fake_registry.serving() as registry:
         yield registry
 
 
 @pytest.fixture
-def image(registry: Registry, client: docker.APIClient) -> Iterator[str]:
-    """An image that this machine does not have, and the registry may."""
+def image(registry: FakeRegistry, client: docker.APIClient) -> Iterator[str]:
+    """The name of an image that this host does not have."""
     name = f"{registry.address}/tork/{uuid.uuid4().hex}"
     yield f"{name}:1"
-    for found in client.images(name):
-        client.remove_image(found["RepoTags"][0], force=True)
+    for each in client.images(name):
+        client.remove_image(each["RepoTags"][0], force=True)
 
 
 @pytest.fixture
-def steps(image: str) -> Steps:
-    return Steps(image)
+def steps(image: str) -> StepFactory:
+    return StepFactory(image)
 
 
-def waiting(runtime: DockerRuntime) -> int:
-    return sum(len(pull.listeners) for pull in runtime._pulls._pulls.values())
+def waiting_steps(runtime: DockerRuntime) -> int:
+    return sum(len(pull.inboxes) for pull in runtime._pulls._pulls.values())
 
 
-def test_steps_that_need_the_same_image_pull_it_once(
-    another: Another, steps: Steps, registry: Registry, client: docker.APIClient, busybox: str
+def test_concurrent_steps_share_one_pull(
+    make_runtime: RuntimeFactory,
+    steps: StepFactory,
+    registry: FakeRegistry,
+    client: docker.APIClient,
+    busybox: str,
 ) -> None:
-    runtime, recorders = another(), [Recorder() for _ in range(3)]
+    runtime, sinks = make_runtime(), [RecordingSink() for _ in range(3)]
     registry.store(b"".join(client.get_image(busybox)))
-    registry.hold()
+    registry.pause()
 
-    futures = [start(runtime, steps.step("echo pulled"), recorder) for recorder in recorders]
-    eventually(lambda: waiting(runtime) == len(recorders))
-    assert [recorder.starts for recorder in recorders] == [0, 0, 0]
-    registry.release()
+    futures = [start_step(runtime, steps.step("echo pulled"), sink) for sink in sinks]
+    eventually(lambda: waiting_steps(runtime) == len(sinks))
+    assert [sink.start_count for sink in sinks] == [0, 0, 0]
+    registry.resume()
 
-    assert [future.result(PATIENCE_S).code for future in futures] == [0, 0, 0]
-    assert [recorder.printed() for recorder in recorders] == [b"pulled\n"] * 3
-    for recorder in recorders:
-        assert recorder.notes.startswith(f"pulling image {steps.image}\n")
-        assert "Downloaded newer image" in recorder.notes
+    assert [future.result(TIMEOUT_S).code for future in futures] == [0, 0, 0]
+    assert [sink.stdout for sink in sinks] == [b"pulled\n"] * 3
+    for sink in sinks:
+        assert sink.notes.startswith(f"pulling image {steps.image}\n")
+        assert "Downloaded newer image" in sink.notes
     assert not runtime._pulls._pulls
 
 
-def test_a_registrys_bad_moment_is_not_the_tasks_fault(
-    another: Another, steps: Steps, registry: Registry
+def test_credentialsthat_is_unavailable_raises_engine_unavailable(
+    make_runtime: RuntimeFactory, steps: StepFactory, registry: FakeRegistry
 ) -> None:
     registry.status = 503
 
     with pytest.raises(EngineUnavailable, match=r"could not be pulled: .*503"):
-        another().run(steps.step("true"), Recorder(), started=lambda: None)
+        run_step(make_runtime(), steps.step("true"))
 
 
-def test_an_image_that_the_registry_does_not_have_fails_the_task(another: Another, steps: Steps) -> None:
-    with pytest.raises(StepFailed, match=f'image "{steps.image}" could not be pulled: '):
-        another().run(steps.step("true"), Recorder(), started=lambda: None)
-
-
-def test_a_pull_that_takes_too_long_fails_the_task(
-    another: Another, steps: Steps, registry: Registry
+def test_image_missing_in_the_credentialsfails_the_step(
+    make_runtime: RuntimeFactory, steps: StepFactory
 ) -> None:
-    registry.hold()
+    with pytest.raises(StepFailed, match=f'image "{steps.image}" could not be pulled: '):
+        run_step(make_runtime(), steps.step("true"))
+
+
+def test_pull_timeout_fails_the_step(
+    make_runtime: RuntimeFactory, steps: StepFactory, registry: FakeRegistry
+) -> None:
+    registry.pause()
 
     with pytest.raises(StepFailed, match=r"could not be pulled within 0.2 s"):
-        another(pull_timeout_s=0.2).run(steps.step("true"), Recorder(), started=lambda: None)
+        run_step(make_runtime(pull_timeout_s=0.2), steps.step("true"))
 
 
-def test_a_step_that_is_stopped_while_its_image_is_pulled_never_starts(
-    another: Another, steps: Steps, registry: Registry
+def test_step_killed_during_its_pull_never_starts(
+    make_runtime: RuntimeFactory, steps: StepFactory, registry: FakeRegistry
 ) -> None:
-    registry.hold()
-    runtime, run, recorder = another(), steps.step("true"), Recorder()
-    future = start(runtime, run, recorder)
-    assert registry.asked.wait(PATIENCE_S)
+    registry.pause()
+    runtime, run, sink = make_runtime(), steps.step("true"), RecordingSink()
+    future = start_step(runtime, run, sink)
+    assert registry.request_received.wait(TIMEOUT_S)
 
-    runtime.kill(run.ref, grace_s=PATIENCE_S)
+    runtime.kill(run.ref, grace_s=TIMEOUT_S)
 
-    assert future.result(PATIENCE_S).note == "stopped before it started"
-    assert recorder.starts == 0
+    assert future.result(TIMEOUT_S).note == "stopped before it started"
+    assert sink.start_count == 0
 
 
-def test_a_step_can_be_left_while_its_image_is_pulled(
-    another: Another, steps: Steps, registry: Registry
+def test_step_can_be_detached_during_its_pull(
+    make_runtime: RuntimeFactory, steps: StepFactory, registry: FakeRegistry
 ) -> None:
-    registry.hold()
-    runtime = another()
-    future = start(runtime, steps.step("true"), Recorder())
-    assert registry.asked.wait(PATIENCE_S)
+    registry.pause()
+    runtime = make_runtime()
+    future = start_step(runtime, steps.step("true"), RecordingSink())
+    assert registry.request_received.wait(TIMEOUT_S)
 
     runtime.detach()
 
     with pytest.raises(Detached):
-        future.result(PATIENCE_S)
+        future.result(TIMEOUT_S)
 
 
-ADA = Credentials(username="ada", password="of-ada-0")
+ADA = Registry(username="ada", password="of-ada-0")
 
 
 @pytest.fixture
-def guarded(registry: Registry, client: docker.APIClient, busybox: str) -> Registry:
-    """The registry with an image, and two users who may have it."""
+def private_registry(registry: FakeRegistry, client: docker.APIClient, busybox: str) -> FakeRegistry:
+    """The registry with an image, which two users may pull."""
     registry.store(b"".join(client.get_image(busybox)))
     registry.users = {"ada": "of-ada-0", "bob": "of-bob-0"}
     return registry
@@ -133,90 +136,107 @@ def guarded(registry: Registry, client: docker.APIClient, busybox: str) -> Regis
 
 @pytest.mark.covers("Registry.username", "Registry.password")
 @pytest.mark.parametrize("with_tokens", [False, True], ids=["basic", "token"])
-def test_credentials_are_given_to_the_registry(
-    another: Another, steps: Steps, guarded: Registry, *, with_tokens: bool
+def test_credentials_are_sent_to_the_registry(
+    make_runtime: RuntimeFactory, steps: StepFactory, private_registry: FakeRegistry, *, with_tokens: bool
 ) -> None:
-    guarded.with_tokens = with_tokens
+    private_registry.with_tokens = with_tokens
 
-    assert another().run(steps.step("true", registry=ADA), Recorder(), started=lambda: None).code == 0
+    assert run_step(make_runtime(), steps.step("true", registry=ADA)).code == 0
 
 
 @pytest.mark.parametrize("with_tokens", [False, True], ids=["basic", "token"])
-@pytest.mark.parametrize("registry_", [None, Credentials(username="ada", password="wr0ng-word")])
-def test_without_the_right_credentials_the_task_fails_and_no_password_is_told(
-    another: Another, steps: Steps, guarded: Registry, registry_: Credentials | None, *, with_tokens: bool
+@pytest.mark.parametrize("credentials", [None, Registry(username="ada", password="wr0ng-word")])
+def test_wrong_credentials_fail_the_step_without_exposing_the_password(
+    make_runtime: RuntimeFactory,
+    steps: StepFactory,
+    private_registry: FakeRegistry,
+    credentials: Registry | None,
+    *,
+    with_tokens: bool,
 ) -> None:
-    guarded.with_tokens = with_tokens
-    recorder = Recorder()
+    private_registry.with_tokens = with_tokens
+    sink = RecordingSink()
 
     with pytest.raises(StepFailed, match="could not be pulled: ") as failure:
-        another().run(steps.step("true", registry=registry_), recorder, started=recorder.started)
+        run_step(make_runtime(), steps.step("true", registry=credentials), sink)
 
-    assert "wr0ng-word" not in str(failure.value) + recorder.notes
-    assert "wr0ng-word" not in repr(registry_)
+    assert "wr0ng-word" not in str(failure.value) + sink.notes
+    assert "wr0ng-word" not in repr(credentials)
 
 
-def test_an_image_that_is_there_needs_no_credentials(
-    another: Another, steps: Steps, guarded: Registry
+def test_present_image_needs_no_credentials(
+    make_runtime: RuntimeFactory, steps: StepFactory, private_registry: FakeRegistry
 ) -> None:
-    runtime = another()
-    runtime.run(steps.step("true", registry=ADA), Recorder(), started=lambda: None)
-    asked = guarded.manifests_asked
+    runtime = make_runtime()
+    run_step(runtime, steps.step("true", registry=ADA))
+    requests_before = private_registry.manifest_requests
 
-    assert runtime.run(steps.step("true"), Recorder(), started=lambda: None).code == 0
+    assert run_step(runtime, steps.step("true")).code == 0
 
-    assert guarded.manifests_asked == asked
+    assert private_registry.manifest_requests == requests_before
 
 
-def test_each_is_judged_by_its_own_credentials(another: Another, steps: Steps, guarded: Registry) -> None:
-    """The pull of one that has them does not serve another that has not."""
-    runtime = another()
-    guarded.hold()
-    given = [
+def test_only_steps_with_the_same_credentials_share_a_pull(
+    make_runtime: RuntimeFactory, steps: StepFactory, private_registry: FakeRegistry
+) -> None:
+    """A step without access to an image must not profit from the pull of another step."""
+    runtime = make_runtime()
+    private_registry.pause()
+    credentials = [
         ADA,
         ADA,
-        Credentials(username="bob", password="of-bob-0"),
-        Credentials(username="bob", password="x"),
+        Registry(username="bob", password="of-bob-0"),
+        Registry(username="bob", password="x"),
     ]
-    futures = [start(runtime, steps.step("true", registry=each), Recorder()) for each in given]
-    eventually(lambda: waiting(runtime) == len(given) or futures[-1].done())
-    assert isinstance(futures[-1].exception(PATIENCE_S), StepFailed)
+    futures = [
+        start_step(runtime, steps.step("true", registry=each), RecordingSink()) for each in credentials
+    ]
+    eventually(lambda: waiting_steps(runtime) == len(credentials) or futures[-1].done())
+    assert isinstance(futures[-1].exception(TIMEOUT_S), StepFailed)
     assert len(runtime._pulls._pulls) == 2
-    guarded.release()
+    private_registry.resume()
 
-    assert [future.result(PATIENCE_S).code for future in futures[:3]] == [0, 0, 0]
+    assert [future.result(TIMEOUT_S).code for future in futures[:3]] == [0, 0, 0]
 
 
-def test_an_image_that_is_there_can_be_pulled_all_the_same(
-    another: Another, steps: Steps, registry: Registry, client: docker.APIClient, busybox: str
+def test_pull_always_pulls_a_present_image(
+    make_runtime: RuntimeFactory,
+    steps: StepFactory,
+    registry: FakeRegistry,
+    client: docker.APIClient,
+    busybox: str,
 ) -> None:
     registry.store(b"".join(client.get_image(busybox)))
-    runtime, recorder = another(pull_always=True), Recorder()
-    runtime.run(steps.step("true"), Recorder(), started=lambda: None)
+    runtime, sink = make_runtime(pull_always=True), RecordingSink()
+    run_step(runtime, steps.step("true"))
 
-    assert runtime.run(steps.step("true"), recorder, started=lambda: None).code == 0
+    assert run_step(runtime, steps.step("true"), sink).code == 0
 
-    assert "Image is up to date" in recorder.notes
+    assert "Image is up to date" in sink.notes
 
 
-@pytest.mark.usefixtures("guarded")
-def test_an_image_that_was_pulled_and_not_used_for_long_is_removed(
-    another: Another, steps: Steps, client: docker.APIClient
+@pytest.mark.usefixtures("private_registry")
+def test_unused_pulled_image_is_removed(
+    make_runtime: RuntimeFactory, steps: StepFactory, client: docker.APIClient
 ) -> None:
-    runtime = another(image_ttl_s=0.001)
+    runtime = make_runtime(image_ttl_s=0.001)
     run = steps.step("true", registry=ADA)
-    runtime.run(run, Recorder(), started=lambda: None)
+    run_step(runtime, run)
 
     runtime.remove_delivery(run.ref.task_id, 1)
 
-    eventually(lambda: runtime.collect_garbage() or not client.images(steps.image))
+    def is_removed() -> bool:
+        runtime.collect_garbage()
+        return not client.images(steps.image)
+
+    eventually(is_removed)
 
 
-def test_an_image_that_this_machine_had_is_kept(
-    another: Another, busybox: str, client: docker.APIClient, tmp_path: Path
+def test_image_that_was_not_pulled_is_kept(
+    make_runtime: RuntimeFactory, busybox: str, client: docker.APIClient, tmp_path: Path
 ) -> None:
-    runtime = another(image_ttl_s=0.001)
-    runtime.run(Steps(busybox).step("true"), Recorder(), started=lambda: None)
+    runtime = make_runtime(image_ttl_s=0.001)
+    run_step(runtime, StepFactory(busybox).step("true"))
 
     assert not (tmp_path / "images").exists()
     runtime.collect_garbage()
@@ -224,13 +244,13 @@ def test_an_image_that_this_machine_had_is_kept(
     assert client.images(busybox)
 
 
-class Telling:
-    """An engine whose pulls go as the test says."""
+class FakeImages:
+    """An engine whose pulls send these chunks."""
 
     def __init__(self, *chunks: bytes) -> None:
         self._chunks = chunks
 
-    def pull(self, _image: str, _credentials: None, *, timeout_s: float) -> "Telling":  # noqa: ARG002
+    def pull(self, _image: str, _credentials: None, *, timeout_s: float) -> "FakeImages":  # noqa: ARG002
         return self
 
     def chunks(self) -> Iterator[bytes]:
@@ -241,15 +261,15 @@ class Telling:
     def close(self) -> None: ...
 
 
-def pulled(*chunks: bytes) -> list[str]:
-    recorder = Recorder()
-    pulls = ImagePulls(cast("EngineApi", Telling(*chunks)), timeout_s=PATIENCE_S)
-    pulls.pull("some:image", None, RunningStep(), recorder)
-    return recorder.notes.splitlines()
+def pull_notes(*chunks: bytes) -> list[str]:
+    sink = RecordingSink()
+    pulls = ImagePulls(cast("EngineImages", FakeImages(*chunks)), timeout_s=TIMEOUT_S)
+    pulls.pull("some:image", None, RunningStep(), sink)
+    return sink.notes.splitlines()
 
 
-def test_a_layer_is_noted_when_its_state_changes_not_for_every_byte() -> None:
-    assert pulled(
+def test_progress_notes_only_changes_of_a_layers_state() -> None:
+    assert pull_notes(
         b'{"status":"Pulling from some","id":"image"}\r\n{"status":"Pulling fs layer","progressDetail":{},"i',
         b'd":"aa"}\r\n',
         *(b'{"status":"Downloading","progressDetail":{"current":%d},"id":"aa"}\r\n' % n for n in range(99)),
@@ -264,6 +284,6 @@ def test_a_layer_is_noted_when_its_state_changes_not_for_every_byte() -> None:
     ]
 
 
-def test_a_pull_may_fail_after_it_began() -> None:
+def test_error_within_the_progress_fails_the_pull() -> None:
     with pytest.raises(StepFailed, match='image "some:image" could not be pulled: no matching manifest'):
-        pulled(b'{"status":"Pulling"}\r\n', b'{"error":"no matching manifest","errorDetail":{}}\r\n')
+        pull_notes(b'{"status":"Pulling"}\r\n', b'{"error":"no matching manifest","errorDetail":{}}\r\n')

@@ -6,12 +6,13 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.eventually import eventually
 from tests.runtime.runtime_contract import RuntimeContract
-from tests.runtime.steps_at_work import PATIENCE_S, Recorder, Steps, is_alive, start
+from tests.runtime.steps import TIMEOUT_S, RecordingSink, StepFactory, is_alive, run_step, start_step
 from tork_celery.domain.definition import Limits, Mount, Registry
 from tork_celery.domain.errors import ConfigurationError, StepFailed
 from tork_celery.domain.model import StepRef
@@ -19,8 +20,8 @@ from tork_celery.runtime.shell import ShellRuntime
 
 ENVIRON = {"PATH": os.environ["PATH"], "HOME": "/somewhere", "TORK_BROKER_URL": "redis://:secret@broker"}
 
-# Two generations below the script, one of them in a session of its own, and deaf to TERM.
-FAMILY = """
+# A script with two generations of descendants, which are in another session and ignore TERM.
+SCRIPT_WITH_DESCENDANTS = """
 setsid sh -c 'trap "" TERM; echo $$; sleep 300 & echo $!; wait' &
 echo $$
 wait
@@ -39,129 +40,130 @@ def runtime(tmp_path: Path) -> Iterator[ShellRuntime]:
 
 
 @pytest.fixture
-def steps() -> Steps:
-    return Steps(image=None)
+def steps() -> StepFactory:
+    return StepFactory(image=None)
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path) -> str:
+def absolute_workdir(tmp_path: Path) -> str:
     return str(tmp_path / "else" / "where")
 
 
 class TestShellRuntime(RuntimeContract):
-    """The contract that both runtimes keep."""
+    """Test ShellRuntime against the contract of all runtimes."""
 
 
-def pids(recorder: Recorder) -> list[int]:
-    eventually(lambda: recorder.printed().count(b"\n") == 3)
-    return [int(line) for line in recorder.printed().split()]
+def wait_for_pids(sink: RecordingSink) -> list[int]:
+    """Return the process ids that SCRIPT_WITH_DESCENDANTS prints."""
+    eventually(lambda: sink.stdout.count(b"\n") == 3)
+    return [int(line) for line in sink.stdout.split()]
 
 
-def test_a_script_sees_nothing_of_the_workers_secrets(runtime: ShellRuntime, steps: Steps) -> None:
-    recorder = Recorder()
+def test_script_does_not_inherit_the_workers_secrets(runtime: ShellRuntime, steps: StepFactory) -> None:
+    sink = RecordingSink()
 
-    runtime.run(steps.step("env", env={"MINE": "1"}), recorder, started=recorder.started)
+    run_step(runtime, steps.step("env", env={"MINE": "1"}), sink)
 
-    names = {line.partition("=")[0] for line in recorder.printed().decode().splitlines()}
+    names = {line.partition("=")[0] for line in sink.stdout.decode().splitlines()}
     assert {"PATH", "HOME", "MINE"} <= names
     assert "TORK_BROKER_URL" not in names
 
 
 @pytest.mark.parametrize(
-    ("name", "asked"),
+    ("name", "fields"),
     [
         ("an image", {"image": "busybox"}),
         ("an entrypoint", {"entrypoint": ("bash",)}),
         ("mounts", {"mounts": (Mount(type="volume", target="/x"),)}),
         ("networks", {"networks": ("bridge",)}),
-        ("sidecars", {"sidecars": (Steps(None).sidecar("s", "true", beside=REF),)}),
+        ("sidecars", {"sidecars": (StepFactory(None).sidecar("s", "true", main=REF),)}),
         ("limits", {"limits": Limits(memory="16m")}),
         ("gpus", {"gpus": "all"}),
         ("registry credentials", {"registry": Registry(username="u", password="p")}),
     ],
 )
-def test_what_needs_a_container_is_refused(
-    runtime: ShellRuntime, steps: Steps, name: str, asked: dict[str, object]
+def test_feature_that_needs_a_container_fails_the_step(
+    runtime: ShellRuntime, steps: StepFactory, name: str, fields: dict[str, Any]
 ) -> None:
     with pytest.raises(StepFailed, match=f"cannot give a task {name}"):
-        runtime.run(steps.step("true", **asked), Recorder(), started=lambda: None)  # type: ignore[arg-type]
+        run_step(runtime, steps.step("true", **fields))
 
 
-def test_a_task_must_say_what_to_run(runtime: ShellRuntime, steps: Steps) -> None:
+def test_step_without_run_and_cmd_fails(runtime: ShellRuntime, steps: StepFactory) -> None:
     with pytest.raises(StepFailed, match="run or cmd"):
-        runtime.run(steps.step(), Recorder(), started=lambda: None)
+        run_step(runtime, steps.step())
 
 
 @pytest.mark.parametrize("env", [{"A": "x\0y"}, {"A": "x" * 300_000}])
-def test_an_environment_that_no_process_can_have_fails_the_task(
-    runtime: ShellRuntime, steps: Steps, env: dict[str, str]
+def test_invalid_environment_fails_the_step(
+    runtime: ShellRuntime, steps: StepFactory, env: dict[str, str]
 ) -> None:
     with pytest.raises(StepFailed, match="cannot be run"):
-        runtime.run(steps.step("true", env=env), Recorder(), started=lambda: None)
+        run_step(runtime, steps.step("true", env=env))
 
 
-def test_a_work_directory_that_cannot_be_fails_the_task(runtime: ShellRuntime, steps: Steps) -> None:
+def test_invalid_workdir_fails_the_step(runtime: ShellRuntime, steps: StepFactory) -> None:
     with pytest.raises(StepFailed, match="workdir /dev/null/x"):
-        runtime.run(steps.step("true", workdir="/dev/null/x"), Recorder(), started=lambda: None)
+        run_step(runtime, steps.step("true", workdir="/dev/null/x"))
 
 
-def test_a_run_that_an_earlier_process_began_is_run_again(runtime: ShellRuntime, steps: Steps) -> None:
-    run, recorder = steps.step("echo x >> $TORK_OUTPUT"), Recorder()
-    runtime.run(run, recorder, started=recorder.started)
+def test_step_of_an_earlier_process_runs_again(runtime: ShellRuntime, steps: StepFactory) -> None:
+    run, sink = steps.step("echo x >> $TORK_OUTPUT"), RecordingSink()
+    run_step(runtime, run, sink)
 
-    assert runtime.run(run, recorder, started=recorder.started).output == b"x\n"
+    assert run_step(runtime, run, sink).output == b"x\n"
 
 
-def test_there_is_nothing_to_follow_and_nothing_left_of_it(runtime: ShellRuntime, steps: Steps) -> None:
-    run, recorder = steps.step("true"), Recorder()
-    runtime.run(run, recorder, started=recorder.started)
+def test_follow_removes_the_step(runtime: ShellRuntime, steps: StepFactory) -> None:
+    run, sink = steps.step("true"), RecordingSink()
+    run_step(runtime, run, sink)
 
-    assert runtime.follow(run.ref, recorder) is None
+    assert runtime.follow(run.ref, sink) is None
     assert runtime.progress(run.ref) is None
 
 
-def test_a_broken_pipe_ends_a_program_as_it_does_everywhere(runtime: ShellRuntime, steps: Steps) -> None:
-    recorder = Recorder()
+def test_broken_pipe_ends_a_program(runtime: ShellRuntime, steps: StepFactory) -> None:
+    sink = RecordingSink()
 
-    ended = runtime.run(steps.step("yes | head -n 1"), recorder, started=recorder.started)
+    step_exit = run_step(runtime, steps.step("yes | head -n 1"), sink)
 
-    assert (ended.code, recorder.printed()) == (0, b"y\n")
+    assert (step_exit.code, sink.stdout) == (0, b"y\n")
 
 
-def test_stopping_kills_all_descendants(runtime: ShellRuntime, steps: Steps) -> None:
-    run, recorder = steps.step(FAMILY), Recorder()
-    future = start(runtime, run, recorder)
-    family = pids(recorder)
-    assert all(is_alive(pid) for pid in family)
+def test_kill_kills_all_descendants(runtime: ShellRuntime, steps: StepFactory) -> None:
+    run, sink = steps.step(SCRIPT_WITH_DESCENDANTS), RecordingSink()
+    future = start_step(runtime, run, sink)
+    pids = wait_for_pids(sink)
+    assert all(is_alive(pid) for pid in pids)
 
     runtime.kill(run.ref)
 
-    assert future.result(PATIENCE_S).code == 137
-    assert not any(is_alive(pid) for pid in family)
+    assert future.result(TIMEOUT_S).code == 137
+    assert not any(is_alive(pid) for pid in pids)
 
 
-def test_what_a_script_leaves_running_is_killed_at_its_end(runtime: ShellRuntime, steps: Steps) -> None:
-    recorder = Recorder()
+def test_descendants_are_killed_when_the_script_ends(runtime: ShellRuntime, steps: StepFactory) -> None:
+    sink = RecordingSink()
     script = "setsid sh -c 'echo $$; sleep 300' & echo $$; read -r line < /proc/$!/stat; sleep 0.2; echo 1"
 
-    runtime.run(steps.step(script), recorder, started=recorder.started)
+    run_step(runtime, steps.step(script), sink)
 
-    family = [int(line) for line in recorder.printed().split()][:2]
-    assert not any(is_alive(pid) for pid in family)
+    pids = [int(line) for line in sink.stdout.split()][:2]
+    assert not any(is_alive(pid) for pid in pids)
 
 
-def test_leaving_ends_the_script_for_it_cannot_be_adopted(runtime: ShellRuntime, steps: Steps) -> None:
-    recorder = Recorder()
-    future = start(runtime, steps.step(FAMILY), recorder)
-    family = pids(recorder)
+def test_detach_kills_the_script(runtime: ShellRuntime, steps: StepFactory) -> None:
+    sink = RecordingSink()
+    future = start_step(runtime, steps.step(SCRIPT_WITH_DESCENDANTS), sink)
+    pids = wait_for_pids(sink)
 
     runtime.detach()
 
-    assert future.exception(PATIENCE_S) is not None
-    assert not any(is_alive(pid) for pid in family)
+    assert future.exception(TIMEOUT_S) is not None
+    assert not any(is_alive(pid) for pid in pids)
 
 
-def test_killing_the_worker_kills_the_script_and_its_descendants(tmp_path: Path) -> None:
+def test_death_of_the_worker_kills_the_script_and_its_descendants(tmp_path: Path) -> None:
     worker = textwrap.dedent("""
         import os, sys
         from pathlib import Path
@@ -175,25 +177,25 @@ def test_killing_the_worker_kills_the_script_and_its_descendants(tmp_path: Path)
         run = StepRun(ref=ref, job_id="j", definition=StepDefinition(run=sys.argv[2]))
         runtime.run(run, lambda _, data: os.write(1, data), started=lambda: None)
     """)
-    command = [sys.executable, "-c", worker, str(tmp_path), FAMILY]
+    command = [sys.executable, "-c", worker, str(tmp_path), SCRIPT_WITH_DESCENDANTS]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        family = [int(process.stdout.readline()) for _ in range(3)]
-        assert all(is_alive(pid) for pid in family)
+        pids = [int(process.stdout.readline()) for _ in range(3)]
+        assert all(is_alive(pid) for pid in pids)
 
         process.send_signal(signal.SIGKILL)
 
-    eventually(lambda: not any(is_alive(pid) for pid in family))
+    eventually(lambda: not any(is_alive(pid) for pid in pids))
 
 
-def test_root_must_be_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_is_rejected_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
 
     with pytest.raises(ConfigurationError, match="TORK_SHELL_ALLOW_ROOT"):
         ShellRuntime(node="n", work_dir=tmp_path, environ={})
 
 
-def test_another_user_need_not_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_user_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
     ShellRuntime(node="n", work_dir=tmp_path, environ={}).check()

@@ -1,4 +1,4 @@
-"""How a step is written as the engine's container configuration."""
+"""The engine's container configuration for a step."""
 
 import io
 import tarfile
@@ -9,19 +9,19 @@ from typing import Any
 from tork_celery.domain.definition import Limits
 from tork_celery.domain.errors import StepFailed
 from tork_celery.domain.quantities import memory_bytes, nano_cpus
-from tork_celery.runtime.docker import mounts
+from tork_celery.runtime.docker.mounts import mount_configs
 from tork_celery.runtime.docker.networks import endpoints
 from tork_celery.runtime.docker.resource_names import ResourceNames
-from tork_celery.runtime.exchange import ENTRYPOINT, OUTPUT, PROGRESS, WORKDIR, checked, encoded
+from tork_celery.runtime.exchange import ENTRYPOINT, OUTPUT, PROGRESS, WORKDIR, encode, relative_path
 from tork_celery.runtime.protocol import StepRun
 
-EXCHANGE = "/tork"
+EXCHANGE = "/tork"  # where the exchange directory is mounted
 DEFAULT_WORKDIR = f"{EXCHANGE}/{WORKDIR}"
 _SHELL = ("sh",)
 _LOG_FILES = 2
 
 
-def configuration(
+def container_config(
     run: StepRun,
     *,
     names: ResourceNames,
@@ -30,25 +30,25 @@ def configuration(
     private_workdir: bool,
     bind_sources: Sequence[Path],
 ) -> dict[str, Any]:
-    """The body of the engine's create call. Raises StepFailed.
+    """Return the body of the engine's create request. Raises StepFailed.
 
-    With `private_workdir` the work directory is a volume of the container, instead of a directory of this
-    machine, where a container's root would leave what only root can remove.
+    With `private_workdir` the work directory is an anonymous volume of the container, not a part of the
+    directory `exchange`, where the container's root user would create files that only root can remove.
     """
-    mounted = [_bind(exchange), *mounts.of_step(run, names, bind_sources)]
+    mounts = [_exchange_mount(exchange), *mount_configs(run, names, bind_sources)]
     if private_workdir:
-        mounted.append({"Type": "volume", "Target": DEFAULT_WORKDIR})
+        mounts.append({"Type": "volume", "Target": DEFAULT_WORKDIR})
     return {
         "Image": run.definition.image,
         **_command(run),
         "Env": [f"{name}={value}" for name, value in environment(run).items()],
-        **_start(run),
+        **_working_directory(run),
         "Labels": names.step_labels(run),
         **_first_network(run),
         "HostConfig": {
             "NetworkMode": next(iter(endpoints(run)), "default"),
             "Init": True,
-            "Mounts": mounted,
+            "Mounts": mounts,
             "LogConfig": {
                 "Type": "json-file",
                 "Config": {"max-size": str(log_limit_bytes), "max-file": str(_LOG_FILES)},
@@ -59,8 +59,8 @@ def configuration(
     }
 
 
-def _start(run: StepRun) -> dict[str, Any]:
-    """Where the step starts: where its image says, unless it says so itself or has files."""
+def _working_directory(run: StepRun) -> dict[str, Any]:
+    """Return the directory in which the step starts. Empty for that of the image."""
     directory = run.workdir or (DEFAULT_WORKDIR if run.definition.files else None)
     return {} if directory is None else {"WorkingDir": directory}
 
@@ -75,36 +75,36 @@ def environment(run: StepRun) -> dict[str, str]:
     }
 
 
-def archive(files: Mapping[str, str], *, directory: str | None = None) -> bytes:
-    """A tar archive of `files`, for everyone to read and write. Raises StepFailed.
+def tar_archive(files: Mapping[str, str], *, directory: str | None = None) -> bytes:
+    """Return a tar archive of `files`, which everyone may read and write. Raises StepFailed.
 
-    With a `directory`, a new one that holds them. Without, it names no directories: the engine makes those
-    that are missing, and one that is there keeps its own rights.
+    With a `directory`, the archive creates it and holds the files below it. Without, the archive has no
+    entries for directories: the engine creates missing ones, and existing ones keep their permissions.
     """
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
         for path in _directories(files, directory) if directory is not None else ():
             entry = tarfile.TarInfo(str(path))
             entry.type, entry.mode = tarfile.DIRTYPE, 0o777
             tar.addfile(entry)
         for name, text in files.items():
-            contents = encoded(text)
-            entry = tarfile.TarInfo(str(PurePosixPath(directory or "") / checked(name)))
+            contents = encode(text)
+            entry = tarfile.TarInfo(str(PurePosixPath(directory or "") / relative_path(name)))
             entry.size, entry.mode = len(contents), 0o666
             tar.addfile(entry, io.BytesIO(contents))
-    return packed.getvalue()
+    return buffer.getvalue()
 
 
 def _directories(files: Mapping[str, str], top: str) -> list[PurePosixPath]:
-    """All that hold `files`, the outer ones first."""
-    found = {PurePosixPath(top)}
+    """Return `top` and all directories of `files` below it, parents first."""
+    directories = {PurePosixPath(top)}
     for name in files:
-        found.update(PurePosixPath(top) / parent for parent in checked(name).parents)
-    return sorted(found)
+        directories.update(PurePosixPath(top) / parent for parent in relative_path(name).parents)
+    return sorted(directories)
 
 
 def memory_limit(inspected: Mapping[str, Any]) -> str | None:
-    """The memory limit of a container as a user would write it: 16m. None without a limit."""
+    """Return the memory limit of a container as users write it, for example 16m. None without a limit."""
     size: int = inspected["HostConfig"]["Memory"]
     if not size:
         return None
@@ -131,15 +131,14 @@ def _command(run: StepRun) -> dict[str, list[str]]:
 
 
 def _first_network(run: StepRun) -> dict[str, Any]:
-    """The engine takes one network for a new container, which is then connected to the others; that of
-    `docker run` where the step has none."""
+    """Return the first network: the engine accepts only one at creation. Empty for the engine's default."""
     for name, aliases in endpoints(run).items():
         endpoint = {"Aliases": aliases} if aliases else {}
         return {"NetworkingConfig": {"EndpointsConfig": {name: endpoint}}}
     return {}
 
 
-def _bind(exchange: Path) -> dict[str, Any]:
+def _exchange_mount(exchange: Path) -> dict[str, Any]:
     return {"Type": "bind", "Source": str(exchange), "Target": EXCHANGE}
 
 
@@ -149,7 +148,7 @@ def _limits(limits: Limits | None) -> dict[str, int]:
         if limits and limits.cpus:
             settings["NanoCpus"] = nano_cpus(limits.cpus)
         if limits and limits.memory:
-            # Swap counts too: without this a container may use as much again.
+            # Without MemorySwap the container may use the same amount of swap in addition.
             settings["Memory"] = settings["MemorySwap"] = memory_bytes(limits.memory)
     except ValueError as error:
         raise StepFailed(f"limits: {error}") from error
@@ -157,7 +156,7 @@ def _limits(limits: Limits | None) -> dict[str, int]:
 
 
 def _gpus(gpus: str | None) -> dict[str, Any]:
-    """As Docker's `--gpus`: all, a number, or device=0,1, which Docker wants in quotes."""
+    """Return the request for `--gpus` of `docker run`: all, a number, or device=0,1 (also in quotes)."""
     if not gpus:
         return {}
     gpus = gpus.strip('"').removeprefix("count=")

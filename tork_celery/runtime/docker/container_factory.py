@@ -1,31 +1,34 @@
-"""Making the containers of a step, in place of what an earlier process left of one that it never started."""
+"""Creation of the containers of a step, with their exchange directories, images and networks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tork_celery.domain.errors import EngineUnavailable, StepFailed
 from tork_celery.domain.model import StepRef
-from tork_celery.runtime.docker.container_config import EXCHANGE, archive, configuration
+from tork_celery.runtime.docker.container_config import EXCHANGE, container_config, tar_archive
 from tork_celery.runtime.docker.engine_api import EngineApi, ImageMissing, NameTaken
-from tork_celery.runtime.docker.error_mapping import of_sidecar
+from tork_celery.runtime.docker.error_mapping import name_sidecar_in_errors
 from tork_celery.runtime.docker.image_gc import ImageGc
 from tork_celery.runtime.docker.image_pulls import ImagePulls
 from tork_celery.runtime.docker.networks import Networks, endpoints
 from tork_celery.runtime.docker.resource_names import ResourceNames
 from tork_celery.runtime.docker.resource_tracker import ResourceTracker
 from tork_celery.runtime.exchange import WORKDIR, Exchange
-from tork_celery.runtime.protocol import AlreadyRun, SidecarRun, Sink, StepRun
+from tork_celery.runtime.protocol import AlreadyStarted, SidecarRun, Sink, StepRun
 from tork_celery.runtime.running_steps import RunningStep
 
-_NOT_TO_FOLLOW = {"created", "removing", "dead"}
+_NOT_STARTED_STATES = {"created", "removing", "dead"}
 
 
 @dataclass(slots=True, kw_only=True)
 class ContainerFactory:
-    """How one node makes containers. With `private_workdir` a work directory belongs to its container: what
-    a container's root makes in a directory of ours, only root can remove."""
+    """Creates the containers of one node.
+
+    With `private_workdir` the work directory is a volume of the container: in a directory of this host the
+    container's root user would create files that only root can remove.
+    """
 
     api: EngineApi
     names: ResourceNames
@@ -40,57 +43,61 @@ class ContainerFactory:
     pull_always: bool
 
     def create(self, run: StepRun, step: RunningStep, sink: Sink) -> bool:
-        """Make the step's container and those of its sidecars. False when the step was stopped meanwhile.
-        Raises AlreadyRun for a step that was started."""
+        """Create the containers of a step and its sidecars. Return False when the step was killed meanwhile.
+
+        Containers that an earlier process created for the step, but never started, are replaced. Raises
+        AlreadyStarted, StepFailed, EngineUnavailable, Detached.
+        """
         if any(self.exchange.exists(each.ref) for each in (run, *run.sidecars)):
-            self._make_way(run)
+            self._remove_unstarted(run)
         try:
-            return self._place_all(run, step, sink)
+            return self._create_all(run, step, sink)
         except NameTaken:
-            self._make_way(run)
+            self._remove_unstarted(run)
         try:
-            return self._place_all(run, step, sink)
+            return self._create_all(run, step, sink)
         except NameTaken as error:
             raise EngineUnavailable(f"the container of step {run.ref} is still being removed") from error
 
-    def started(self, ref: StepRef) -> dict[str, Any] | None:
-        """The step's container, if it was started and is there; if not, nothing is left of the step."""
+    def find_started(self, ref: StepRef) -> dict[str, Any] | None:
+        """Return the step's container, as the engine describes it, if it exists and was started."""
         container = self.api.inspect(self.names.container(ref))
-        if container is not None and container["State"]["Status"] not in _NOT_TO_FOLLOW:
+        if container is not None and container["State"]["Status"] not in _NOT_STARTED_STATES:
             return container
-        self.remove(ref)
         return None
 
     def remove(self, ref: StepRef) -> None:
+        """Remove the container and the exchange directory of a step."""
         self.api.remove_container(self.names.container(ref))
         self.exchange.remove(ref)
 
-    def _make_way(self, run: StepRun) -> None:
-        """Remove what a process left that never started the step, or only its sidecars."""
-        if self.started(run.ref):
-            raise AlreadyRun(f"step {run.ref} was started before")
-        for sidecar in run.sidecars:
-            self.remove(sidecar.ref)
+    def _remove_unstarted(self, run: StepRun) -> None:
+        """Remove what an earlier process created for the step, of which it started at most the sidecars."""
+        if self.find_started(run.ref):
+            raise AlreadyStarted(f"step {run.ref} was started before")
+        for each in (run, *run.sidecars):
+            self.remove(each.ref)
 
-    def _place_all(self, run: StepRun, step: RunningStep, sink: Sink) -> bool:
-        if not step.proceed():  # also while there is no address left for its network
+    def _create_all(self, run: StepRun, step: RunningStep, sink: Sink) -> bool:
+        if not step.may_continue():  # before the network, which may be unavailable for long
             return False
-        self.resources.created(run)
+        self.resources.add(run)
         self.networks.prepare(run)
-        return self._place(run, step, sink) and all(
-            self._place_sidecar(sidecar, step, sink) for sidecar in run.sidecars
+        return self._create(run, step, sink) and all(
+            self._create_sidecar(sidecar, step, sink) for sidecar in run.sidecars
         )
 
-    def _place_sidecar(self, sidecar: SidecarRun, step: RunningStep, sink: Sink) -> bool:
-        with of_sidecar(sidecar.definition.name):
-            return self._place(sidecar, step, sink)
+    def _create_sidecar(self, sidecar: SidecarRun, step: RunningStep, sink: Sink) -> bool:
+        with name_sidecar_in_errors(sidecar.definition.name):
+            return self._create(sidecar, step, sink)
 
-    def _place(self, run: StepRun, step: RunningStep, sink: Sink) -> bool:
+    def _create(self, run: StepRun, step: RunningStep, sink: Sink) -> bool:
+        """Create one container, with its exchange directory and files, and connect it to its networks."""
         name = self.names.container(run.ref)
-        self.resources.created(run)
-        in_archive = self.private_workdir or run.workdir is not None
-        exchange = self.exchange.create(run, files={} if in_archive else run.definition.files)
-        body = configuration(
+        self.resources.add(run)
+        files_in_container = self.private_workdir or run.workdir is not None
+        exchange = self.exchange.create(run, files={} if files_in_container else run.definition.files)
+        config = container_config(
             run,
             names=self.names,
             exchange=exchange,
@@ -98,44 +105,47 @@ class ContainerFactory:
             private_workdir=self.private_workdir,
             bind_sources=self.bind_sources,
         )
-        if not self._make(name, run, body, step, sink):
+        if not self._create_container(run, config, step, sink):
             return False
         for network, aliases in list(endpoints(run).items())[1:]:
             self.api.connect(network, name, aliases)
-        if in_archive:
-            self._put_files(name, run)
+        if files_in_container:
+            self._upload_files(name, run)
         return True
 
-    def _make(self, name: str, run: StepRun, body: dict[str, object], step: RunningStep, sink: Sink) -> bool:
-        """Create the container, pulling its image when the engine says that it is missing."""
+    def _create_container(
+        self, run: StepRun, config: Mapping[str, Any], step: RunningStep, sink: Sink
+    ) -> bool:
+        """Create the container, and pull its image when the engine does not have it."""
+        name = self.names.container(run.ref)
         image = run.definition.image
         if not image:
-            raise StepFailed("a task needs an image to run in a container")
-        if not step.proceed():
+            raise StepFailed("a task of the Docker runtime needs an image")
+        if not step.may_continue():
             return False
-        if not self.pull_always and self._created(name, body):
-            self.image_gc.used(image)
+        if not self.pull_always and self._try_create(name, config):
+            self.image_gc.record_use(image)
             return True
         self.pulls.pull(image, run.definition.registry, step, sink)
-        if not step.proceed():
+        if not step.may_continue():
             return False
-        if not self._created(name, body):
-            raise StepFailed(f'image "{image}" is not there, though it was pulled')
-        self.image_gc.pulled(image)
+        if not self._try_create(name, config):
+            raise StepFailed(f'image "{image}" is missing although it was pulled')
+        self.image_gc.record_pull(image)
         return True
 
-    def _created(self, name: str, body: dict[str, object]) -> bool:
-        """False when its image is missing."""
+    def _try_create(self, name: str, config: Mapping[str, Any]) -> bool:
+        """Create the container and return True. Return False when its image is missing."""
         try:
-            self.api.create(name, body)
+            self.api.create(name, config)
         except ImageMissing:
             return False
         return True
 
-    def _put_files(self, name: str, run: StepRun) -> None:
-        """Put the files where the engine alone can: into a directory of the container."""
+    def _upload_files(self, name: str, run: StepRun) -> None:
+        """Write the step's files into the container, to directories that this host cannot write to."""
         if self.private_workdir:
-            mine = {} if run.workdir else run.definition.files
-            self.api.put(name, EXCHANGE, archive(mine, directory=WORKDIR))
+            workdir_files = {} if run.workdir else run.definition.files
+            self.api.put(name, EXCHANGE, tar_archive(workdir_files, directory=WORKDIR))
         if run.workdir and run.definition.files:
-            self.api.put(name, run.workdir, archive(run.definition.files))
+            self.api.put(name, run.workdir, tar_archive(run.definition.files))

@@ -1,4 +1,4 @@
-"""An answer of the engine that is still coming in, which another thread may interrupt."""
+"""A response of the engine whose body is read as it arrives, and which another thread may interrupt."""
 
 import http.client
 import socket
@@ -7,52 +7,56 @@ from typing import Any
 
 import requests
 
-from tork_celery.runtime.docker.error_mapping import translated
+from tork_celery.runtime.docker.error_mapping import map_engine_errors
 
 _CHUNK_BYTES = 256 * 1024
 
 
 class EngineStream:
-    """Read by one thread. Close it with `contextlib.closing`."""
+    """The body of a response, for one reader. Close it with `contextlib.closing`.
+
+    `timeout_s` is the longest wait for the next bytes; None waits without limit. Reading raises
+    EngineUnavailable.
+    """
 
     def __init__(self, response: requests.Response, *, timeout_s: float | None) -> None:
         self._response = response
         raw: Any = response.raw
         self._connection: http.client.HTTPConnection = raw.connection
-        # From here on the connection is ours: given back to the pool at the end of the answer, it could be
-        # another call's by the time that it is interrupted.
-        raw._pool = None  # noqa: SLF001  urllib3 has no public way to say so
+        # Take the connection out of the pool. The pool would give it to another call when the body ends, and
+        # `interrupt` would hit that call.
+        raw._pool = None  # noqa: SLF001  urllib3 has no public way to do this
         self._socket: socket.socket = self._connection.sock
         self._socket.settimeout(timeout_s)
 
     def upgraded(self) -> Iterator[bytes]:
-        """What comes after the headers when the connection was taken over from HTTP, as it comes."""
-        # Not from the socket: what came in one piece with the headers waits in this buffer.
+        """Yield the bytes that follow the headers of a connection that was upgraded from HTTP."""
+        # Read from the buffer: it holds the bytes that arrived together with the headers.
         raw: Any = self._response.raw
         buffer = raw._fp.fp  # noqa: SLF001  urllib3 has no public way to it
         while True:
-            with translated():
+            with map_engine_errors():
                 data = buffer.read1(_CHUNK_BYTES)
             if not data:
                 return
             yield data
 
     def chunks(self) -> Iterator[bytes]:
-        """The body, as it comes."""
+        """Yield the body."""
         pieces = self._response.raw.stream(_CHUNK_BYTES)
         while True:
-            with translated():
+            with map_engine_errors():
                 data = next(pieces, b"")
             if not data:
                 return
             yield data
 
     def interrupt(self) -> None:
-        """Make the reader see the end of the stream, or a failure, now."""
+        """Make the reader see the end of the stream, or an error, now."""
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
-            return  # it is over already
+            return  # the stream has ended
 
     def close(self) -> None:
         self._response.close()

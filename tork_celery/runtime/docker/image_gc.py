@@ -1,4 +1,4 @@
-"""How long images are kept that the workers of this machine pulled."""
+"""Removal of pulled images that no step has used for some time."""
 
 import os
 import time
@@ -11,55 +11,58 @@ from urllib.parse import quote, unquote
 import structlog
 
 from tork_celery.domain.errors import StepFailed
-from tork_celery.runtime.docker.engine_api import EngineApi
+from tork_celery.runtime.docker.engine_images import EngineImages
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageGc:
-    """Removes an image when no step has used it for `ttl_s`; never without. An empty file in `directory` says
-    of each image that it was pulled, and by its time when it was last used; all workers of a machine share
-    them, and so do those that come after them."""
+    """Removes an image once no step has used it for `ttl_s` seconds; never when `ttl_s` is None.
 
-    api: EngineApi
+    `directory` holds an empty marker file for each pulled image, whose modification time is the image's last
+    use. All workers of a host share it, over restarts. Images that were not pulled by them have no marker and
+    are never removed.
+    """
+
+    images: EngineImages
     directory: Path
     ttl_s: float | None
 
-    def pulled(self, image: str) -> None:
+    def record_pull(self, image: str) -> None:
         if self.ttl_s is not None:
-            with suppress(OSError):  # a name that is too long, a full disk: it is kept
+            with suppress(OSError):  # the name is too long, or the disk full: the image is kept
                 self.directory.mkdir(parents=True, exist_ok=True)
-                self._mark(image).touch()
+                self._marker(image).touch()
 
-    def used(self, image: str) -> None:
+    def record_use(self, image: str) -> None:
         if self.ttl_s is not None:
             with suppress(OSError):
-                os.utime(self._mark(image))
+                os.utime(self._marker(image))
 
     def collect(self) -> None:
-        """Remove what was not used for so long. An image that a container has counts as used."""
+        """Remove unused images. An image that cannot be removed counts as used now."""
         for image in list(self._unused()):
-            if self._removed(image):
-                self._mark(image).unlink(missing_ok=True)
+            if self._remove(image):
+                self._marker(image).unlink(missing_ok=True)
                 log.info("image.removed", image=image)
             else:
-                self.used(image)
+                self.record_use(image)
 
-    def _removed(self, image: str) -> bool:
+    def _remove(self, image: str) -> bool:
         try:
-            return self.api.remove_image(image)
-        except StepFailed as error:  # refused: the others are not to wait for this one
+            return self.images.remove(image)
+        except StepFailed as error:  # the engine refuses: continue with the other images
             log.warning("runtime.removal_failed", image=image, reason=str(error))
             return False
 
     def _unused(self) -> Iterator[str]:
         if self.ttl_s is None or not self.directory.exists():
             return
-        for mark in self.directory.iterdir():
+        for marker in self.directory.iterdir():
             with suppress(FileNotFoundError):
-                if mark.stat().st_mtime < time.time() - self.ttl_s:
-                    yield unquote(mark.name)
+                if marker.stat().st_mtime < time.time() - self.ttl_s:
+                    yield unquote(marker.name)
 
-    def _mark(self, image: str) -> Path:
+    def _marker(self, image: str) -> Path:
         return self.directory / quote(image, safe="")

@@ -1,4 +1,4 @@
-"""The mounts of a task as the engine takes them."""
+"""The mounts of a task, as the engine's configuration."""
 
 import os.path
 from collections.abc import Sequence
@@ -12,9 +12,28 @@ from tork_celery.runtime.docker.resource_names import ResourceNames
 from tork_celery.runtime.protocol import StepRun
 
 
-def of_step(run: StepRun, names: ResourceNames, bind_sources: Sequence[Path]) -> list[dict[str, Any]]:
-    """All of a step; `bind_sources` are what may be bound, with all below them. Raises StepFailed."""
+def mount_configs(run: StepRun, names: ResourceNames, bind_sources: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return the mounts of a step.
+
+    Bind mounts are restricted to `bind_sources` and the paths below them. Raises StepFailed.
+    """
     return [_mount(run, names, index, mount, bind_sources) for index, mount in enumerate(run.mounts)]
+
+
+def resolve_bind_source(source: str, bind_sources: Sequence[Path]) -> str:
+    """Return the source of a bind mount with links and `..` resolved, as the engine is to see it.
+
+    Raises StepFailed when it is not below any of `bind_sources`.
+    """
+    resolved = os.path.realpath(source)
+    if any(Path(resolved).is_relative_to(os.path.realpath(path)) for path in bind_sources):
+        return resolved
+    what = f'"{source}"' if resolved == source else f'"{source}", which is "{resolved}",'
+    allowed = ", ".join(map(str, bind_sources)) or "none"
+    raise StepFailed(
+        f"the bind mount of {what} is not allowed on this worker; "
+        f"its setting TORK_BIND_SOURCES allows {allowed}"
+    )
 
 
 def _mount(
@@ -25,13 +44,14 @@ def _mount(
     if mount.type == "tmpfs" and mount.target:
         return {"Type": "tmpfs", "Target": mount.target, "TmpfsOptions": _tmpfs_options(mount)}
     if mount.type == "bind" and mount.source and mount.target:
-        return {"Type": "bind", "Source": allowed(mount.source, bind_sources), "Target": mount.target}
+        source = resolve_bind_source(mount.source, bind_sources)
+        return {"Type": "bind", "Source": source, "Target": mount.target}
     needed = "a source and a target" if mount.type == "bind" else "a target"
     raise StepFailed(f"mounts[{index}]: a mount of type {mount.type} needs {needed}")
 
 
 def _volume(run: StepRun, names: ResourceNames, index: int, mount: Mount) -> dict[str, Any]:
-    """The engine makes a volume with the first container that names it."""
+    """Return the mount of a named volume, which the engine creates with the first container that has it."""
     return {
         "Type": "volume",
         "Source": names.volume(run.ref.task_id, run.ref.delivery, index),
@@ -50,17 +70,3 @@ def _tmpfs_options(mount: Mount) -> dict[str, int]:
     except ValueError as error:
         raise StepFailed(f"the tmpfs at {mount.target}: {error}") from error
     return options
-
-
-def allowed(source: str, bind_sources: Sequence[Path]) -> str:
-    """The source of a bind mount without links and `..`, as the engine is to see it. Raises StepFailed when
-    it is not below what may be bound."""
-    resolved = os.path.realpath(source)
-    if any(Path(resolved).is_relative_to(os.path.realpath(path)) for path in bind_sources):
-        return resolved
-    what = f'"{source}"' if resolved == source else f'"{source}", which is "{resolved}",'
-    those = ", ".join(map(str, bind_sources)) or "none"
-    raise StepFailed(
-        f"the bind mount of {what} is not allowed on this worker; "
-        f"its setting TORK_BIND_SOURCES allows {those}"
-    )

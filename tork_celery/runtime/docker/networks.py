@@ -1,4 +1,4 @@
-"""The networks of a step: those that a task names, and the private one of a main step with sidecars."""
+"""The networks of a step: those that its task names, and a private one that it shares with its sidecars."""
 
 import re
 from dataclasses import dataclass
@@ -8,73 +8,79 @@ from tork_celery.runtime.docker.engine_api import EngineApi
 from tork_celery.runtime.docker.resource_names import TASK, ResourceNames
 from tork_celery.runtime.protocol import SidecarRun, StepRun
 
-_NOT_IN_A_SLUG = re.compile(r"[^a-z0-9_]+")
-_LONGEST_LABEL = 63  # of a name in DNS
-_DEFAULT = "bridge"  # knows no names
-_OF_THE_MACHINE = {"host", "null"}
+_NOT_IN_A_HOSTNAME = re.compile(r"[^a-z0-9_]+")
+_MAX_LABEL_LENGTH = 63  # RFC 1035
+_DEFAULT_NETWORK = "bridge"  # supports no aliases
+_FORBIDDEN_DRIVERS = {"host", "null"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Networks:
-    """Those of one engine. A container is made in the first of its networks and joins the others."""
+    """The networks of one engine."""
 
     api: EngineApi
     names: ResourceNames
 
     def prepare(self, run: StepRun) -> None:
-        """Make the private network of a step that needs one. Raises StepFailed when a network that the step
-        names is not there, or no sidecar can be reached by its name."""
+        """Check the networks that a step names, and create the private network of a step with sidecars.
+
+        Raises StepFailed when a network does not exist or may not be joined, or when the host names of the
+        sidecars are empty or the same.
+        """
         for name in run.networks:
             self._check(name)
         if run.sidecars:
-            _check_names(run)
-            self.api.create_network(private(run), self.names.delivery_labels(run))
+            _check_hostnames(run)
+            self.api.create_network(private_network(run), self.names.delivery_labels(run))
 
     def _check(self, name: str) -> None:
-        found = self.api.network(name)
-        # The engine also finds a network by its id: one that may not be named could be joined by that.
-        if found is None or found["Name"] != name:
+        network = self.api.network(name)
+        # The engine also accepts ids, by which a task could join networks that it may not name.
+        if network is None or network["Name"] != name:
             raise StepFailed(
-                f'the network "{name}" is not there: make it on the worker\'s machine, '
+                f'the network "{name}" does not exist: create it on the worker\'s host with '
                 f"docker network create {name}"
             )
-        if found["Driver"] in _OF_THE_MACHINE or TASK in (found["Labels"] or {}):
-            raise StepFailed(f'the network "{name}" is none that a task can join')
+        if network["Driver"] in _FORBIDDEN_DRIVERS or TASK in (network["Labels"] or {}):
+            raise StepFailed(f'the network "{name}" cannot be joined by a task')
 
 
 def endpoints(run: StepRun) -> dict[str, list[str]]:
-    """The networks of a step's container, and the names under which others find it there.
+    """Return the networks of a step's container, each with the host names of the container there.
 
-    Sidecars have theirs in the private network alone: in a shared one another task may have a `db`, too.
+    A container is created in the first network and then connected to the others. Sidecars have a host name
+    only in the private network: sidecars of other tasks may have the same name in a shared network.
     """
-    alias = slug(run.definition.name or "")
+    alias = hostname(run.definition.name or "")
     if isinstance(run, SidecarRun):
-        return {private(run): [alias], **{name: [] for name in run.networks}}
+        return {private_network(run): [alias], **{name: [] for name in run.networks}}
     aliases = [alias] if alias else []
-    joined = {name: [] if name == _DEFAULT else aliases for name in run.networks}
+    named = {name: [] if name == _DEFAULT_NETWORK else aliases for name in run.networks}
     if not run.sidecars:
-        return joined
-    taken = {slug(sidecar.definition.name or "") for sidecar in run.sidecars}
-    return {private(run): [alias for alias in aliases if alias not in taken], **joined}
+        return named
+    taken = {hostname(sidecar.definition.name or "") for sidecar in run.sidecars}
+    return {private_network(run): [alias for alias in aliases if alias not in taken], **named}
 
 
-def private(run: StepRun) -> str:
-    """The network of a main step and its sidecars."""
+def private_network(run: StepRun) -> str:
+    """Return the name of the network that a step shares with its sidecars."""
     return ResourceNames.network(run.ref.task_id, run.ref.delivery)
 
 
-def slug(name: str) -> str:
-    """The name as one of a host: `My DB` is `my-db`."""
-    return _NOT_IN_A_SLUG.sub("-", name.lower()).strip("-")[:_LONGEST_LABEL].rstrip("-")
+def hostname(name: str) -> str:
+    """Return the host name for the name of a step: `My DB` becomes `my-db`."""
+    return _NOT_IN_A_HOSTNAME.sub("-", name.lower()).strip("-")[:_MAX_LABEL_LENGTH].rstrip("-")
 
 
-def _check_names(run: StepRun) -> None:
-    slugs = set[str]()
+def _check_hostnames(run: StepRun) -> None:
+    seen = set[str]()
     for sidecar in run.sidecars:
         name = sidecar.definition.name or ""
-        alias = slug(name)
+        alias = hostname(name)
         if not alias:
-            raise StepFailed(f'the sidecar "{name}" needs a name with a letter or a digit, to be reached by')
-        if alias in slugs:
-            raise StepFailed(f'two sidecars would be reached by the name "{alias}"; give them other names')
-        slugs.add(alias)
+            raise StepFailed(
+                f'the sidecar "{name}" has no host name: give it a name with a letter or a digit'
+            )
+        if alias in seen:
+            raise StepFailed(f'two sidecars have the host name "{alias}": give them different names')
+        seen.add(alias)

@@ -1,4 +1,4 @@
-"""Asking sidecars whether they are ready."""
+"""Probes, which find out over HTTP whether a sidecar is ready."""
 
 import threading
 import time
@@ -11,77 +11,78 @@ from tork_celery.domain.definition import Probe
 from tork_celery.domain.errors import StepFailed, TorkError
 from tork_celery.runtime.docker.engine_api import EngineApi
 from tork_celery.runtime.docker.error_mapping import one_line
-from tork_celery.runtime.docker.networks import private
+from tork_celery.runtime.docker.networks import private_network
 from tork_celery.runtime.docker.resource_names import ResourceNames
 from tork_celery.runtime.protocol import SidecarRun
 
-_ATTEMPT_S = 5.0
+_ATTEMPT_TIMEOUT_S = 5.0
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 1.0
-_FIRST_BAD_STATUS = 400
+_FIRST_ERROR_STATUS = 400
 
 
 class ProbeRun(threading.Thread):
-    """Asks one sidecar again and again, until it answers well or ends; `tell` is called then, with `error`
-    saying what went wrong. Whoever does not want to wait for that calls `end`.
+    """Sends requests to one sidecar, with back-off, until one succeeds, the sidecar ends, or `stop`.
 
-    A thread, for a server that answers byte by byte can hold it up for as long as the server lives.
+    Then calls `on_done`, unless stopped; `error` is None when the sidecar is ready. It does not watch
+    `deadline` itself: a server that sends its answer byte by byte can block the thread for any time.
     """
 
     def __init__(
-        self, api: EngineApi, sidecar: SidecarRun, probe: Probe, *, tell: Callable[["ProbeRun"], None]
+        self, api: EngineApi, sidecar: SidecarRun, probe: Probe, *, on_done: Callable[["ProbeRun"], None]
     ) -> None:
         self.container = ResourceNames.container(sidecar.ref)
         super().__init__(name=f"probe of {self.container}", daemon=True)
         self.sidecar = sidecar
         self.probe = probe
-        self.until = time.monotonic() + durations.seconds(probe.timeout)
+        self.deadline = time.monotonic() + durations.seconds(probe.timeout)
         self.error: TorkError | None = None
-        self.last = "no answer"
+        self._last_result = "no answer"
         self._api = api
-        self._tell = tell
-        self._over = threading.Event()
+        self._on_done = on_done
+        self._stopped = threading.Event()
 
     def run(self) -> None:
         pause_s = _FIRST_PAUSE_S
         try:
-            while not self._passes():
-                if self._over.wait(pause_s):
+            while not self._is_ready():
+                if self._stopped.wait(pause_s):
                     return
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         except TorkError as error:
             self.error = error
-        self._tell(self)
+        self._on_done(self)
 
-    def end(self) -> None:
-        self._over.set()
+    def stop(self) -> None:
+        self._stopped.set()
 
-    def __str__(self) -> str:
-        return f"GET {self.probe.path} on port {self.probe.port}: {self.last}"
+    def describe(self) -> str:
+        """Return the request and the result of its last attempt."""
+        return f"GET {self.probe.path} on port {self.probe.port}: {self._last_result}"
 
-    def _passes(self) -> bool:
+    def _is_ready(self) -> bool:
         address = self._address()
-        if not address:  # http.client would ask this machine
-            self.last = "it has no address"
+        if not address:  # http.client would connect to this host
+            self._last_result = "the sidecar has no address"
             return False
-        with closing(HTTPConnection(address, self.probe.port, timeout=_ATTEMPT_S)) as connection:
+        with closing(HTTPConnection(address, self.probe.port, timeout=_ATTEMPT_TIMEOUT_S)) as connection:
             try:
                 connection.request("GET", self.probe.path, headers={"Connection": "close"})
                 status = connection.getresponse().status
             except (OSError, HTTPException) as error:
-                self.last = _reason(error)
+                self._last_result = _reason(error)
                 return False
-        self.last = f"status {status}"
-        return status < _FIRST_BAD_STATUS
+        self._last_result = f"status {status}"
+        return status < _FIRST_ERROR_STATUS
 
     def _address(self) -> str:
-        """Raises StepFailed for a sidecar that has ended."""
-        found = self._api.inspect(self.container)
-        if found is None:
+        """Return the sidecar's address, empty without one. Raises StepFailed when the sidecar has ended."""
+        container = self._api.inspect(self.container)
+        if container is None:
             raise StepFailed("was removed")
-        if not found["State"]["Running"]:
-            raise StepFailed(f"ended with exit code {found['State']['ExitCode']}")
-        endpoint = found["NetworkSettings"]["Networks"].get(private(self.sidecar), {})
+        if not container["State"]["Running"]:
+            raise StepFailed(f"ended with exit code {container['State']['ExitCode']}")
+        endpoint = container["NetworkSettings"]["Networks"].get(private_network(self.sidecar), {})
         return str(endpoint.get("IPAddress", ""))
 
 

@@ -1,5 +1,4 @@
-"""The names and labels of what the runtime makes in the engine. Whoever finds a thing there can tell from
-them whose it is."""
+"""Names and labels of everything that the runtime creates in the engine. Labels identify the owner."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,13 +9,15 @@ from tork_celery.runtime.protocol import Leftovers, StepRun
 CLUSTER = "tork.cluster"
 NODE = "tork.node"
 HOST = "tork.host"
+JOB = "tork.job"
 TASK = "tork.task"
 DELIVERY = "tork.delivery"
+STEP = "tork.step"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceNames:
-    """Those that one node gives. `cluster` tells its installation from others that use the same engine."""
+    """The names and labels that one node uses. Installations that share an engine differ in `cluster`."""
 
     cluster: str
     node: str
@@ -35,29 +36,33 @@ class ResourceNames:
         return f"tork-{task_id}-{delivery}"
 
     def step_labels(self, run: StepRun) -> dict[str, str]:
-        return {**self.delivery_labels(run), "tork.step": str(run.ref.step)}
+        """Return the labels of a container."""
+        return {**self.delivery_labels(run), STEP: str(run.ref.step)}
 
     def delivery_labels(self, run: StepRun) -> dict[str, str]:
+        """Return the labels of a volume or a network, which the steps of a delivery share."""
         return {
             CLUSTER: self.cluster,
             NODE: self.node,
             HOST: self.host,
-            "tork.job": run.job_id,
+            JOB: run.job_id,
             TASK: run.ref.task_id,
             DELIVERY: str(run.ref.delivery),
         }
 
-    def of_delivery(self, task_id: str, delivery: int) -> list[str]:
-        """The labels by which all of one delivery is found, whichever node made it."""
-        return [*self.of_cluster(), f"{TASK}={task_id}", f"{DELIVERY}={delivery}"]
+    def delivery_filter(self, task_id: str, delivery: int) -> list[str]:
+        """Return the label filter for everything of one delivery, whichever node created it."""
+        return [*self.cluster_filter(), f"{TASK}={task_id}", f"{DELIVERY}={delivery}"]
 
-    def of_cluster(self) -> list[str]:
-        """The labels by which all that nodes of this installation made in the engine is found."""
+    def cluster_filter(self) -> list[str]:
+        """Return the label filter for everything that the nodes of this installation created."""
         return [f"{CLUSTER}={self.cluster}"]
 
     def leftovers(self, labels: Mapping[str, str]) -> Leftovers | None:
-        """What a thing of this installation tells; None for one of another host, whose nodes are not ours
-        to judge. This node may have had another host's name before."""
+        """Return the delivery to which an object with these labels belongs. None for another host's.
+
+        An object of this node counts as this host's, even when the host had another name before.
+        """
         if labels[NODE] != self.node and labels[HOST] != self.host:
             return None
         return Leftovers(labels[NODE], labels[TASK], int(labels[DELIVERY]))

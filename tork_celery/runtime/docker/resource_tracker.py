@@ -1,4 +1,4 @@
-"""What this process made for the deliveries that it runs, so that it need not search the engine for it."""
+"""The resources that this process created for its deliveries, so that removal need not search the engine."""
 
 import threading
 from dataclasses import dataclass, field
@@ -9,8 +9,7 @@ from tork_celery.runtime.protocol import StepRun
 
 @dataclass(slots=True)
 class TrackedResources:
-    """All that there is of one delivery: its containers that were not removed, its number of volumes, and
-    whether it has a network."""
+    """The resources of one delivery: its containers, its number of volumes, and whether it has a network."""
 
     containers: set[StepRef] = field(default_factory=set)
     volumes: int = 0
@@ -18,14 +17,18 @@ class TrackedResources:
 
 
 class ResourceTracker:
-    """Only a process that ran the first step of a delivery knows all of it: each delivery belongs to one
-    node, and one process is that node. For the rest, left by an earlier process, there is no trace."""
+    """Tracks the deliveries whose first step was run by this process.
+
+    A delivery belongs to one node, and a node is one process. So this process created everything of such a
+    delivery. Deliveries that an earlier process began are not tracked.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._resources: dict[tuple[str, int], TrackedResources] = {}
 
-    def created(self, run: StepRun) -> None:
+    def add(self, run: StepRun) -> None:
+        """Track the resources of a step or sidecar. Call before they are created."""
         key = (run.ref.task_id, run.ref.delivery)
         with self._lock:
             if run.ref.step == 0:
@@ -35,13 +38,12 @@ class ResourceTracker:
                 tracked.volumes = max(tracked.volumes, len(run.mounts))
                 tracked.network = tracked.network or bool(run.sidecars)
 
-    def removed(self, ref: StepRef) -> None:
-        """The step's container is gone."""
+    def discard_container(self, ref: StepRef) -> None:
         with self._lock:
             if (tracked := self._resources.get((ref.task_id, ref.delivery))) is not None:
                 tracked.containers.discard(ref)
 
-    def take(self, task_id: str, delivery: int) -> TrackedResources | None:
-        """All that there is of the delivery, forgotten here from now on. None: the engine must be asked."""
+    def pop(self, task_id: str, delivery: int) -> TrackedResources | None:
+        """Return the resources of a delivery and stop tracking it. None: only the engine knows them."""
         with self._lock:
             return self._resources.pop((task_id, delivery), None)

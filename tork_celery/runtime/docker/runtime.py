@@ -1,4 +1,4 @@
-"""The Docker runtime: the order of the calls that make, run, follow, stop and remove a step's container."""
+"""The Docker runtime: how the container of a step is created, started, followed, killed and removed."""
 
 import json
 import os
@@ -14,6 +14,8 @@ from tork_celery.runtime.docker.cleanup_queue import CleanupQueue
 from tork_celery.runtime.docker.container_config import memory_limit
 from tork_celery.runtime.docker.container_factory import ContainerFactory
 from tork_celery.runtime.docker.engine_api import EngineApi
+from tork_celery.runtime.docker.engine_connection import EngineConnection
+from tork_celery.runtime.docker.engine_images import EngineImages
 from tork_celery.runtime.docker.image_gc import ImageGc
 from tork_celery.runtime.docker.image_pulls import ImagePulls
 from tork_celery.runtime.docker.networks import Networks
@@ -23,18 +25,23 @@ from tork_celery.runtime.docker.sidecars import Sidecars
 from tork_celery.runtime.docker.stream_frames import FrameReader
 from tork_celery.runtime.exchange import Exchange
 from tork_celery.runtime.protocol import Leftovers, Sink, StepExit, StepRun
-from tork_celery.runtime.running_steps import NEVER_STARTED, KillTimers, RunningStep, RunningSteps
+from tork_celery.runtime.running_steps import KILLED_BEFORE_START, KillTimers, RunningStep, RunningSteps
 
 _KILLED = 137
-_REMOVING_THREADS = 4
-_CONNECTIONS_PER_STEP = 2  # one brings the output, one is for the calls
+_CLEANUP_THREADS = 4
+_CONNECTIONS_PER_STEP = 2  # one for the output, one for calls
 
 
 class DockerRuntime:
-    """Runs each step in a container of its own. `pool_size` is how many steps run at a time; without a
-    `url` the engine is that of this machine's usual socket; `bind_sources` are the paths of this machine that
-    a task may bind, with all below them; with `pull_always` an image that is there is pulled, too; one that
-    was pulled and not used for `image_ttl_s` is removed. Nothing connects before the first call."""
+    """Runs each step in its own container. Connects to the engine at the first call.
+
+    - `cluster`: the installation, which labels tell from others that use the same engine.
+    - `url`: the engine; None for the default socket.
+    - `pool_size`: the number of steps that run at the same time.
+    - `bind_sources`: the paths of this host that tasks may mount, including everything below them.
+    - `pull_always`: pull images that are already there, too.
+    - `image_ttl_s`: remove pulled images that were unused for this time; None keeps them.
+    """
 
     adopts = True
 
@@ -54,13 +61,17 @@ class DockerRuntime:
     ) -> None:
         self._names = ResourceNames(cluster=cluster, node=node, host=socket.gethostname())
         self._exchange = Exchange(work_dir=work_dir, node=node)
-        self._api = EngineApi(url, connections=_CONNECTIONS_PER_STEP * pool_size + 2 * _REMOVING_THREADS)
+        self._connection = EngineConnection(
+            url, connections=_CONNECTIONS_PER_STEP * pool_size + 2 * _CLEANUP_THREADS
+        )
+        self._api = EngineApi(self._connection)
+        images = EngineImages(self._connection)
         self._running = RunningSteps()
         self._resources = ResourceTracker()
-        self._pulls = ImagePulls(self._api, timeout_s=pull_timeout_s)
+        self._pulls = ImagePulls(images, timeout_s=pull_timeout_s)
         self._kill_timers = KillTimers()
-        self._cleanup_queue = CleanupQueue(threads=_REMOVING_THREADS)
-        self._image_gc = ImageGc(api=self._api, directory=work_dir.parent / "images", ttl_s=image_ttl_s)
+        self._cleanup_queue = CleanupQueue(threads=_CLEANUP_THREADS)
+        self._image_gc = ImageGc(images=images, directory=work_dir.parent / "images", ttl_s=image_ttl_s)
         self._container_factory = ContainerFactory(
             api=self._api,
             names=self._names,
@@ -80,33 +91,36 @@ class DockerRuntime:
         name = self._names.container(run.ref)
         with self._running.enter(run.ref) as step:
             if not self._container_factory.create(run, step, sink):
-                return NEVER_STARTED
+                return KILLED_BEFORE_START
             if not self._sidecars.start(run.sidecars, step, started=started):
-                return NEVER_STARTED
-            with closing(self._api.attach(name)) as stream, step.blocking(stream.interrupt):
-                if not step.proceed():
-                    return NEVER_STARTED
+                return KILLED_BEFORE_START
+            with closing(self._api.attach(name)) as stream, step.interruptible(stream.interrupt):
+                if not step.may_continue():
+                    return KILLED_BEFORE_START
                 self._api.start(name)
-                step.began(lambda grace_s: self._end(run.ref, grace_s))
+                step.mark_started(lambda grace_s: self._kill(run.ref, grace_s))
                 if not run.sidecars:
                     started()
                 _drain(stream.upgraded(), step, sink)
-            return self._exit(run.ref, step)
+            return self._wait_for_exit(run.ref, step)
 
     def follow(self, ref: StepRef, sink: Sink) -> StepExit | None:
         name = self._names.container(ref)
         with self._running.enter(ref) as step:
-            container = self._container_factory.started(ref)
+            container = self._container_factory.find_started(ref)
             if container is None:
+                self._container_factory.remove(ref)
                 return None
-            step.began(lambda grace_s: self._end(ref, grace_s))
-            with closing(self._api.logs(name)) as stream, step.blocking(stream.interrupt):
+            step.mark_started(lambda grace_s: self._kill(ref, grace_s))
+            with closing(self._api.logs(name)) as stream, step.interruptible(stream.interrupt):
                 _drain(stream.chunks(), step, sink)
-            return replace(self._exit(ref, step), unseen=not container["State"]["Running"])
+            return replace(
+                self._wait_for_exit(ref, step), ended_before_follow=not container["State"]["Running"]
+            )
 
     def kill(self, ref: StepRef, *, grace_s: float = 0.0) -> None:
         if not self._running.kill(ref, grace_s):
-            self._end(ref, grace_s)
+            self._kill(ref, grace_s)
 
     def detach(self) -> None:
         self._running.detach()
@@ -117,52 +131,58 @@ class DockerRuntime:
     def remove_step(self, ref: StepRef) -> None:
         self._kill_timers.cancel(ref)
         self._running.forget(ref)
-        self._cleanup_queue.submit((ref.task_id, ref.delivery), lambda: self._discard(ref))
+        self._cleanup_queue.submit((ref.task_id, ref.delivery), lambda: self._remove_step(ref))
 
     def reset_step(self, ref: StepRef) -> None:
         self._kill_timers.cancel(ref)
-        self._discard(ref)
+        self._remove_step(ref)
 
     def remove_delivery(self, task_id: str, delivery: int) -> None:
-        self._cleanup_queue.submit((task_id, delivery), lambda: self._release(task_id, delivery))
+        self._cleanup_queue.submit((task_id, delivery), lambda: self._remove_delivery(task_id, delivery))
 
     def leftovers(self) -> Iterable[Leftovers]:
-        found = set(self._exchange.leftovers())
-        labels = self._names.of_cluster()
-        for thing in (
+        leftovers = set(self._exchange.leftovers())
+        labels = self._names.cluster_filter()
+        for resource in (
             *self._api.containers(labels),
             *self._api.volumes(labels),
             *self._api.networks(labels),
         ):
-            if leftovers := self._names.leftovers(thing["Labels"]):
-                found.add(leftovers)
-        return sorted(found)
+            if found := self._names.leftovers(resource["Labels"]):
+                leftovers.add(found)
+        return sorted(leftovers)
 
     def collect_garbage(self) -> None:
         self._cleanup_queue.submit(("images", 0), self._image_gc.collect)
 
     def check(self, *, within_s: float = 5.0) -> None:
-        self._api.ping(within_s=within_s)
+        self._connection.ping(within_s=within_s)
 
     def close(self) -> None:
         self._kill_timers.close()
         self._pulls.close()
         self._cleanup_queue.close()
-        self._api.close()
+        self._connection.close()
 
-    def _exit(self, ref: StepRef, step: RunningStep) -> StepExit:
-        with closing(self._api.wait(self._names.container(ref))) as stream, step.blocking(stream.interrupt):
+    def _wait_for_exit(self, ref: StepRef, step: RunningStep) -> StepExit:
+        with (
+            closing(self._api.wait(self._names.container(ref))) as stream,
+            step.interruptible(stream.interrupt),
+        ):
             answer = b"".join(stream.chunks())
             if not answer:
-                step.proceed()
-                raise EngineUnavailable(f"the container engine did not say how step {ref} ended")
+                step.may_continue()  # raises Detached
+                raise EngineUnavailable(f"the container engine did not report how step {ref} ended")
         code = int(json.loads(answer)["StatusCode"])
-        note = self._why_killed(ref) if code == _KILLED else None
+        note = self._kill_note(ref) if code == _KILLED else None
         return StepExit(code=code, output=self._exchange.output(ref), note=note)
 
-    def _why_killed(self, ref: StepRef) -> str | None:
-        """What the engine knows of it. It misses the kernel's word of a lack of memory now and then, when a
-        container ends at the same time; who else would kill a container that has a limit is not known."""
+    def _kill_note(self, ref: StepRef) -> str | None:
+        """Return why a container was killed, if it has a memory limit.
+
+        The engine sometimes misses the kernel's out-of-memory event, so a kill without it is most likely due
+        to the limit, too.
+        """
         container = self._api.inspect(self._names.container(ref))
         if container is None or not (limit := memory_limit(container)):
             return None
@@ -170,23 +190,21 @@ class DockerRuntime:
             return f"exceeded its memory limit of {limit}"
         return f"killed, most likely since it exceeded its memory limit of {limit}"
 
-    def _end(self, ref: StepRef, grace_s: float) -> None:
+    def _kill(self, ref: StepRef, grace_s: float) -> None:
+        name = self._names.container(ref)
         if grace_s <= 0:
-            self._kill(ref)
-        elif self._api.kill(self._names.container(ref), "SIGTERM"):
-            self._kill_timers.give(ref, grace_s, lambda: self._kill(ref))
+            self._api.kill(name, "SIGKILL")
+        elif self._api.kill(name, "SIGTERM"):
+            self._kill_timers.start(ref, grace_s, lambda: self._api.kill(name, "SIGKILL"))
 
-    def _kill(self, ref: StepRef) -> None:
-        self._api.kill(self._names.container(ref), "SIGKILL")
-
-    def _discard(self, ref: StepRef) -> None:
+    def _remove_step(self, ref: StepRef) -> None:
         self._container_factory.remove(ref)
-        self._resources.removed(ref)
+        self._resources.discard_container(ref)
 
-    def _release(self, task_id: str, delivery: int) -> None:
-        tracked = self._resources.take(task_id, delivery)
+    def _remove_delivery(self, task_id: str, delivery: int) -> None:
+        tracked = self._resources.pop(task_id, delivery)
         if tracked is None:
-            containers, volumes, networks = self._search(task_id, delivery)
+            containers, volumes, networks = self._find_resources(task_id, delivery)
         else:
             containers = [self._names.container(ref) for ref in tracked.containers]
             volumes = [self._names.volume(task_id, delivery, index) for index in range(tracked.volumes)]
@@ -196,12 +214,12 @@ class DockerRuntime:
         for volume in volumes:
             self._api.remove_volume(volume)
         self._exchange.remove_delivery(task_id, delivery)
-        for network in networks:  # last: it stays as long as somebody else is in it
+        for network in networks:  # last: a network with other containers in it is not removed
             self._api.remove_network(network)
 
-    def _search(self, task_id: str, delivery: int) -> tuple[list[str], list[str], list[str]]:
-        """The containers, volumes and networks of a delivery that the engine knows, whoever made them."""
-        labels = self._names.of_delivery(task_id, delivery)
+    def _find_resources(self, task_id: str, delivery: int) -> tuple[list[str], list[str], list[str]]:
+        """Return the containers, volumes and networks with the labels of a delivery."""
+        labels = self._names.delivery_filter(task_id, delivery)
         return (
             [container["Id"] for container in self._api.containers(labels)],
             [volume["Name"] for volume in self._api.volumes(labels)],
@@ -210,9 +228,9 @@ class DockerRuntime:
 
 
 def _drain(chunks: Iterator[bytes], step: RunningStep, sink: Sink) -> None:
-    """Hand all that comes to `sink`. Raises Detached for one that ends early."""
+    """Pass all output to `sink`. Raises Detached when the stream ended because the step was detached."""
     frames = FrameReader()
     for chunk in chunks:
         for stream, data in frames.feed(chunk):
             sink(stream, data)
-    step.proceed()
+    step.may_continue()

@@ -1,4 +1,4 @@
-"""Starting the sidecars of a main step, and waiting until they are ready."""
+"""Start of a step's sidecars, which ends when all of them are ready."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from queue import Empty, SimpleQueue
 from tork_celery.domain import durations
 from tork_celery.domain.errors import StepFailed
 from tork_celery.runtime.docker.engine_api import EngineApi
-from tork_celery.runtime.docker.error_mapping import of_sidecar
+from tork_celery.runtime.docker.error_mapping import name_sidecar_in_errors
 from tork_celery.runtime.docker.probes import ProbeRun
 from tork_celery.runtime.docker.resource_names import ResourceNames
 from tork_celery.runtime.docker.stream_frames import FrameReader
@@ -21,7 +21,7 @@ _TAIL_BYTES = 8 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sidecars:
-    """Those of one node, in containers that are made already."""
+    """The sidecars of one node. Their containers are created before."""
 
     api: EngineApi
     names: ResourceNames
@@ -30,58 +30,61 @@ class Sidecars:
     def start(
         self, sidecars: Sequence[SidecarRun], step: RunningStep, *, started: Callable[[], None]
     ) -> bool:
-        """Start all and return when each has passed its probe; `started` is called after the first start.
-        False when their step was stopped meanwhile. Raises StepFailed for one that does not pass."""
-        for number, sidecar in enumerate(sidecars):
-            if not step.proceed():
+        """Start all sidecars of a step, and wait until their probes pass.
+
+        Call `started` after the first start. Return False when the step was killed meanwhile. Raises
+        StepFailed when a sidecar ends or is not ready in time, EngineUnavailable, Detached.
+        """
+        for index, sidecar in enumerate(sidecars):
+            if not step.may_continue():
                 return False
             self._start(sidecar)
-            if number == 0:
+            if index == 0:
                 started()
-        return self._await(sidecars, step)
+        return self._wait_for_probes(sidecars, step)
 
     def _start(self, sidecar: SidecarRun) -> None:
         name = self.names.container(sidecar.ref)
-        with of_sidecar(sidecar.definition.name):
+        with name_sidecar_in_errors(sidecar.definition.name):
             self.api.start(name)
         if timeout := sidecar.definition.timeout:
-            self.kill_timers.give(
+            self.kill_timers.start(
                 sidecar.ref, durations.seconds(timeout), lambda: self.api.kill(name, "SIGKILL")
             )
 
-    def _await(self, sidecars: Sequence[SidecarRun], step: RunningStep) -> bool:
+    def _wait_for_probes(self, sidecars: Sequence[SidecarRun], step: RunningStep) -> bool:
         inbox: SimpleQueue[ProbeRun | None] = SimpleQueue()
-        waiting = {
-            ProbeRun(self.api, sidecar, sidecar.probe, tell=inbox.put)
+        pending = {
+            ProbeRun(self.api, sidecar, sidecar.probe, on_done=inbox.put)
             for sidecar in sidecars
             if sidecar.probe
         }
-        for probing in waiting:
-            probing.start()
+        for probe_run in pending:
+            probe_run.start()
         try:
-            with step.blocking(lambda: inbox.put(None)):
-                while waiting and step.proceed():
-                    waiting.discard(self._next(inbox, waiting))
+            with step.interruptible(lambda: inbox.put(None)):
+                while pending and step.may_continue():
+                    pending.discard(self._next_done(inbox, pending))
         finally:
-            for probing in waiting:
-                probing.end()
-        return step.proceed()
+            for probe_run in pending:
+                probe_run.stop()
+        return step.may_continue()
 
-    def _next(self, inbox: "SimpleQueue[ProbeRun | None]", waiting: set[ProbeRun]) -> ProbeRun | None:
-        """A probe that has passed; None when the step is to look up. Raises StepFailed, EngineUnavailable."""
-        first = min(waiting, key=lambda probing: probing.until)
+    def _next_done(self, inbox: "SimpleQueue[ProbeRun | None]", pending: set[ProbeRun]) -> ProbeRun | None:
+        """Wait for a probe that passes. None when interrupted. Raises StepFailed, EngineUnavailable."""
+        first = min(pending, key=lambda probe_run: probe_run.deadline)
         try:
-            told = inbox.get(timeout=max(0.0, first.until - time.monotonic()))
+            done = inbox.get(timeout=max(0.0, first.deadline - time.monotonic()))
         except Empty:
             raise self._failure(first, f"was not ready within {first.probe.timeout}") from None
-        if told is not None and told.error is not None:
-            raise self._failure(told, str(told.error)) if isinstance(told.error, StepFailed) else told.error
-        return told
+        if done is not None and done.error is not None:
+            raise self._failure(done, str(done.error)) if isinstance(done.error, StepFailed) else done.error
+        return done
 
-    def _failure(self, probing: ProbeRun, what: str) -> StepFailed:
-        text = f'the sidecar "{probing.sidecar.definition.name}" {what}; its probe, {probing}'
-        said = self._last_lines(probing.container)
-        return StepFailed(f"{text}; it printed: {said}" if said else text)
+    def _failure(self, probe_run: ProbeRun, what: str) -> StepFailed:
+        text = f'the sidecar "{probe_run.sidecar.definition.name}" {what}; its probe, {probe_run.describe()}'
+        output = self._last_lines(probe_run.container)
+        return StepFailed(f"{text}; it printed: {output}" if output else text)
 
     def _last_lines(self, container: str) -> str:
         frames, tail = FrameReader(), b""

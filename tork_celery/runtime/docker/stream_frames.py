@@ -1,7 +1,7 @@
-"""The engine's way of sending two streams through one connection.
+"""Decoder of the engine's frames, which multiplex stdout and stderr over one connection.
 
-Each frame is a header of eight bytes (the stream's number, three zeros, the size in four bytes, the
-largest first) and as many bytes as it says.
+A frame is a header of eight bytes and the payload. The header holds the number of the stream in one byte,
+three zero bytes, and the size of the payload in four bytes, big-endian.
 """
 
 from collections.abc import Iterator
@@ -14,37 +14,38 @@ _STREAMS = {0: Stream.STDOUT, 1: Stream.STDOUT, 2: Stream.STDERR}
 
 
 class FrameReader:
-    """Takes bytes as they arrive, cut anywhere, and gives back what each stream holds.
+    """Incremental decoder.
 
-    A command that prints line by line sends a frame for every line, so what one read brought of one stream
-    is joined; a frame that has not arrived as a whole is not waited for.
+    Adjacent payloads of one stream are joined, because a command that prints line by line sends one frame for
+    each line. An incomplete payload is returned at once.
     """
 
     def __init__(self) -> None:
         self._header = b""
         self._stream = Stream.STDOUT
-        self._missing = 0
+        self._remaining = 0
 
     def feed(self, data: bytes) -> Iterator[tuple[Stream, bytes]]:
+        """Yield the payloads in `data`, which may begin and end anywhere in a frame."""
         if self._header:
             data, self._header = self._header + data, b""
         pieces: list[bytes] = []
         position, end = 0, len(data)
         while position < end:
-            if not self._missing:
+            if not self._remaining:
                 if end - position < _HEADER.size:
                     self._header = data[position:]
                     break
-                number, self._missing = _HEADER.unpack_from(data, position)
+                number, self._remaining = _HEADER.unpack_from(data, position)
                 position += _HEADER.size
                 if (stream := _STREAMS.get(number, Stream.NOTE)) is not self._stream:
                     if pieces:
                         yield self._stream, b"".join(pieces)
                         pieces = []
                     self._stream = stream
-            piece = data[position : position + self._missing]
+            piece = data[position : position + self._remaining]
             pieces.append(piece)
             position += len(piece)
-            self._missing -= len(piece)
+            self._remaining -= len(piece)
         if pieces and (joined := b"".join(pieces)):
             yield self._stream, joined

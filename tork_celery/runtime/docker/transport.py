@@ -1,7 +1,7 @@
-"""The docker SDK's client with connections that are used again.
+"""The docker SDK's client with a working connection pool for Unix sockets.
 
-The SDK keeps a pool of connections for every address, and the address of nearly every call holds the name
-of a container: it connects anew for each. It also forgets to close the socket when nothing answers.
+The SDK has one pool for each URL, and nearly every URL contains the name of a container, so it connects anew
+for every call. It also leaks the socket when connecting fails.
 """
 
 import socket
@@ -16,7 +16,7 @@ from docker.transport import UnixHTTPAdapter
 
 
 class EngineClient(docker.APIClient):
-    """Keeps up to `max_pool_size` idle connections to a Unix socket."""
+    """Client with up to `max_pool_size` idle connections to a Unix socket."""
 
     def mount(self, prefix: str | bytes, adapter: requests.adapters.BaseAdapter) -> None:
         if isinstance(adapter, UnixHTTPAdapter):
@@ -31,7 +31,7 @@ class _UnixAdapter(requests.adapters.HTTPAdapter):
 
     def get_connection_with_tls_context(
         self,
-        request: requests.PreparedRequest,  # noqa: ARG002  one socket answers all
+        request: requests.PreparedRequest,  # noqa: ARG002  one socket serves all requests
         verify: bool | str | None,  # noqa: ARG002
         proxies: Mapping[str, str] | None = None,  # noqa: ARG002
         cert: tuple[str, str] | str | None = None,  # noqa: ARG002

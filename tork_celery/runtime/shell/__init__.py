@@ -1,4 +1,4 @@
-"""Steps as processes of this machine."""
+"""The shell runtime: steps as processes of this host."""
 
 from tork_celery.runtime.shell.runtime import ShellRuntime
 

@@ -1,4 +1,4 @@
-"""A step's process and all that descends from it, under an init process of ours."""
+"""A step's process and its descendants, supervised by the init process of `init.py`."""
 
 import errno
 import os
@@ -15,26 +15,27 @@ from tork_celery.runtime.protocol import Stream
 
 _INIT = Path(__file__).with_name("init.py")
 _CHUNK_BYTES = 64 * 1024
-_FAULTS_OF_THE_STEP = {errno.E2BIG, errno.ENOENT, errno.ENOTDIR, errno.EACCES}
+_STEP_ERRNOS = {errno.E2BIG, errno.ENOENT, errno.ENOTDIR, errno.EACCES}
 
 
 class Process:
-    """Starts at once, and ends with this process at the latest. Close it with `contextlib.closing`.
+    """A command that starts at once and dies with this process. Close it with `contextlib.closing`.
 
-    Raises StepFailed when it can never start, EngineUnavailable when this machine cannot start any.
+    Raises StepFailed when the command can never start, EngineUnavailable when this host cannot start
+    any process.
     """
 
     def __init__(self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> None:
-        self._lifeline, theirs = socket.socketpair()
+        self._lifeline, init_lifeline = socket.socketpair()
         try:
-            with theirs:
-                self._init = _start(theirs.fileno(), command, cwd, env)
+            with init_lifeline:
+                self._init = _spawn_init(init_lifeline.fileno(), command, cwd, env)
         except BaseException:
             self._lifeline.close()
             raise
 
     def output(self) -> Iterator[tuple[Stream, bytes]]:
-        """What it prints, as it comes, until it and its descendants are gone. Each stream is in order."""
+        """Yield the output as it arrives, in order per stream, until the command and its descendants end."""
         streams = {pipe.fileno(): stream for pipe, stream in self._pipes()}
         poller = select.poll()
         for fd in (self._lifeline.fileno(), *streams):
@@ -48,29 +49,29 @@ class Process:
                     yield streams[fd], data
                 else:
                     poller.unregister(fd)
-        yield from self._rest()
+        yield from self._remaining_output()
 
     def wait(self) -> int:
-        """The exit code, 128 + N for signal N."""
+        """Return the exit code, 128 + N for signal N."""
         code = self._init.wait()
         return code if code >= 0 else 128 - code
 
     def terminate(self) -> None:
-        """Send TERM to the command. No error when it is over."""
+        """Send TERM to the command, unless it has ended."""
         try:
             self._lifeline.send(b"T")
         except OSError:
             return
 
     def kill(self) -> None:
-        """Kill it and all its descendants. No error when it is over."""
+        """Kill the command and all its descendants, unless they have ended."""
         try:
             self._lifeline.shutdown(socket.SHUT_WR)
         except OSError:
             return
 
     def close(self) -> None:
-        """Kill what is left and wait for its end."""
+        """Kill the command and its descendants, wait for their end, and free all resources."""
         self.kill()
         self._init.wait()
         self._lifeline.close()
@@ -82,9 +83,11 @@ class Process:
             if pipe is not None:
                 yield pipe, stream
 
-    def _rest(self) -> Iterator[tuple[Stream, bytes]]:
-        """What is still in the pipes. A process that took another user's rights may live on and hold them
-        open: it is not waited for."""
+    def _remaining_output(self) -> Iterator[tuple[Stream, bytes]]:
+        """Yield what is buffered in the pipes, without waiting for their end.
+
+        A setuid descendant cannot be killed and may hold them open.
+        """
         for pipe, stream in self._pipes():
             os.set_blocking(pipe.fileno(), False)
             try:
@@ -94,11 +97,11 @@ class Process:
                 continue
 
 
-def _start(
+def _spawn_init(
     lifeline: int, command: Sequence[str], cwd: Path, env: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
     try:
-        return subprocess.Popen(  # noqa: S603  running what a client wrote is what a shell runtime is for
+        return subprocess.Popen(  # noqa: S603  a shell runtime runs what clients write
             [sys.executable, "-I", "-S", str(_INIT), str(lifeline), *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -112,6 +115,6 @@ def _start(
     except ValueError as error:
         raise StepFailed(f"the command cannot be run: {error}") from error
     except OSError as error:
-        if error.errno in _FAULTS_OF_THE_STEP:
+        if error.errno in _STEP_ERRNOS:
             raise StepFailed(f"the command cannot be run: {error.strerror}: {error.filename}") from error
-        raise EngineUnavailable(f"this machine cannot start a process: {error.strerror}") from error
+        raise EngineUnavailable(f"this host cannot start a process: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""The shell runtime: steps as processes of this machine, for where there are no containers."""
+"""The shell runtime: steps as processes of this host, for hosts without a container engine."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -11,13 +11,13 @@ from tork_celery.domain.errors import ConfigurationError, StepFailed
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.exchange import ENTRYPOINT, OUTPUT, PROGRESS, WORKDIR, Exchange, write_files
 from tork_celery.runtime.protocol import Leftovers, Sink, StepExit, StepRun
-from tork_celery.runtime.running_steps import NEVER_STARTED, KillTimers, RunningSteps
+from tork_celery.runtime.running_steps import KILLED_BEFORE_START, KillTimers, RunningSteps
 from tork_celery.runtime.shell.process import Process
 
 log = structlog.get_logger(__name__)
 
-# All that a script sees of the worker's environment: the rest may hold secrets, the broker's URL for one.
-_PASSED_ON = (
+# A script inherits only these variables of the worker: others may hold secrets, such as the broker's URL.
+_INHERITED_VARIABLES = (
     "PATH",
     "HOME",
     "USER",
@@ -30,14 +30,14 @@ _PASSED_ON = (
     "TZ",
     "TMPDIR",
 )
-_FOR_THE_USER = 0o644
+_FILE_MODE = 0o644
 
 
 class ShellRuntime:
     """Runs each step as a process that dies with this one.
 
-    `environ` is the worker's environment, of which a few names are passed on. Raises ConfigurationError
-    for root, unless that is allowed.
+    Scripts inherit a few variables of `environ`, the worker's environment. Raises ConfigurationError when run
+    as root, unless `allow_root` is set.
     """
 
     adopts = False
@@ -50,30 +50,30 @@ class ShellRuntime:
                 "the shell runtime would run every task's script as root: start the worker as another user, "
                 "or set TORK_SHELL_ALLOW_ROOT"
             )
-        self._environ = {name: environ[name] for name in _PASSED_ON if name in environ}
+        self._environ = {name: environ[name] for name in _INHERITED_VARIABLES if name in environ}
         self._environ.setdefault("PATH", os.defpath)
         self._exchange = Exchange(work_dir=work_dir, node=node)
         self._running = RunningSteps()
         self._kill_timers = KillTimers()
 
     def run(self, run: StepRun, sink: Sink, *, started: Callable[[], None]) -> StepExit:
-        _refuse_what_needs_a_container(run)
+        _reject_container_features(run)
         with self._running.enter(run.ref) as step:
             command, cwd = self._prepare(run)
-            if not step.proceed():
-                return NEVER_STARTED
+            if not step.may_continue():
+                return KILLED_BEFORE_START
             process = Process(command, cwd=cwd, env=self._environment(run))
-            with closing(process), step.blocking(process.kill):
-                step.began(lambda grace_s: self._end(run.ref, process, grace_s))
+            with closing(process), step.interruptible(process.kill):
+                step.mark_started(lambda grace_s: self._kill(run.ref, process, grace_s))
                 started()
                 for stream, data in process.output():
                     sink(stream, data)
                 code = process.wait()
-                step.proceed()
+                step.may_continue()  # raises Detached
             return StepExit(code=code, output=self._exchange.output(run.ref))
 
     def follow(self, ref: StepRef, sink: Sink) -> StepExit | None:  # noqa: ARG002
-        """Nothing to follow: its process died with the worker that started it."""
+        """Remove the step: its process died with the worker that started it."""
         with self._running.enter(ref):
             self._exchange.remove(ref)
         return None
@@ -108,28 +108,28 @@ class ShellRuntime:
         return sorted(self._exchange.leftovers())
 
     def collect_garbage(self) -> None:
-        """It keeps nothing."""
+        """Do nothing: this runtime caches nothing."""
 
     def check(self, *, within_s: float = 5.0) -> None:
-        """A machine that runs this can run a process."""
+        """Do nothing: a host that runs this process can run another."""
 
     def close(self) -> None:
         self._kill_timers.close()
 
     def _prepare(self, run: StepRun) -> tuple[list[str], Path]:
-        """The command, and the directory that it starts in."""
-        if self._exchange.exists(run.ref):  # its process died with the worker that started it
+        """Create the step's directory. Return its command and the directory in which that starts."""
+        if self._exchange.exists(run.ref):  # left by a worker that died, together with the process
             self._exchange.remove(run.ref)
         definition = run.definition
         directory = self._exchange.create(run, files={} if run.workdir else definition.files)
         cwd = directory / WORKDIR
         if run.workdir:
             cwd /= run.workdir
-            _write_elsewhere(cwd, definition.files)
+            _write_to_host(cwd, definition.files)
         if definition.run is not None:
             return ["sh", str(directory / ENTRYPOINT), *definition.cmd], cwd
         if not definition.cmd:
-            raise StepFailed("a task needs run or cmd to run in a shell")
+            raise StepFailed("a task of the shell runtime needs run or cmd")
         return list(definition.cmd), cwd
 
     def _environment(self, run: StepRun) -> dict[str, str]:
@@ -143,26 +143,26 @@ class ShellRuntime:
             "TORK_JOB_ID": run.job_id,
         }
 
-    def _end(self, ref: StepRef, process: Process, grace_s: float) -> None:
+    def _kill(self, ref: StepRef, process: Process, grace_s: float) -> None:
         if grace_s <= 0:
             process.kill()
         else:
             process.terminate()
-            self._kill_timers.give(ref, grace_s, process.kill)
+            self._kill_timers.start(ref, grace_s, process.kill)
 
 
-def _write_elsewhere(directory: Path, files: Mapping[str, str]) -> None:
-    """Into a directory of this machine, as the task's author wants it; what is there is theirs."""
+def _write_to_host(directory: Path, files: Mapping[str, str]) -> None:
+    """Write `files` to a directory of this host. Existing files that are not among them remain."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        write_files(directory, files, mode=_FOR_THE_USER)
+        write_files(directory, files, mode=_FILE_MODE)
     except OSError as error:
         raise StepFailed(f"workdir {directory} cannot be used: {error.strerror}") from error
 
 
-def _refuse_what_needs_a_container(run: StepRun) -> None:
+def _reject_container_features(run: StepRun) -> None:
     definition = run.definition
-    asked = {
+    requested = {
         "an image": definition.image,
         "an entrypoint": definition.entrypoint,
         "mounts": run.mounts,
@@ -172,7 +172,7 @@ def _refuse_what_needs_a_container(run: StepRun) -> None:
         "gpus": run.gpus,
         "registry credentials": definition.registry,
     }
-    if refused := [name for name, value in asked.items() if value]:
+    if rejected := [name for name, value in requested.items() if value]:
         raise StepFailed(
-            f"the shell runtime cannot give a task {' or '.join(refused)}: that needs a container"
+            f"the shell runtime cannot give a task {' or '.join(rejected)}: that needs a container"
         )

@@ -1,4 +1,4 @@
-"""A way to the engine that a test can cut."""
+"""A proxy of the engine's socket, whose connections a test can break."""
 
 import socket
 import threading
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-ENGINE = "/var/run/docker.sock"
+ENGINE_SOCKET = "/var/run/docker.sock"
 
 
-class Way:
-    """Passes connections on to the engine."""
+class EngineProxy:
+    """Forwards connections to the engine."""
 
     def __init__(self, path: Path) -> None:
         self.url = f"unix://{path}"
@@ -18,52 +18,53 @@ class Way:
         self._listener.bind(str(path))
         self._listener.listen()
         self._lock = threading.Lock()
-        self._open: set[socket.socket] = set()
+        self._sockets: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
-    def cut(self) -> None:
-        """Break all connections; new ones are possible."""
+    def break_connections(self) -> None:
+        """Break all connections. New ones are accepted."""
         with self._lock:
-            for end in self._open:
+            for each in self._sockets:
                 with suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
+                    each.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Break all connections; new ones are refused."""
+        """Break all connections. New ones are refused."""
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self.cut()
+        self.break_connections()
         for thread in self._threads:
             thread.join()
-        for end in self._open:
-            end.close()
+        for each in self._sockets:
+            each.close()
 
     def _accept(self) -> None:
         while True:
             try:
-                ours, _ = self._listener.accept()
+                client, _ = self._listener.accept()
             except OSError:
                 return
             engine = socket.socket(socket.AF_UNIX)
-            engine.connect(ENGINE)
+            engine.connect(ENGINE_SOCKET)
             with self._lock:
-                self._open.update([ours, engine])
-            for source, target in ((ours, engine), (engine, ours)):
-                thread = threading.Thread(target=_pass_on, args=[source, target], daemon=True)
+                self._sockets.update([client, engine])
+            for source, target in ((client, engine), (engine, client)):
+                thread = threading.Thread(target=_forward, args=[source, target], daemon=True)
                 self._threads.append(thread)
                 thread.start()
 
 
 @contextmanager
-def way_to_the_engine(path: Path) -> Iterator[Way]:
-    way = Way(path)
-    yield way
-    way.close()
+def engine_proxy(path: Path) -> Iterator[EngineProxy]:
+    """Run a proxy that listens at `path`."""
+    proxy = EngineProxy(path)
+    yield proxy
+    proxy.close()
 
 
-def _pass_on(source: socket.socket, target: socket.socket) -> None:
+def _forward(source: socket.socket, target: socket.socket) -> None:
     with suppress(OSError):
         while data := source.recv(65536):
             target.sendall(data)

@@ -1,4 +1,4 @@
-"""Running steps in a test, and watching them."""
+"""Steps for the tests of runtimes, and a sink that records their output."""
 
 import itertools
 import threading
@@ -7,61 +7,60 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
-
-import docker
+from typing import Any, TypeVar
 
 from tork_celery.domain.definition import Limits, Mount, Probe, StepDefinition
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.protocol import Runtime, SidecarRun, StepExit, StepRun, Stream
 
-PATIENCE_S = 30.0
+TIMEOUT_S = 30.0
+T = TypeVar("T")
 
 
-class Recorder:
-    """A sink that keeps all, and lets a test wait for what it expects."""
+class RecordingSink:
+    """A sink that records the output and the start of a step, and lets a test wait for output."""
 
     def __init__(self) -> None:
-        self._arrival = threading.Condition()
+        self._changed = threading.Condition()
         self._parts: dict[Stream, list[bytes]] = {stream: [] for stream in Stream}
-        self.starts = 0
+        self.start_count = 0
 
     def __call__(self, stream: Stream, data: bytes, /) -> None:
-        with self._arrival:
+        with self._changed:
             self._parts[stream].append(data)
-            self._arrival.notify_all()
+            self._changed.notify_all()
 
     def started(self) -> None:
-        with self._arrival:
-            self.starts += 1
-            self._arrival.notify_all()
+        self.start_count += 1
 
-    def printed(self, stream: Stream = Stream.STDOUT) -> bytes:
-        return b"".join(self._parts[stream])
+    @property
+    def stdout(self) -> bytes:
+        return b"".join(self._parts[Stream.STDOUT])
+
+    @property
+    def stderr(self) -> bytes:
+        return b"".join(self._parts[Stream.STDERR])
 
     @property
     def notes(self) -> str:
-        return self.printed(Stream.NOTE).decode()
+        return b"".join(self._parts[Stream.NOTE]).decode()
 
     def wait_for(self, text: bytes) -> None:
-        with self._arrival:
-            assert self._arrival.wait_for(lambda: text in self.printed(), PATIENCE_S), self.printed()[-500:]
-
-    def wait_for_note(self, text: str) -> None:
-        with self._arrival:
-            assert self._arrival.wait_for(lambda: text in self.notes, PATIENCE_S), self.notes
+        """Wait until the step has printed `text` on stdout."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: text in self.stdout, TIMEOUT_S), self.stdout[-500:]
 
 
-class Steps:
-    """Makes steps for one kind of runtime; `image` is None where there are none."""
+class StepFactory:
+    """Creates steps with unique task ids. `image` is None for runtimes without images."""
 
     def __init__(self, image: str | None) -> None:
         self.image = image
         self._numbers = itertools.count()
-        self._run = uuid.uuid4().hex
+        self._prefix = uuid.uuid4().hex
 
     def task_id(self) -> str:
-        return f"{self._run}{next(self._numbers)}"
+        return f"{self._prefix}{next(self._numbers)}"
 
     def step(
         self,
@@ -95,28 +94,34 @@ class Steps:
         name: str,
         script: str,
         *,
-        beside: StepRef,
+        main: StepRef,
         number: int = 1,
         probe: Probe | None = None,
-        **more: Any,
+        **options: Any,
     ) -> SidecarRun:
-        """One that is to run beside the step of that reference."""
-        run = self.step(script, ref=replace(beside, step=beside.step + number), name=name, **more)
+        """Create the sidecar with that number of the step `main`."""
+        run = self.step(script, ref=replace(main, step=main.step + number), name=name, **options)
         return SidecarRun(**{field.name: getattr(run, field.name) for field in fields(run)}, probe=probe)
 
 
-def start(runtime: Runtime, run: StepRun, recorder: Recorder) -> "Future[StepExit]":
-    """Run it in a thread of its own."""
-    return background(lambda: runtime.run(run, recorder, started=recorder.started))
+def run_step(runtime: Runtime, run: StepRun, sink: RecordingSink | None = None) -> StepExit:
+    sink = sink or RecordingSink()
+    return runtime.run(run, sink, started=sink.started)
 
 
-def background(call: Callable[[], Any]) -> "Future[Any]":
-    future: Future[Any] = Future()
+def start_step(runtime: Runtime, run: StepRun, sink: RecordingSink | None = None) -> Future[StepExit]:
+    """Run the step in a new thread."""
+    return in_thread(lambda: run_step(runtime, run, sink))
+
+
+def in_thread(call: Callable[[], T]) -> Future[T]:
+    """Run `call` in a daemon thread, which does not keep a failed test from ending."""
+    future: Future[T] = Future()
 
     def work() -> None:
         try:
             future.set_result(call())
-        except BaseException as error:  # noqa: BLE001  the test is told
+        except BaseException as error:  # noqa: BLE001  the test sees it
             future.set_exception(error)
 
     threading.Thread(target=work, daemon=True).start()
@@ -124,22 +129,9 @@ def background(call: Callable[[], Any]) -> "Future[Any]":
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs; one that only waits to be reaped does not."""
+    """Return whether the process runs. A zombie does not."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
         return False
     return stat[stat.rindex(")") + 2] not in "ZX"
-
-
-def name_of(ref: StepRef) -> str:
-    return f"tork-{ref}"
-
-
-def inspect(client: docker.APIClient, ref: StepRef) -> dict[str, Any]:
-    found: dict[str, Any] = client.inspect_container(name_of(ref))
-    return found
-
-
-def is_there(client: docker.APIClient, ref: StepRef) -> bool:
-    return bool(client.containers(all=True, filters={"name": name_of(ref)}))

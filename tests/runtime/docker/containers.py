@@ -1,0 +1,69 @@
+"""Docker runtimes for tests, and the engine's view of their containers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from tork_celery.domain.model import StepRef
+from tork_celery.runtime.docker import DockerRuntime
+
+BUSYBOX = "busybox:stable"
+NODE = "default@here"
+
+
+class RuntimeFactory:
+    """Creates the runtimes of a node: that of its process, and those of the processes after it."""
+
+    def __init__(self, *, cluster: str, work_dir: Path) -> None:
+        self._cluster = cluster
+        self._work_dir = work_dir
+        self._runtimes: list[DockerRuntime] = []
+
+    def __call__(
+        self,
+        *,
+        node: str = NODE,
+        url: str | None = None,
+        pull_timeout_s: float = 30,
+        bind_sources: Sequence[Path] = (),
+        pull_always: bool = False,
+        image_ttl_s: float | None = None,
+    ) -> DockerRuntime:
+        runtime = DockerRuntime(
+            cluster=self._cluster,
+            node=node,
+            work_dir=self._work_dir,
+            url=url,
+            log_limit_bytes=50_000_000,
+            pull_timeout_s=pull_timeout_s,
+            pool_size=4,
+            bind_sources=bind_sources,
+            pull_always=pull_always,
+            image_ttl_s=image_ttl_s,
+        )
+        self._runtimes.append(runtime)
+        return runtime
+
+    def close(self) -> None:
+        """Remove all leftovers, as a worker's sweep does, and close all runtimes."""
+        sweeper = self()
+        for leftovers in sweeper.leftovers():
+            sweeper.remove_delivery(leftovers.task_id, leftovers.delivery)
+        for runtime in self._runtimes:
+            runtime.close()
+        assert list(self._work_dir.glob("*/*")) == []
+
+
+def container_name(ref: StepRef) -> str:
+    return f"tork-{ref}"
+
+
+def inspect(client: docker.APIClient, ref: StepRef) -> dict[str, Any]:
+    container: dict[str, Any] = client.inspect_container(container_name(ref))
+    return container
+
+
+def exists(client: docker.APIClient, ref: StepRef) -> bool:
+    return bool(client.containers(all=True, filters={"name": container_name(ref)}))
