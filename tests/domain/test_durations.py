@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tork_celery.domain.durations import nanoseconds, seconds
+from tork_celery.domain.durations import seconds
+from tork_celery.expr import parse_nanoseconds
 
 UNITS = {
     "ns": 1,
@@ -43,7 +44,7 @@ UNITS = {
     ],
 )
 def test_a_duration(text: str, expected: int) -> None:
-    assert nanoseconds(text) == expected
+    assert parse_nanoseconds(text) == expected
     assert seconds(text) == expected / 10**9
 
 
@@ -77,7 +78,7 @@ def test_a_duration(text: str, expected: int) -> None:
 )
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a duration; write it like 1h30m, 500ms or 2\.5s"):
-        nanoseconds(text)
+        parse_nanoseconds(text)
 
 
 parts = st.tuples(
@@ -94,13 +95,13 @@ def test_the_parts_of_a_duration_add_up(found: list[tuple[int, str, str]]) -> No
         (Fraction(f"{whole}.{part or 0}") * UNITS[unit] for whole, part, unit in found), Fraction(0)
     )
 
-    assert nanoseconds(text) == int(expected)
+    assert parse_nanoseconds(text) == int(expected)
 
 
 @given(st.text(max_size=200))
 def test_any_text_is_a_duration_or_a_value_error(text: str) -> None:
     try:
-        assert 0 <= nanoseconds(text) < 2**63
+        assert 0 <= parse_nanoseconds(text) < 2**63
     except ValueError as error:
         assert len(str(error)) < 300  # noqa: PT017  either is right
 
@@ -108,5 +109,5 @@ def test_any_text_is_a_duration_or_a_value_error(text: str) -> None:
 @pytest.mark.parametrize("text", ["9" * 100_000 + "s", "1s" * 100_000, "." * 100_000])
 def test_a_long_text_is_refused_at_once(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration") as refusal:
-        nanoseconds(text)
+        parse_nanoseconds(text)
     assert len(str(refusal.value)) < 120

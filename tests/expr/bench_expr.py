@@ -4,7 +4,7 @@ import timeit
 
 from tests.expr.hosts import HOST
 from tork_celery import expr
-from tork_celery.expr.parser import parse
+from tork_celery.expr.syntax.parser import parse
 
 _CONTEXT = {"inputs": {"count": "3", "name": "World"}, "item": {"index": "2", "value": {"start": 10}}}
 _CASES = (

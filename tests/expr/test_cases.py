@@ -10,9 +10,9 @@ import pytest
 
 from tests.expr.hosts import HOST
 from tork_celery import expr
-from tork_celery.expr.kinds import kind_of
-from tork_celery.expr.run import detached
-from tork_celery.expr.text import string
+from tork_celery.expr import type_name
+from tork_celery.expr.evaluation import standalone_frame
+from tork_celery.expr.values.go_format import format_value
 
 _LINES = (Path(__file__).parent / "cases.jsonl").read_text(encoding="utf-8").splitlines()
 _CONTEXT: dict[str, Any] = json.loads(_LINES[0])["context"]
@@ -35,11 +35,11 @@ def _agrees(case: dict[str, Any]) -> bool:
         value = expr.evaluate(case["expr"], _CONTEXT, HOST)
     except expr.ExpressionError:
         return "error" in case
-    if "error" in case or kind_of(value) != case["kind"]:
+    if "error" in case or type_name(value) != case["kind"]:
         return False
     if case["kind"] in {"array", "map"}:
         return bool(value == _expected(case))
-    return string(detached(), value) == case["text"]
+    return format_value(standalone_frame(), value) == case["text"]
 
 
 def _scalars() -> Iterator[dict[str, Any]]:

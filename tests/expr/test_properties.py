@@ -9,12 +9,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.expr.hosts import HOST
-from tork_celery.expr import ExpressionError, check, check_template, evaluate, evaluate_whole, render, to_text
-from tork_celery.expr.functions import FUNCTIONS
-from tork_celery.expr.kinds import kind_of
-from tork_celery.expr.loops import DRIVERS
-from tork_celery.expr.methods import METHODS
-from tork_celery.expr.precedence import INFIX, PREFIX
+from tork_celery.expr import (
+    ExpressionError,
+    check,
+    check_template,
+    evaluate,
+    evaluate_whole,
+    render,
+    to_text,
+    type_name,
+)
+from tork_celery.expr.builtins import FUNCTIONS
+from tork_celery.expr.builtins.methods import METHODS
+from tork_celery.expr.builtins.predicates import PREDICATE_FUNCTIONS
+from tork_celery.expr.syntax.precedence import INFIX, PREFIX
 
 _SETTINGS = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 _NAMES = ("inputs", "xs", "n", "f", "s", "t", "z", "at", "nowhere", "$env")
@@ -46,7 +54,7 @@ _words = st.sampled_from(
     [
         *_NAMES,
         *FUNCTIONS,
-        *DRIVERS,
+        *PREDICATE_FUNCTIONS,
         *INFIX,
         *PREFIX,
         *(name for methods in METHODS.values() for name in methods),
@@ -83,7 +91,9 @@ def _combine(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.tuples(st.sampled_from(list(FUNCTIONS)), st.lists(inner, max_size=3)).map(
             lambda p: f"{p[0]}({', '.join(p[1])})",
         ),
-        st.tuples(st.sampled_from(list(DRIVERS)), inner, inner).map(lambda p: f"{p[0]}({p[1]}, {p[2]})"),
+        st.tuples(st.sampled_from(list(PREDICATE_FUNCTIONS)), inner, inner).map(
+            lambda p: f"{p[0]}({p[1]}, {p[2]})"
+        ),
         st.tuples(inner, st.sampled_from(list(FUNCTIONS))).map(lambda p: f"({p[0]}) | {p[1]}()"),
         st.tuples(
             inner,
@@ -123,7 +133,7 @@ _expressions = st.recursive(_leaves, _combine, max_leaves=8)
 
 
 def _known(value: Any) -> bool:
-    kind = kind_of(value)
+    kind = type_name(value)
     if kind == "array":
         return all(map(_known, value))
     return all(map(_known, value.values())) if kind == "map" else True

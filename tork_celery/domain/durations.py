@@ -1,20 +1,20 @@
-"""Durations as Go writes them: `1h30m`, `500ms`, `2.5s`."""
+"""Durations in the notation of Go: `1h30m`, `500ms`, `2.5s`."""
 
-from tork_celery.expr.go_duration import nanoseconds
+from tork_celery.expr import parse_nanoseconds
 
 
 def seconds(text: str) -> float:
-    """The duration `text` in seconds.
+    """Return a duration in seconds.
 
-    Raises ValueError for what Go's time.ParseDuration refuses, and for a sign: none of the durations in a
-    job file may be negative.
+    Raises ValueError unless Go's time.ParseDuration accepts the text. Signs are not allowed, because no
+    duration in a job file may be negative.
     """
-    return nanoseconds(text) / 1_000_000_000
+    return parse_nanoseconds(text) / 1_000_000_000
 
 
 def positive_seconds(text: str) -> float:
-    """The same for a duration that must not be 0; raises ValueError for that too."""
-    found = seconds(text)
-    if not found:
+    """Return a duration in seconds. Raises ValueError for 0 too."""
+    duration_s = seconds(text)
+    if not duration_s:
         raise ValueError(f"{text[:40]!r} must be longer than 0")
-    return found
+    return duration_s

@@ -27,7 +27,6 @@ from tork_celery.domain.errors import EvaluationFailed
 from tork_celery.domain.identifiers import LONGEST_NAME, check_var, unfit_character
 from tork_celery.domain.model import Job
 from tork_celery.domain.redaction import masking
-from tork_celery.expr.kinds import kind_of
 
 MAX_ITEMS = 100_000
 """Longest list of an `each`: every item is a row."""
@@ -157,7 +156,7 @@ def items(each: Each, evaluator: Evaluator) -> list[object]:
     """Return the list of an `each`, as JSON values."""
     value = evaluator.value("each.list", each.list)
     if not isinstance(value, list | tuple):
-        raise EvaluationFailed(f"each.list: it is no list, but of the type {kind_of(value)}")
+        raise EvaluationFailed(f"each.list: it is no list, but of the type {expr.type_name(value)}")
     if len(value) > MAX_ITEMS:
         raise EvaluationFailed(f"each.list: it has {len(value):,} items; {MAX_ITEMS:,} are the most")
     return [_json_value(item) for item in value]

@@ -1,18 +1,19 @@
-"""The expression language of job files: expr (expr-lang.org), in a sandbox.
+"""The expr language (https://expr-lang.org) in a sandbox, without dependencies on the rest of tork_celery.
 
-An expression reads the names of its context, and nothing else: no attribute of a Python object is reached,
-and the steps, the depth, and the size of what it makes are bounded (`limits`). All functions here raise
-ExpressionError, which says where and why, and nothing else.
+An expression reads the names of its context and nothing else. The functions of this module raise
+ExpressionError and no other exception, unless a host function raises one. README.md describes the language
+and the layout of the package.
 """
 
 from collections.abc import Mapping
 
 from tork_celery.expr import limits, template
-from tork_celery.expr.durations import Duration
 from tork_celery.expr.errors import ExpressionError
-from tork_celery.expr.program import program
-from tork_celery.expr.run import Budget, HostFunctions
-from tork_celery.expr.text import to_text
+from tork_celery.expr.evaluation import Budget, HostFunctions
+from tork_celery.expr.program import load_program
+from tork_celery.expr.values.durations import Duration, parse_nanoseconds
+from tork_celery.expr.values.go_format import to_text
+from tork_celery.expr.values.types import type_name
 
 __all__ = [
     "Budget",
@@ -25,14 +26,16 @@ __all__ = [
     "evaluate",
     "evaluate_whole",
     "is_template",
+    "parse_nanoseconds",
     "render",
     "to_text",
+    "type_name",
 ]
 
 
 def check(source: str) -> None:
-    """Raises ExpressionError for what is no expression, or could not be evaluated in any context."""
-    program(source)
+    """Raise ExpressionError for a text that is not an expression, or that no context makes valid."""
+    load_program(source)
 
 
 def evaluate(
@@ -42,16 +45,16 @@ def evaluate(
     *,
     budget: Budget | None = None,
 ) -> object:
-    """The value of an expression in a context, of the kinds of JSON, or a datetime, Duration or tzinfo.
+    """Return the value of an expression: a JSON value, a datetime, a Duration or a tzinfo.
 
-    `host` is the source of time and random numbers; a `budget` is shared with other expressions.
+    Several evaluations may share a `budget`.
     """
-    return program(source).evaluate(context, host, budget)
+    return load_program(source).evaluate(context, host, budget)
 
 
 def check_whole(text: str) -> None:
-    """`check` for a field that is one expression, with `{{ }}` around it or without."""
-    check(template.whole(text))
+    """Check a text that is one expression, with or without `{{ }}` around it. Raises ExpressionError."""
+    check(template.strip_braces(text))
 
 
 def evaluate_whole(
@@ -61,19 +64,19 @@ def evaluate_whole(
     *,
     budget: Budget | None = None,
 ) -> object:
-    """`evaluate` for a field that is one expression, with `{{ }}` around it or without: `if`, `each.list`."""
-    return evaluate(template.whole(text), context, host, budget=budget)
+    """Evaluate a text that is one expression, with or without `{{ }}` around it."""
+    return evaluate(template.strip_braces(text), context, host, budget=budget)
 
 
 def is_template(text: str) -> bool:
-    """Whether there is an expression in the text."""
+    """Return whether a text contains the beginning of an expression, `{{`."""
     return template.OPENING in text
 
 
 def check_template(text: str) -> None:
-    """Raises ExpressionError for a hole that is not closed, or holds no expression."""
-    for part in template.parts(text):
-        if isinstance(part, template.Hole):
+    """Check the expressions in a text. Raises ExpressionError for an invalid one, and for unclosed braces."""
+    for part in template.split(text):
+        if isinstance(part, template.Placeholder):
             check(part.source)
 
 
@@ -84,8 +87,8 @@ def render(
     *,
     budget: Budget | None = None,
 ) -> str:
-    """The text with each `{{ expression }}` replaced by its value, as `to_text` writes it."""
-    result = template.filled(text, lambda source: to_text(evaluate(source, context, host, budget=budget)))
+    """Replace each `{{ expression }}` in a text by its value, as `to_text` writes it."""
+    result = template.fill(text, lambda source: to_text(evaluate(source, context, host, budget=budget)))
     if len(result) > limits.TEMPLATE_CHARS:
         raise ExpressionError(f"the text would be longer than {limits.TEMPLATE_CHARS} characters", text)
     return result

@@ -1,29 +1,30 @@
-"""What an expression can raise: one public error, and the fault it is made from."""
+"""Exceptions: ExpressionError for callers, and the internal LanguageError from which it is made."""
 
 from tork_celery.expr import limits
 
 
-class Fault(Exception):
-    """A reason without its expression: `at` is the offset of the faulty part, once known.
+class LanguageError(Exception):
+    """A violation of a rule of the language: a reason and, once known, an offset, but no source text.
 
-    The reason names kinds of values, never the values: they may be secrets.
+    Internal: the parser and the program turn it into an ExpressionError. The reason names types of values,
+    never values, because a value may be a secret.
     """
 
-    def __init__(self, reason: str, at: int | None = None) -> None:
+    def __init__(self, reason: str, offset: int | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.at = at
+        self.offset = offset
 
-    def locate(self, at: int) -> None:
-        """The innermost part that failed is the one to name."""
-        if self.at is None:
-            self.at = at
+    def locate(self, offset: int) -> None:
+        """Set the offset unless an inner node has set it."""
+        if self.offset is None:
+            self.offset = offset
 
 
 class ExpressionError(ValueError):
-    """An expression that cannot be read, or that fails: which one, where, and why.
+    """An expression that is invalid, or whose evaluation failed.
 
-    `line` and `column` count from 1.
+    `offset` is a position in `source`, counted in characters from 0; `line` and `column` count from 1.
     """
 
     def __init__(self, reason: str, source: str, offset: int | None = None) -> None:
@@ -36,13 +37,13 @@ class ExpressionError(ValueError):
         super().__init__(f"{reason} ({place} of the expression `{self._quote()}`)")
 
     def _quote(self) -> str:
-        long = len(self.source) > limits.QUOTED_CHARS
-        start = max(0, self.offset - limits.QUOTED_CHARS // 2) if long else 0
+        is_long = len(self.source) > limits.QUOTED_CHARS
+        start = max(0, self.offset - limits.QUOTED_CHARS // 2) if is_long else 0
         stop = start + limits.QUOTED_CHARS
-        cut = self.source[start:stop].strip()
-        printable = "".join(char if char.isprintable() else " " for char in cut)
+        excerpt = self.source[start:stop].strip()
+        printable = "".join(char if char.isprintable() else " " for char in excerpt)
         return ("..." if start else "") + printable + ("..." if stop < len(self.source) else "")
 
     def __reduce__(self) -> tuple[type["ExpressionError"], tuple[str, str, int]]:
-        """An error crosses process borders whole."""
+        """Pickle the constructor's arguments; the default would pass only the message."""
         return (ExpressionError, (self.reason, self.source, self.offset))

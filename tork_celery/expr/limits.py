@@ -1,23 +1,21 @@
-"""Bounds of the sandbox: an expression that passes one of them is refused."""
+"""Limits of the sandbox. An expression that exceeds one of them is rejected."""
 
 SOURCE_CHARS = 32_768
 NODES = 10_000
-# Every level of a syntax tree takes a few Python frames, and the caller's own stack may be deep already.
+# Each level of a syntax tree takes a few Python frames, and the stack of the caller may be deep already.
 DEPTH = 150
-# How deep a value may be nested where a function walks through it; a cyclic value ends here too.
+# The nesting of a value in a function that walks through it. A cyclic value exceeds this limit.
 VALUE_DEPTH = 100
-# One step is about one node evaluated, one item visited, or a few characters copied: about a second in all.
+# One step is about one evaluated node, one visited item or 16 copied characters. All steps take about one
+# second in total.
 STEPS = 1_000_000
 TEXT_CHARS = 1_000_000
 TEMPLATE_CHARS = 4_000_000
-TEMPLATE_HOLES = 1_000
+TEMPLATE_EXPRESSIONS = 1_000
 PATTERN_CHARS = 4_096
 LAYOUT_CHARS = 200
-# Only expressions of usual length are worth their memory in the cache.
+# Longer expressions are not cached, because they would take too much memory.
 CACHED_CHARS = 2_048
 CACHED_PROGRAMS = 1_024
-# What of an expression is quoted in a message.
+# The length of the quotation of an expression in an error message.
 QUOTED_CHARS = 120
-
-INT_MIN = -(2**63)
-INT_MAX = 2**63 - 1

@@ -1,77 +1,85 @@
-"""An expression, read once and kept: its tree, what evaluates it, and the contexts it was checked for."""
+"""Programs: expressions that are parsed and compiled once, cached, and evaluated in many contexts."""
 
 from collections.abc import Mapping
 from functools import lru_cache
 
 from tork_celery.expr import limits
-from tork_celery.expr.checking import Checker, names_of
 from tork_celery.expr.compiler import Compiler
-from tork_celery.expr.errors import ExpressionError, Fault
-from tork_celery.expr.kinds import Type, type_of
-from tork_celery.expr.parser import parse
-from tork_celery.expr.run import Budget, HostFunctions, Run
-from tork_celery.expr.sizes import measured
+from tork_celery.expr.errors import ExpressionError, LanguageError
+from tork_celery.expr.evaluation import Budget, Frame, HostFunctions, check_size
+from tork_celery.expr.syntax.ast import referenced_names
+from tork_celery.expr.syntax.parser import parse
+from tork_celery.expr.type_checker import TypeChecker
+from tork_celery.expr.values.types import Type, type_of
 
-_KEPT_SHAPES = 64
+_MOST_ACCEPTED_CONTEXTS = 64
 
 
 class Program:
-    """Promises that nothing but ExpressionError comes out of `check` and `evaluate`."""
+    """A compiled expression. Its constructor and `evaluate` raise nothing but ExpressionError.
+
+    The type checker runs once for the expression itself, and once for each combination of types of the names
+    in a context.
+    """
 
     def __init__(self, source: str) -> None:
         self._source = source
         self._tree = parse(source)
-        self._names = names_of(self._tree)
+        self._names = referenced_names(self._tree)
+        self._check_types(None)
         compiler = Compiler()
-        # What can be said without a context is checked first: the compiler relies on it.
-        self.check()
-        self._run = compiler.compiled(self._tree)
-        self._cells = compiler.cells
-        self._accepted: set[tuple[Type | None, ...]] = set()
-
-    def check(self, names: Mapping[str, Type | None] | None = None) -> None:
-        """Raises ExpressionError for what can never be with names of these types, or of any when None."""
-        try:
-            Checker(names).known(self._tree)
-        except Fault as fault:
-            raise self._error(fault) from None
-        except RecursionError:
-            raise self._error(Fault("the expression is nested too deeply")) from None
+        self._evaluate = compiler.compile(self._tree)
+        self._slot_count = compiler.slot_count
+        self._accepted_types: set[tuple[Type | None, ...]] = set()
 
     def evaluate(
         self, context: Mapping[str, object], host: HostFunctions, budget: Budget | None = None
     ) -> object:
-        """The value that the expression has in the context."""
+        """Return the value of the expression in a context."""
         types = tuple([type_of(context[name]) if name in context else None for name in self._names])
-        if types not in self._accepted:
+        if types not in self._accepted_types:
             self._accept(types)
-        run = Run(context, self._cells, host, budget)
+        frame = Frame(context, self._slot_count, host, budget)
         try:
-            return measured(run, self._run(run))
-        except Fault as fault:
-            raise self._error(fault) from None
+            value = self._evaluate(frame)
+            check_size(frame, value)
+        except LanguageError as error:
+            raise self._public_error(error) from None
         except RecursionError:
-            raise self._error(Fault("the expression or a value is nested too deeply")) from None
+            raise self._error("the expression or a value is nested too deeply") from None
         except (ArithmeticError, ValueError):
-            raise self._error(Fault("a number is out of range")) from None
+            raise self._error("a number is out of range") from None
+        else:
+            return value
         finally:
-            run.end()
+            frame.close()
 
     def _accept(self, types: tuple[Type | None, ...]) -> None:
-        self.check(dict(zip(self._names, types, strict=True)))
-        if len(self._accepted) >= _KEPT_SHAPES:
-            self._accepted.clear()
-        self._accepted.add(types)
+        self._check_types(dict(zip(self._names, types, strict=True)))
+        if len(self._accepted_types) >= _MOST_ACCEPTED_CONTEXTS:
+            self._accepted_types.clear()
+        self._accepted_types.add(types)
 
-    def _error(self, fault: Fault) -> ExpressionError:
-        return ExpressionError(fault.reason, self._source, fault.at)
+    def _check_types(self, names: Mapping[str, Type | None] | None) -> None:
+        try:
+            TypeChecker(names).check(self._tree)
+        except LanguageError as error:
+            raise self._public_error(error) from None
+        except RecursionError:
+            raise self._error("the expression is nested too deeply") from None
+
+    def _public_error(self, error: LanguageError) -> ExpressionError:
+        return ExpressionError(error.reason, self._source, error.offset)
+
+    def _error(self, reason: str) -> ExpressionError:
+        return ExpressionError(reason, self._source)
 
 
 @lru_cache(maxsize=limits.CACHED_PROGRAMS)
-def _cached(source: str) -> Program:
+def _load_cached(source: str) -> Program:
     return Program(source)
 
 
-def program(source: str) -> Program:
-    """The program of an expression, from the cache when it is of usual length; raises ExpressionError."""
-    return _cached(source) if len(source) <= limits.CACHED_CHARS else Program(source)
+def load_program(source: str) -> Program:
+    """Compile an expression or return it from the cache. Raises ExpressionError."""
+    return _load_cached(source) if len(source) <= limits.CACHED_CHARS else Program(source)

@@ -1,4 +1,4 @@
-"""Text with expressions in it: `Hello, {{ inputs.name }}!`."""
+"""Templates: text that contains expressions, such as `Hello, {{ inputs.name }}!`."""
 
 import re
 from collections.abc import Callable
@@ -9,8 +9,8 @@ from tork_celery.expr import limits
 from tork_celery.expr.errors import ExpressionError
 
 OPENING, _CLOSING = "{{", "}}"
-# What may hide a brace inside of a hole: strings and comments.
-_PART = re.compile(
+# Braces inside of strings and comments do not count.
+_TOKEN = re.compile(
     r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"'
     r"|'[^'\\\n]*(?:\\.[^'\\\n]*)*'"
     r"|`[^`]*`"
@@ -21,67 +21,67 @@ _PART = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Hole:
-    """The source of one expression."""
+class Placeholder:
+    """An expression in a template, without its braces."""
 
     source: str
 
 
-Part = str | Hole
+Part = str | Placeholder
 
 
-def parts(template: str) -> tuple[Part, ...]:
-    """The literal parts and the holes, in order; empty literals are left out.
+def split(template: str) -> tuple[Part, ...]:
+    """Split a template into literal text and placeholders, in order, without empty texts.
 
-    Raises ExpressionError for a hole that is not closed, and past the limits of templates.
+    Raises ExpressionError for a placeholder that is not closed, and for a template that exceeds the limits.
     """
     if OPENING not in template:
         return (template,) if template else ()
     if len(template) > limits.TEMPLATE_CHARS:
         raise ExpressionError(f"the text is longer than {limits.TEMPLATE_CHARS} characters", template)
-    return _cached(template) if len(template) <= limits.CACHED_CHARS else _split(template)
+    return _split_cached(template) if len(template) <= limits.CACHED_CHARS else _split(template)
 
 
 @lru_cache(maxsize=limits.CACHED_PROGRAMS)
-def _cached(template: str) -> tuple[Part, ...]:
+def _split_cached(template: str) -> tuple[Part, ...]:
     return _split(template)
 
 
 def _split(template: str) -> tuple[Part, ...]:
-    found: list[Part] = []
+    parts: list[Part] = []
     end = 0
     while (start := template.find(OPENING, end)) >= 0:
-        if len(found) > 2 * limits.TEMPLATE_HOLES:
-            many = f"the text holds more than {limits.TEMPLATE_HOLES} expressions"
-            raise ExpressionError(many, template, start)
-        stop = _closing(template, start)
-        found += [template[end:start], Hole(template[start + len(OPENING) : stop])]
+        if len(parts) > 2 * limits.TEMPLATE_EXPRESSIONS:
+            reason = f"the text contains more than {limits.TEMPLATE_EXPRESSIONS} expressions"
+            raise ExpressionError(reason, template, start)
+        stop = _find_closing(template, start)
+        parts += [template[end:start], Placeholder(template[start + len(OPENING) : stop])]
         end = stop + len(_CLOSING)
-    return tuple(part for part in (*found, template[end:]) if part)
+    return tuple(part for part in (*parts, template[end:]) if part)
 
 
-def _closing(template: str, start: int) -> int:
-    """Where the braces close that open at `start`; a map's own braces are passed over."""
+def _find_closing(template: str, start: int) -> int:
+    """Return the position of the braces that close those at `start`, after the braces of any maps."""
     depth = 0
-    for part in _PART.finditer(template, start + len(OPENING), start + limits.SOURCE_CHARS):
-        if part[0] == "{":
+    for token in _TOKEN.finditer(template, start + len(OPENING), start + limits.SOURCE_CHARS):
+        if token[0] == "{":
             depth += 1
-        elif part[0] == "}":
-            if not depth and template.startswith(_CLOSING, part.start()):
-                return part.start()
+        elif token[0] == "}":
+            if not depth and template.startswith(_CLOSING, token.start()):
+                return token.start()
             depth = max(0, depth - 1)
     raise ExpressionError("{{ is not closed by }}", template, start)
 
 
-def whole(text: str) -> str:
-    """The source of a field that is one expression, with braces around it or without."""
+def strip_braces(text: str) -> str:
+    """Return the expression of a text that is one placeholder, and any other text unchanged."""
     stripped = text.strip()
     if not stripped.startswith(OPENING):
         return text
-    split = parts(stripped)
-    return split[0].source if len(split) == 1 and isinstance(split[0], Hole) else text
+    parts = split(stripped)
+    return parts[0].source if len(parts) == 1 and isinstance(parts[0], Placeholder) else text
 
 
-def filled(template: str, fill: Callable[[str], str]) -> str:
-    """The template with each hole replaced by what `fill` makes of its source."""
-    return "".join(part if isinstance(part, str) else fill(part.source) for part in parts(template))
+def fill(template: str, evaluate: Callable[[str], str]) -> str:
+    """Replace each placeholder by the result of `evaluate` for its source."""
+    return "".join(part if isinstance(part, str) else evaluate(part.source) for part in split(template))

@@ -1,0 +1,1 @@
+"""Operators on values. All of them check the types of their operands."""

@@ -1,0 +1,1 @@
+"""Syntax: from the text of an expression to its syntax tree."""

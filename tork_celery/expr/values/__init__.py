@@ -1,0 +1,1 @@
+"""Values: their types, and their textual forms, which are those of Go."""
