@@ -8,7 +8,7 @@ from sqlalchemy import event, select
 
 from tests.domain.samples import job_definition, task_definition
 from tests.services.fakes import FakeDispatcher
-from tests.store.stores import CuttableDatabase, change, database, job_now, task_now, tasks_of
+from tests.store.stores import FlakyDatabase, change, database, job_now, task_now, tasks_of
 from tork_celery import webhook_outbox
 from tork_celery.domain.definition import JobDefinition, Parallel, TaskDefinition, Webhook
 from tork_celery.domain.model import Job, Task
@@ -31,7 +31,7 @@ ALL_EVENTS = tuple(
 
 
 @pytest.fixture
-def context(database: CuttableDatabase) -> ServiceContext:
+def context(database: FlakyDatabase) -> ServiceContext:
     return ServiceContext(database=database, dispatcher=FakeDispatcher(), lease_s=10.0)
 
 
@@ -39,7 +39,7 @@ def definition(*tasks: TaskDefinition, webhooks: tuple[Webhook, ...] = ALL_EVENT
     return job_definition(*tasks, webhooks=webhooks)
 
 
-def take_recorded(database: CuttableDatabase) -> list[str]:
+def take_recorded(database: FlakyDatabase) -> list[str]:
     """Remove the recorded calls; return the event of each with the state or progress that it reports."""
     with database.transaction() as tx:
         rows = tx.execute(select(webhook_calls).order_by(webhook_calls.c.id)).all()
@@ -50,7 +50,7 @@ def take_recorded(database: CuttableDatabase) -> list[str]:
     ]
 
 
-def claim(database: CuttableDatabase, task: Task) -> Task:
+def claim(database: FlakyDatabase, task: Task) -> Task:
     with database.transaction() as tx:
         claimed = claims.claim(tx, task.ref, node=NODE, lease_s=10.0)
         assert claimed is not None
@@ -65,7 +65,7 @@ def end(context: ServiceContext, task: Task, outcome: Outcome) -> None:
 
 
 @pytest.fixture
-def running(context: ServiceContext, database: CuttableDatabase) -> tuple[Job, Task]:
+def running(context: ServiceContext, database: FlakyDatabase) -> tuple[Job, Task]:
     """A job of two tasks, of which the first one runs."""
     job, task = submit(context, definition(task_definition(), task_definition()))
     claimed = claim(database, task)
@@ -74,7 +74,7 @@ def running(context: ServiceContext, database: CuttableDatabase) -> tuple[Job, T
 
 
 @pytest.mark.covers("Job.webhooks")
-def test_submit_and_first_claim_are_recorded(context: ServiceContext, database: CuttableDatabase) -> None:
+def test_submit_and_first_claim_are_recorded(context: ServiceContext, database: FlakyDatabase) -> None:
     _, task = submit(context, definition())
     assert take_recorded(database) == ["job.StateChange SCHEDULED", "task.StateChange SCHEDULED"]
 
@@ -83,7 +83,7 @@ def test_submit_and_first_claim_are_recorded(context: ServiceContext, database: 
 
 
 def test_completed_task_and_next_task_are_recorded(
-    context: ServiceContext, database: CuttableDatabase, running: tuple[Job, Task]
+    context: ServiceContext, database: FlakyDatabase, running: tuple[Job, Task]
 ) -> None:
     job, task = running
     end(context, task, Outcome.COMPLETED)
@@ -104,7 +104,7 @@ def test_completed_task_and_next_task_are_recorded(
 
 
 def test_second_advance_records_nothing(
-    context: ServiceContext, database: CuttableDatabase, running: tuple[Job, Task]
+    context: ServiceContext, database: FlakyDatabase, running: tuple[Job, Task]
 ) -> None:
     _, task = running
     end(context, task, Outcome.COMPLETED)
@@ -116,7 +116,7 @@ def test_second_advance_records_nothing(
 
 
 def test_failed_task_and_job_are_recorded(
-    context: ServiceContext, database: CuttableDatabase, running: tuple[Job, Task]
+    context: ServiceContext, database: FlakyDatabase, running: tuple[Job, Task]
 ) -> None:
     end(context, running[1], Outcome.FAILED)
 
@@ -124,7 +124,7 @@ def test_failed_task_and_job_are_recorded(
 
 
 def test_cancel_and_restart_are_recorded(
-    context: ServiceContext, database: CuttableDatabase, running: tuple[Job, Task]
+    context: ServiceContext, database: FlakyDatabase, running: tuple[Job, Task]
 ) -> None:
     job, _ = running
     job_control.cancel(context, job.id)
@@ -134,7 +134,7 @@ def test_cancel_and_restart_are_recorded(
     assert take_recorded(database) == ["job.StateChange SCHEDULED", "task.StateChange SCHEDULED"]
 
 
-def test_stopped_siblings_are_recorded(context: ServiceContext, database: CuttableDatabase) -> None:
+def test_stopped_siblings_are_recorded(context: ServiceContext, database: FlakyDatabase) -> None:
     children = Parallel(tasks=(task_definition(name="a"), task_definition(name="b")))
     composite = TaskDefinition(name="both", parallel=children)
     task_states = (Webhook(url="http://h/", event="task.StateChange"),)
@@ -150,7 +150,7 @@ def test_stopped_siblings_are_recorded(context: ServiceContext, database: Cuttab
     assert "task.StateChange FAILED" in recorded
 
 
-def test_progress_is_recorded_when_it_changes(database: CuttableDatabase, running: tuple[Job, Task]) -> None:
+def test_progress_is_recorded_when_it_changes(database: FlakyDatabase, running: tuple[Job, Task]) -> None:
     _, task = running
     for progress, node, calls in ((20.0, NODE, 1), (20.0, NODE, 0), (40.0, "another", 0), (0.0, "", 0)):
         with database.transaction() as tx:
@@ -161,7 +161,7 @@ def test_progress_is_recorded_when_it_changes(database: CuttableDatabase, runnin
 
 
 def test_redelivery_of_lost_task_is_recorded(
-    context: ServiceContext, database: CuttableDatabase, running: tuple[Job, Task]
+    context: ServiceContext, database: FlakyDatabase, running: tuple[Job, Task]
 ) -> None:
     change(database, running[1], lease_until=1.0)
     recovery_sweep = RecoverySweep(replace(context, lease_s=0.0), clock=lambda _: 1.0)
@@ -172,9 +172,7 @@ def test_redelivery_of_lost_task_is_recorded(
     assert take_recorded(database) == ["task.StateChange SCHEDULED"]
 
 
-def test_failing_condition_skips_only_its_webhook(
-    context: ServiceContext, database: CuttableDatabase
-) -> None:
+def test_failing_condition_skips_only_its_webhook(context: ServiceContext, database: FlakyDatabase) -> None:
     failing = Webhook(url="http://h/", if_="1 + 'a'")
 
     job, _ = submit(context, definition(webhooks=(failing, Webhook(url="http://h/"))))
@@ -183,7 +181,7 @@ def test_failing_condition_skips_only_its_webhook(
     assert take_recorded(database) == ["job.StateChange SCHEDULED"]
 
 
-def test_recorded_calls_outlive_deleted_job(context: ServiceContext, database: CuttableDatabase) -> None:
+def test_recorded_calls_outlive_deleted_job(context: ServiceContext, database: FlakyDatabase) -> None:
     job, _ = submit(context, definition())
     job_control.cancel(context, job.id)
 
@@ -193,7 +191,7 @@ def test_recorded_calls_outlive_deleted_job(context: ServiceContext, database: C
 
 
 def test_job_without_webhooks_costs_one_query_per_claim(
-    context: ServiceContext, database: CuttableDatabase
+    context: ServiceContext, database: FlakyDatabase
 ) -> None:
     job, task = submit(context, definition(webhooks=()))
     statements: list[str] = []

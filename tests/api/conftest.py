@@ -5,7 +5,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.services.fakes import FakeDispatcher
-from tests.store.stores import CuttableDatabase, database
+from tests.store.stores import FlakyDatabase, database
 from tork_celery.api import create_app
 from tork_celery.api.context import ApiContext
 from tork_celery.services.context import ServiceContext
@@ -22,7 +22,7 @@ def dispatcher() -> FakeDispatcher:
 
 
 @pytest.fixture
-def context(database: CuttableDatabase, dispatcher: FakeDispatcher) -> ServiceContext:
+def context(database: FlakyDatabase, dispatcher: FakeDispatcher) -> ServiceContext:
     return ServiceContext(database=database, dispatcher=dispatcher, lease_s=10.0)
 
 
@@ -44,7 +44,7 @@ def submit(client: FlaskClient) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def stored_jobs(database: CuttableDatabase) -> Callable[[], int]:
+def stored_jobs(database: FlakyDatabase) -> Callable[[], int]:
     """Return a function that counts the stored jobs."""
 
     def count() -> int:

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.api.documents import document
-from tests.store.stores import CuttableDatabase
+from tests.store.stores import FlakyDatabase
 from tork_celery.api import create_app
 from tork_celery.api.authentication import PUBLIC_ROUTES
 from tork_celery.api.context import ApiContext
@@ -23,7 +23,7 @@ MakeClient = Callable[..., FlaskClient]
 
 
 @pytest.fixture
-def make_client(context: ServiceContext, database: CuttableDatabase) -> MakeClient:
+def make_client(context: ServiceContext, database: FlakyDatabase) -> MakeClient:
     """Return a function that makes a client of an API with these authentication schemes."""
     users.add(database, NewUser(username="ada", password="s3cret:ü"))
 
@@ -104,7 +104,7 @@ def test_invalid_credentials_are_rejected(make_client: MakeClient, header: dict[
 
 
 def test_password_is_rejected_when_only_keys_are_allowed(
-    make_client: MakeClient, database: CuttableDatabase
+    make_client: MakeClient, database: FlakyDatabase
 ) -> None:
     key = users.new_key(database, "ada")
     client = make_client("key")
@@ -117,7 +117,7 @@ def test_password_is_rejected_when_only_keys_are_allowed(
     )
 
 
-def test_disabled_user_is_rejected(make_client: MakeClient, database: CuttableDatabase) -> None:
+def test_disabled_user_is_rejected(make_client: MakeClient, database: FlakyDatabase) -> None:
     client, key = make_client("basic", "key"), users.new_key(database, "ada")
     bearer = {"Authorization": f"Bearer {key}"}
     assert client.get("/jobs", headers=ADA).status_code == 200
@@ -128,7 +128,7 @@ def test_disabled_user_is_rejected(make_client: MakeClient, database: CuttableDa
     assert client.get("/jobs", headers=bearer).status_code == 401
 
 
-def test_changed_password_takes_effect_at_once(make_client: MakeClient, database: CuttableDatabase) -> None:
+def test_changed_password_takes_effect_at_once(make_client: MakeClient, database: FlakyDatabase) -> None:
     client = make_client("basic")
     assert client.get("/jobs", headers=ADA).status_code == 200
 
@@ -166,9 +166,9 @@ def test_job_has_no_creator_without_authentication(client: FlaskClient) -> None:
 
 
 def test_unavailable_datastore_is_503_for_authenticated_requests(
-    make_client: MakeClient, database: CuttableDatabase
+    make_client: MakeClient, database: FlakyDatabase
 ) -> None:
     client = make_client("basic")
-    database.away = True
+    database.down = True
 
     assert client.get("/jobs", headers=ADA).status_code == 503

@@ -5,7 +5,7 @@ from flask.testing import FlaskClient
 
 from tests.api.documents import document
 from tests.services.fakes import FakeDispatcher
-from tests.store.stores import CuttableDatabase
+from tests.store.stores import FlakyDatabase
 from tork_celery.api import create_app
 from tork_celery.api.context import ApiContext
 from tork_celery.domain.model import Task
@@ -35,8 +35,8 @@ def test_wrong_method_is_405(client: FlaskClient, method: str, route: str) -> No
 @pytest.mark.parametrize(
     "route", ["/jobs", "/jobs/x", "/task/x", "/task/x/log", "/jobs/x/log", "/nodes", "/queues"]
 )
-def test_unavailable_datastore_is_503(client: FlaskClient, database: CuttableDatabase, route: str) -> None:
-    database.away = True
+def test_unavailable_datastore_is_503(client: FlaskClient, database: FlakyDatabase, route: str) -> None:
+    database.down = True
 
     response = client.get(route)
 
@@ -60,7 +60,7 @@ def test_nul_character_is_rejected(client: FlaskClient, route: str, status: int)
     assert "the character NUL" in document(response)["message"]
 
 
-def test_internal_error_shows_no_details(database: CuttableDatabase) -> None:
+def test_internal_error_shows_no_details(database: FlakyDatabase) -> None:
     class Buggy(FakeDispatcher):
         def send(self, task: Task, *, delay_s: float = 0.0) -> None:
             del task, delay_s

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from tests.api.documents import document
 from tests.services.fakes import FakeDispatcher
-from tests.store.stores import CuttableDatabase, change, job_now, store_job, task_now, tasks_of
+from tests.store.stores import FlakyDatabase, change, job_now, store_job, task_now, tasks_of
 from tork_celery.domain.states import JobState, TaskState
 from tork_celery.store import jobs
 
@@ -16,7 +16,7 @@ OK = {"status": "OK"}
 
 @pytest.mark.parametrize("kind", ["jobs", "task", "tasks"])
 def test_cancel_kills_the_running_steps(
-    client: FlaskClient, database: CuttableDatabase, dispatcher: FakeDispatcher, kind: str
+    client: FlaskClient, database: FlakyDatabase, dispatcher: FakeDispatcher, kind: str
 ) -> None:
     job, task = store_job(database)
     running = change(database, task, state=TaskState.RUNNING, node="default@here", step_running=True)
@@ -30,7 +30,7 @@ def test_cancel_kills_the_running_steps(
 
 
 def test_cancel_works_without_a_broker(
-    client: FlaskClient, database: CuttableDatabase, dispatcher: FakeDispatcher
+    client: FlaskClient, database: FlakyDatabase, dispatcher: FakeDispatcher
 ) -> None:
     job, task = store_job(database)
     change(database, task, state=TaskState.RUNNING, node="default@here")
@@ -41,7 +41,7 @@ def test_cancel_works_without_a_broker(
 
 
 def test_restart_schedules_the_cancelled_task_again(
-    client: FlaskClient, database: CuttableDatabase, dispatcher: FakeDispatcher
+    client: FlaskClient, database: FlakyDatabase, dispatcher: FakeDispatcher
 ) -> None:
     job, _ = store_job(database)
     client.put(f"/jobs/{job.id}/cancel")
@@ -55,7 +55,7 @@ def test_restart_schedules_the_cancelled_task_again(
     assert dispatcher.sent == [tasks_of(database, job.id)[1]]
 
 
-def test_ended_job_is_deleted_with_its_tasks(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_ended_job_is_deleted_with_its_tasks(client: FlaskClient, database: FlakyDatabase) -> None:
     job, task = store_job(database)
     other, _ = store_job(database)
     client.put(f"/jobs/{job.id}/cancel")
@@ -81,7 +81,7 @@ def test_ended_job_is_deleted_with_its_tasks(client: FlaskClient, database: Cutt
     ],
 )
 def test_action_in_the_wrong_state_is_400(
-    client: FlaskClient, database: CuttableDatabase, state: JobState, method: str, route: str
+    client: FlaskClient, database: FlakyDatabase, state: JobState, method: str, route: str
 ) -> None:
     job, _ = store_job(database)
     job = replace(job, state=state)

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.api.documents import document
-from tests.store.stores import CuttableDatabase, job_now
+from tests.store.stores import FlakyDatabase, job_now
 from tork_celery.api import create_app
 from tork_celery.api.context import ApiContext
 from tork_celery.domain.search import EVERYTHING
@@ -54,13 +54,13 @@ def client_with_waiter(context: ServiceContext, job_waiter: JobWaiter) -> FlaskC
     return create_app(api).test_client()
 
 
-def newest_job_id(database: CuttableDatabase) -> str:
+def newest_job_id(database: FlakyDatabase) -> str:
     with database.reading() as tx:
         [job], _ = job_pages.page(tx, EVERYTHING, number=1, size=1)
     return job.id
 
 
-def end(database: CuttableDatabase) -> None:
+def end(database: FlakyDatabase) -> None:
     job = job_now(database, newest_job_id(database))
     with database.transaction() as tx:
         jobs.save(tx, replace(job, state=JobState.COMPLETED, result="42"))
@@ -68,7 +68,7 @@ def end(database: CuttableDatabase) -> None:
 
 @pytest.mark.covers("Job.wait")
 def test_response_is_the_whole_job_when_it_has_ended(
-    client_with_waiter: FlaskClient, database: CuttableDatabase, time: FakeTime
+    client_with_waiter: FlaskClient, database: FlakyDatabase, time: FakeTime
 ) -> None:
     time.at[5.0] = lambda: end(database)
 
@@ -84,7 +84,7 @@ def test_response_is_the_whole_job_when_it_has_ended(
 
 @pytest.mark.covers("Wait.timeout")
 def test_job_keeps_running_after_the_wait_timeout(
-    client_with_waiter: FlaskClient, database: CuttableDatabase, time: FakeTime
+    client_with_waiter: FlaskClient, database: FlakyDatabase, time: FakeTime
 ) -> None:
     response = client_with_waiter.post("/jobs", json=JOB)
 
@@ -98,10 +98,10 @@ def test_job_keeps_running_after_the_wait_timeout(
 
 
 def test_wait_outlasts_a_datastore_outage(
-    client_with_waiter: FlaskClient, database: CuttableDatabase, time: FakeTime
+    client_with_waiter: FlaskClient, database: FlakyDatabase, time: FakeTime
 ) -> None:
     def end_outage() -> None:
-        database.away = False
+        database.down = False
         end(database)
 
     time.at[1.0] = lambda: setattr(database, "away", True)
@@ -111,7 +111,7 @@ def test_wait_outlasts_a_datastore_outage(
 
 
 def test_job_that_is_deleted_during_the_wait_is_404(
-    client_with_waiter: FlaskClient, database: CuttableDatabase, time: FakeTime
+    client_with_waiter: FlaskClient, database: FlakyDatabase, time: FakeTime
 ) -> None:
     def delete() -> None:
         with database.transaction() as tx:

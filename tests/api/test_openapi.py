@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.store.stores import CuttableDatabase, change, job_now, store_job, tasks_of
+from tests.store.stores import FlakyDatabase, change, job_now, store_job, tasks_of
 from tork_celery.api import create_app, openapi
 from tork_celery.api.context import ApiContext
 from tork_celery.domain.states import JobState, TaskState
@@ -64,7 +64,7 @@ def test_the_page_needs_nothing_from_elsewhere(client: FlaskClient) -> None:
 
 
 @pytest.fixture
-def described_api(context: ServiceContext, database: CuttableDatabase) -> schemathesis.BaseSchema:
+def described_api(context: ServiceContext, database: FlakyDatabase) -> schemathesis.BaseSchema:
     """An API with a job in it, where nobody waits for long."""
     store_job(database)
     room = JobWaiter(slots=1, clock=iter(range(10**9)).__next__, sleep=lambda _: None)
@@ -125,7 +125,7 @@ EVERYTHING: dict[str, Any] = {
 
 @pytest.mark.parametrize("state", [JobState.FAILED, JobState.COMPLETED])
 def test_the_answers_about_a_job_with_everything_are_those_described(
-    client: FlaskClient, database: CuttableDatabase, state: JobState
+    client: FlaskClient, database: FlakyDatabase, state: JobState
 ) -> None:
     summary = client.post("/jobs", json=EVERYTHING).json
     job = job_now(database, summary["id"])

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.api.documents import document
-from tests.store.stores import CuttableDatabase, job_now
+from tests.store.stores import FlakyDatabase, job_now
 from tork_celery.api import create_app
 from tork_celery.api.context import ApiContext
 from tork_celery.domain.states import JobState
@@ -25,7 +25,7 @@ SendAs = Callable[..., Any]
 
 
 @pytest.fixture
-def authenticating_client(context: ServiceContext, database: CuttableDatabase) -> FlaskClient:
+def authenticating_client(context: ServiceContext, database: FlakyDatabase) -> FlaskClient:
     for username, roles in USERS.items():
         users.add(database, NewUser(username=username, password="p"), roles=roles)
     authenticator = Authenticator(database, schemes=["basic"])
@@ -61,7 +61,7 @@ def test_lists_and_counts_hold_visible_jobs_only(as_user: SendAs, username: str,
 
 
 def test_invisible_job_is_404_on_all_routes(
-    as_user: SendAs, authenticating_client: FlaskClient, database: CuttableDatabase
+    as_user: SendAs, authenticating_client: FlaskClient, database: FlakyDatabase
 ) -> None:
     _, created = as_user("ada", "POST", "/jobs", json=job({"user": "bob"}))
     _, whole = as_user("bob", "GET", f"/jobs/{created['id']}")
@@ -104,7 +104,7 @@ def test_permissions_of_unknown_users_and_roles_are_rejected(as_user: SendAs) ->
     assert as_user("ada", "GET", "/jobs")[1]["totalItems"] == 0
 
 
-def test_all_jobs_are_visible_without_authentication(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_all_jobs_are_visible_without_authentication(client: FlaskClient, database: FlakyDatabase) -> None:
     users.add(database, NewUser(username="bob", password="p"))
 
     created = document(client.post("/jobs", json=job({"user": "bob"})))

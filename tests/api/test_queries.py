@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from tests.api.documents import document
 from tests.domain.samples import task_definition
-from tests.store.stores import CuttableDatabase, change, job_now, store_job, task_now
+from tests.store.stores import FlakyDatabase, change, job_now, store_job, task_now
 from tork_celery.domain.definition import StepDefinition
 from tork_celery.domain.logs import LogPart, LogPosition
 from tork_celery.domain.model import Task
@@ -39,13 +39,13 @@ def get(client: FlaskClient, route: str) -> Any:
     return document(response)
 
 
-def add_log(database: CuttableDatabase, task: Task, *contents: str) -> None:
+def add_log(database: FlakyDatabase, task: Task, *contents: str) -> None:
     parts = [LogPart(task_id=task.id, step=0, contents=text, position=LogPosition()) for text in contents]
     with database.transaction() as tx:
         logs.add(tx, job_id=task.job_id, ref=task.ref, parts=parts)
 
 
-def test_waiting_task_has_no_empty_fields(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_waiting_task_has_no_empty_fields(client: FlaskClient, database: FlakyDatabase) -> None:
     _, task = store_job(database)
 
     shown = get(client, f"/task/{task.id}")
@@ -65,7 +65,7 @@ def test_waiting_task_has_no_empty_fields(client: FlaskClient, database: Cuttabl
     assert set(shown) >= {"createdAt", "scheduledAt"}
 
 
-def test_times_are_rfc_3339_in_utc(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_times_are_rfc_3339_in_utc(client: FlaskClient, database: FlakyDatabase) -> None:
     job, task = store_job(database)
     change(database, task, state=TaskState.COMPLETED, started_at=0.0, ended_at=1.5)
     with database.transaction() as tx:
@@ -81,7 +81,7 @@ def test_times_are_rfc_3339_in_utc(client: FlaskClient, database: CuttableDataba
 
 
 def test_job_shows_submitted_tasks_task_runs_and_results(
-    client: FlaskClient, database: CuttableDatabase, context: ServiceContext
+    client: FlaskClient, database: FlakyDatabase, context: ServiceContext
 ) -> None:
     job, task = store_job(database, task_definition(var="one"), task_definition(name="second"))
     change(database, task, state=TaskState.RUNNING, outcome=Outcome.COMPLETED, result="42", ended_at=5.0)
@@ -99,7 +99,7 @@ def test_job_shows_submitted_tasks_task_runs_and_results(
 
 
 def test_failed_job_shows_its_error(
-    client: FlaskClient, database: CuttableDatabase, context: ServiceContext
+    client: FlaskClient, database: FlakyDatabase, context: ServiceContext
 ) -> None:
     job, task = store_job(database)
     change(database, task, state=TaskState.RUNNING, outcome=Outcome.FAILED, error="exit code 1", ended_at=5.0)
@@ -113,7 +113,7 @@ def test_failed_job_shows_its_error(
     assert TIME.fullmatch(shown["execution"][0]["failedAt"])
 
 
-def test_secrets_are_masked(client: FlaskClient, database: CuttableDatabase, submit: Submit) -> None:
+def test_secrets_are_masked(client: FlaskClient, database: FlakyDatabase, submit: Submit) -> None:
     step = StepDefinition(image="busybox", env=SECRETS)
     definition = replace(task_definition(env=SECRETS), pre=(step,), post=(step,))
     job, task = store_job(database, definition)
@@ -156,7 +156,7 @@ def test_page_without_jobs_is_empty(client: FlaskClient, route: str) -> None:
 @pytest.mark.covers(
     "JobPage.items", "JobPage.number", "JobPage.size", "JobPage.totalPages", "JobPage.totalItems"
 )
-def test_jobs_are_paged_newest_first(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_jobs_are_paged_newest_first(client: FlaskClient, database: FlakyDatabase) -> None:
     newest_first = [store_job(database)[0].id for _ in range(12)][::-1]
 
     first, second, third = (get(client, f"/jobs?page={number}&size=5") for number in (1, 2, 3))
@@ -188,7 +188,7 @@ def test_page_that_is_not_an_integer_is_rejected(client: FlaskClient, query: str
     ],
 )
 def test_page_outside_the_limits_is_clamped(
-    client: FlaskClient, database: CuttableDatabase, query: str, number: int, size: int
+    client: FlaskClient, database: FlakyDatabase, query: str, number: int, size: int
 ) -> None:
     for _ in range(21):
         store_job(database)
@@ -198,7 +198,7 @@ def test_page_outside_the_limits_is_clamped(
     assert (page["number"], len(page["items"])) == (number, size)
 
 
-def test_size_of_a_page_is_its_number_of_items(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_size_of_a_page_is_its_number_of_items(client: FlaskClient, database: FlakyDatabase) -> None:
     for _ in range(3):
         store_job(database)
 
@@ -207,7 +207,7 @@ def test_size_of_a_page_is_its_number_of_items(client: FlaskClient, database: Cu
 
 @pytest.mark.parametrize("route", ["/jobs/{job}/log", "/tasks/{task}/log"])
 def test_log_page_has_25_parts_by_default_and_100_at_most(
-    client: FlaskClient, database: CuttableDatabase, route: str
+    client: FlaskClient, database: FlakyDatabase, route: str
 ) -> None:
     _, task = store_job(database)
     add_log(database, task, *("x",) * 101)
@@ -229,7 +229,7 @@ def test_log_page_has_25_parts_by_default_and_100_at_most(
     "LogPage.size",
 )
 @pytest.mark.parametrize("kind", ["job", "task"])
-def test_log_is_paged_newest_part_first(client: FlaskClient, database: CuttableDatabase, kind: str) -> None:
+def test_log_is_paged_newest_part_first(client: FlaskClient, database: FlakyDatabase, kind: str) -> None:
     _, task = store_job(database)
     add_log(database, task, "one\n", "two\n", "three\n")
     route = f"/jobs/{task.job_id}/log" if kind == "job" else f"/task/{task.id}/log"
@@ -259,7 +259,7 @@ def test_log_is_paged_newest_part_first(client: FlaskClient, database: CuttableD
     ],
 )
 def test_log_parts_are_searched(
-    client: FlaskClient, database: CuttableDatabase, kind: str, query: str, numbers: list[int]
+    client: FlaskClient, database: FlakyDatabase, kind: str, query: str, numbers: list[int]
 ) -> None:
     _, task = store_job(database)
     add_log(database, task, "one error\n", "two\n", "Error: 100% full\n")
@@ -272,7 +272,7 @@ def test_log_parts_are_searched(
 
 
 @pytest.mark.parametrize("query", ["a%00b", "x" * 1001])
-def test_invalid_search_text_is_rejected(client: FlaskClient, database: CuttableDatabase, query: str) -> None:
+def test_invalid_search_text_is_rejected(client: FlaskClient, database: FlakyDatabase, query: str) -> None:
     job, _ = store_job(database)
 
     response = client.get(f"/jobs/{job.id}/log?q={query}")
@@ -291,14 +291,14 @@ def test_jobs_are_searched(client: FlaskClient, submit: Submit) -> None:
     assert client.get("/jobs?q=status:gone").status_code == 400
 
 
-def test_empty_log_is_an_empty_page(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_empty_log_is_an_empty_page(client: FlaskClient, database: FlakyDatabase) -> None:
     job, task = store_job(database)
 
     for route in (f"/jobs/{job.id}/log", f"/task/{task.id}/log"):
         assert get(client, route)["items"] == []
 
 
-def test_get_requests_change_nothing(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_get_requests_change_nothing(client: FlaskClient, database: FlakyDatabase) -> None:
     job, task = store_job(database)
 
     for route in ("/jobs", f"/jobs/{job.id}", f"/task/{task.id}", "/queues", "/health"):

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from tests.store.stores import CuttableDatabase, change, job_now, tasks_of
+from tests.store.stores import FlakyDatabase, change, job_now, tasks_of
 from tork_celery.domain.definition import Schedule
 from tork_celery.domain.states import JobState, TaskState
 from tork_celery.domain.user import NewUser
@@ -74,7 +74,7 @@ def job_id(client: FlaskClient) -> str:
     return str(client.post("/jobs", json=JOB).json["id"])
 
 
-def end(database: CuttableDatabase, job_id: str, state: JobState) -> None:
+def end(database: FlakyDatabase, job_id: str, state: JobState) -> None:
     """The job has ended, with all that a job can have."""
     job = job_now(database, job_id)
     definition = replace(job.definition, schedule=Schedule(id="s", cron="@daily"))
@@ -112,7 +112,7 @@ def end(database: CuttableDatabase, job_id: str, state: JobState) -> None:
     ("state", "at"), [(JobState.COMPLETED, "completedAt"), (JobState.FAILED, "failedAt")]
 )
 def test_a_job_in_a_list_has_all_of_a_summary(
-    client: FlaskClient, database: CuttableDatabase, job_id: str, state: JobState, at: str
+    client: FlaskClient, database: FlakyDatabase, job_id: str, state: JobState, at: str
 ) -> None:
     end(database, job_id, state)
 
@@ -140,7 +140,7 @@ def test_a_job_in_a_list_has_all_of_a_summary(
 
 
 def test_a_job_that_is_done_is_past_its_last_task(
-    client: FlaskClient, database: CuttableDatabase, job_id: str
+    client: FlaskClient, database: FlakyDatabase, job_id: str
 ) -> None:
     end(database, job_id, JobState.COMPLETED)
 
@@ -161,7 +161,7 @@ def test_a_job_that_is_done_is_past_its_last_task(
     "JobAnswer.secrets",
 )
 def test_a_whole_job_has_its_summary_and_all_that_was_given(
-    client: FlaskClient, database: CuttableDatabase, job_id: str
+    client: FlaskClient, database: FlakyDatabase, job_id: str
 ) -> None:
     end(database, job_id, JobState.FAILED)
     [summary] = client.get("/jobs").json["items"]
@@ -228,7 +228,7 @@ def test_a_whole_job_has_its_summary_and_all_that_was_given(
     ("state", "at"), [(TaskState.COMPLETED, "completedAt"), (TaskState.FAILED, "failedAt")]
 )
 def test_a_task_has_all_that_was_given_and_what_became_of_it(
-    client: FlaskClient, database: CuttableDatabase, job_id: str, state: TaskState, at: str
+    client: FlaskClient, database: FlakyDatabase, job_id: str, state: TaskState, at: str
 ) -> None:
     [run] = tasks_of(database, job_id)
     became = {
@@ -269,7 +269,7 @@ def test_a_task_has_all_that_was_given_and_what_became_of_it(
 
 
 @pytest.mark.covers("JobAnswer.permissions", "ScheduledJobAnswer.permissions")
-def test_a_job_shows_whom_it_is_for(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_a_job_shows_whom_it_is_for(client: FlaskClient, database: FlakyDatabase) -> None:
     users.add(database, NewUser(username="mia", password="s3cr3t"))
     permissions = [{"user": "mia"}, {"role": "public"}]
     job = client.post("/jobs", json=JOB | {"permissions": permissions}).json
@@ -317,7 +317,7 @@ INNER = {"name": "i", "image": "busybox"}
     ids=["parallel", "each", "subjob"],
 )
 def test_a_composite_says_where_it_stands(
-    client: FlaskClient, database: CuttableDatabase, block: dict[str, Any], stands: dict[str, Any]
+    client: FlaskClient, database: FlakyDatabase, block: dict[str, Any], stands: dict[str, Any]
 ) -> None:
     job = client.post("/jobs", json={"name": "j", "tasks": [INNER]}).json
     definition = parse_task(json.dumps({"name": "c"} | block).encode(), "application/json")

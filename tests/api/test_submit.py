@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from tests.api.documents import document
 from tests.services.fakes import FakeDispatcher
-from tests.store.stores import CuttableDatabase, task_now
+from tests.store.stores import FlakyDatabase, task_now
 
 Submit = Callable[..., Any]
 Count = Callable[[], int]
@@ -21,7 +21,7 @@ YAML = b"name: a job\ntasks:\n  - name: say hello\n    image: busybox\n    run: 
 
 @pytest.mark.parametrize("route", ["/task", "/tasks"])
 def test_task_is_stored_and_published(
-    submit: Submit, database: CuttableDatabase, dispatcher: FakeDispatcher, route: str
+    submit: Submit, database: FlakyDatabase, dispatcher: FakeDispatcher, route: str
 ) -> None:
     response = submit(route, TASK)
 
@@ -117,9 +117,9 @@ def test_body_at_the_limit_is_accepted(client: FlaskClient, stored_jobs: Count) 
 
 
 def test_job_is_rejected_without_a_datastore(
-    client: FlaskClient, database: CuttableDatabase, dispatcher: FakeDispatcher, stored_jobs: Count
+    client: FlaskClient, database: FlakyDatabase, dispatcher: FakeDispatcher, stored_jobs: Count
 ) -> None:
-    database.outages = 1
+    database.failures_left = 1
 
     response = client.post("/jobs", json=JOB)
 

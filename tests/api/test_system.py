@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 from tests.api.documents import document
 from tests.domain.samples import task_definition
 from tests.services.fakes import FakeDispatcher
-from tests.store.stores import CuttableDatabase, store_task, task_now
+from tests.store.stores import FlakyDatabase, store_task, task_now
 from tork_celery.domain.node import Node
 from tork_celery.domain.states import TaskState
 from tork_celery.store import jobs, nodes
@@ -21,10 +21,10 @@ def test_healthy_system_is_up(client: FlaskClient) -> None:
 @pytest.mark.covers("Health.status", "Health.down")
 @pytest.mark.parametrize("down", [{"broker"}, {"datastore"}, {"broker", "datastore"}])
 def test_health_names_the_parts_that_are_down(
-    client: FlaskClient, database: CuttableDatabase, dispatcher: FakeDispatcher, down: set[str]
+    client: FlaskClient, database: FlakyDatabase, dispatcher: FakeDispatcher, down: set[str]
 ) -> None:
     dispatcher.away = "broker" in down
-    database.away = "datastore" in down
+    database.down = "datastore" in down
 
     response = client.get("/health")
 
@@ -45,7 +45,7 @@ def test_health_names_the_parts_that_are_down(
     "Node.queue",
     "Node.taskCount",
 )
-def test_nodes_are_listed(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_nodes_are_listed(client: FlaskClient, database: FlakyDatabase) -> None:
     node = Node(
         name="gpu@here",
         instance="1",
@@ -75,7 +75,7 @@ def test_nodes_are_listed(client: FlaskClient, database: CuttableDatabase) -> No
     }
 
 
-def test_idle_node_shows_zeros(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_idle_node_shows_zeros(client: FlaskClient, database: FlakyDatabase) -> None:
     register(database, "default@here", "default")
 
     [shown] = document(client.get("/nodes"))
@@ -90,7 +90,7 @@ def test_list_without_nodes_is_empty(client: FlaskClient) -> None:
 
 
 @pytest.mark.covers("Queue.name", "Queue.size", "Queue.subscribers", "Queue.unacked")
-def test_queues_are_listed_with_zeros(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_queues_are_listed_with_zeros(client: FlaskClient, database: FlakyDatabase) -> None:
     store_task(database, task_definition(queue="gpu"))
 
     assert document(client.get("/queues")) == [
@@ -99,14 +99,14 @@ def test_queues_are_listed_with_zeros(client: FlaskClient, database: CuttableDat
     ]
 
 
-def register(database: CuttableDatabase, name: str, *queues: str, cpu_percent: float = 0.0) -> None:
+def register(database: FlakyDatabase, name: str, *queues: str, cpu_percent: float = 0.0) -> None:
     node = Node(name=name, instance=name, hostname="here", pid=1, queues=queues, version="0")
     with database.transaction() as tx:
         nodes.register(tx, node)
         nodes.record_heartbeat(tx, name=name, instance=name, cpu_percent=cpu_percent)
 
 
-def test_queue_is_shown(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_queue_is_shown(client: FlaskClient, database: FlakyDatabase) -> None:
     store_task(database, task_definition(queue="gpu"))
     register(database, "control@here", "control")
 
@@ -117,7 +117,7 @@ def test_queue_is_shown(client: FlaskClient, database: CuttableDatabase) -> None
 
 
 @pytest.mark.covers("Ok.status")
-def test_queue_is_purged(client: FlaskClient, database: CuttableDatabase, dispatcher: FakeDispatcher) -> None:
+def test_queue_is_purged(client: FlaskClient, database: FlakyDatabase, dispatcher: FakeDispatcher) -> None:
     task = store_task(database, task_definition(queue="gpu"))
 
     response = client.delete("/queues/gpu")
@@ -130,7 +130,7 @@ def test_queue_is_purged(client: FlaskClient, database: CuttableDatabase, dispat
 
 
 def test_reserved_queue_is_not_purged(
-    client: FlaskClient, database: CuttableDatabase, dispatcher: FakeDispatcher
+    client: FlaskClient, database: FlakyDatabase, dispatcher: FakeDispatcher
 ) -> None:
     register(database, "control@here", "control")
 
@@ -148,7 +148,7 @@ def test_unknown_queue_is_404(client: FlaskClient, name: str) -> None:
 
 
 @pytest.fixture
-def load(database: CuttableDatabase) -> None:
+def load(database: FlakyDatabase) -> None:
     """Store a running job and task, a waiting task, and two nodes."""
     running = store_task(database, state=TaskState.RUNNING, node="default@here")
     store_task(database, task_definition(queue="a-b"))

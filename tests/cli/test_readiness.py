@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.stub_api import StubApi
 from tests.serving import serving
-from tests.store.stores import CuttableDatabase, database
+from tests.store.stores import FlakyDatabase, database
 from tork_celery.cli.readiness import ReadinessCheck, is_alive
 from tork_celery.domain.node import Node
 from tork_celery.store import nodes
@@ -25,7 +25,7 @@ def stub() -> Iterator[StubApi]:
         yield server
 
 
-def register(database: CuttableDatabase, queue: str, *, pid: int, hostname: str | None = None) -> None:
+def register(database: FlakyDatabase, queue: str, *, pid: int, hostname: str | None = None) -> None:
     node = Node(
         name=f"{queue}@here",
         instance=queue,
@@ -38,7 +38,7 @@ def register(database: CuttableDatabase, queue: str, *, pid: int, hostname: str 
         nodes.register(tx, node)
 
 
-def make_check(database: CuttableDatabase, api_url: str) -> ReadinessCheck:
+def make_check(database: FlakyDatabase, api_url: str) -> ReadinessCheck:
     return ReadinessCheck(database, queues=["default", "control"], api_url=api_url, lease_s=10.0)
 
 
@@ -48,7 +48,7 @@ def ended_process() -> int:
     return process.pid
 
 
-def test_system_is_ready_when_each_queue_is_served(database: CuttableDatabase, stub: StubApi) -> None:
+def test_system_is_ready_when_each_queue_is_served(database: FlakyDatabase, stub: StubApi) -> None:
     check = make_check(database, stub.url)
     register(database, "default", pid=os.getpid())
     assert not check.is_ready()
@@ -58,21 +58,21 @@ def test_system_is_ready_when_each_queue_is_served(database: CuttableDatabase, s
     assert check.is_ready()
 
 
-def test_node_of_a_dead_process_does_not_count(database: CuttableDatabase, stub: StubApi) -> None:
+def test_node_of_a_dead_process_does_not_count(database: FlakyDatabase, stub: StubApi) -> None:
     register(database, "default", pid=os.getpid())
     register(database, "control", pid=ended_process())
 
     assert not make_check(database, stub.url).is_ready()
 
 
-def test_node_of_another_host_does_not_count(database: CuttableDatabase, stub: StubApi) -> None:
+def test_node_of_another_host_does_not_count(database: FlakyDatabase, stub: StubApi) -> None:
     register(database, "default", pid=os.getpid())
     register(database, "control", pid=os.getpid(), hostname="elsewhere")
 
     assert not make_check(database, stub.url).is_ready()
 
 
-def test_system_with_an_unhealthy_api_is_not_ready(database: CuttableDatabase, stub: StubApi) -> None:
+def test_system_with_an_unhealthy_api_is_not_ready(database: FlakyDatabase, stub: StubApi) -> None:
     register(database, "default", pid=os.getpid())
     register(database, "control", pid=os.getpid())
     stub.responses = {"GET /health": [(503, {"status": "DOWN"}), (200, {"status": "UP"})]}

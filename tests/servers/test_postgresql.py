@@ -1,4 +1,4 @@
-"""What PostgreSQL does in its own way, beside what the tests of the store hold every datastore to."""
+"""Concurrency and lost connections on PostgreSQL. `tests/store` has the tests of both datastores."""
 
 import signal
 import threading
@@ -29,12 +29,12 @@ NODE = "default@here"
 
 @pytest.fixture
 def database(postgresql_url: str) -> Iterator[Database]:
-    with closing(Database.connect(postgresql_url)) as found:
-        yield found
+    with closing(Database.connect(postgresql_url)) as opened:
+        yield opened
 
 
-def add_running(database: Database, number: int) -> list[Task]:
-    """Tasks whose lease ran out long ago."""
+def add_lost_tasks(database: Database, number: int) -> list[Task]:
+    """Store claimed tasks whose lease expired a minute ago."""
     for _ in range(number):
         with database.transaction() as tx:
             plan = submission(now=database.now(tx))
@@ -46,71 +46,71 @@ def add_running(database: Database, number: int) -> list[Task]:
         return leases.of_node(tx, NODE)
 
 
-def end_connections(database: Database) -> None:
-    """All but the one that says so."""
+def terminate_connections(database: Database) -> None:
+    """Terminate all connections to the server but the one that runs this statement."""
     with database.transaction() as tx:
         tx.execute(
             text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
         )
 
 
-def test_its_clock_counts_seconds_since_the_epoch(database: Database) -> None:
+def test_clock_returns_seconds_since_the_epoch(database: Database) -> None:
     with database.reading() as tx:
         assert database.now(tx) == pytest.approx(datetime.now(UTC).timestamp(), abs=2)
 
 
-def test_its_clock_goes_on_within_a_transaction(database: Database) -> None:
+def test_clock_advances_within_a_transaction(database: Database) -> None:
     with database.transaction() as tx:
         first = database.now(tx)
         eventually(lambda: database.now(tx) > first)
 
 
-def test_a_view_to_read_from_does_not_change(database: Database) -> None:
+def test_read_transaction_is_a_snapshot(database: Database) -> None:
     with database.reading() as tx:
         before = leases.of_node(tx, NODE)
-        add_running(database, 1)
+        add_lost_tasks(database, 1)
         assert leases.of_node(tx, NODE) == before == []
     with database.reading() as tx:
         assert len(leases.of_node(tx, NODE)) == 1
 
 
-def test_a_view_to_read_from_takes_no_changes(database: Database) -> None:
+def test_read_transaction_rejects_writes(database: Database) -> None:
     with pytest.raises(InternalError, match="read-only"), database.reading() as tx:
         tx.execute(insert(identity).values(cluster="x"))
     with database.transaction() as tx:  # the same connection, which is as it was
         tx.execute(insert(identity).values(cluster="x"))
 
 
-def test_two_sweeps_at_once_find_different_tasks(database: Database) -> None:
-    running = {task.id for task in add_running(database, 4)}
-    with database.transaction() as one, database.transaction() as another:
-        first = {task.id for task in recovery_queries.lost(one, limit=2)}
-        second = {task.id for task in recovery_queries.lost(another, limit=10)}
+def test_concurrent_sweeps_find_different_lost_tasks(database: Database) -> None:
+    lost = {task.id for task in add_lost_tasks(database, 4)}
+    with database.transaction() as tx1, database.transaction() as tx2:
+        first = {task.id for task in recovery_queries.lost(tx1, limit=2)}
+        second = {task.id for task in recovery_queries.lost(tx2, limit=10)}
     assert len(first) == 2
-    assert first | second == running
+    assert first | second == lost
     assert not first & second
 
 
-def test_two_sweeps_at_once_publish_different_tasks(database: Database) -> None:
+def test_concurrent_sweeps_republish_different_tasks(database: Database) -> None:
     with database.transaction() as tx:
         plans = [submission(now=1.0) for _ in range(4)]
         for plan in plans:
             jobs.add(tx, plan.job)
             tasks.add(tx, plan.added)
 
-    def unheard(tx: Connection, limit: int) -> set[str]:
-        found = recovery_queries.waiting_longest(tx, queue="default", node=None, after_s=5.0, limit=limit)
-        return {task.id for task in found}
+    def waiting(tx: Connection, limit: int) -> set[str]:
+        longest = recovery_queries.waiting_longest(tx, queue="default", node=None, after_s=5.0, limit=limit)
+        return {task.id for task in longest}
 
-    with database.transaction() as one, database.transaction() as another:
-        first, second = unheard(one, 2), unheard(another, 10)
+    with database.transaction() as tx1, database.transaction() as tx2:
+        first, second = waiting(tx1, 2), waiting(tx2, 10)
     assert (len(first), len(second)) == (2, 2)
     assert not first & second
 
 
-def test_a_job_is_not_deleted_while_output_of_it_is_stored(database: Database) -> None:
-    [task] = add_running(database, 1)
-    part = LogPart(task_id=task.id, step=0, contents="said", position=LogPosition())
+def test_job_is_not_deleted_while_its_output_is_stored(database: Database) -> None:
+    [task] = add_lost_tasks(database, 1)
+    part = LogPart(task_id=task.id, step=0, contents="output", position=LogPosition())
 
     def delete() -> None:
         with database.transaction() as tx:
@@ -121,29 +121,29 @@ def test_a_job_is_not_deleted_while_output_of_it_is_stored(database: Database) -
         with database.transaction() as tx:
             assert claims.current_refs(tx, [task.ref]) == {task.ref}
             deleted = pool.submit(delete)
-            eventually(lambda: deleted.done() or waits_for_a_lock(database))
+            eventually(lambda: deleted.done() or any_waits_for_a_lock(database))
             logs.add(tx, job_id=task.job_id, ref=task.ref, parts=[part])
         deleted.result(timeout=20)
     with database.transaction() as tx:
         assert claims.current_refs(tx, [task.ref]) == set()
 
 
-def waits_for_a_lock(database: Database) -> bool:
+def any_waits_for_a_lock(database: Database) -> bool:
     with database.reading() as tx:
         return bool(tx.scalar(text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")))
 
 
-def test_of_many_claims_of_many_tasks_each_succeeds_once(database: Database) -> None:
+def test_concurrent_claims_claim_each_task_once(database: Database) -> None:
     with database.transaction() as tx:
         plans = [submission(now=database.now(tx)) for _ in range(10)]
         for plan in plans:
             jobs.add(tx, plan.job)
             tasks.add(tx, plan.added)
     refs = [plan.added[0].ref for plan in plans]
-    together = threading.Barrier(4)
+    barrier = threading.Barrier(4)
 
     def claim_all(number: int) -> list[Task]:
-        together.wait()
+        barrier.wait()
         claimed = []
         for ref in refs:
             with database.transaction() as tx:
@@ -151,29 +151,29 @@ def test_of_many_claims_of_many_tasks_each_succeeds_once(database: Database) -> 
         return [task for task in claimed if task is not None]
 
     with ThreadPoolExecutor(4) as pool:
-        claimed = [task for found in pool.map(claim_all, range(4)) for task in found]
+        claimed = [task for tasks_ in pool.map(claim_all, range(4)) for task in tasks_]
     assert sorted(task.id for task in claimed) == sorted(ref.task_id for ref in refs)
     assert {task.state for task in claimed} == {TaskState.RUNNING}
 
 
-def test_the_first_processes_of_an_installation_agree_on_its_identity(database: Database) -> None:
-    together = threading.Barrier(4)
+def test_concurrent_first_processes_agree_on_the_cluster_id(database: Database) -> None:
+    barrier = threading.Barrier(4)
 
-    def ask(_: int) -> str:
+    def cluster_id(_: int) -> str:
         with database.transaction() as tx:
-            together.wait()
+            barrier.wait()
             return nodes.cluster_id(tx)
 
     with ThreadPoolExecutor(4) as pool:
-        assert len(set(pool.map(ask, range(4)))) == 1
+        assert len(set(pool.map(cluster_id, range(4)))) == 1
     with database.reading() as tx:
         assert tx.scalar(select(func.count()).select_from(identity)) == 1
 
 
-def test_a_connection_that_was_lost_in_a_transaction_is_said(database: Database) -> None:
+def test_connection_lost_during_a_transaction_raises_unavailable(database: Database) -> None:
     def work(tx: Connection) -> None:
         database.now(tx)
-        end_connections(other)
+        terminate_connections(other)
         database.now(tx)
 
     with closing(Database.connect(database.engine.url.render_as_string(hide_password=False))) as other:
@@ -183,10 +183,10 @@ def test_a_connection_that_was_lost_in_a_transaction_is_said(database: Database)
             assert database.now(tx) > 0
 
 
-def test_a_connection_that_was_lost_before_the_commit_is_said(database: Database) -> None:
+def test_connection_lost_before_the_commit_raises_unavailable(database: Database) -> None:
     def work(tx: Connection) -> None:
         tx.execute(insert(identity).values(cluster="lost"))
-        end_connections(other)
+        terminate_connections(other)
 
     with closing(Database.connect(database.engine.url.render_as_string(hide_password=False))) as other:
         with pytest.raises(DatastoreUnavailable), database.transaction() as tx:
@@ -195,20 +195,20 @@ def test_a_connection_that_was_lost_before_the_commit_is_said(database: Database
             assert tx.scalar(select(func.count()).select_from(identity)) == 0
 
 
-def test_connections_that_were_lost_while_nobody_used_them_are_replaced(database: Database) -> None:
+def test_idle_connections_that_were_lost_are_replaced(database: Database) -> None:
     with database.reading(), database.reading():
         pass
     with closing(Database.connect(database.engine.url.render_as_string(hide_password=False))) as other:
-        end_connections(other)
+        terminate_connections(other)
     with database.reading() as tx:
         assert database.now(tx) > 0
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["stopped", "crashed"])
-def test_a_server_that_is_away_is_said_and_used_again_when_it_is_back(how: signal.Signals) -> None:
+@pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGQUIT], ids=["stopped", "crashed"])
+def test_restarted_server_is_used_again(stop_signal: signal.Signals) -> None:
     with servers.running_postgresql() as server, closing(Database.connect(server.url)) as database:
         migrate(database)
-        server.stop(how)
+        server.stop(stop_signal)
         with pytest.raises(DatastoreUnavailable, match="does not answer"), database.transaction():
             pass
         server.start()
@@ -216,12 +216,12 @@ def test_a_server_that_is_away_is_said_and_used_again_when_it_is_back(how: signa
             assert leases.of_node(tx, NODE) == []
 
 
-def test_a_password_that_is_wrong_is_said_without_it(database: Database) -> None:
+def test_error_does_not_quote_a_wrong_password(database: Database) -> None:
     url = database.engine.url.set(password="wrong-one").render_as_string(hide_password=False)
     with (
         closing(Database.connect(url)) as wrong,
-        pytest.raises(DatastoreUnavailable) as said,
+        pytest.raises(DatastoreUnavailable) as error,
         wrong.reading(),
     ):
         pass
-    assert "wrong-one" not in str(said.value)
+    assert "wrong-one" not in str(error.value)

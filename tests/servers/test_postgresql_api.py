@@ -1,4 +1,4 @@
-"""What a client may ask of the API that PostgreSQL would not take."""
+"""Requests whose text PostgreSQL would reject do not cause a server error."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -36,5 +36,5 @@ def client(postgresql_url: str) -> Iterator[FlaskClient]:
         ("/jobs?page=1000000000&size=20", 200),
     ],
 )
-def test_no_text_of_a_client_is_an_error_of_ours(client: FlaskClient, route: str, status: int) -> None:
+def test_no_request_text_causes_a_server_error(client: FlaskClient, route: str, status: int) -> None:
     assert client.get(route).status_code == status

@@ -4,7 +4,7 @@ import pytest
 
 from tests.services.fakes import FakeDispatcher
 from tests.services.sweeping import clock, recovery_sweep, sweep_at
-from tests.store.stores import CuttableDatabase, change, database
+from tests.store.stores import FlakyDatabase, change, database
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import Outcome, TaskState
 from tork_celery.services.advance import advance
@@ -21,7 +21,7 @@ def dispatcher() -> FakeDispatcher:
 
 
 @pytest.fixture
-def context(database: CuttableDatabase, dispatcher: FakeDispatcher) -> ServiceContext:
+def context(database: FlakyDatabase, dispatcher: FakeDispatcher) -> ServiceContext:
     return ServiceContext(database=database, dispatcher=dispatcher, lease_s=LEASE_S)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.domain.samples import task_definition
 from tests.services.fakes import FakeDispatcher
-from tests.store.stores import CuttableDatabase, change, job_now, store_job, task_now, tasks_of
+from tests.store.stores import FlakyDatabase, change, job_now, store_job, task_now, tasks_of
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.services.advance import advance
@@ -20,7 +20,7 @@ TWO_TASKS = (task_definition(var="one"), task_definition(name="second"))
 
 
 @pytest.fixture
-def running(database: CuttableDatabase) -> tuple[Job, Task]:
+def running(database: FlakyDatabase) -> tuple[Job, Task]:
     """A job of two tasks, of which the first one runs in its second delivery."""
     job, task = store_job(database, *TWO_TASKS)
     with database.transaction() as tx:
@@ -28,14 +28,14 @@ def running(database: CuttableDatabase) -> tuple[Job, Task]:
     return job_now(database, job.id), change(database, task, state=TaskState.RUNNING, delivery=2)
 
 
-def complete(database: CuttableDatabase, task: Task, **values: Any) -> Task:
+def complete(database: FlakyDatabase, task: Task, **values: Any) -> Task:
     """Store the outcome of the task's steps."""
     return change(database, task, outcome=Outcome.COMPLETED, ended_at=5.0, **values)
 
 
 def test_next_task_is_stored_and_sent(
     context: ServiceContext,
-    database: CuttableDatabase,
+    database: FlakyDatabase,
     dispatcher: FakeDispatcher,
     running: tuple[Job, Task],
 ) -> None:
@@ -54,7 +54,7 @@ def test_next_task_is_stored_and_sent(
 
 def test_second_call_does_nothing(
     context: ServiceContext,
-    database: CuttableDatabase,
+    database: FlakyDatabase,
     dispatcher: FakeDispatcher,
     running: tuple[Job, Task],
 ) -> None:
@@ -71,7 +71,7 @@ def test_second_call_does_nothing(
 
 def test_concurrent_calls_advance_once(
     context: ServiceContext,
-    database: CuttableDatabase,
+    database: FlakyDatabase,
     dispatcher: FakeDispatcher,
     running: tuple[Job, Task],
 ) -> None:
@@ -93,7 +93,7 @@ def test_concurrent_calls_advance_once(
 @pytest.mark.parametrize("delivery", [1, 3])
 def test_message_of_another_delivery_is_ignored(
     context: ServiceContext,
-    database: CuttableDatabase,
+    database: FlakyDatabase,
     dispatcher: FakeDispatcher,
     running: tuple[Job, Task],
     delivery: int,
@@ -108,7 +108,7 @@ def test_message_of_another_delivery_is_ignored(
 
 
 def test_task_without_outcome_is_not_advanced(
-    context: ServiceContext, database: CuttableDatabase, running: tuple[Job, Task]
+    context: ServiceContext, database: FlakyDatabase, running: tuple[Job, Task]
 ) -> None:
     job, task = running
 
@@ -123,7 +123,7 @@ def test_message_of_unknown_task_is_ignored(context: ServiceContext) -> None:
 
 def test_failed_task_fails_its_job(
     context: ServiceContext,
-    database: CuttableDatabase,
+    database: FlakyDatabase,
     dispatcher: FakeDispatcher,
     running: tuple[Job, Task],
 ) -> None:
@@ -140,7 +140,7 @@ def test_failed_task_fails_its_job(
 
 
 def test_job_completes_after_its_last_task(
-    context: ServiceContext, database: CuttableDatabase, running: tuple[Job, Task]
+    context: ServiceContext, database: FlakyDatabase, running: tuple[Job, Task]
 ) -> None:
     job, task = running
     complete(database, task)
@@ -157,7 +157,7 @@ def test_job_completes_after_its_last_task(
 
 def test_job_advances_while_broker_is_away(
     context: ServiceContext,
-    database: CuttableDatabase,
+    database: FlakyDatabase,
     dispatcher: FakeDispatcher,
     running: tuple[Job, Task],
 ) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from tests.store.paging_contract import counted, kept
-from tests.store.stores import CuttableDatabase, seconds_now, store_job, store_task, tasks_of
+from tests.store.job_lists import count_rows, stored_counts
+from tests.store.stores import FlakyDatabase, seconds_now, store_job, store_task, tasks_of
 from tork_celery.domain.model import Job
 from tork_celery.domain.states import JobState, TaskState
 from tork_celery.services import housekeeping
@@ -19,7 +19,7 @@ from tork_celery.store.tables import jobs as table
 AGO_S = 100.0
 
 
-def ended(database: CuttableDatabase, *, state: JobState = JobState.FAILED, **values: Any) -> Job:
+def ended(database: FlakyDatabase, *, state: JobState = JobState.FAILED, **values: Any) -> Job:
     """A job that ended a while ago."""
     job, _ = store_job(database)
     long_ago = seconds_now(database) - AGO_S
@@ -29,13 +29,13 @@ def ended(database: CuttableDatabase, *, state: JobState = JobState.FAILED, **va
     return job
 
 
-def is_there(database: CuttableDatabase, job: Job) -> bool:
+def is_there(database: FlakyDatabase, job: Job) -> bool:
     with database.reading() as tx:
         return jobs.get(tx, job.id) is not None
 
 
 @pytest.mark.parametrize("state", [JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED])
-def test_a_job_goes_at_its_time(context: ServiceContext, database: CuttableDatabase, state: JobState) -> None:
+def test_a_job_goes_at_its_time(context: ServiceContext, database: FlakyDatabase, state: JobState) -> None:
     now = seconds_now(database)
     due, later = (ended(database, state=state, delete_at=now + offset) for offset in (-1.0, 3600.0))
 
@@ -46,9 +46,7 @@ def test_a_job_goes_at_its_time(context: ServiceContext, database: CuttableDatab
     assert is_there(database, later)
 
 
-def test_other_jobs_are_kept_for_as_long_as_is_set(
-    context: ServiceContext, database: CuttableDatabase
-) -> None:
+def test_other_jobs_are_kept_for_as_long_as_is_set(context: ServiceContext, database: FlakyDatabase) -> None:
     job, timed = ended(database), ended(database, delete_at=seconds_now(database) + 3600.0)
 
     for keep_s, there in ((None, True), (2 * AGO_S, True), (AGO_S / 2, False)):
@@ -57,7 +55,7 @@ def test_other_jobs_are_kept_for_as_long_as_is_set(
         assert is_there(database, timed)
 
 
-def test_a_job_that_has_not_ended_stays(context: ServiceContext, database: CuttableDatabase) -> None:
+def test_a_job_that_has_not_ended_stays(context: ServiceContext, database: FlakyDatabase) -> None:
     job = ended(database, state=JobState.RUNNING, delete_at=1.0)
 
     housekeeping.tidy(replace(context, keep_jobs_s=1.0))
@@ -66,7 +64,7 @@ def test_a_job_that_has_not_ended_stays(context: ServiceContext, database: Cutta
 
 
 def test_a_subjob_stays_until_its_parent_has_moved_on(
-    context: ServiceContext, database: CuttableDatabase
+    context: ServiceContext, database: FlakyDatabase
 ) -> None:
     waiting = store_task(database, state=TaskState.RUNNING)
     done = store_task(database, state=TaskState.COMPLETED)
@@ -80,7 +78,7 @@ def test_a_subjob_stays_until_its_parent_has_moved_on(
 
 
 def test_many_jobs_go_in_one_sweep(
-    context: ServiceContext, database: CuttableDatabase, monkeypatch: pytest.MonkeyPatch
+    context: ServiceContext, database: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(housekeeping, "_BATCH", 2)
     made = [ended(database, delete_at=1.0) for _ in range(7)]
@@ -88,5 +86,5 @@ def test_many_jobs_go_in_one_sweep(
     housekeeping.tidy(context)
 
     assert not any(is_there(database, job) for job in made)
-    expected = counted(database)
-    assert kept(database, expected) == expected == {"": 0}
+    expected = count_rows(database)
+    assert stored_counts(database, expected) == expected == {"": 0}

@@ -7,7 +7,7 @@ import pytest
 from tests.domain.samples import job_definition, task_definition
 from tests.services.fakes import FakeDispatcher
 from tests.services.samples import PARALLEL, SUBJOB
-from tests.store.stores import CuttableDatabase, change, change_job, job_now, tasks_of
+from tests.store.stores import FlakyDatabase, change, change_job, job_now, tasks_of
 from tork_celery.domain.errors import NotFound, WrongState
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import JobState, Outcome, TaskState
@@ -17,7 +17,7 @@ from tork_celery.services.submit import submit
 
 
 def test_cancel_kills_running_steps(
-    context: ServiceContext, database: CuttableDatabase, dispatcher: FakeDispatcher
+    context: ServiceContext, database: FlakyDatabase, dispatcher: FakeDispatcher
 ) -> None:
     job, task = submit(context, job_definition(task_definition()))
     change(database, task, state=TaskState.RUNNING, node="n", step_running=True)
@@ -39,7 +39,7 @@ def test_second_cancel_is_rejected(context: ServiceContext) -> None:
 @pytest.mark.parametrize("cancelled", ["parent job", "subjob"])
 def test_cancel_reaches_subjob_and_parent_job(
     context: ServiceContext,
-    database: CuttableDatabase,
+    database: FlakyDatabase,
     dispatcher: FakeDispatcher,
     sent_task: Callable[[str], Task],
     cancelled: str,
@@ -66,7 +66,7 @@ def test_cancel_subjob_ignores_ended_and_unknown_jobs(context: ServiceContext) -
 
 def test_restart_of_subjob_restarts_its_parent_job(
     context: ServiceContext,
-    database: CuttableDatabase,
+    database: FlakyDatabase,
     dispatcher: FakeDispatcher,
     sent_task: Callable[[str], Task],
     end_task: Callable[[Task, Outcome], None],
@@ -87,7 +87,7 @@ def test_restart_of_subjob_restarts_its_parent_job(
 
 
 def test_job_with_active_subjob_or_parent_job_cannot_be_deleted(
-    context: ServiceContext, database: CuttableDatabase, sent_task: Callable[[str], Task]
+    context: ServiceContext, database: FlakyDatabase, sent_task: Callable[[str], Task]
 ) -> None:
     job, _ = submit(context, job_definition(SUBJOB))
     subjob = job_now(database, sent_task("in").job_id)

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import update
 
 from tests.services.sweeping import LONG_AGO, LOST, NODE, FakeClock, Sweep
-from tests.store.stores import CuttableDatabase, change, store_task, task_now
+from tests.store.stores import FlakyDatabase, change, store_task, task_now
 from tork_celery.domain.node import Node
 from tork_celery.domain.states import TaskState
 from tork_celery.services.recovery_sweep import RecoverySweep
@@ -13,7 +13,7 @@ from tork_celery.store import tables as store_tables
 
 
 def test_leases_are_judged_only_after_a_whole_lease_of_answers(
-    database: CuttableDatabase, sweep_at: Sweep
+    database: FlakyDatabase, sweep_at: Sweep
 ) -> None:
     task = store_task(database, **LOST)
 
@@ -25,7 +25,7 @@ def test_leases_are_judged_only_after_a_whole_lease_of_answers(
 
 
 def test_an_outage_of_the_datastore_starts_the_count_anew(
-    database: CuttableDatabase, recovery_sweep: RecoverySweep, sweep_at: Sweep
+    database: FlakyDatabase, recovery_sweep: RecoverySweep, sweep_at: Sweep
 ) -> None:
     task = store_task(database, **LOST)
     sweep_at(0, 9)
@@ -37,7 +37,7 @@ def test_an_outage_of_the_datastore_starts_the_count_anew(
 
 
 def test_who_has_not_heard_of_the_datastore_judges_no_lease(
-    database: CuttableDatabase, recovery_sweep: RecoverySweep
+    database: FlakyDatabase, recovery_sweep: RecoverySweep
 ) -> None:
     task = store_task(database, **LOST)
 
@@ -47,7 +47,7 @@ def test_who_has_not_heard_of_the_datastore_judges_no_lease(
 
 
 def test_a_lease_without_news_of_the_datastore_starts_the_count_anew(
-    database: CuttableDatabase, sweep_at: Sweep
+    database: FlakyDatabase, sweep_at: Sweep
 ) -> None:
     """A process that was suspended knows nothing of the time between."""
     task = store_task(database, **LOST)
@@ -60,7 +60,7 @@ def test_a_lease_without_news_of_the_datastore_starts_the_count_anew(
 
 
 def test_a_sweep_comes_before_the_first_news_after_a_gap(
-    database: CuttableDatabase, recovery_sweep: RecoverySweep, clock: FakeClock, sweep_at: Sweep
+    database: FlakyDatabase, recovery_sweep: RecoverySweep, clock: FakeClock, sweep_at: Sweep
 ) -> None:
     """The whole machine was asleep: its workers have had no time to renew anything."""
     task = store_task(database, **LOST | {"lease_until": 9e9})
@@ -75,7 +75,7 @@ def test_a_sweep_comes_before_the_first_news_after_a_gap(
 
 @pytest.mark.parametrize("jump_s", [3600, -3600])
 def test_a_clock_that_jumps_starts_the_count_anew(
-    database: CuttableDatabase, clock: FakeClock, sweep_at: Sweep, jump_s: float
+    database: FlakyDatabase, clock: FakeClock, sweep_at: Sweep, jump_s: float
 ) -> None:
     task = store_task(database, **LOST | {"lease_until": 9e9})
     sweep_at(0, 5, 10)
@@ -89,7 +89,7 @@ def test_a_clock_that_jumps_starts_the_count_anew(
     assert task_now(database, task.id) != lost
 
 
-def test_nodes_that_are_long_gone_are_forgotten(database: CuttableDatabase, sweep_at: Sweep) -> None:
+def test_nodes_that_are_long_gone_are_forgotten(database: FlakyDatabase, sweep_at: Sweep) -> None:
     node = Node(name=NODE, instance="1", hostname="here", pid=1, queues=("default",), version="0")
     with database.transaction() as tx:
         nodes.register(tx, node)

@@ -9,7 +9,7 @@ import pytest
 from tests.eventually import eventually
 from tests.services.fakes import FakeDispatcher
 from tests.services.sweeping import LONG_AGO
-from tests.store.stores import CuttableDatabase, store_task
+from tests.store.stores import FlakyDatabase, store_task
 from tork_celery.domain.webhooks import WebhookCall
 from tork_celery.services import schedules
 from tork_celery.services.context import ServiceContext
@@ -76,7 +76,7 @@ def run(context: ServiceContext, received: list[str]) -> Run:
     return run
 
 
-def add_webhook_call(database: CuttableDatabase, body: str) -> None:
+def add_webhook_call(database: FlakyDatabase, body: str) -> None:
     with database.transaction() as tx:
         call = WebhookCall(stream=body, job_id="j", event="e", url="http://h/", headers={}, body=body)
         webhook_queue.add(tx, [call])
@@ -85,7 +85,7 @@ def add_webhook_call(database: CuttableDatabase, body: str) -> None:
 def test_webhooks_are_called_and_missing_messages_are_published(
     run: Run,
     context: ServiceContext,
-    database: CuttableDatabase,
+    database: FlakyDatabase,
     dispatcher: FakeDispatcher,
     received: list[str],
 ) -> None:
@@ -100,7 +100,7 @@ def test_webhooks_are_called_and_missing_messages_are_published(
 def test_outages_and_bugs_do_not_end_the_webhooks(
     run: Run,
     context: ServiceContext,
-    database: CuttableDatabase,
+    database: FlakyDatabase,
     received: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -114,14 +114,14 @@ def test_outages_and_bugs_do_not_end_the_webhooks(
 
     monkeypatch.setattr(schedules, "fire_due", fire_due_with_bugs)
     add_webhook_call(database, "a")
-    database.outages = 6
+    database.failures_left = 6
 
     with run(RecoverySweep(context)):
         eventually(lambda: received == ["a"])
 
 
 def test_outages_and_bugs_do_not_end_the_sweep(
-    run: Run, context: ServiceContext, database: CuttableDatabase, dispatcher: FakeDispatcher
+    run: Run, context: ServiceContext, database: FlakyDatabase, dispatcher: FakeDispatcher
 ) -> None:
     bugs = iter([ZeroDivisionError(), ZeroDivisionError()])
 
@@ -132,14 +132,14 @@ def test_outages_and_bugs_do_not_end_the_sweep(
             super().sweep()
 
     task = store_task(database, sent_at=LONG_AGO)
-    database.outages = 6
+    database.failures_left = 6
 
     with run(SweepWithBugs(context)):
         eventually(lambda: dispatcher.sent_ids == [task.id])
 
 
 def test_slow_sweep_does_not_delay_webhooks(
-    run: Run, context: ServiceContext, database: CuttableDatabase, received: list[str]
+    run: Run, context: ServiceContext, database: FlakyDatabase, received: list[str]
 ) -> None:
     sweep = BlockingSweep(context)
     with run(sweep):
@@ -154,7 +154,7 @@ def test_slow_sweep_does_not_delay_webhooks(
 def test_slow_schedule_does_not_delay_the_sweep(
     run: Run,
     context: ServiceContext,
-    database: CuttableDatabase,
+    database: FlakyDatabase,
     dispatcher: FakeDispatcher,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

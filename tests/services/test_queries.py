@@ -6,7 +6,7 @@ import pytest
 
 from tests.services.fakes import FakeDispatcher
 from tests.services.nodes import register_node
-from tests.store.stores import CuttableDatabase, store_job, store_task
+from tests.store.stores import FlakyDatabase, store_job, store_task
 from tork_celery.domain.errors import NotFound
 from tork_celery.domain.node import NodeStatus
 from tork_celery.domain.search import EVERYTHING
@@ -20,7 +20,7 @@ def test_page_counts_pages(items: int, pages: int) -> None:
     assert queries.Page(items=[], number=1, size=10, total_items=items).total_pages == pages
 
 
-def test_job_is_returned_with_its_task_runs(context: ServiceContext, database: CuttableDatabase) -> None:
+def test_job_is_returned_with_its_task_runs(context: ServiceContext, database: FlakyDatabase) -> None:
     job, task = store_job(database)
 
     assert queries.job(context, job.id) == (job, [task])
@@ -44,7 +44,7 @@ def test_log_of_unknown_id_is_not_found(context: ServiceContext, query: Any) -> 
         query(context, "unknown", number=1, size=10)
 
 
-def test_nodes_are_listed_with_their_task_counts(context: ServiceContext, database: CuttableDatabase) -> None:
+def test_nodes_are_listed_with_their_task_counts(context: ServiceContext, database: FlakyDatabase) -> None:
     register_node(database, "a@here", "default")
     register_node(database, "b@here", "default")
     store_task(database, state=TaskState.RUNNING, node="b@here")
@@ -58,12 +58,12 @@ def test_nodes_are_listed_with_their_task_counts(context: ServiceContext, databa
 
 
 def test_unavailable_parts_are_named(
-    context: ServiceContext, database: CuttableDatabase, dispatcher: FakeDispatcher
+    context: ServiceContext, database: FlakyDatabase, dispatcher: FakeDispatcher
 ) -> None:
     assert queries.unavailable_parts(context) == {}
 
     dispatcher.away = True
     assert queries.unavailable_parts(context) == {"broker": "the broker is away"}
 
-    database.away = True
+    database.down = True
     assert set(queries.unavailable_parts(context)) == {"broker", "datastore"}

@@ -5,7 +5,7 @@ import pytest
 from tests.domain.samples import task_definition
 from tests.services.fakes import FakeDispatcher
 from tests.services.nodes import register_node
-from tests.store.stores import CuttableDatabase, store_task, task_now
+from tests.store.stores import FlakyDatabase, store_task, task_now
 from tork_celery.domain.errors import BrokerUnavailable, InvalidInput, NotFound
 from tork_celery.domain.states import TaskState
 from tork_celery.services import queues
@@ -13,9 +13,7 @@ from tork_celery.services.context import ServiceContext
 from tork_celery.services.queues import QueueView
 
 
-def test_queues_with_tasks_or_live_nodes_are_listed(
-    context: ServiceContext, database: CuttableDatabase
-) -> None:
+def test_queues_with_tasks_or_live_nodes_are_listed(context: ServiceContext, database: FlakyDatabase) -> None:
     register_node(database, "a@here", "gpu", "default")
     register_node(database, "b@here", "gpu")
     store_task(database, task_definition(queue="slow"))
@@ -32,7 +30,7 @@ def test_default_queue_is_always_listed(context: ServiceContext) -> None:
     assert [queue.name for queue in queues.list_queues(context)] == ["default"]
 
 
-def test_queue_is_returned_by_name(context: ServiceContext, database: CuttableDatabase) -> None:
+def test_queue_is_returned_by_name(context: ServiceContext, database: FlakyDatabase) -> None:
     store_task(database, task_definition(queue="gpu"))
 
     assert queues.get(context, "gpu").queued_tasks == 1
@@ -45,7 +43,7 @@ def test_unknown_queue_is_not_found(context: ServiceContext) -> None:
 
 
 def test_purge_removes_messages_and_keeps_tasks(
-    context: ServiceContext, database: CuttableDatabase, dispatcher: FakeDispatcher
+    context: ServiceContext, database: FlakyDatabase, dispatcher: FakeDispatcher
 ) -> None:
     task = store_task(database, task_definition(queue="gpu"))
 
@@ -56,7 +54,7 @@ def test_purge_removes_messages_and_keeps_tasks(
 
 
 def test_system_queue_cannot_be_purged(
-    context: ServiceContext, database: CuttableDatabase, dispatcher: FakeDispatcher
+    context: ServiceContext, database: FlakyDatabase, dispatcher: FakeDispatcher
 ) -> None:
     register_node(database, "control@here", "control")
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.domain.samples import job_definition, task_definition
 from tests.services.fakes import FakeDispatcher
-from tests.store.stores import CuttableDatabase, job_now, task_now, tasks_of
+from tests.store.stores import FlakyDatabase, job_now, task_now, tasks_of
 from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import JobState, TaskState
@@ -15,7 +15,7 @@ from tork_celery.store import job_pages
 TWO_TASKS = job_definition(task_definition(name="first"), task_definition(name="second"))
 
 
-def test_job_is_stored_with_its_first_task(context: ServiceContext, database: CuttableDatabase) -> None:
+def test_job_is_stored_with_its_first_task(context: ServiceContext, database: FlakyDatabase) -> None:
     job, task = submit(context, TWO_TASKS)
 
     assert job_now(database, job.id) == job
@@ -25,7 +25,7 @@ def test_job_is_stored_with_its_first_task(context: ServiceContext, database: Cu
     assert {len(job.id), len(task.id)} == {32}
 
 
-def test_task_is_sent_after_the_commit(database: CuttableDatabase) -> None:
+def test_task_is_sent_after_the_commit(database: FlakyDatabase) -> None:
     class CheckingDispatcher(FakeDispatcher):
         """Checks in a transaction of its own, which sees committed rows only, that a sent task is stored."""
 
@@ -40,7 +40,7 @@ def test_task_is_sent_after_the_commit(database: CuttableDatabase) -> None:
 
 
 def test_job_is_accepted_while_broker_is_away(
-    context: ServiceContext, dispatcher: FakeDispatcher, database: CuttableDatabase
+    context: ServiceContext, dispatcher: FakeDispatcher, database: FlakyDatabase
 ) -> None:
     dispatcher.away = True
 
@@ -51,9 +51,9 @@ def test_job_is_accepted_while_broker_is_away(
 
 
 def test_job_is_rejected_while_datastore_is_away(
-    context: ServiceContext, dispatcher: FakeDispatcher, database: CuttableDatabase
+    context: ServiceContext, dispatcher: FakeDispatcher, database: FlakyDatabase
 ) -> None:
-    database.outages = 1
+    database.failures_left = 1
 
     with pytest.raises(DatastoreUnavailable):
         submit(context, TWO_TASKS)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from tests.eventually import eventually
-from tests.store.stores import CuttableDatabase
+from tests.store.stores import FlakyDatabase
 from tork_celery.domain.webhooks import WebhookCall
 from tork_celery.services.webhook_delivery import DeliveryResult, WebhookSender, post_call
 from tork_celery.store import webhook_queue
@@ -47,19 +47,19 @@ class BlockingReceiver(FakeReceiver):
         return super().__call__(call)
 
 
-def add(database: CuttableDatabase, *calls: WebhookCall) -> None:
+def add(database: FlakyDatabase, *calls: WebhookCall) -> None:
     with database.transaction() as tx:
         webhook_queue.add(tx, calls)
 
 
-def queued(database: CuttableDatabase) -> list[tuple[str, int]]:
+def queued(database: FlakyDatabase) -> list[tuple[str, int]]:
     """Return the body and the attempts of the queued calls."""
     query = select(webhook_calls).order_by(webhook_calls.c.id)
     with database.reading() as tx:
         return [(row.body, row.attempts) for row in tx.execute(query)]
 
 
-def make_due(database: CuttableDatabase) -> None:
+def make_due(database: FlakyDatabase) -> None:
     with database.transaction() as tx:
         tx.execute(update(webhook_calls).values(due_at=0.0))
 
@@ -70,7 +70,7 @@ def is_idle(sender: WebhookSender) -> bool:
 
 @contextmanager
 def webhook_sender(
-    database: CuttableDatabase, receiver: FakeReceiver, *, threads: int = THREADS
+    database: FlakyDatabase, receiver: FakeReceiver, *, threads: int = THREADS
 ) -> Iterator[WebhookSender]:
     sender = WebhookSender(database, post=receiver, threads=threads)
     try:
@@ -79,7 +79,7 @@ def webhook_sender(
         sender._pool.shutdown(wait=True)
 
 
-def test_delivered_calls_are_removed(database: CuttableDatabase) -> None:
+def test_delivered_calls_are_removed(database: FlakyDatabase) -> None:
     receiver = FakeReceiver(DeliveryResult.DELIVERED)
     add(database, make_call("a"), make_call("b"))
 
@@ -90,7 +90,7 @@ def test_delivered_calls_are_removed(database: CuttableDatabase) -> None:
     assert sorted(receiver.received) == ["a", "b"]
 
 
-def test_one_request_delivers_more_calls_than_threads(database: CuttableDatabase) -> None:
+def test_one_request_delivers_more_calls_than_threads(database: FlakyDatabase) -> None:
     receiver = FakeReceiver(DeliveryResult.DELIVERED)
     add(database, *(make_call(str(number)) for number in range(20)))
 
@@ -101,7 +101,7 @@ def test_one_request_delivers_more_calls_than_threads(database: CuttableDatabase
     assert len(receiver.received) == 20
 
 
-def test_failed_call_is_retried_when_it_is_due_again(database: CuttableDatabase) -> None:
+def test_failed_call_is_retried_when_it_is_due_again(database: FlakyDatabase) -> None:
     receiver = FakeReceiver(DeliveryResult.RETRY, DeliveryResult.DELIVERED)
     add(database, make_call("a"))
 
@@ -118,7 +118,7 @@ def test_failed_call_is_retried_when_it_is_due_again(database: CuttableDatabase)
     assert receiver.received == ["a", "a"]
 
 
-def test_call_is_given_up_after_five_attempts(database: CuttableDatabase) -> None:
+def test_call_is_given_up_after_five_attempts(database: FlakyDatabase) -> None:
     receiver = FakeReceiver(DeliveryResult.RETRY)
     add(database, make_call("a"))
 
@@ -132,7 +132,7 @@ def test_call_is_given_up_after_five_attempts(database: CuttableDatabase) -> Non
     assert receiver.received == ["a"] * 5
 
 
-def test_rejected_call_is_not_retried(database: CuttableDatabase) -> None:
+def test_rejected_call_is_not_retried(database: FlakyDatabase) -> None:
     receiver = FakeReceiver(DeliveryResult.REJECTED)
     add(database, make_call("a"))
 
@@ -143,7 +143,7 @@ def test_rejected_call_is_not_retried(database: CuttableDatabase) -> None:
     assert receiver.received == ["a"]
 
 
-def test_slow_receiver_does_not_block_the_caller(database: CuttableDatabase) -> None:
+def test_slow_receiver_does_not_block_the_caller(database: FlakyDatabase) -> None:
     receiver = BlockingReceiver(DeliveryResult.DELIVERED)
     add(database, *(make_call(str(number)) for number in range(5)))
 
@@ -155,12 +155,12 @@ def test_slow_receiver_does_not_block_the_caller(database: CuttableDatabase) -> 
         eventually(lambda: queued(database) == [])
 
 
-def test_call_is_repeated_when_its_result_cannot_be_stored(database: CuttableDatabase) -> None:
+def test_call_is_repeated_when_its_result_cannot_be_stored(database: FlakyDatabase) -> None:
     class CuttingReceiver(FakeReceiver):
         """Cuts the datastore off during the first call."""
 
         def __call__(self, call: WebhookCall) -> tuple[DeliveryResult, str]:
-            database.outages = 2 if not self.received else 0
+            database.failures_left = 2 if not self.received else 0
             return super().__call__(call)
 
     receiver = CuttingReceiver(DeliveryResult.DELIVERED)
@@ -168,7 +168,7 @@ def test_call_is_repeated_when_its_result_cannot_be_stored(database: CuttableDat
 
     with webhook_sender(database, receiver) as sender:
         sender.deliver_due()
-        eventually(lambda: is_idle(sender) and not database.outages)
+        eventually(lambda: is_idle(sender) and not database.failures_left)
         assert queued(database) == [("a", 1)]
         make_due(database)
         sender.deliver_due()
@@ -177,7 +177,7 @@ def test_call_is_repeated_when_its_result_cannot_be_stored(database: CuttableDat
     assert receiver.received == ["a", "a"]
 
 
-def test_bug_does_not_occupy_a_thread(database: CuttableDatabase) -> None:
+def test_bug_does_not_occupy_a_thread(database: FlakyDatabase) -> None:
     class BrokenReceiver(FakeReceiver):
         def __call__(self, call: WebhookCall) -> tuple[DeliveryResult, str]:
             super().__call__(call)
@@ -192,7 +192,7 @@ def test_bug_does_not_occupy_a_thread(database: CuttableDatabase) -> None:
     assert queued(database) == [("a", 1)]
 
 
-def test_closed_sender_finishes_claimed_calls_and_claims_no_more(database: CuttableDatabase) -> None:
+def test_closed_sender_finishes_claimed_calls_and_claims_no_more(database: FlakyDatabase) -> None:
     receiver = BlockingReceiver(DeliveryResult.DELIVERED)
     add(database, make_call("a"), make_call("b"))
 
@@ -205,7 +205,7 @@ def test_closed_sender_finishes_claimed_calls_and_claims_no_more(database: Cutta
     assert (receiver.received, queued(database)) == (["a"], [("b", 0)])
 
 
-def test_two_senders_make_each_call_once(database: CuttableDatabase) -> None:
+def test_two_senders_make_each_call_once(database: FlakyDatabase) -> None:
     receiver = FakeReceiver(DeliveryResult.DELIVERED)
     add(database, *(make_call(str(number)) for number in range(30)))
 

@@ -3,15 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.stores import CuttableDatabase, connected, sqlite_url
+from tests.store.stores import FlakyDatabase, open_database, sqlite_url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CuttableDatabase]:
-    """A migrated datastore without a row in it: every test of the store is run on each that there is."""
-    urls = {
-        "sqlite": lambda: sqlite_url(tmp_path),
-        "postgresql": lambda: request.getfixturevalue("postgresql_url"),
-    }
-    with connected(urls[request.param]()) as found:
-        yield found
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FlakyDatabase]:
+    """Open an empty, migrated datastore. Tests of the store run on SQLite and on PostgreSQL."""
+    url = sqlite_url(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgresql_url")
+    with open_database(url) as opened:
+        yield opened

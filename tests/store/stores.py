@@ -1,4 +1,4 @@
-"""Datastores for tests, and ways to look into them."""
+"""Datastores for tests, and helpers that store and read rows."""
 
 import functools
 from collections.abc import Iterator
@@ -23,57 +23,60 @@ from tork_celery.store.tables import jobs as job_table
 from tork_celery.store.tables import tasks as task_table
 
 
-class CuttableDatabase(Database):
-    """A datastore that does not answer while it is `away`, or for its next `outages` transactions; `refusals`
-    counts those that it has not answered."""
+class FlakyDatabase(Database):
+    """Datastore that raises DatastoreUnavailable on demand.
 
-    away = False
-    outages = 0
-    refusals = 0
+    Transactions fail while it is `down`, and the next `failures_left` transactions fail. `failures` counts
+    the failed transactions.
+    """
+
+    down = False
+    failures_left = 0
+    failures = 0
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        self._answer()
+        self._fail_on_demand()
         with super().transaction() as tx:
             yield tx
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        self._answer()
+        self._fail_on_demand()
         with super().reading() as tx:
             yield tx
 
-    def _answer(self) -> None:
-        if not self.away and not self.outages:
+    def _fail_on_demand(self) -> None:
+        if not self.down and not self.failures_left:
             return
-        self.outages = max(0, self.outages - 1)
-        self.refusals += 1
+        self.failures_left = max(0, self.failures_left - 1)
+        self.failures += 1
         raise DatastoreUnavailable("the datastore is away")
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[CuttableDatabase]:
-    """A migrated datastore without a row in it."""
-    with connected(sqlite_url(tmp_path)) as found:
-        yield found
+def database(tmp_path: Path) -> Iterator[FlakyDatabase]:
+    """Open an empty, migrated SQLite datastore."""
+    with open_database(sqlite_url(tmp_path)) as opened:
+        yield opened
 
 
 @contextmanager
-def connected(url: str) -> Iterator[CuttableDatabase]:
-    with closing(CuttableDatabase.connect(url)) as found:
-        assert isinstance(found, CuttableDatabase)
-        yield found
+def open_database(url: str) -> Iterator[FlakyDatabase]:
+    with closing(FlakyDatabase.connect(url)) as opened:
+        assert isinstance(opened, FlakyDatabase)
+        yield opened
 
 
 def sqlite_url(directory: Path) -> str:
-    """The URL of a migrated file in the directory."""
+    """Create a migrated SQLite file in the directory and return its URL."""
     (directory / "tork.db").write_bytes(_migrated_file())
     return f"sqlite:///{directory}/tork.db"
 
 
 @functools.cache
 def _migrated_file() -> bytes:
-    """What SQLite makes of the migrations: they take longer than most tests."""
+    """Return the contents of a migrated SQLite file, cached because the migrations are slow."""
     with TemporaryDirectory() as directory:
         with closing(Database.connect(f"sqlite:///{directory}/tork.db")) as database:
             migrate(database)
@@ -81,7 +84,7 @@ def _migrated_file() -> bytes:
 
 
 def delete_all(tx: Connection) -> None:
-    """Every row, those last that triggers write when others go."""
+    """Delete all rows. Rows that triggers write on deletions are deleted last."""
     for table in (*reversed(metadata.sorted_tables), job_count_changes):
         tx.execute(table.delete())
 
@@ -96,7 +99,7 @@ def store_job(database: Database, *definitions: TaskDefinition, name: str = "a j
 
 
 def store_task(database: Database, definition: TaskDefinition | None = None, **values: Any) -> Task:
-    """Store a job with a first task that is as `values` say."""
+    """Store a new job whose first task has these values."""
     _, task = store_job(database, *([definition] if definition else []))
     return change(database, task, **values)
 
@@ -119,16 +122,16 @@ def change_job(database: Database, job: Job, **values: Any) -> Job:
 
 def task_now(database: Database, task_id: str) -> Task:
     with database.reading() as tx:
-        found = tasks.get(tx, task_id)
-    assert found is not None
-    return found
+        task = tasks.get(tx, task_id)
+    assert task is not None
+    return task
 
 
 def job_now(database: Database, job_id: str) -> Job:
     with database.reading() as tx:
-        found = jobs.get(tx, job_id)
-    assert found is not None
-    return found
+        job = jobs.get(tx, job_id)
+    assert job is not None
+    return job
 
 
 def tasks_of(database: Database, job_id: str) -> list[Task]:
@@ -137,7 +140,7 @@ def tasks_of(database: Database, job_id: str) -> list[Task]:
 
 
 def log_of(database: Database, task_id: str) -> list[LogPart]:
-    """The log of a task, its first part first."""
+    """Return the log of a task, oldest part first."""
     with database.reading() as tx:
         parts, _ = logs.page_of_task(tx, task_id, number=1, size=10_000)
     return parts[::-1]

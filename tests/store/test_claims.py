@@ -1,4 +1,4 @@
-"""A claim is had once, and what becomes of it counts only while it lasts."""
+"""A step is claimed once, and only the node that holds it records its outcome."""
 
 import threading
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def claim(database: Database, ref: StepRef, *, node: str = NODE) -> Task | None:
         return claims.claim(tx, ref, node=node, lease_s=LEASE_S)
 
 
-def test_a_claim_sets_the_node_the_lease_and_the_start(database: Database) -> None:
+def test_claim_sets_node_lease_and_start_time(database: Database) -> None:
     task = store_task(database, THREE_STEPS)
     before = seconds_now(database)
 
@@ -49,7 +49,7 @@ def test_a_claim_sets_the_node_the_lease_and_the_start(database: Database) -> No
     assert claimed.lease_until == pytest.approx(claimed.started_at + LEASE_S, abs=1)
 
 
-def test_the_next_step_is_claimed_by_the_node_that_began(database: Database) -> None:
+def test_node_of_the_first_step_claims_the_next_step(database: Database) -> None:
     task = store_task(database, THREE_STEPS, **BETWEEN, started_at=5.0)
 
     claimed = claim(database, task.ref)
@@ -61,44 +61,44 @@ def test_the_next_step_is_claimed_by_the_node_that_began(database: Database) -> 
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        (RUNNING, "it runs already"),
-        (BETWEEN | {"node": OTHER}, "another node has begun the task"),
+        (RUNNING, "it is running"),
+        (BETWEEN | {"node": OTHER}, "another node has started the task"),
         (BETWEEN | {"outcome": Outcome.FAILED}, "its steps have ended"),
         (BETWEEN | {"outcome": Outcome.COMPLETED, "state": TaskState.COMPLETED}, "it has ended"),
         (BETWEEN | {"state": TaskState.CANCELLED}, "it was cancelled"),
-        (BETWEEN | {"delivery": 3}, "it was delivered again"),
-        (BETWEEN | {"delivery": 1}, "no such delivery has been made"),
-        (BETWEEN | {"step": 2}, "the step is done"),
-        (BETWEEN | {"step": 0}, "the step's turn has not come"),
+        (BETWEEN | {"delivery": 3}, "a later delivery exists"),
+        (BETWEEN | {"delivery": 1}, "the delivery does not exist yet"),
+        (BETWEEN | {"step": 2}, "the step is already complete"),
+        (BETWEEN | {"step": 0}, "an earlier step is not complete"),
     ],
 )
-def test_a_step_is_not_to_be_had(database: Database, values: dict[str, Any], reason: str) -> None:
+def test_claim_is_refused(database: Database, values: dict[str, Any], reason: str) -> None:
     task = store_task(database, THREE_STEPS, **values)
 
     assert claim(database, StepRef(task_id=task.id, delivery=2, step=1)) is None, reason
     assert task_now(database, task.id) == task
 
 
-def test_a_task_that_is_not_there_is_not_to_be_had(database: Database) -> None:
+def test_claim_of_unknown_task_is_refused(database: Database) -> None:
     assert claim(database, StepRef(task_id="none", delivery=1, step=0)) is None
 
 
-def test_of_eight_claims_at_once_one_succeeds(database: Database) -> None:
+def test_one_of_eight_concurrent_claims_succeeds(database: Database) -> None:
     task = store_task(database)
-    together = threading.Barrier(8)
+    barrier = threading.Barrier(8)
 
     def attempt(number: int) -> Task | None:
-        together.wait()
+        barrier.wait()
         return claim(database, task.ref, node=f"node {number}")
 
     with ThreadPoolExecutor(8) as pool:
-        claimed = [found for found in pool.map(attempt, range(8)) if found]
+        claimed = [task for task in pool.map(attempt, range(8)) if task]
 
     assert claimed == [task_now(database, task.id)]
 
 
-def test_a_step_that_succeeded_makes_the_next_one_due(database: Database) -> None:
-    task = store_task(database, THREE_STEPS, **RUNNING, result="of before")
+def test_completed_step_makes_the_next_step_due(database: Database) -> None:
+    task = store_task(database, THREE_STEPS, **RUNNING, result="from the step before")
 
     with database.transaction() as tx:
         assert claims.complete_step(tx, task.ref, node=NODE, result=None, last=False)
@@ -108,7 +108,7 @@ def test_a_step_that_succeeded_makes_the_next_one_due(database: Database) -> Non
     assert now == replace(task, step=2, step_running=False, sent_at=now.sent_at)
 
 
-def test_the_last_step_sets_the_outcome_and_leaves_the_state_to_the_job(database: Database) -> None:
+def test_last_step_sets_the_outcome_but_not_the_state(database: Database) -> None:
     task = store_task(database, THREE_STEPS, **RUNNING | {"step": 2})
 
     with database.transaction() as tx:
@@ -119,7 +119,7 @@ def test_the_last_step_sets_the_outcome_and_leaves_the_state_to_the_job(database
     assert now.ended_at is not None
 
 
-def test_a_step_that_failed_ends_its_task(database: Database) -> None:
+def test_failed_step_sets_the_outcome(database: Database) -> None:
     task = store_task(database, THREE_STEPS, **RUNNING)
 
     with database.transaction() as tx:
@@ -131,14 +131,14 @@ def test_a_step_that_failed_ends_its_task(database: Database) -> None:
     assert now.ended_at is not None
 
 
-def test_what_is_held_is_shown(database: Database) -> None:
+def test_held_step_is_locked_and_returned(database: Database) -> None:
     task = store_task(database, THREE_STEPS, **RUNNING)
 
     with database.transaction() as tx:
         assert claims.lock_held(tx, task.ref, node=NODE) == task
 
 
-def test_the_first_container_fixes_the_deadline(database: Database) -> None:
+def test_first_step_sets_the_deadline(database: Database) -> None:
     task = store_task(database, THREE_STEPS, **RUNNING)
 
     with database.transaction() as tx:
@@ -153,27 +153,25 @@ def test_the_first_container_fixes_the_deadline(database: Database) -> None:
     "operation",
     [
         pytest.param(
-            lambda tx, ref: claims.complete_step(tx, ref, node=NODE, result="x", last=True), id="finish"
+            lambda tx, ref: claims.complete_step(tx, ref, node=NODE, result="x", last=True), id="complete"
         ),
         pytest.param(lambda tx, ref: claims.fail_step(tx, ref, node=NODE, error="x"), id="fail"),
         pytest.param(lambda tx, ref: claims.lock_held(tx, ref, node=NODE), id="held"),
-        pytest.param(
-            lambda tx, ref: claims.set_deadline(tx, ref, node=NODE, timeout_s=1), id="set a deadline"
-        ),
+        pytest.param(lambda tx, ref: claims.set_deadline(tx, ref, node=NODE, timeout_s=1), id="set deadline"),
     ],
 )
 @pytest.mark.parametrize(
     "values",
     [
-        pytest.param({"node": OTHER}, id="another node has it"),
-        pytest.param({"delivery": 3}, id="it was delivered again"),
-        pytest.param({"step": 2}, id="the step is done"),
-        pytest.param({"step_running": False}, id="the step does not run"),
-        pytest.param({"outcome": Outcome.FAILED}, id="the steps have ended"),
-        pytest.param({"state": TaskState.CANCELLED}, id="the task was cancelled"),
+        pytest.param({"node": OTHER}, id="held by another node"),
+        pytest.param({"delivery": 3}, id="a later delivery exists"),
+        pytest.param({"step": 2}, id="the step is already complete"),
+        pytest.param({"step_running": False}, id="not running"),
+        pytest.param({"outcome": Outcome.FAILED}, id="steps ended"),
+        pytest.param({"state": TaskState.CANCELLED}, id="cancelled"),
     ],
 )
-def test_whoever_does_not_hold_a_step_is_turned_away(
+def test_operation_on_a_step_that_is_not_held_changes_nothing(
     database: Database, operation: Callable[[Connection, StepRef], object], values: dict[str, Any]
 ) -> None:
     task = store_task(database, THREE_STEPS, **RUNNING | values)
@@ -184,18 +182,18 @@ def test_whoever_does_not_hold_a_step_is_turned_away(
     assert task_now(database, task.id) == task
 
 
-def test_a_claim_and_a_cancel_at_once_never_wait_for_each_other_for_ever(database: Database) -> None:
-    together = threading.Barrier(2)
+def test_concurrent_claim_and_cancel_do_not_deadlock(database: Database) -> None:
+    barrier = threading.Barrier(2)
 
     def claim(task: Task) -> None:
-        together.wait()
+        barrier.wait()
         with database.transaction() as tx:
             jobs.lock_row_by_task(tx, task.id)
             if claims.claim(tx, task.ref, node=NODE, lease_s=10):
                 jobs.start(tx, task.job_id)
 
     def cancel(task: Task) -> None:
-        together.wait()
+        barrier.wait()
         with database.transaction() as tx:
             jobs.lock(tx, task.job_id)
             tasks.end_active(tx, task.job_id, state=TaskState.CANCELLED)

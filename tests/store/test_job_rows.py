@@ -1,17 +1,17 @@
-"""Jobs come back as they were stored, newest first."""
+"""Jobs and tasks round-trip, and their states change along the transition tables only."""
 
 from dataclasses import replace
 
 from sqlalchemy import update
 
 from tests.domain.samples import submission, task_definition
-from tests.store.stores import change, job_now, store_job, store_task, task_now, tasks_of
+from tests.store.stores import job_now, store_job, store_task, task_now, tasks_of
 from tork_celery.domain.definition import Limits, Mount, StepDefinition
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.store import Database, jobs, tasks
-from tork_celery.store.tables import jobs as table
+from tork_celery.store.tables import jobs as job_table
 
-EVERYTHING = task_definition(
+FULL_DEFINITION = task_definition(
     description="what it does",
     run="echo",
     entrypoint=("sh", "-e"),
@@ -29,8 +29,8 @@ EVERYTHING = task_definition(
 )
 
 
-def test_a_job_comes_back_as_it_was_stored(database: Database) -> None:
-    job, _ = store_job(database, EVERYTHING)
+def test_job_round_trips(database: Database) -> None:
+    job, _ = store_job(database, FULL_DEFINITION)
     job = replace(
         job,
         state=JobState.FAILED,
@@ -49,11 +49,11 @@ def test_a_job_comes_back_as_it_was_stored(database: Database) -> None:
     assert job_now(database, job.id) == job
 
 
-def test_a_task_comes_back_as_it_was_stored(database: Database) -> None:
+def test_task_round_trips(database: Database) -> None:
     step = StepDefinition(name="a step", image="busybox", env={"B": "c"}, timeout="3s")
     task = store_task(
         database,
-        replace(EVERYTHING, pre=(step,), post=(step, step)),
+        replace(FULL_DEFINITION, pre=(step,), post=(step, step)),
         state=TaskState.RUNNING,
         outcome=Outcome.FAILED,
         delivery=3,
@@ -75,7 +75,7 @@ def test_a_task_comes_back_as_it_was_stored(database: Database) -> None:
     assert task_now(database, task.id) == task
 
 
-def test_what_is_not_there_is_none(database: Database) -> None:
+def test_unknown_ids_return_none(database: Database) -> None:
     with database.transaction() as tx:
         assert jobs.get(tx, "none") is None
         assert tasks.get(tx, "none") is None
@@ -93,21 +93,21 @@ def test_jobs_are_counted_by_state(database: Database) -> None:
         assert jobs.count(tx, JobState.FAILED) == 0
 
 
-def test_a_job_begins_once(database: Database) -> None:
+def test_job_starts_once(database: Database) -> None:
     job, _ = store_job(database)
     with database.transaction() as tx:
         jobs.start(tx, job.id)
-    begun = job_now(database, job.id)
+    started = job_now(database, job.id)
 
     with database.transaction() as tx:
         jobs.start(tx, job.id)
 
-    assert begun.state is JobState.RUNNING
-    assert begun.started_at is not None
-    assert job_now(database, job.id) == begun
+    assert started.state is JobState.RUNNING
+    assert started.started_at is not None
+    assert job_now(database, job.id) == started
 
 
-def test_a_job_that_ended_does_not_begin(database: Database) -> None:
+def test_ended_job_does_not_start(database: Database) -> None:
     job, _ = store_job(database)
     with database.transaction() as tx:
         jobs.save(tx, replace(job, state=JobState.FAILED))
@@ -116,7 +116,7 @@ def test_a_job_that_ended_does_not_begin(database: Database) -> None:
     assert job_now(database, job.id).state is JobState.FAILED
 
 
-def test_the_job_of_a_task_is_found(database: Database) -> None:
+def test_job_is_locked_by_task_id(database: Database) -> None:
     store_job(database)
     job, task = store_job(database)
 
@@ -124,7 +124,7 @@ def test_the_job_of_a_task_is_found(database: Database) -> None:
         assert jobs.lock_by_task(tx, task.id) == job
 
 
-def test_the_runs_of_a_job_are_in_order(database: Database) -> None:
+def test_tasks_of_a_job_are_in_order(database: Database) -> None:
     job, first = store_job(database)
     others = [
         replace(submission().added[0], job_id=job.id, position=position, created_at=created_at)
@@ -137,31 +137,32 @@ def test_the_runs_of_a_job_are_in_order(database: Database) -> None:
     assert tasks_of(database, job.id) == [first, others[2], others[1], others[0]]
 
 
-def test_only_the_task_that_is_named_changes(database: Database) -> None:
-    one, another = store_task(database), store_task(database)
+def test_save_changes_no_other_task(database: Database) -> None:
+    task, other = store_task(database), store_task(database)
 
-    change(database, one, error="e")
+    with database.transaction() as tx:
+        tasks.save(tx, [replace(task, error="e")])
 
-    assert task_now(database, another.id) == another
+    assert task_now(database, other.id) == other
 
 
-def test_a_large_definition_is_read_once_and_has_the_secrets_of_its_own_job(database: Database) -> None:
+def test_large_definition_is_cached_without_the_secrets(database: Database) -> None:
     many = (task_definition(),) * 1000
     stored = [store_job(database, *many)[0] for _ in range(2)]
     with database.transaction() as tx:
         for job in stored:
-            tx.execute(update(table).where(table.c.id == job.id).values(secrets={"of": job.id}))
+            tx.execute(update(job_table).where(job_table.c.id == job.id).values(secrets={"id": job.id}))
 
-    one, another = (job_now(database, job.id) for job in stored)
+    first, second = (job_now(database, job.id) for job in stored)
 
-    assert one.definition.tasks == many
-    assert one.definition.tasks is another.definition.tasks
-    assert [job.definition.secrets["of"] for job in (one, another)] == [one.id, another.id]
+    assert first.definition.tasks == many
+    assert first.definition.tasks is second.definition.tasks
+    assert [job.definition.secrets["id"] for job in (first, second)] == [first.id, second.id]
 
 
-def test_the_definition_of_a_task_is_stored_when_its_turn_has_come(database: Database) -> None:
+def test_definition_is_stored_only_when_redefined(database: Database) -> None:
     task = store_task(database)
-    later = replace(task, definition=task_definition(name="another", queue="gpu"))
+    later = replace(task, definition=task_definition(name="redefined", queue="gpu"))
 
     for redefined, expected in (((), task), ((task.id,), later)):
         with database.transaction() as tx:

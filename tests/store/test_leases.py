@@ -1,4 +1,4 @@
-"""What a node has is its own for as long as it renews the lease."""
+"""A node holds a task as long as it renews the lease."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from tork_celery.domain.states import Outcome, TaskState
 from tork_celery.store import Database, claims, leases, recovery_queries, tasks
 
 NODE, OTHER = "default@here", "default@there"
-OVER = 1.0  # a time that is long past
+EXPIRED = 1.0
 HELD: dict[str, Any] = {
     "state": TaskState.RUNNING,
     "node": NODE,
     "step_running": True,
-    "lease_until": OVER,
+    "lease_until": EXPIRED,
 }
 
 
@@ -32,7 +32,7 @@ def lost(database: Database) -> list[str]:
         return [task.id for task in recovery_queries.lost(tx, limit=100)]
 
 
-def test_renewing_keeps_what_the_node_runs(database: Database) -> None:
+def test_running_step_is_renewed(database: Database) -> None:
     task = store_task(database, **HELD, delivery=3)
     assert lost(database) == [task.id]
 
@@ -41,14 +41,14 @@ def test_renewing_keeps_what_the_node_runs(database: Database) -> None:
     assert lost(database) == []
 
 
-def test_a_task_between_two_steps_is_renewed_too(database: Database) -> None:
+def test_task_between_steps_is_renewed(database: Database) -> None:
     task = store_task(database, task_definition(post=1), **HELD | {"step_running": False, "step": 1})
 
     assert renew(database) == {task.id: 1}
     assert lost(database) == []
 
 
-def test_a_step_that_the_node_knows_nothing_of_is_not_renewed(database: Database) -> None:
+def test_step_unknown_to_the_node_is_not_renewed(database: Database) -> None:
     task = store_task(database, **HELD)
 
     assert renew(database) == {}
@@ -64,14 +64,14 @@ def test_a_step_that_the_node_knows_nothing_of_is_not_renewed(database: Database
         {"state": TaskState.SCHEDULED, "node": None},
     ],
 )
-def test_what_is_not_the_nodes_own_is_not_renewed(database: Database, values: dict[str, Any]) -> None:
+def test_task_that_the_node_does_not_hold_is_not_renewed(database: Database, values: dict[str, Any]) -> None:
     task = store_task(database, **HELD | values)
 
     assert renew(database, task.id) == {}
     assert task_now(database, task.id) == task
 
 
-def test_progress_is_stored_with_the_lease(database: Database) -> None:
+def test_renewal_stores_progress(database: Database) -> None:
     first, second = store_task(database, **HELD), store_task(database, **HELD | {"progress": 7.0})
 
     renew(database, first.id, second.id, progress={first.id: 50.0})
@@ -83,19 +83,19 @@ def test_progress_is_stored_with_the_lease(database: Database) -> None:
 @pytest.mark.parametrize(
     "values",
     [
-        pytest.param({"lease_until": 9e9}, id="its lease lasts"),
-        pytest.param({"outcome": Outcome.FAILED}, id="its steps have ended"),
-        pytest.param({"state": TaskState.SCHEDULED}, id="nobody has it"),
-        pytest.param({"state": TaskState.COMPLETED}, id="it has ended"),
+        pytest.param({"lease_until": 9e9}, id="lease is valid"),
+        pytest.param({"outcome": Outcome.FAILED}, id="steps ended"),
+        pytest.param({"state": TaskState.SCHEDULED}, id="not claimed"),
+        pytest.param({"state": TaskState.COMPLETED}, id="ended"),
     ],
 )
-def test_not_lost_is(database: Database, values: dict[str, Any]) -> None:
+def test_task_is_not_lost(database: Database, values: dict[str, Any]) -> None:
     store_task(database, **HELD | values)
 
     assert lost(database) == []
 
 
-def test_no_more_are_lost_at_once_than_asked_for(database: Database) -> None:
+def test_lost_respects_the_limit(database: Database) -> None:
     for _ in range(3):
         store_task(database, **HELD)
 
@@ -103,7 +103,7 @@ def test_no_more_are_lost_at_once_than_asked_for(database: Database) -> None:
         assert len(recovery_queries.lost(tx, limit=2)) == 2
 
 
-def test_a_step_that_is_resumed_has_a_whole_lease(database: Database) -> None:
+def test_resumed_step_has_a_full_lease(database: Database) -> None:
     task = store_task(database, **HELD)
 
     with database.transaction() as tx:
@@ -116,13 +116,13 @@ def test_a_step_that_is_resumed_has_a_whole_lease(database: Database) -> None:
 @pytest.mark.parametrize(
     "values",
     [
-        pytest.param({"node": OTHER}, id="another node's"),
+        pytest.param({"node": OTHER}, id="held by another node"),
         pytest.param({"delivery": 2}, id="delivered again"),
-        pytest.param({"step_running": False}, id="not begun"),
-        pytest.param({"outcome": Outcome.FAILED}, id="ended"),
+        pytest.param({"step_running": False}, id="not running"),
+        pytest.param({"outcome": Outcome.FAILED}, id="steps ended"),
     ],
 )
-def test_a_step_that_is_not_the_nodes_own_is_not_resumed(database: Database, values: dict[str, Any]) -> None:
+def test_step_that_the_node_does_not_hold_is_not_resumed(database: Database, values: dict[str, Any]) -> None:
     task = store_task(database, **HELD | {"step": 0})
     now = change(database, task, **values)
 
@@ -131,17 +131,17 @@ def test_a_step_that_is_not_the_nodes_own_is_not_resumed(database: Database, val
     assert task_now(database, task.id) == now
 
 
-def test_a_planned_stop_keeps_the_nodes_tasks_for_it(database: Database) -> None:
-    ours, others = store_task(database, **HELD), store_task(database, **HELD | {"node": OTHER})
+def test_extend_sets_the_leases_of_one_node(database: Database) -> None:
+    own, foreign = store_task(database, **HELD), store_task(database, **HELD | {"node": OTHER})
 
     with database.transaction() as tx:
         leases.extend(tx, node=NODE, lease_s=60.0)
 
-    assert lost(database) == [others.id]
-    assert task_now(database, ours.id).lease_until == pytest.approx(seconds_now(database) + 60, abs=5)
+    assert lost(database) == [foreign.id]
+    assert task_now(database, own.id).lease_until == pytest.approx(seconds_now(database) + 60, abs=5)
 
 
-def test_a_node_finds_what_it_has_claimed_and_not_ended(database: Database) -> None:
+def test_claimed_tasks_of_a_node_are_returned(database: Database) -> None:
     task = store_task(database, **HELD)
     store_task(database, **HELD | {"node": OTHER})
     store_task(database, **HELD | {"outcome": Outcome.COMPLETED})
@@ -152,7 +152,7 @@ def test_a_node_finds_what_it_has_claimed_and_not_ended(database: Database) -> N
         assert tasks.count_by_node(tx) == {NODE: 1, OTHER: 1}
 
 
-def test_current_are_the_steps_of_the_latest_delivery(database: Database) -> None:
+def test_only_refs_of_the_latest_delivery_are_current(database: Database) -> None:
     task = store_task(database, **HELD, delivery=2)
     old, new = (StepRef(task_id=task.id, delivery=number, step=0) for number in (1, 2))
     unknown = StepRef(task_id="none", delivery=1, step=0)

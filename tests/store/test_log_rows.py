@@ -1,4 +1,4 @@
-"""The parts of a log are numbered within their task, and say how far they go."""
+"""Log parts are numbered within their task, positioned within their step, and paged."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import Connection
 
-from tests.store.plans import plans_of
+from tests.store.query_plans import explain_statements
 from tests.store.stores import log_of, store_task
 from tork_celery.domain.logs import LogPart, LogPosition
 from tork_celery.domain.model import StepRef, Task
@@ -26,33 +26,33 @@ def step_of(task: Task, *, delivery: int = 1, step: int = 0) -> StepRef:
     return StepRef(task_id=task.id, delivery=delivery, step=step)
 
 
-def test_parts_are_numbered_on_over_steps_and_deliveries(database: Database) -> None:
-    task, another = store_task(database), store_task(database)
+def test_part_numbers_continue_across_steps_and_deliveries(database: Database) -> None:
+    task, other = store_task(database), store_task(database)
 
     add(database, task, step_of(task), "a", "b")
-    add(database, another, step_of(another), "x")
+    add(database, other, step_of(other), "x")
     add(database, task, step_of(task))
     add(database, task, step_of(task, step=1), "c")
     add(database, task, step_of(task, delivery=2), "d", "e")
 
-    found = log_of(database, task.id)
-    assert [(part.number, part.contents) for part in found] == [
+    parts = log_of(database, task.id)
+    assert [(part.number, part.contents) for part in parts] == [
         (1, "a"),
         (2, "b"),
         (3, "c"),
         (4, "d"),
         (5, "e"),
     ]
-    assert [part.step for part in found] == [0, 0, 1, 0, 0]
-    assert all(part.created_at > 1.7e9 for part in found)
+    assert [part.step for part in parts] == [0, 0, 1, 0, 0]
+    assert all(part.created_at > 1.7e9 for part in parts)
 
 
-def test_two_deliveries_may_append_at_once(database: Database) -> None:
+def test_two_deliveries_append_concurrently(database: Database) -> None:
     task = store_task(database)
-    together = threading.Barrier(2)
+    barrier = threading.Barrier(2)
 
     def append(delivery: int) -> None:
-        together.wait()
+        barrier.wait()
         for _ in range(20):
             add(database, task, step_of(task, delivery=delivery), "x")
 
@@ -62,7 +62,7 @@ def test_two_deliveries_may_append_at_once(database: Database) -> None:
     assert [part.number for part in log_of(database, task.id)] == list(range(1, 41))
 
 
-def test_the_position_is_that_of_the_last_part_of_the_same_run(database: Database) -> None:
+def test_position_is_that_of_the_last_part_of_the_step(database: Database) -> None:
     task = store_task(database)
     add(database, task, step_of(task), "1", "22")
     add(database, task, step_of(task, step=1), "333")
@@ -75,7 +75,7 @@ def test_the_position_is_that_of_the_last_part_of_the_same_run(database: Databas
         assert logs.position(tx, step_of(task, delivery=3)) == LogPosition()
 
 
-def test_a_page_holds_the_newest_parts_first(database: Database) -> None:
+def test_page_has_the_newest_parts_first(database: Database) -> None:
     task = store_task(database)
     add(database, task, step_of(task), "a", "b", "c")
 
@@ -86,10 +86,10 @@ def test_a_page_holds_the_newest_parts_first(database: Database) -> None:
     assert {total for _, total in pages} == {3}
 
 
-def test_the_log_of_a_job_is_that_of_its_tasks_and_no_others(database: Database) -> None:
-    task, another = store_task(database), store_task(database)
+def test_job_log_has_the_parts_of_its_own_tasks(database: Database) -> None:
+    task, other = store_task(database), store_task(database)
     add(database, task, step_of(task), "a")
-    add(database, another, step_of(another), "x")
+    add(database, other, step_of(other), "x")
     add(database, task, step_of(task), "b")
 
     with database.reading() as tx:
@@ -98,7 +98,7 @@ def test_the_log_of_a_job_is_that_of_its_tasks_and_no_others(database: Database)
     assert ([part.contents for part in parts], total) == (["b", "a"], 2)
 
 
-def test_any_text_is_kept(database: Database) -> None:
+def test_any_text_round_trips(database: Database) -> None:
     task = store_task(database)
     text = "a\r\n\u2028\x1b[0m \N{GRINNING FACE} \N{REPLACEMENT CHARACTER} '; drop table"
 
@@ -107,7 +107,7 @@ def test_any_text_is_kept(database: Database) -> None:
     assert [part.contents for part in log_of(database, task.id)] == [text]
 
 
-def test_parts_that_hold_a_text_have_pages_of_their_own(database: Database) -> None:
+def test_text_search_is_paged_and_case_insensitive(database: Database) -> None:
     task = store_task(database)
     add(database, task, step_of(task), "one Fox", "two", "three foxes", "50% of a FOX")
 
@@ -122,8 +122,8 @@ def test_parts_that_hold_a_text_have_pages_of_their_own(database: Database) -> N
 
 
 @pytest.mark.parametrize("text", ["", "fox"])
-def test_a_page_is_read_in_the_order_of_an_index(database: Database, text: str) -> None:
-    """Sorted, the whole log would be read for each page."""
+def test_page_is_read_in_index_order(database: Database, text: str) -> None:
+    """A sort would read the whole log for each page."""
     task = store_task(database)
 
     def pages(tx: Connection) -> None:
@@ -131,8 +131,8 @@ def test_a_page_is_read_in_the_order_of_an_index(database: Database, text: str) 
         logs.page_of_job(tx, task.job_id, number=2, size=5, text=text)
 
     with database.transaction() as tx:
-        found = plans_of(tx, pages)
-    assert "ix_log_parts_task_id_number" in found
-    assert "ix_log_parts_job_id_seq" in found
-    assert "TEMP B-TREE" not in found
-    assert "Seq Scan" not in found
+        plans = explain_statements(tx, pages)
+    assert "ix_log_parts_task_id_number" in plans
+    assert "ix_log_parts_job_id_seq" in plans
+    assert "TEMP B-TREE" not in plans
+    assert "Seq Scan" not in plans

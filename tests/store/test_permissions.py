@@ -1,4 +1,4 @@
-"""Jobs with permissions are seen by their creator, by those that are named, and by admins."""
+"""Restricted jobs are visible to their creator, to granted users and roles, and to admins."""
 
 from dataclasses import replace
 
@@ -46,7 +46,7 @@ FOR_BOB, FOR_OPS, FOR_ALL = Permission(user="bob"), Permission(role="ops"), Perm
         ((FOR_ALL,), user("eve"), True),
     ],
 )
-def test_a_job_is_seen_by_those_it_is_for(
+def test_job_is_visible_to_its_grantees(
     database: Database, granted: tuple[Permission, ...], viewer: User | None, *, seen: bool
 ) -> None:
     job, task = store(database, *granted)
@@ -54,18 +54,18 @@ def test_a_job_is_seen_by_those_it_is_for(
     with database.reading() as tx:
         assert permissions.sees_job(tx, viewer, job.id) is seen
         assert permissions.sees_task(tx, viewer, task.id) is seen
-        shown, number = job_pages.page(tx, number=1, size=9, viewer=viewer)
-        assert ([each.id for each in shown], number) == (([job.id], 1) if seen else ([], 0))
+        listed, total = job_pages.page(tx, number=1, size=9, viewer=viewer)
+        assert ([each.id for each in listed], total) == (([job.id], 1) if seen else ([], 0))
 
 
-def test_a_restricted_job_of_nobody_is_not_everybodys(database: Database) -> None:
+def test_restricted_job_without_creator_is_hidden(database: Database) -> None:
     job, _ = store(database, FOR_BOB, created_by=None)
 
     with database.reading() as tx:
         assert not permissions.sees_job(tx, user("eve"), job.id)
 
 
-def test_what_is_not_there_is_not_seen(database: Database) -> None:
+def test_unknown_ids_are_not_visible(database: Database) -> None:
     with database.reading() as tx:
         for viewer in (user("ada"), None):
             assert not permissions.sees_job(tx, viewer, "none")
@@ -73,7 +73,7 @@ def test_what_is_not_there_is_not_seen(database: Database) -> None:
             assert not permissions.sees_schedule(tx, viewer, "none")
 
 
-def test_permissions_go_with_their_job(database: Database) -> None:
+def test_permissions_are_deleted_with_their_job(database: Database) -> None:
     job, _ = store(database, FOR_BOB, FOR_OPS)
 
     with database.transaction() as tx:

@@ -1,4 +1,4 @@
-"""What a sweep finds: tasks that ended and did not move on, tasks whose message may be lost."""
+"""The sweep finds tasks whose job was not advanced, and tasks whose message may be lost."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ ENDED: dict[str, Any] = {"state": TaskState.RUNNING, "outcome": Outcome.FAILED, 
 BETWEEN: dict[str, Any] = {"state": TaskState.RUNNING, "node": NODE, "sent_at": LONG_AGO}
 
 
-def longest(
+def waiting_longest(
     database: Database,
     *,
     queue: str = "default",
@@ -24,11 +24,11 @@ def longest(
     limit: int = 9,
 ) -> list[str]:
     with database.transaction() as tx:
-        found = recovery_queries.waiting_longest(tx, queue=queue, node=node, after_s=after_s, limit=limit)
-    return [task.id for task in found]
+        waiting = recovery_queries.waiting_longest(tx, queue=queue, node=node, after_s=after_s, limit=limit)
+    return [task.id for task in waiting]
 
 
-def test_unadvanced_is_what_ended_a_while_ago(database: Database) -> None:
+def test_unadvanced_tasks_ended_before_the_delay(database: Database) -> None:
     task = store_task(database, **ENDED, delivery=4)
     store_task(database, **ENDED | {"ended_at": seconds_now(database)})
     store_task(database, **ENDED | {"state": TaskState.FAILED})
@@ -40,7 +40,7 @@ def test_unadvanced_is_what_ended_a_while_ago(database: Database) -> None:
         assert len(recovery_queries.unadvanced(tx, after_s=-60, limit=1)) == 1
 
 
-def test_waiting_tasks_are_counted_by_queue_and_by_the_node_that_has_begun_them(database: Database) -> None:
+def test_waiting_tasks_are_counted_by_queue_and_node(database: Database) -> None:
     store_task(database)
     store_task(database)
     store_task(database, task_definition(queue="gpu"))
@@ -56,7 +56,7 @@ def test_waiting_tasks_are_counted_by_queue_and_by_the_node_that_has_begun_them(
         }
 
 
-def test_those_that_wait_longest_come_first(database: Database) -> None:
+def test_longest_waiting_tasks_come_first(database: Database) -> None:
     second = store_task(database, sent_at=2.0)
     third = store_task(database, sent_at=3.0)
     first = store_task(database, sent_at=1.0)
@@ -64,29 +64,29 @@ def test_those_that_wait_longest_come_first(database: Database) -> None:
     store_task(database, task_definition(queue="gpu"), sent_at=LONG_AGO)
     store_task(database, **BETWEEN)
 
-    assert longest(database) == [first.id, second.id, third.id]
-    assert longest(database, limit=2) == [first.id, second.id]
+    assert waiting_longest(database) == [first.id, second.id, third.id]
+    assert waiting_longest(database, limit=2) == [first.id, second.id]
 
 
-def test_what_a_node_has_begun_waits_in_its_own_queue(database: Database) -> None:
+def test_task_between_steps_waits_for_its_node(database: Database) -> None:
     task = store_task(database, **BETWEEN)
     store_task(database, **BETWEEN | {"node": "another"})
     store_task(database, sent_at=LONG_AGO)
 
-    assert longest(database, node=NODE) == [task.id]
+    assert waiting_longest(database, node=NODE) == [task.id]
 
 
-def test_what_was_sent_again_is_not_waiting_for_long(database: Database) -> None:
+def test_republished_task_has_not_waited_long(database: Database) -> None:
     task = store_task(database, sent_at=LONG_AGO)
 
     with database.transaction() as tx:
         tasks.mark_sent(tx, [task.id])
 
-    assert longest(database) == []
+    assert waiting_longest(database) == []
     assert task_now(database, task.id).sent_at == pytest.approx(seconds_now(database), abs=5)
 
 
-def test_queues_are_counted(database: Database) -> None:
+def test_tasks_are_counted_by_queue(database: Database) -> None:
     store_task(database)
     store_task(database, state=TaskState.RUNNING, node="n")
     store_task(database, state=TaskState.COMPLETED)

@@ -1,4 +1,4 @@
-"""The migrations make what the tables say, once, whoever asks for it."""
+"""Migrations create the tables as they are defined, and processes check the schema's revision."""
 
 import subprocess
 import sys
@@ -30,49 +30,49 @@ database.close()
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Iterator[Database]:
+def unmigrated(tmp_path: Path) -> Iterator[Database]:
     with closing(Database.connect(f"sqlite:///{tmp_path}/new.db")) as database:
         yield database
 
 
-def test_the_migrations_make_exactly_the_tables(database: Database) -> None:
+def test_migrations_match_the_table_definitions(database: Database) -> None:
     def is_table(thing: Any, name: str | None, kind: str, *_: Any) -> bool:
-        of_texts = kind == "table" and str(name).startswith("job_texts")  # what is searched is no plain table
-        return not of_texts and thing is not None
+        job_texts = kind == "table" and str(name).startswith("job_texts")  # not in the metadata
+        return not job_texts and thing is not None
 
     options = {"include_object": is_table}
     with database.transaction() as tx:
         assert compare_metadata(MigrationContext.configure(tx, opts=options), metadata) == []
 
 
-def test_there_is_one_newest_migration(database: Database) -> None:
+def test_there_is_one_migration_head(database: Database) -> None:
     [head] = ScriptDirectory.from_config(migration.alembic_config()).get_heads()
 
     with database.reading() as tx:
         assert schema_version.revision(tx) == head == schema_version.NEEDED
 
 
-def test_the_index_of_what_is_active_is_partial(database: Database) -> None:
-    """A comparison of tables does not look at an index's condition."""
+def test_index_of_active_tasks_is_partial(database: Database) -> None:
+    """Alembic does not compare the conditions of indexes."""
     if database.engine.dialect.name == "sqlite":
         with database.reading() as tx:
-            made = tx.scalar(text("SELECT sql FROM sqlite_master WHERE name = 'ix_tasks_active'"))
-        assert "WHERE" in str(made)
-        assert "'CREATED', 'PENDING', 'SCHEDULED', 'RUNNING'" in str(made)
+            sql = tx.scalar(text("SELECT sql FROM sqlite_master WHERE name = 'ix_tasks_active'"))
+        assert "WHERE" in str(sql)
+        assert "'CREATED', 'PENDING', 'SCHEDULED', 'RUNNING'" in str(sql)
 
 
-def test_migrating_twice_changes_nothing(database: Database) -> None:
+def test_migration_is_idempotent(database: Database) -> None:
     migrate(database)
 
     schema_version.check(database)
 
 
-def test_a_datastore_that_was_not_migrated_is_refused(empty: Database) -> None:
+def test_datastore_without_schema_is_rejected(unmigrated: Database) -> None:
     with pytest.raises(ConfigurationError, match=r"is at nothing.*run `tork-celery migration`"):
-        schema_version.check(empty)
+        schema_version.check(unmigrated)
 
 
-def test_a_datastore_of_another_version_is_refused(database: Database) -> None:
+def test_datastore_with_another_revision_is_rejected(database: Database) -> None:
     with database.transaction() as tx:
         tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
 
@@ -80,12 +80,12 @@ def test_a_datastore_of_another_version_is_refused(database: Database) -> None:
         schema_version.check(database)
 
 
-def test_processes_may_migrate_at_once(empty: Database) -> None:
-    command = [sys.executable, "-c", MIGRATE, empty.engine.url.render_as_string(hide_password=False)]
+def test_processes_migrate_concurrently(unmigrated: Database) -> None:
+    command = [sys.executable, "-c", MIGRATE, unmigrated.engine.url.render_as_string(hide_password=False)]
     processes = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)
     ]
-    said = [process.communicate("go\n")[1] for process in processes]
+    errors = [process.communicate("go\n")[1] for process in processes]
 
-    assert [process.returncode for process in processes] == [0, 0, 0], said
-    schema_version.check(empty)
+    assert [process.returncode for process in processes] == [0, 0, 0], errors
+    schema_version.check(unmigrated)

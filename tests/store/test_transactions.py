@@ -1,4 +1,4 @@
-"""All of a transaction counts or none; a datastore that does not answer is said to be unavailable."""
+"""Transactions are atomic, and a datastore that does not answer raises DatastoreUnavailable."""
 
 import sqlite3
 import threading
@@ -21,7 +21,7 @@ def count(database: Database) -> int:
         return job_pages.page(tx, number=1, size=1)[1]
 
 
-def test_an_exception_rolls_everything_back(database: Database) -> None:
+def test_exception_rolls_back_the_transaction(database: Database) -> None:
     plan = submission()
 
     with pytest.raises(RuntimeError, match="a bug"), database.transaction() as tx:  # noqa: PT012
@@ -32,7 +32,7 @@ def test_an_exception_rolls_everything_back(database: Database) -> None:
     assert count(database) == 0
 
 
-def test_a_broken_rule_of_the_schema_is_a_bug_and_changes_nothing(database: Database) -> None:
+def test_constraint_violation_rolls_back_the_transaction(database: Database) -> None:
     plan = submission()
 
     with pytest.raises(IntegrityError), database.transaction() as tx:  # noqa: PT012
@@ -42,12 +42,12 @@ def test_a_broken_rule_of_the_schema_is_a_bug_and_changes_nothing(database: Data
     assert count(database) == 0
 
 
-def test_a_task_needs_its_job(database: Database) -> None:
+def test_task_without_job_is_rejected(database: Database) -> None:
     with pytest.raises(IntegrityError), database.transaction() as tx:
         tasks.add(tx, submission().added)
 
 
-def test_a_reading_transaction_does_not_block_a_writer(database: Database) -> None:
+def test_reader_does_not_block_a_writer(database: Database) -> None:
     job, _ = store_job(database)
 
     with database.reading() as reading:
@@ -59,20 +59,20 @@ def test_a_reading_transaction_does_not_block_a_writer(database: Database) -> No
     assert job_now(database, job.id) != job
 
 
-def test_writers_wait_for_one_another(database: Database) -> None:
+def test_writers_wait_for_each_other(database: Database) -> None:
     job, _ = store_job(database)
-    together = threading.Barrier(4)
-    faults: list[Exception] = []
+    barrier = threading.Barrier(4)
+    errors: list[Exception] = []
 
     def write() -> None:
-        together.wait()
+        barrier.wait()
         try:
             for _ in range(5):
                 with database.transaction() as tx:
-                    assert jobs.get(tx, job.id) is not None  # a read first, then a write
+                    assert jobs.get(tx, job.id) is not None  # a read before the write
                     jobs.start(tx, job.id)
         except DatastoreUnavailable as error:
-            faults.append(error)
+            errors.append(error)
 
     threads = [threading.Thread(target=write) for _ in range(4)]
     for thread in threads:
@@ -80,7 +80,7 @@ def test_writers_wait_for_one_another(database: Database) -> None:
     for thread in threads:
         thread.join()
 
-    assert faults == []
+    assert errors == []
 
 
 @pytest.fixture
@@ -89,55 +89,55 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def of_a_file(file: Path) -> Iterator[Database]:
+def file_database(file: Path) -> Iterator[Database]:
     with closing(Database.connect(f"sqlite:///{file}")) as database:
         yield database
 
 
-def test_a_datastore_that_is_not_there_is_unavailable(of_a_file: Database) -> None:
-    with pytest.raises(DatastoreUnavailable, match="unable to open"), of_a_file.reading() as tx:
-        of_a_file.now(tx)
+def test_missing_datastore_is_unavailable(file_database: Database) -> None:
+    with pytest.raises(DatastoreUnavailable, match="unable to open"), file_database.reading() as tx:
+        file_database.now(tx)
 
 
-def test_it_is_available_once_it_is_there(of_a_file: Database, file: Path) -> None:
-    with pytest.raises(DatastoreUnavailable), of_a_file.transaction():
+def test_datastore_is_available_after_it_was_created(file_database: Database, file: Path) -> None:
+    with pytest.raises(DatastoreUnavailable), file_database.transaction():
         pass
     file.parent.mkdir()
 
-    migrate(of_a_file)
+    migrate(file_database)
 
-    assert count(of_a_file) == 0
+    assert count(file_database) == 0
 
 
-def test_a_datastore_that_stays_locked_is_unavailable(of_a_file: Database, file: Path) -> None:
+def test_locked_datastore_is_unavailable(file_database: Database, file: Path) -> None:
     file.parent.mkdir()
-    migrate(of_a_file)
-    with of_a_file.engine.connect() as connection:
+    migrate(file_database)
+    with file_database.engine.connect() as connection:
         connection.exec_driver_sql("ROLLBACK")
         connection.exec_driver_sql("PRAGMA busy_timeout = 1")  # instead of 5 s
         connection.exec_driver_sql("BEGIN")
 
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(DatastoreUnavailable, match="locked"), of_a_file.transaction() as tx:
+        with pytest.raises(DatastoreUnavailable, match="locked"), file_database.transaction() as tx:
             nodes.cluster_id(tx)
         other.execute("ROLLBACK")
 
-    with of_a_file.transaction() as tx:
+    with file_database.transaction() as tx:
         nodes.cluster_id(tx)
 
 
 @pytest.mark.parametrize(("full_sync", "level"), [(False, 1), (True, 2)])
-def test_how_sqlite_is_opened(tmp_path: Path, *, full_sync: bool, level: int) -> None:
+def test_sqlite_pragmas_are_set(tmp_path: Path, *, full_sync: bool, level: int) -> None:
     url = f"sqlite:///{tmp_path}/tork.db"
     with closing(Database.connect(url, full_sync=full_sync)) as database, database.reading() as tx:
         pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-        found = [tx.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
+        values = [tx.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
 
-    assert found == ["wal", level, 1, 5000]
+    assert values == ["wal", level, 1, 5000]
 
 
-def test_a_bare_url_of_postgresql_means_psycopg() -> None:
+def test_postgresql_url_uses_psycopg() -> None:
     with closing(Database.connect("postgresql://u:p@127.0.0.1:1/d")) as database:
         assert database.engine.driver == "psycopg"
         with pytest.raises(DatastoreUnavailable), database.transaction():
@@ -154,7 +154,7 @@ def test_a_bare_url_of_postgresql_means_psycopg() -> None:
         "postgresql://u:hidden@h:x/n",
     ],
 )
-def test_a_url_of_neither_datastore_is_refused_with_what_would_be_right(url: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"TORK_DATASTORE_URL.*write it like sqlite:////") as refusal:
+def test_other_url_is_rejected_with_an_example(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"TORK_DATASTORE_URL.*write it like sqlite:////") as error:
         Database.connect(url)
-    assert "hidden" not in str(refusal.value)
+    assert "hidden" not in str(error.value)

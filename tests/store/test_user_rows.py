@@ -1,4 +1,4 @@
-"""Users come back as they were stored, each name once."""
+"""Users, roles and keys are stored; usernames are unique."""
 
 from tork_celery.domain.user import User
 from tork_celery.store import Database, users
@@ -9,12 +9,12 @@ def add(database: Database, username: str, *roles: str) -> User:
         assert users.add(tx, username=username, name="A. User", password_hash="h")
         for role in roles:
             users.grant_role(tx, username, role)
-        found = users.get(tx, username)
-    assert found is not None
-    return found
+        user = users.get(tx, username)
+    assert user is not None
+    return user
 
 
-def test_a_user_comes_back_with_its_roles(database: Database) -> None:
+def test_user_round_trips_with_roles(database: Database) -> None:
     ada = add(database, "ada", "ops", "admin", "ops")
 
     assert (ada.username, ada.name, ada.password_hash, ada.disabled) == ("ada", "A. User", "h", False)
@@ -23,7 +23,7 @@ def test_a_user_comes_back_with_its_roles(database: Database) -> None:
     assert "h'" not in repr(ada)
 
 
-def test_a_name_is_taken_once(database: Database) -> None:
+def test_username_is_unique(database: Database) -> None:
     ada = add(database, "ada")
 
     with database.transaction() as tx:
@@ -32,20 +32,20 @@ def test_a_name_is_taken_once(database: Database) -> None:
         assert users.get(tx, "bob") is None
 
 
-def test_a_user_is_found_by_its_key(database: Database) -> None:
+def test_user_is_found_by_key(database: Database) -> None:
     add(database, "ada", "ops")
     add(database, "bob")
 
     with database.transaction() as tx:
         assert users.set_columns(tx, "ada", key_hash="k")
         assert not users.set_columns(tx, "nobody", key_hash="k2")
-        found = users.get_by_key(tx, "k")
-        assert found is not None
-        assert (found.username, found.roles) == ("ada", {"ops"})
+        user = users.get_by_key(tx, "k")
+        assert user is not None
+        assert (user.username, user.roles) == ("ada", frozenset({"ops"}))
         assert users.get_by_key(tx, "k2") is None
 
 
-def test_a_role_is_taken_from_one_user_only(database: Database) -> None:
+def test_role_is_revoked_from_one_user(database: Database) -> None:
     add(database, "ada", "ops")
     add(database, "bob", "ops")
 
@@ -54,12 +54,12 @@ def test_a_role_is_taken_from_one_user_only(database: Database) -> None:
 
     with database.reading() as tx:
         assert [(user.username, user.roles) for user in users.list_all(tx)] == [
-            ("ada", set()),
-            ("bob", {"ops"}),
+            ("ada", frozenset()),
+            ("bob", frozenset({"ops"})),
         ]
 
 
-def test_the_names_that_exist_are_known(database: Database) -> None:
+def test_existing_names_are_returned(database: Database) -> None:
     add(database, "ada", "ops")
 
     with database.reading() as tx:
