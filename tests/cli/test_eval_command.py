@@ -1,4 +1,4 @@
-"""`tork-celery eval` shows what an expression yields."""
+"""`tork-celery eval` prints the value of an expression."""
 
 from pathlib import Path
 
@@ -8,12 +8,12 @@ from click.testing import CliRunner, Result
 from tork_celery.cli.eval import evaluate
 
 
-def shown(*arguments: str) -> Result:
+def run(*arguments: str) -> Result:
     return CliRunner().invoke(evaluate, arguments)
 
 
 @pytest.mark.parametrize(
-    ("expression", "yields"),
+    ("expression", "output"),
     [
         ("1 + 2", "3"),
         ("{{ 7 / 2 }}", "3.5"),
@@ -21,21 +21,25 @@ def shown(*arguments: str) -> Result:
         ('{"a": nil}', '{"a": null}'),
         ("'é'", '"é"'),
         ("duration('90s')", '"1m30s"'),
+        ("now().Year() > 2000", "true"),
+        ("randomInt(1)", "0"),
     ],
 )
-def test_the_value_is_shown_as_json(expression: str, yields: str) -> None:
-    assert shown(expression).stdout.strip() == yields
+def test_value_is_printed_as_json(expression: str, output: str) -> None:
+    assert run(expression).stdout.strip() == output
 
 
 @pytest.mark.parametrize(
     ("name", "text"), [("names.yaml", "inputs: {a: x}"), ("names.json", '{"inputs": {"a": "x"}}')]
 )
-def test_it_sees_the_names_of_a_file(tmp_path: Path, name: str, text: str) -> None:
+def test_context_is_read_from_a_file(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
-    assert shown("inputs.a + 'y'", "--context", str(tmp_path / name)).stdout.strip() == '"xy"'
+
+    assert run("inputs.a + 'y'", "--context", str(tmp_path / name)).stdout.strip() == '"xy"'
 
 
-def test_an_expression_that_fails_is_said() -> None:
-    failed = shown("1 +")
-    assert failed.exit_code == 1
-    assert "of the expression `1 +`" in failed.output
+def test_invalid_expression_is_an_error() -> None:
+    result = run("1 +")
+
+    assert result.exit_code == 1
+    assert "of the expression `1 +`" in result.output

@@ -1,4 +1,4 @@
-"""The answers of the reference implementation, expression by expression."""
+"""Expressions have the results of the reference implementation, which are recorded in cases.jsonl."""
 
 import json
 from collections import Counter
@@ -18,19 +18,19 @@ _LINES = (Path(__file__).parent / "cases.jsonl").read_text(encoding="utf-8").spl
 _CONTEXT: dict[str, Any] = json.loads(_LINES[0])["context"]
 _CASES: list[dict[str, Any]] = [json.loads(line) for line in _LINES[1:]]
 
-# Expressions where this implementation differs on purpose, each with its reason. None is left.
-_DIFFERENCES: dict[str, str] = {}
+# Expressions whose result differs on purpose, each with the reason.
+_INTENDED_DIFFERENCES: dict[str, str] = {}
 
 
 def _expected(case: dict[str, Any]) -> Any:
     value = case["value"]
     if isinstance(value, dict) and "$float" in value:
         return float(value["$float"].lower())
-    # Go writes a list that was never made as null; its kind is still a list.
+    # Go encodes a nil slice as null.
     return [] if case["kind"] == "array" and value is None else value
 
 
-def _agrees(case: dict[str, Any]) -> bool:
+def _equals_reference(case: dict[str, Any]) -> bool:
     try:
         value = expr.evaluate(case["expr"], _CONTEXT, HOST)
     except expr.ExpressionError:
@@ -39,45 +39,44 @@ def _agrees(case: dict[str, Any]) -> bool:
         return False
     if case["kind"] in {"array", "map"}:
         return bool(value == _expected(case))
-    return format_value(standalone_frame(), value) == case["text"]
+    return format_value(standalone_frame(), value) == str(case["text"])
 
 
 def _scalars() -> Iterator[dict[str, Any]]:
     return (case for case in _CASES if case.get("kind") in {"int", "float", "string", "bool", "nil"})
 
 
-def test_the_table_is_whole() -> None:
+def test_no_case_is_missing() -> None:
     assert len(_CASES) == 1_561
 
 
-def test_every_case_agrees_with_the_reference(capsys: pytest.CaptureFixture[str]) -> None:
-    """Values in kind too, and what the reference refuses is refused; the table by feature is printed."""
-    asked: Counter[str] = Counter()
-    agreed: Counter[str] = Counter()
-    wrong = []
+def test_results_equal_those_of_the_reference(capsys: pytest.CaptureFixture[str]) -> None:
+    """Compare types, texts and errors, and print the number of equal cases by feature."""
+    total: Counter[str] = Counter()
+    equal: Counter[str] = Counter()
+    different = []
     for case in _CASES:
-        asked[case["tag"]] += 1
-        if _agrees(case):
-            agreed[case["tag"]] += 1
+        total[case["tag"]] += 1
+        if _equals_reference(case):
+            equal[case["tag"]] += 1
         else:
-            wrong.append(case["expr"])
-    rows = [f"{tag:22}{agreed[tag]:4} of{count:4}" for tag, count in asked.items()]
+            different.append(case["expr"])
+    rows = [f"{tag:22}{equal[tag]:4} of{count:4}" for tag, count in total.items()]
     with capsys.disabled():
-        print(f"\n{sum(agreed.values())} of {len(_CASES)} cases agree, by feature:")
+        print(f"\n{sum(equal.values())} of {len(_CASES)} cases equal the reference, by feature:")
         for start in range(0, len(rows), 3):
             print("  ".join(rows[start : start + 3]))
-    assert sorted(wrong) == sorted(_DIFFERENCES)
+    assert sorted(different) == sorted(_INTENDED_DIFFERENCES)
 
 
-def test_scalars_have_the_value_of_the_reference() -> None:
-    """Beside the text, which the test above compares."""
+def test_scalar_values_equal_those_of_the_reference() -> None:
     for case in _scalars():
-        value, wanted = expr.evaluate(case["expr"], _CONTEXT, HOST), _expected(case)
-        assert value == wanted or (value != value and wanted != wanted), case["expr"]  # noqa: PLR0124 - NaN
+        value, expected = expr.evaluate(case["expr"], _CONTEXT, HOST), _expected(case)
+        assert value == expected or (value != value and expected != expected), case["expr"]  # noqa: PLR0124 - NaN
 
 
-def test_no_case_changes_its_context() -> None:
+def test_evaluation_does_not_change_the_context() -> None:
     before = json.dumps(_CONTEXT)
     for case in _CASES[::5]:
-        _agrees(case)
+        _equals_reference(case)
     assert json.dumps(_CONTEXT) == before

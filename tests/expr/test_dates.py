@@ -1,4 +1,4 @@
-"""Times, durations and zones."""
+"""Times, durations and time zones."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -8,7 +8,7 @@ import pytest
 from tests.expr.hosts import HOST
 from tork_celery.expr import Duration, ExpressionError, evaluate, render
 
-_CONTEXT = {"at": datetime(2024, 1, 31, 23, 0, tzinfo=UTC), "bare": datetime(2024, 1, 31, 23, 0)}  # noqa: DTZ001 - a time without a zone is the point
+_CONTEXT = {"at": datetime(2024, 1, 31, 23, 0, tzinfo=UTC), "bare": datetime(2024, 1, 31, 23, 0)}  # noqa: DTZ001 - a time without a zone is tested
 
 
 def _value(source: str) -> object:
@@ -68,7 +68,7 @@ def _value(source: str) -> object:
         ("sort([now(), at])[0] == at", True),
     ],
 )
-def test_values(source: str, value: object) -> None:
+def test_values_of_times_and_durations(source: str, value: object) -> None:
     assert _value(source) == pytest.approx(value) if isinstance(value, float) else _value(source) == value
 
 
@@ -94,12 +94,12 @@ def test_values(source: str, value: object) -> None:
         "date('9999-12-31') + duration('48h')",
     ],
 )
-def test_what_is_no_date_or_has_no_such_method_is_refused(source: str) -> None:
+def test_invalid_dates_and_methods_are_rejected(source: str) -> None:
     with pytest.raises(ExpressionError):
         _value(source)
 
 
-def test_dates_and_durations_come_out_as_values() -> None:
+def test_results_are_datetime_and_duration_objects() -> None:
     assert _value("date('2023-08-14')") == datetime(2023, 8, 14, tzinfo=UTC)
     assert _value("duration('1h')") == Duration(3_600_000_000_000)
     assert _value("date('2023-08-14T10:00:00+02:00')") == datetime(
@@ -107,15 +107,15 @@ def test_dates_and_durations_come_out_as_values() -> None:
     )
 
 
-def test_dates_read_as_text_in_a_template() -> None:
+def test_templates_format_dates_and_durations_as_go_does() -> None:
     assert (
         render("{{ date('2023-08-14') }}, {{ duration('90s') }}", {}, HOST)
         == "2023-08-14 00:00:00 +0000 UTC, 1m30s"
     )
 
 
-def test_the_clock_is_asked_only_when_now_is_called() -> None:
-    def broken() -> datetime:
+def test_clock_is_read_only_by_now() -> None:
+    def forbidden() -> datetime:
         raise AssertionError
 
-    assert evaluate("1 + 1", {}, replace(HOST, now=broken)) == 2
+    assert evaluate("1 + 1", {}, replace(HOST, now=forbidden)) == 2

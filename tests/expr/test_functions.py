@@ -1,4 +1,4 @@
-"""What functions and operators give beyond the table of the reference."""
+"""Functions and operators, beyond the cases of the reference."""
 
 import math
 from dataclasses import replace
@@ -17,10 +17,10 @@ _CONTEXT: dict[str, Any] = {
 }
 
 
-def _same(value: object, wanted: object) -> bool:
-    if isinstance(wanted, float) and math.isnan(wanted):
+def _is_same(value: object, expected: object) -> bool:
+    if isinstance(expected, float) and math.isnan(expected):
         return isinstance(value, float) and math.isnan(value)
-    return type(value) is type(wanted) and value == wanted
+    return type(value) is type(expected) and value == expected
 
 
 @pytest.mark.parametrize(
@@ -96,18 +96,13 @@ def _same(value: object, wanted: object) -> bool:
         ("[1] == [true]", False),
         ("'abc' matches '^a.c$'", True),
         ("m.s matches '(?i)TEXT'", True),
-        ("none matches 'a'", "refused"),
         ("m.nowhere matches 'a'", False),
         ("true && m.n", 2),
         ("m.nowhere && false", False),
     ],
 )
-def test_values(source: str, value: object) -> None:
-    if value == "refused":
-        with pytest.raises(ExpressionError):
-            evaluate(source, _CONTEXT, HOST)
-    else:
-        assert _same(evaluate(source, _CONTEXT, HOST), value)
+def test_values_of_functions_and_operators(source: str, value: object) -> None:
+    assert _is_same(evaluate(source, _CONTEXT, HOST), value)
 
 
 @pytest.mark.parametrize(
@@ -136,27 +131,28 @@ def test_values(source: str, value: object) -> None:
         ("toJSON(1 / 0)", "infinite"),
         ("m.n()", "no method n"),
         ("xs matches 'a'", "array and string"),
+        ("none matches 'a'", "nil and string"),
         ("'a' matches '(?=a)'", "RE2"),
         ("'a' matches m.s + '('", "RE2"),
         (r"'aa' matches '(a)\\1'", "RE2"),
     ],
 )
-def test_refusals_say_why(source: str, reason: str) -> None:
+def test_errors_name_the_reason(source: str, reason: str) -> None:
     with pytest.raises(ExpressionError, match=reason):
         evaluate(source, _CONTEXT, HOST)
 
 
-def test_random_numbers_come_from_the_source_that_is_passed_in() -> None:
-    asked: list[int] = []
+def test_random_numbers_come_from_the_host() -> None:
+    limits: list[int] = []
 
-    def four(below: int) -> int:
-        asked.append(below)
+    def randbelow(limit: int) -> int:
+        limits.append(limit)
         return 4
 
-    assert evaluate("[randomInt(10), randomInt()]", {}, replace(HOST, randbelow=four)) == [4, 4]
-    assert asked == [10, 2**63 - 1]
+    assert evaluate("[randomInt(10), randomInt()]", {}, replace(HOST, randbelow=randbelow)) == [4, 4]
+    assert limits == [10, 2**63 - 1]
 
 
-def test_the_context_is_read_only_where_it_is_named() -> None:
+def test_sorting_does_not_change_the_context() -> None:
     assert evaluate("xs | sort() | first()", _CONTEXT, HOST) == 1
     assert _CONTEXT["xs"] == [3, 1, 2]

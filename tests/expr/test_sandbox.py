@@ -1,4 +1,4 @@
-"""What an expression may not do: reach Python, grow without bounds, run on, or fail in a way of its own."""
+"""Expressions cannot access Python objects or exceed the limits, and fail only with an ExpressionError."""
 
 import pickle
 from contextlib import suppress
@@ -10,29 +10,29 @@ from tests.expr.hosts import HOST
 from tork_celery.expr import ExpressionError, check, check_template, evaluate, render
 
 
-class _Trap:
-    """Whatever is asked of this object fails the test."""
+class _Untouchable:
+    """Any access to this object fails the test."""
 
     def __getattr__(self, name: str) -> object:
-        pytest.fail(f"{name} was reached")
+        pytest.fail(f"{name} was accessed")
 
-    def _asked(self, *_: object) -> NoReturn:
+    def _forbidden(self, *_: object) -> NoReturn:
         pytest.fail("a special method was called")
 
-    __str__ = __repr__ = __len__ = __iter__ = __bool__ = __add__ = __lt__ = __eq__ = _asked
+    __str__ = __repr__ = __len__ = __iter__ = __bool__ = __add__ = __lt__ = __eq__ = _forbidden
 
     def __hash__(self) -> int:
-        return int(self._asked())
+        return int(self._forbidden())
 
 
-def _endless() -> list[object]:
+def _cyclic() -> list[object]:
     items: list[object] = []
     items.append(items)
     return items
 
 
-def _paper() -> list[object]:
-    """Small in memory; written out, it would fill the world."""
+def _repeated() -> list[object]:
+    """Return a list that is small in memory but has 2 ** 61 items when it is flattened."""
     items: list[object] = [1, 2]
     for _ in range(60):
         items = [items, items]
@@ -40,12 +40,12 @@ def _paper() -> list[object]:
 
 
 _CONTEXT: dict[str, Any] = {
-    "o": _Trap(),
-    "os": [_Trap()],
+    "o": _Untouchable(),
+    "os": [_Untouchable()],
     "s": "x" * 1_000_000,
-    "endless": _endless(),
+    "cyclic": _cyclic(),
     "loop": {},
-    "paper": _paper(),
+    "repeated": _repeated(),
     "big": 10**5000,
     "odd": {1: 2, None: 3, (1, 2): 4, "k": {5}},
     "surrogate": "\ud800x",
@@ -79,7 +79,7 @@ _CONTEXT["loop"]["loop"] = _CONTEXT["loop"]
         "odd.k.add",
     ],
 )
-def test_no_attribute_of_an_object_is_reached(source: str) -> None:
+def test_python_objects_are_not_accessed(source: str) -> None:
     with suppress(ExpressionError):
         evaluate(source, _CONTEXT, HOST)
 
@@ -102,19 +102,19 @@ def test_no_attribute_of_an_object_is_reached(source: str) -> None:
         "map(1..100000, s contains 'y')",
         "map(1..100, s matches 'y')",
         "s matches '(x|y)*x(x|y){900}z'",
-        "flatten(paper)",
-        "paper == paper",
-        "toJSON(paper)",
-        "string(paper)",
-        "max(paper)",
-        "paper",
-        "flatten(endless)",
-        "endless == endless",
+        "flatten(repeated)",
+        "repeated == repeated",
+        "toJSON(repeated)",
+        "string(repeated)",
+        "max(repeated)",
+        "repeated",
+        "flatten(cyclic)",
+        "cyclic == cyclic",
         "toJSON(loop)",
-        "string(endless)",
-        "median(endless)",
-        "uniq([endless, endless])",
-        "endless",
+        "string(cyclic)",
+        "median(cyclic)",
+        "uniq([cyclic, cyclic])",
+        "cyclic",
         "$env",
         "fromJSON(repeat('[', 100000))",
         "date('1', '" + "2" * 150 + "')",
@@ -127,7 +127,7 @@ def test_no_attribute_of_an_object_is_reached(source: str) -> None:
         "duration('1h') * (0 / 0)",
     ],
 )
-def test_what_would_grow_or_run_without_bounds_is_refused(source: str) -> None:
+def test_excessive_sizes_and_steps_are_rejected(source: str) -> None:
     with pytest.raises(ExpressionError):
         evaluate(source, _CONTEXT, HOST)
 
@@ -155,19 +155,19 @@ def test_what_would_grow_or_run_without_bounds_is_refused(source: str) -> None:
         "9" * 30_000,
     ],
 )
-def test_sources_too_long_or_too_deep_are_refused(source: str) -> None:
+def test_sources_that_are_too_long_or_too_deep_are_rejected(source: str) -> None:
     with pytest.raises(ExpressionError):
         check(source)
 
 
-def test_deep_nesting_below_the_limit_is_evaluated() -> None:
+def test_nesting_below_the_limit_is_evaluated() -> None:
     assert evaluate("(" * 5_000 + "1" + ")" * 5_000, {}, HOST) == 1
     assert evaluate("+".join(["1"] * 140), {}, HOST) == 140
     assert evaluate("len(" + "[" * 90 + "1" + "]" * 90 + ")", {}, HOST) == 1
 
 
 @pytest.mark.parametrize("source", ["\x00", "\x1c1", "\ud800", "1 \x7f", "\ufeff1"])
-def test_characters_that_have_no_place_are_refused(source: str) -> None:
+def test_unexpected_characters_are_rejected(source: str) -> None:
     with pytest.raises(ExpressionError):
         check(source)
 
@@ -175,7 +175,7 @@ def test_characters_that_have_no_place_are_refused(source: str) -> None:
 @pytest.mark.parametrize(
     "source", ["surrogate + 'a'", "toBase64(surrogate)", "surrogate[0:2]", "len(surrogate)"]
 )
-def test_half_of_a_surrogate_pair_does_no_harm(source: str) -> None:
+def test_unpaired_surrogates_are_accepted(source: str) -> None:
     evaluate(source, _CONTEXT, HOST)
     assert isinstance(evaluate("surrogate matches 'x'", _CONTEXT, HOST), bool)
 
@@ -183,14 +183,14 @@ def test_half_of_a_surrogate_pair_does_no_harm(source: str) -> None:
 @pytest.mark.parametrize(
     "template", ["{{" * 100_000, "{" * 5_000_000, "{{1}}" * 3_000, "{{ '" + "'" * 40_000]
 )
-def test_templates_have_limits_too(template: str) -> None:
+def test_templates_that_exceed_the_limits_are_rejected(template: str) -> None:
     with pytest.raises(ExpressionError):
         check_template(template)
     with pytest.raises(ExpressionError):
         render(template, {}, HOST)
 
 
-def test_an_error_says_which_expression_where_and_why() -> None:
+def test_error_has_a_place_and_a_reason() -> None:
     with pytest.raises(ExpressionError) as caught:
         evaluate("1 +\n  nowhere", {}, HOST)
     error = caught.value
@@ -199,13 +199,13 @@ def test_an_error_says_which_expression_where_and_why() -> None:
     assert isinstance(error, ValueError)
 
 
-def test_an_error_in_a_long_expression_quotes_the_part_around_it() -> None:
+def test_error_quotes_only_a_part_of_a_long_expression() -> None:
     with pytest.raises(ExpressionError) as caught:
         check("1, " * 3_000)
     assert len(str(caught.value)) < 300
 
 
-def test_an_error_survives_pickling() -> None:
+def test_error_can_be_pickled() -> None:
     with pytest.raises(ExpressionError) as caught:
         check("1 +")
     copy = pickle.loads(pickle.dumps(caught.value))
@@ -215,13 +215,13 @@ def test_an_error_survives_pickling() -> None:
 @pytest.mark.parametrize(
     "source", ["int(token)", "token.x", "token + 1", "xs[token]", "timezone(token)", "date(token)"]
 )
-def test_an_error_never_tells_a_value(source: str) -> None:
+def test_error_does_not_contain_values(source: str) -> None:
     with pytest.raises(ExpressionError) as caught:
         evaluate(source, {"token": "s3cr3t", "xs": [1]}, HOST)
     assert "s3cr3t" not in str(caught.value)
 
 
-def test_what_takes_no_longer_for_larger_lists_may_be_asked_often() -> None:
+def test_access_to_an_item_of_a_long_list_takes_one_step() -> None:
     context = {"xs": list(range(10_000))}
     assert (
         evaluate("sum(map(0..9999, get(xs, #) + first(xs) + len(xs) + xs[#]))", context, HOST) == 199_990_000
@@ -231,7 +231,7 @@ def test_what_takes_no_longer_for_larger_lists_may_be_asked_often() -> None:
 @pytest.mark.parametrize(
     "source", ["a == b", "a < b", "m.a[0] == 0", "a contains 'y'", "a startsWith b", "len(a[1:]) > 0"]
 )
-def test_long_texts_cannot_be_looked_at_without_end(source: str) -> None:
+def test_reading_long_texts_counts_steps(source: str) -> None:
     text = "é" * 900_000
     context = {"a": text, "b": "".join(["é"] * 900_000), "m": {"a": text}}
     with pytest.raises(ExpressionError, match="too many steps"):

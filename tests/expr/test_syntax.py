@@ -1,4 +1,4 @@
-"""How expressions are read: literals, what binds tighter, and the forms that choose or name."""
+"""Literals, precedence of operators, conditionals, variables and members."""
 
 from dataclasses import replace
 from typing import Any
@@ -52,7 +52,7 @@ def _value(source: str) -> object:
         ("nil", None),
     ],
 )
-def test_literals(source: str, value: object) -> None:
+def test_values_of_literals(source: str, value: object) -> None:
     assert _value(source) == (type(value), value)
 
 
@@ -72,7 +72,7 @@ def test_literals(source: str, value: object) -> None:
         r'"\400x"',
     ],
 )
-def test_malformed_literals_are_refused(source: str) -> None:
+def test_malformed_literals_are_rejected(source: str) -> None:
     with pytest.raises(ExpressionError):
         check(source)
 
@@ -104,14 +104,14 @@ def test_malformed_literals_are_refused(source: str) -> None:
         ("-7 % 3", -1),
     ],
 )
-def test_what_binds_tighter(source: str, value: object) -> None:
+def test_precedence(source: str, value: object) -> None:
     assert _value(source) == (type(value), value)
 
 
 @pytest.mark.parametrize(
     "source", ["none ?? 1 + 2", "none ?? 1 == 1", "1 not == 2", "a not b", "1 +", "xs | sum"]
 )
-def test_what_needs_parentheses_or_lacks_a_part_is_refused(source: str) -> None:
+def test_incomplete_and_ambiguous_operations_are_rejected(source: str) -> None:
     with pytest.raises(ExpressionError):
         check(source)
 
@@ -150,7 +150,7 @@ def test_what_needs_parentheses_or_lacks_a_part_is_refused(source: str) -> None:
         ("indexOf(s, 'v')", 4),
     ],
 )
-def test_forms(source: str, value: object) -> None:
+def test_conditionals_variables_and_members(source: str, value: object) -> None:
     assert _value(source) == (type(value), value)
 
 
@@ -188,34 +188,34 @@ def test_forms(source: str, value: object) -> None:
         "a = b",
     ],
 )
-def test_what_is_no_expression_is_refused_without_a_context(source: str) -> None:
+def test_invalid_expressions_are_rejected_without_a_context(source: str) -> None:
     with pytest.raises(ExpressionError):
         check(source)
 
 
-def test_a_map_in_a_predicate_has_braces_of_its_own() -> None:
+def test_map_in_a_predicate_needs_its_own_braces() -> None:
     assert evaluate("map(1..2, {{n: #}})", {}, HOST) == [{"n": 1}, {"n": 2}]
     assert evaluate("map(1..2, ({n: #}))", {}, HOST) == [{"n": 1}, {"n": 2}]
 
 
-def test_predicates_nest_and_each_has_its_own_item() -> None:
+def test_nested_predicates_have_separate_items() -> None:
     assert evaluate("map(1..2, {let n = #; map(1..2, # * n + #index)})", {}, HOST) == [[1, 3], [2, 5]]
 
 
-def test_a_comparison_in_a_row_evaluates_each_operand_once() -> None:
-    rolls = iter([5, 100])
-    assert evaluate("1 < randomInt(9) < 9", {}, replace(HOST, randbelow=lambda _: next(rolls))) is True
+def test_chained_comparison_evaluates_each_operand_once() -> None:
+    numbers = iter([5, 100])
+    assert evaluate("1 < randomInt(9) < 9", {}, replace(HOST, randbelow=lambda _: next(numbers))) is True
 
 
 @pytest.mark.parametrize(
     "source", ["z == 1", "z", "xs.map", "'a' + 1", "1 == true", "xs in [1]", "upper(1)", "s[0]"]
 )
-def test_what_can_never_be_is_refused_before_it_is_evaluated(source: str) -> None:
+def test_type_errors_are_found_in_branches_that_are_not_evaluated(source: str) -> None:
     with pytest.raises(ExpressionError):
         evaluate(f"false ? ({source}) : 1", {"xs": [1], "s": "a"}, HOST)
 
 
-def test_the_same_expression_is_checked_for_each_context() -> None:
+def test_cached_expression_is_checked_for_each_context() -> None:
     assert evaluate("x + 1", {"x": 1}, HOST) == 2
     with pytest.raises(ExpressionError, match=r"\+ does not take string and int"):
         evaluate("x + 1", {"x": "1"}, HOST)

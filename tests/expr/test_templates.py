@@ -1,4 +1,4 @@
-"""Text with expressions in it, and fields that are one expression."""
+"""Templates, and fields that are one expression."""
 
 import math
 
@@ -32,7 +32,7 @@ _CONTEXT = {"name": "World", "n": 3, "xs": [1, 2.5, "a"], "m": {"b": None, "a": 
         ("{{\nn\n+ 1 }}", "4"),
     ],
 )
-def test_values_are_set_into_the_text(template: str, text: str) -> None:
+def test_expressions_are_replaced_by_their_values(template: str, text: str) -> None:
     check_template(template)
     assert render(template, _CONTEXT, HOST) == text
 
@@ -40,7 +40,7 @@ def test_values_are_set_into_the_text(template: str, text: str) -> None:
 @pytest.mark.parametrize(
     "template", ["{{", "a {{ n", "{{ n }", "{{ '}}", "{{ }}", "{{ n + }}", "{{ { }}", "{{a}} {{"]
 )
-def test_a_hole_that_is_not_closed_or_holds_no_expression_is_refused(template: str) -> None:
+def test_unclosed_braces_and_invalid_expressions_are_rejected(template: str) -> None:
     with pytest.raises(ExpressionError):
         check_template(template)
     with pytest.raises(ExpressionError):
@@ -61,13 +61,13 @@ def test_a_hole_that_is_not_closed_or_holds_no_expression_is_refused(template: s
         ("false", False),
     ],
 )
-def test_a_field_that_is_one_expression_may_have_braces_or_not(text: str, value: object) -> None:
+def test_braces_around_a_single_expression_are_optional(text: str, value: object) -> None:
     check_whole(text)
     assert evaluate_whole(text, _CONTEXT, HOST) == value
 
 
 @pytest.mark.parametrize("text", ["{{ n }} > 2", "{{ n }}{{ n }}", "{{ n", "", "{{}}"])
-def test_a_field_of_more_or_less_than_one_expression_is_refused(text: str) -> None:
+def test_fields_that_are_not_one_expression_are_rejected(text: str) -> None:
     with pytest.raises(ExpressionError):
         check_whole(text)
     with pytest.raises(ExpressionError):
@@ -92,13 +92,13 @@ def test_a_field_of_more_or_less_than_one_expression_is_refused(text: str) -> No
         ({"k": [True, {"x": 1.5}]}, '{"k":[true,{"x":1.5}]}'),
     ],
 )
-def test_how_values_read_as_text(value: object, text: str) -> None:
+def test_text_of_values(value: object, text: str) -> None:
     assert to_text(value) == text
 
 
-def test_a_value_without_a_text_is_refused() -> None:
-    endless: list[object] = []
-    endless.append(endless)
-    for value in (object(), endless, [object()], [math.inf]):
+def test_values_without_a_text_are_rejected() -> None:
+    cyclic: list[object] = []
+    cyclic.append(cyclic)
+    for value in (object(), cyclic, [object()], [math.inf]):
         with pytest.raises(ExpressionError):
             to_text(value)

@@ -1,4 +1,4 @@
-"""`tork-celery eval`."""
+"""The command `tork-celery eval`."""
 
 import json
 import secrets
@@ -10,6 +10,8 @@ import click
 
 from tork_celery import expr, jobfile
 
+_HOST = expr.HostFunctions(now=lambda: datetime.now(UTC), randbelow=secrets.randbelow)
+
 
 @click.command("eval")
 @click.argument("expression")
@@ -17,17 +19,16 @@ from tork_celery import expr, jobfile
     "--context",
     "context_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A YAML or JSON file with the names that the expression sees.",
+    help="A YAML or JSON file with the names that the expression can use.",
 )
 def evaluate(expression: str, context_file: Path | None) -> None:
-    """Show what an expression of a job file yields, as JSON."""
-    host = expr.HostFunctions(now=lambda: datetime.now(UTC), randbelow=secrets.randbelow)
+    """Evaluate an expression of a job file and print its value as JSON."""
     try:
-        value = expr.evaluate_whole(expression, _context(context_file), host)
+        value = expr.evaluate_whole(expression, _read_context(context_file), _HOST)
     except expr.ExpressionError as error:
         raise click.ClickException(str(error)) from error
     click.echo(json.dumps(value, ensure_ascii=False, default=expr.to_text))
 
 
-def _context(file: Path | None) -> dict[str, Any]:
+def _read_context(file: Path | None) -> dict[str, Any]:
     return {} if file is None else jobfile.read_mapping(file.read_bytes(), jobfile.media_type_of(file.name))
