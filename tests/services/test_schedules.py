@@ -8,11 +8,11 @@ from sqlalchemy import update
 
 from tests.domain.samples import job_definition
 from tests.services.fakes import FakeDispatcher
-from tests.store.stores import CuttableDatabase, seconds_now
+from tests.store.stores import FlakyDatabase, seconds_now
 from tork_celery.domain.definition import JobDefinition, Permission, Schedule, Wait
 from tork_celery.domain.errors import InvalidInput, NotFound, WrongState
 from tork_celery.domain.model import Job
-from tork_celery.domain.scheduled_job import LATEST_S, ScheduledJob, ScheduleState
+from tork_celery.domain.scheduled_job import MAX_LATENESS_S, ScheduledJob, ScheduleState
 from tork_celery.services import schedules
 from tork_celery.services.context import ServiceContext
 from tork_celery.store import job_pages, jobs
@@ -25,14 +25,14 @@ def definition(cron: str = YEARLY, **values: Any) -> JobDefinition:
     return job_definition(schedule=Schedule(cron=cron), **values)
 
 
-def make_due(database: CuttableDatabase, scheduled: ScheduledJob, *, ago_s: float = 1.0) -> None:
+def make_due(database: FlakyDatabase, scheduled: ScheduledJob, *, ago_s: float = 1.0) -> None:
     """Set the time of the next firing to `ago_s` ago."""
     next_at = float(int(seconds_now(database) - ago_s))
     with database.transaction() as tx:
         tx.execute(update(scheduled_jobs).where(scheduled_jobs.c.id == scheduled.id).values(next_at=next_at))
 
 
-def created_jobs(database: CuttableDatabase) -> list[Job]:
+def created_jobs(database: FlakyDatabase) -> list[Job]:
     with database.reading() as tx:
         listed, _ = job_pages.page(tx, number=1, size=100)
         return [job for each in listed if (job := jobs.get(tx, each.id))]
@@ -48,7 +48,7 @@ def test_created_scheduled_job_is_active(context: ServiceContext) -> None:
 
 
 def test_due_firing_creates_one_job(
-    context: ServiceContext, database: CuttableDatabase, dispatcher: FakeDispatcher
+    context: ServiceContext, database: FlakyDatabase, dispatcher: FakeDispatcher
 ) -> None:
     scheduled = schedules.create(
         context, definition(secrets={"a": "b"}, wait=Wait(timeout="1s")), created_by="ada"
@@ -67,7 +67,7 @@ def test_due_firing_creates_one_job(
     assert schedules.get(context, scheduled.id).next_at == scheduled.next_at
 
 
-def test_concurrent_calls_fire_once(context: ServiceContext, database: CuttableDatabase) -> None:
+def test_concurrent_calls_fire_once(context: ServiceContext, database: FlakyDatabase) -> None:
     scheduled = [schedules.create(context, definition(name=str(number))) for number in range(5)]
     for round_ in range(1, 4):
         for each in scheduled:
@@ -88,9 +88,11 @@ def test_concurrent_calls_fire_once(context: ServiceContext, database: CuttableD
         assert names == sorted([str(number) for number in range(5)] * round_)
 
 
-@pytest.mark.parametrize(("ago_s", "number"), [(LATEST_S / 2, 1), (LATEST_S + 2, 0), (86_400.0, 0)])
+@pytest.mark.parametrize(
+    ("ago_s", "number"), [(MAX_LATENESS_S / 2, 1), (MAX_LATENESS_S + 2, 0), (86_400.0, 0)]
+)
 def test_overdue_firing_is_caught_up_soon_or_skipped(
-    context: ServiceContext, database: CuttableDatabase, ago_s: float, number: int
+    context: ServiceContext, database: FlakyDatabase, ago_s: float, number: int
 ) -> None:
     scheduled = schedules.create(context, definition())
     make_due(database, scheduled, ago_s=ago_s)
@@ -103,7 +105,7 @@ def test_overdue_firing_is_caught_up_soon_or_skipped(
 
 
 def test_schedule_fires_while_broker_is_away(
-    context: ServiceContext, database: CuttableDatabase, dispatcher: FakeDispatcher
+    context: ServiceContext, database: FlakyDatabase, dispatcher: FakeDispatcher
 ) -> None:
     make_due(database, schedules.create(context, definition()))
     dispatcher.away = True
@@ -114,7 +116,7 @@ def test_schedule_fires_while_broker_is_away(
 
 
 def test_paused_schedule_does_not_fire_until_resumed(
-    context: ServiceContext, database: CuttableDatabase
+    context: ServiceContext, database: FlakyDatabase
 ) -> None:
     scheduled = schedules.create(context, definition())
     make_due(database, scheduled)
@@ -138,7 +140,7 @@ def test_second_pause_or_resume_is_rejected(context: ServiceContext) -> None:
         schedules.pause(context, scheduled.id)
 
 
-def test_deleted_scheduled_job_leaves_its_jobs(context: ServiceContext, database: CuttableDatabase) -> None:
+def test_deleted_scheduled_job_leaves_its_jobs(context: ServiceContext, database: FlakyDatabase) -> None:
     scheduled = schedules.create(context, definition(permissions=(Permission(role="public"),)))
     make_due(database, scheduled)
     schedules.fire_due(context)
@@ -166,7 +168,7 @@ def test_permission_of_unknown_user_is_rejected(context: ServiceContext) -> None
 
 
 def test_bug_in_one_schedule_does_not_block_others(
-    context: ServiceContext, database: CuttableDatabase, monkeypatch: pytest.MonkeyPatch
+    context: ServiceContext, database: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken, intact = (schedules.create(context, definition(name=name)) for name in ("broken", "intact"))
     make_due(database, broken, ago_s=2.0)
