@@ -3,8 +3,11 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.steps import StepFactory
+from tork_celery.domain.definition import Mount
 from tork_celery.runtime.docker.container_config import container_config
 from tork_celery.runtime.docker.resource_names import ResourceNames
+
+NAMES = ResourceNames(cluster="c", node="n", host="h")
 
 
 @pytest.mark.covers("Task.gpus")
@@ -24,7 +27,7 @@ def test_gpus_are_requested_as_by_docker_run(
 ) -> None:
     config = container_config(
         steps.step("true", gpus=gpus),
-        names=ResourceNames(cluster="c", node="n", host="h"),
+        names=NAMES,
         exchange=tmp_path,
         log_limit_bytes=1,
         private_workdir=False,
@@ -34,3 +37,14 @@ def test_gpus_are_requested_as_by_docker_run(
     assert config["HostConfig"]["DeviceRequests"] == [
         {"Driver": "", "Capabilities": [["gpu"]], **device_request}
     ]
+
+
+def test_every_volume_is_labelled_with_its_delivery(steps: StepFactory, tmp_path: Path) -> None:
+    run = steps.step("true", mounts=(Mount(type="volume", target="/shared"),))
+    config = container_config(
+        run, names=NAMES, exchange=tmp_path, log_limit_bytes=1, private_workdir=True, bind_sources=()
+    )
+
+    volumes = [mount for mount in config["HostConfig"]["Mounts"] if mount["Type"] == "volume"]
+    assert [volume["Target"] for volume in volumes] == ["/shared", "/tork/workdir"]
+    assert [volume["VolumeOptions"]["Labels"] for volume in volumes] == [NAMES.delivery_labels(run)] * 2

@@ -37,7 +37,13 @@ def container_config(
     """
     mounts = [_exchange_mount(exchange), *mount_configs(run, names, bind_sources)]
     if private_workdir:
-        mounts.append({"Type": "volume", "Target": DEFAULT_WORKDIR})
+        mounts.append(
+            {
+                "Type": "volume",
+                "Target": DEFAULT_WORKDIR,
+                "VolumeOptions": {"Labels": names.delivery_labels(run)},
+            }
+        )
     return {
         "Image": run.definition.image,
         **_command(run),
