@@ -82,7 +82,7 @@ def parent_job_id(tx: Connection, job_id: str) -> str | None:
 def without_active_relatives() -> ColumnElement[bool]:
     """Return a condition on jobs: no active task waits for the job, and no subjob of it is active.
 
-    These are two EXISTS and not one, which PostgreSQL evaluates job by job.
+    With two EXISTS instead of one, PostgreSQL can evaluate the condition job by job.
     """
     parent, child = tasks.alias(), jobs.alias()
     awaited = exists().where(parent.c.id == jobs.c.parent_id, parent.c.state.in_(ACTIVE))

@@ -25,7 +25,10 @@ def lost(tx: Connection, *, limit: int) -> list[Task]:
 
 
 def unadvanced(tx: Connection, *, after_s: float, limit: int) -> list[tuple[str, int]]:
-    """Return (id, delivery) of tasks whose steps ended before `after_s` and whose job was not advanced."""
+    """Return (id, delivery) of tasks whose steps have ended but whose job was not advanced.
+
+    The steps ended at least `after_s` seconds ago.
+    """
     query = (
         select(tasks.c.id, tasks.c.delivery)
         .where(
@@ -56,7 +59,7 @@ def waiting_queues(tx: Connection) -> dict[tuple[str, str | None], int]:
 def waiting_longest(
     tx: Connection, *, queue: str, node: str | None, after_s: float, limit: int
 ) -> list[Task]:
-    """Return tasks of a queue that have waited for `after_s` seconds since their last message, longest first.
+    """Return tasks of a queue whose last message was sent `after_s` seconds ago or earlier, oldest first.
 
     With a `node`, these are the tasks that it has started; otherwise the tasks that no node has started.
     Their rows are locked.
