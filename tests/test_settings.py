@@ -71,7 +71,7 @@ def test_empty_variable_counts_as_unset(name: str) -> None:
         ("TORK_LEASE", "0s", "must be longer than 0"),
         ("TORK_HEARTBEAT", "-1s", "write it like 1h30m"),
         ("TORK_DEFAULT_CPUS", "many", "write it like 0.5"),
-        ("TORK_DEFAULT_MEMORY", "1k", "6m is the least"),
+        ("TORK_DEFAULT_MEMORY", "1k", "at least 6m is needed"),
         ("TORK_DEFAULT_TIMEOUT", "0s", "must be longer than 0"),
         ("TORK_PULL", "never", "is not a pull policy; allowed: missing, always"),
         ("TORK_STOP", "now", "is not a shutdown policy; allowed: leave, release, or a duration such as 30s"),

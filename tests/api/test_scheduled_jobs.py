@@ -98,9 +98,9 @@ def test_schedule_is_paused_resumed_and_deleted(client: FlaskClient, submit: Sub
         ({"schedule": "@daily"}, "schedule: expected a mapping"),
         (
             {"schedule": {"cron": "61 * * * *"}},
-            "schedule.cron: '61 * * * *' is no cron expression: bad minute",
+            "schedule.cron: '61 * * * *' is not a cron expression: bad minute",
         ),
-        ({"schedule": {"cron": "@often"}}, "schedule.cron: '@often' is not known"),
+        ({"schedule": {"cron": "@often"}}, "schedule.cron: '@often' is unknown"),
         ({"schedule": {"cron": 5}}, "schedule.cron: expected a string"),
         ({"schedule": {"cron": "* * * * *", "id": "x"}}, "schedule.id: unknown key"),
         ({"wait": {"timeout": "1s"}}, "wait: nobody waits for a scheduled job"),

@@ -49,7 +49,7 @@ def test_taken_name_is_rejected(client: FlaskClient) -> None:
         ({"username": "ada"}, "password: required"),
         ({"username": "ada", "password": ""}, "password: required"),
         ({"username": "ada", "password": 5}, "password: expected a string, got the number 5"),
-        ({"username": "a b", "password": "p"}, "username: 'a b' is no name"),
+        ({"username": "a b", "password": "p"}, "username: 'a b' is not a name"),
         ({"username": "ada", "password": "p" * 1025}, "password: longer than 1024 characters"),
         ({"username": "ada", "password": "p", "role": "admin"}, "role: unknown key"),
         ({"username": "ada\x00", "password": "p"}, "username: must not contain the character U+0000"),

@@ -1,4 +1,4 @@
-"""Domain objects become documents and come back the same."""
+"""Conversion of domain objects to documents and back."""
 
 from typing import Any
 
@@ -54,22 +54,22 @@ jobs = st.builds(
 
 @settings(max_examples=50)
 @given(jobs)
-def test_what_becomes_a_document_comes_back(job: JobDefinition) -> None:
+def test_decoded_document_equals_the_object(job: JobDefinition) -> None:
     assert decode(JobDefinition, encode(job)) == job
 
 
 @settings(max_examples=50)
 @given(jobs)
-def test_a_document_has_no_empty_fields(job: JobDefinition) -> None:
-    def look(document: dict[str, Any]) -> None:
+def test_document_has_no_empty_fields(job: JobDefinition) -> None:
+    def check(document: dict[str, Any]) -> None:
         for value in document.values():
             assert value is not None
             assert value not in ("", [])
             for item in value if isinstance(value, list) else []:
                 if isinstance(item, dict):
-                    look(item)
+                    check(item)
 
-    look(encode(job))
+    check(encode(job))
 
 
 @pytest.mark.parametrize(("name", "key"), [("name", "name"), ("created_at", "createdAt"), ("a_b_c", "aBC")])
@@ -77,13 +77,13 @@ def test_keys_are_camel_case(name: str, key: str) -> None:
     assert camel(name) == key
 
 
-def test_numbers_are_no_empty_fields() -> None:
+def test_zero_is_not_omitted() -> None:
     assert encode(task_definition(priority=0))["priority"] == 0
 
 
-def test_what_a_document_says_besides_is_passed_over() -> None:
-    assert decode(Limits, {"cpus": "1", "of a later version": True}) == Limits(cpus="1")
+def test_unknown_keys_are_ignored() -> None:
+    assert decode(Limits, {"cpus": "1", "aLaterKey": True}) == Limits(cpus="1")
 
 
-def test_what_a_document_does_not_say_has_its_default() -> None:
+def test_missing_keys_have_their_default() -> None:
     assert decode(StepDefinition, {}) == StepDefinition()

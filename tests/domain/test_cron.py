@@ -1,4 +1,4 @@
-"""Cron expressions of five fields, in UTC."""
+"""Cron expressions and their next times."""
 
 import re
 from datetime import UTC, datetime
@@ -13,12 +13,12 @@ NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC).timestamp()  # a Tuesday
 
 
 def after_noon(text: str, *, seconds: float = 0.0) -> str | None:
-    found = cron.next_time(text, after=NOON + seconds)
-    return None if found is None else datetime.fromtimestamp(found, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    next_at = cron.next_time(text, after=NOON + seconds)
+    return None if next_at is None else datetime.fromtimestamp(next_at, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 @pytest.mark.parametrize(
-    ("text", "then"),
+    ("text", "expected"),
     [
         ("* * * * *", "2026-11-24 12:01:00"),
         ("*/15 * * * *", "2026-11-24 12:15:00"),
@@ -41,24 +41,24 @@ def after_noon(text: str, *, seconds: float = 0.0) -> str | None:
         ("@annually", "2027-01-01 00:00:00"),
     ],
 )
-def test_the_next_time(text: str, then: str) -> None:
+def test_next_time(text: str, expected: str) -> None:
     cron.check(text)
 
-    assert after_noon(text) == then
+    assert after_noon(text) == expected
 
 
-def test_it_is_later_than_the_time_that_is_given() -> None:
+def test_next_time_is_later_than_the_given_time() -> None:
     assert after_noon("0 13 * * *", seconds=3599.5) == "2026-11-24 13:00:00"
     assert after_noon("0 13 * * *", seconds=3600) == "2026-11-25 13:00:00"
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "error"),
     [
         ("", "has 0 fields; a cron expression has five"),
         ("* * * *", "has 4 fields"),
         ("0 * * * * *", "has 6 fields"),
-        ("60 * * * *", "is no cron expression: bad minute"),
+        ("60 * * * *", "is not a cron expression: bad minute"),
         ("* 24 * * *", "bad hour"),
         ("* * 0 * *", "bad day-of-month"),
         ("* * * 13 *", "bad month"),
@@ -68,16 +68,16 @@ def test_it_is_later_than_the_time_that_is_given() -> None:
         ("0 0 30 2 *", "bad day-of-month"),
         ("* * * * 5#2/2", "bad day-of-week"),
         ("0 0 LW * */7", "never fires"),
-        ("@often", "'@often' is not known; there are @yearly"),
-        ("@reboot", "is not known"),
-        ("every day at noon, say", "is no cron expression"),
+        ("@often", "'@often' is unknown; the short names are @yearly"),
+        ("@reboot", "is unknown"),
+        ("every day at noon, say", "is not a cron expression"),
         ("9" * 200 + " * * * *", "bad minute"),
         ("* * * * " + "1," * 300, "longer than 256 characters"),
         ("\u0663 * * * *", "bad minute"),
     ],
 )
-def test_what_is_none_is_refused_with_a_reason(text: str, said: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(said)):
+def test_invalid_cron_expression_is_rejected_with_the_reason(text: str, error: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(error)):
         cron.check(text)
 
 
@@ -85,7 +85,7 @@ FIELD = st.text("0123456789*,-/#LWSUNJA", min_size=1, max_size=6) | st.sampled_f
 
 
 @given(st.lists(FIELD, min_size=5, max_size=5).map(" ".join) | st.text())
-def test_any_text_is_taken_or_refused(text: str) -> None:
+def test_any_other_text_raises_value_error(text: str) -> None:
     try:
         cron.check(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Durations are read as Go reads them."""
+"""Durations are parsed as in Go."""
 
 from fractions import Fraction
 
@@ -43,7 +43,7 @@ UNITS = {
         ("007s", 7 * 10**9),
     ],
 )
-def test_a_duration(text: str, expected: int) -> None:
+def test_valid_duration(text: str, expected: int) -> None:
     assert parse_nanoseconds(text) == expected
     assert seconds(text) == expected / 10**9
 
@@ -76,38 +76,38 @@ def test_a_duration(text: str, expected: int) -> None:
         "00",
     ],
 )
-def test_what_is_no_duration(text: str) -> None:
+def test_invalid_duration_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a duration; write it like 1h30m, 500ms or 2\.5s"):
         parse_nanoseconds(text)
 
 
-parts = st.tuples(
+PARTS = st.tuples(
     st.integers(0, 1000),
     st.one_of(st.just(""), st.from_regex(r"[0-9]{1,6}", fullmatch=True)),
     st.sampled_from(list(UNITS)),
 )
 
 
-@given(st.lists(parts, min_size=1, max_size=4))
-def test_the_parts_of_a_duration_add_up(found: list[tuple[int, str, str]]) -> None:
-    text = "".join(f"{whole}{'.' if part else ''}{part}{unit}" for whole, part, unit in found)
+@given(st.lists(PARTS, min_size=1, max_size=4))
+def test_parts_of_a_duration_are_added(given_parts: list[tuple[int, str, str]]) -> None:
+    text = "".join(f"{whole}{'.' if part else ''}{part}{unit}" for whole, part, unit in given_parts)
     expected = sum(
-        (Fraction(f"{whole}.{part or 0}") * UNITS[unit] for whole, part, unit in found), Fraction(0)
+        (Fraction(f"{whole}.{part or 0}") * UNITS[unit] for whole, part, unit in given_parts), Fraction(0)
     )
 
     assert parse_nanoseconds(text) == int(expected)
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_a_duration_or_a_value_error(text: str) -> None:
+def test_any_other_text_raises_value_error(text: str) -> None:
     try:
         assert 0 <= parse_nanoseconds(text) < 2**63
     except ValueError as error:
-        assert len(str(error)) < 300  # noqa: PT017  either is right
+        assert len(str(error)) < 300  # noqa: PT017  both outcomes are valid
 
 
 @pytest.mark.parametrize("text", ["9" * 100_000 + "s", "1s" * 100_000, "." * 100_000])
-def test_a_long_text_is_refused_at_once(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a duration") as refusal:
+def test_long_text_is_rejected_with_a_short_message(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a duration") as raised:
         parse_nanoseconds(text)
-    assert len(str(refusal.value)) < 120
+    assert len(str(raised.value)) < 120

@@ -96,9 +96,9 @@ def test_any_other_condition_runs_the_task(condition: str) -> None:
 @pytest.mark.parametrize(
     ("values", "error"),
     [
-        ({"env": {"A": r"""{{ "\u0000" }}"""}}, "env.A: it yields the character U+0000"),
-        ({"cmd": (r"""{{ fromJSON('"\\ud800"') }}""",)}, "cmd[0]: it yields the character U+D800"),
-        ({"name": "{{ repeat('x', 300) }}"}, "name: it yields a name of more than 256 characters"),
+        ({"env": {"A": r"""{{ "\u0000" }}"""}}, "env.A: contains the character U+0000"),
+        ({"cmd": (r"""{{ fromJSON('"\\ud800"') }}""",)}, "cmd[0]: contains the character U+D800"),
+        ({"name": "{{ repeat('x', 300) }}"}, "name: the name is longer than 256 characters"),
     ],
 )
 def test_value_that_cannot_be_stored_fails_the_task(values: dict[str, Any], error: str) -> None:
@@ -124,7 +124,7 @@ def test_random_numbers_come_from_the_random_source() -> None:
 
 def test_error_does_not_quote_a_secret() -> None:
     failed = run_job(leaf(timeout="{{ secrets.key }}"), secrets={"key": "hunter2 " * 20})
-    assert failed.job.error == "timeout: a secret does not fit here"
+    assert failed.job.error == "timeout: the value of a secret is not valid here"
 
 
 @pytest.mark.covers(
@@ -160,4 +160,4 @@ def test_each_limit_has_its_own_default(given: Limits, expected: Limits) -> None
 
 def test_each_over_a_value_that_is_no_list_fails() -> None:
     failed = run_job(each("'abc'", leaf()))
-    assert failed.job.error == "each.list: it is no list, but of the type string"
+    assert failed.job.error == "each.list: must be a list; its type is string"

@@ -1,11 +1,11 @@
-"""A node is up while it is heard of."""
+"""Status of a node by its last heartbeat."""
 
 import pytest
 
 from tork_celery.domain.node import Node, NodeStatus
 
 
-def a_node(stopped_at: float | None = None) -> Node:
+def make_node(stopped_at: float | None = None) -> Node:
     return Node(
         name="default@here",
         instance="1",
@@ -28,5 +28,5 @@ def a_node(stopped_at: float | None = None) -> Node:
         (200.0, 100.5, NodeStatus.OFFLINE),
     ],
 )
-def test_the_status_of_a_node(now: float, stopped_at: float | None, status: NodeStatus) -> None:
-    assert a_node(stopped_at).status(now=now, lease_s=10.0) is status
+def test_status_of_a_node(now: float, stopped_at: float | None, status: NodeStatus) -> None:
+    assert make_node(stopped_at).status(now=now, lease_s=10.0) is status

@@ -1,4 +1,4 @@
-"""Amounts are read as the engine means them."""
+"""Amounts are parsed as the engine does."""
 
 import pytest
 from hypothesis import given
@@ -20,14 +20,14 @@ MIB = 2**20
         (".5", 5 * 10**8),
     ],
 )
-def test_a_number_of_cpus(text: str, expected: int) -> None:
+def test_valid_number_of_cpus(text: str, expected: int) -> None:
     assert nano_cpus(text) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["", "0", "0.0", "-1", "+1", ".", "1.", "1e3", "half", "1 ", "\u0661", "9999999", "nan"]
 )
-def test_what_is_no_number_of_cpus(text: str) -> None:
+def test_invalid_number_of_cpus_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a number of CPUs; write it like 0\.5 or 2"):
         nano_cpus(text)
 
@@ -48,30 +48,30 @@ def test_what_is_no_number_of_cpus(text: str) -> None:
         ("1p", 2**50),
     ],
 )
-def test_an_amount_of_memory(text: str, expected: int) -> None:
+def test_valid_amount_of_memory(text: str, expected: int) -> None:
     assert memory_bytes(text) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["", "0", "0k", "-1g", "g", "1x", "1 g g", "\u0661g", "9" * 15 + "p", "1g\n"]
 )
-def test_what_is_no_size(text: str) -> None:
-    for read in (size_bytes, memory_bytes):
+def test_invalid_size_is_rejected(text: str) -> None:
+    for parse in (size_bytes, memory_bytes):
         with pytest.raises(ValueError, match="is not a size; write it like 500m or 2g"):
-            read(text)
+            parse(text)
 
 
 @pytest.mark.parametrize("text", ["1", "1m", "5.9m", "6143k"])
-def test_a_container_needs_some_memory(text: str) -> None:
-    with pytest.raises(ValueError, match="is too little memory for a container; 6m is the least"):
+def test_too_little_memory_is_rejected(text: str) -> None:
+    with pytest.raises(ValueError, match="is too little memory for a container; at least 6m is needed"):
         memory_bytes(text)
     assert size_bytes(text) > 0
 
 
 @given(st.text(max_size=20))
-def test_any_text_is_an_amount_or_a_value_error(text: str) -> None:
-    for read, most in ((nano_cpus, 10**15), (memory_bytes, 2**63)):
+def test_any_other_text_raises_value_error(text: str) -> None:
+    for parse, upper_bound in ((nano_cpus, 10**15), (memory_bytes, 2**63)):
         try:
-            assert 0 < read(text) < most
+            assert 0 < parse(text) < upper_bound
         except ValueError as error:
-            assert repr(text) in str(error)  # noqa: PT017  either is right
+            assert repr(text) in str(error)  # noqa: PT017  both outcomes are valid

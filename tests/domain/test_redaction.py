@@ -1,3 +1,5 @@
+"""Masking of secrets in documents, texts and streams."""
+
 import itertools
 from dataclasses import replace
 
@@ -19,12 +21,12 @@ from tork_celery.domain.redaction import (
 
 @pytest.mark.parametrize("key", ["MY_SECRET", "password", "Token", "AWS_ACCESS_KEY_ID", "x_access_key"])
 @pytest.mark.parametrize("place", ["env", "inputs"])
-def test_a_key_that_says_so_masks_its_value(key: str, place: str) -> None:
+def test_value_of_a_secret_key_is_redacted(key: str, place: str) -> None:
     document = {"tasks": [{place: {key: "a", "HOME": "b"}}]}
     assert redacted(document, str) == {"tasks": [{place: {key: REDACTED, "HOME": "b"}}]}
 
 
-def test_all_secrets_and_passwords_are_masked_by_their_place() -> None:
+def test_secrets_and_registry_passwords_are_redacted() -> None:
     document = {"secrets": {"a": "b"}, "registry": {"username": "u", "password": "p"}}
     assert redacted(document, str) == {
         "secrets": {"a": REDACTED},
@@ -32,7 +34,7 @@ def test_all_secrets_and_passwords_are_masked_by_their_place() -> None:
     }
 
 
-def test_a_value_is_masked_wherever_it_stands() -> None:
+def test_value_is_masked_everywhere() -> None:
     document = {"result": "it is hunter2.", "pre": [{"cmd": ["login", "hunter2"]}], "env": {"A": "hunter2"}}
     assert redacted(document, masking({"hunter2"})) == {
         "result": f"it is {REDACTED}.",
@@ -41,12 +43,12 @@ def test_a_value_is_masked_wherever_it_stands() -> None:
     }
 
 
-def test_ids_and_states_stay() -> None:
+def test_ids_and_states_are_not_masked() -> None:
     document = {"id": "abcdef", "state": "RUNNING", "number": 1}
     assert redacted(document, masking({"abc", "RUN"})) == document
 
 
-def test_the_secrets_of_a_job_and_a_task_are_those_of_their_place_and_of_their_keys() -> None:
+def test_values_are_secret_by_their_place_or_key() -> None:
     job = job_definition(secrets={"a": "one"}, inputs={"api_token": "two", "name": "three"})
     step = task_definition(
         env={"PASSWORD": "four", "A": "five"}, registry=Registry(username="u", password="p")
@@ -56,7 +58,7 @@ def test_the_secrets_of_a_job_and_a_task_are_those_of_their_place_and_of_their_k
     assert secrets_of_task(replace(task, post=(step,))) == {"four", "p"}
 
 
-def test_a_user_s_own_key_is_no_id() -> None:
+def test_nested_key_of_a_user_is_not_taken_for_an_id() -> None:
     document = {"id": "hunter2", "context": {"tasks": {"state": "hunter2"}}, "files": {"id": "hunter2"}}
     assert redacted(document, masking({"hunter2"})) == {
         "id": "hunter2",
@@ -65,19 +67,19 @@ def test_a_user_s_own_key_is_no_id() -> None:
     }
 
 
-def test_of_two_secrets_that_begin_alike_the_longer_one_is_masked() -> None:
+def test_longer_of_two_secrets_with_a_common_prefix_is_masked() -> None:
     assert masking({"abc", "abcdef"})("abcdef abc") == f"{REDACTED} {REDACTED}"
 
 
-def test_very_short_values_are_left() -> None:
+def test_short_value_is_not_masked() -> None:
     assert masking({"1", "", "ab"})("1 ab") == "1 ab"
 
 
-def test_each_long_line_of_a_secret_is_one() -> None:
+def test_long_line_of_a_secret_is_masked_on_its_own() -> None:
     assert masking({"BEGIN KEY\n0123456789\nEND"})("0123456789 END") == f"{REDACTED} END"
 
 
-def test_what_may_be_the_beginning_of_a_secret_is_held_back() -> None:
+def test_possible_beginning_of_a_secret_is_held_back() -> None:
     mask = StreamMask({"hunter2"})
     assert [mask.feed("I am hun"), mask.feed("ter"), mask.feed("2!"), mask.feed("", final=True)] == [
         "I am ",
@@ -87,7 +89,7 @@ def test_what_may_be_the_beginning_of_a_secret_is_held_back() -> None:
     ]
 
 
-def test_what_was_no_secret_comes_out_at_the_end() -> None:
+def test_held_back_text_is_returned_at_the_end() -> None:
     mask = StreamMask({"hunter2"})
     assert [mask.feed("hunt"), mask.feed("", final=True)] == ["", "hunt"]
 
@@ -97,8 +99,8 @@ def test_what_was_no_secret_comes_out_at_the_end() -> None:
     secrets=st.sets(st.text("abc\n", min_size=1, max_size=6), max_size=4),
     cuts=st.lists(st.integers(0, 60), max_size=8),
 )
-def test_it_matters_not_where_the_text_is_cut(text: str, secrets: set[str], cuts: list[int]) -> None:
+def test_result_does_not_depend_on_the_cuts(text: str, secrets: set[str], cuts: list[int]) -> None:
     mask = StreamMask(secrets)
-    places = [0, *sorted(cut for cut in cuts if cut < len(text)), len(text)]
-    pieces = [mask.feed(text[start:end]) for start, end in itertools.pairwise(places)]
+    bounds = [0, *sorted(cut for cut in cuts if cut < len(text)), len(text)]
+    pieces = [mask.feed(text[start:end]) for start, end in itertools.pairwise(bounds)]
     assert "".join(pieces) + mask.feed("", final=True) == masking(secrets)(text)

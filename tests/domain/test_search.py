@@ -1,4 +1,4 @@
-"""A search is words and filters; nothing in it is anybody's syntax."""
+"""Search queries: words and filters."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tork_celery.domain.states import JobState
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "expected"),
     [
         ("", EVERYTHING),
         ("  ", EVERYTHING),
@@ -29,15 +29,17 @@ from tork_celery.domain.states import JobState
         ("!!!", Search(impossible=True)),
     ],
 )
-def test_a_search_is_read(query: str, found: Search) -> None:
-    assert search.parse(query) == found
+def test_query_is_parsed(query: str, expected: Search) -> None:
+    assert search.parse(query) == expected
 
 
-def test_a_state_that_there_is_not_is_refused() -> None:
-    with pytest.raises(InvalidInput, match=r"q: status: 'gone' is no state of a job; there are PENDING, "):
+def test_unknown_state_is_rejected() -> None:
+    with pytest.raises(
+        InvalidInput, match=r"q: status: 'gone' is not a state of a job; the states are PENDING, "
+    ):
         search.parse("status:gone")
 
 
-def test_a_search_that_is_too_long_is_refused() -> None:
+def test_long_query_is_rejected() -> None:
     with pytest.raises(InvalidInput, match="q: longer than 1000 characters"):
         search.parse("x" * 1001)

@@ -46,7 +46,9 @@ def test_subjob_has_its_own_description_webhooks_and_deletion() -> None:
 def test_webhook_of_a_subjob_must_not_render_to_a_template() -> None:
     webhook = Webhook(url="http://a/{{ inputs.path }}")
     failed = run_job(subjob(leaf(), webhooks=(webhook,)), inputs={"path": "{{ secrets.key }}"})
-    assert failed.job.error == "subjob.webhooks[0].url: it yields a text with {{ in it"
+    assert (
+        failed.job.error == "subjob.webhooks[0].url: the rendered text contains {{, which is not allowed here"
+    )
 
 
 def test_subjob_hides_the_secrets_of_its_parent() -> None:

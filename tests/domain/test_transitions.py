@@ -1,6 +1,7 @@
-"""Whatever happens to a job, in whatever order: only legal moves, and always an end."""
+"""Decisions about one event: which rows change and what is sent."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.domain.transitions import MAX_LOSSES
 
 
-def test_a_new_job_has_its_first_task_which_is_sent() -> None:
+def test_submit_adds_and_sends_the_first_task() -> None:
     plan = submission(task_definition(name="first"), task_definition(name="second"), now=7.0)
 
     assert (plan.job.state, plan.job.position, plan.job.created_at) == (JobState.SCHEDULED, 1, 7.0)
@@ -23,17 +24,18 @@ def test_a_new_job_has_its_first_task_which_is_sent() -> None:
     assert (task.state, task.delivery, task.step, task.sent_at) == (TaskState.SCHEDULED, 1, 0, 7.0)
 
 
-def begun(plan: Plan, **values: object) -> tuple[Job, Task]:
+def running(plan: Plan, **values: Any) -> tuple[Job, Task]:
+    """Return the job of a plan and its first task as they are after a claim."""
     [task] = plan.added
-    return replace(plan.job, state=JobState.RUNNING), replace(task, state=TaskState.RUNNING, **values)  # type: ignore[arg-type]
+    return plan.job.with_state(JobState.RUNNING), replace(task.with_state(TaskState.RUNNING), **values)
 
 
 def advance(job: Job, task: Task) -> Plan | None:
     return transitions.advance(job, task, Simulation(job_definition()), now=9.0, random=RANDOM)
 
 
-def test_after_a_task_comes_the_next_one() -> None:
-    job, task = begun(
+def test_completed_task_starts_the_next_one() -> None:
+    job, task = running(
         submission(task_definition(var="one"), task_definition(name="second")),
         outcome=Outcome.COMPLETED,
         result="42",
@@ -49,8 +51,8 @@ def test_after_a_task_comes_the_next_one() -> None:
     assert [added.definition.name for added in plan.added] == ["second"]
 
 
-def test_after_the_last_task_the_job_is_completed() -> None:
-    job, task = begun(submission(), outcome=Outcome.COMPLETED, ended_at=8.0)
+def test_last_task_completes_the_job() -> None:
+    job, task = running(submission(), outcome=Outcome.COMPLETED, ended_at=8.0)
 
     plan = advance(job, task)
 
@@ -60,8 +62,8 @@ def test_after_the_last_task_the_job_is_completed() -> None:
     assert plan.added == plan.send == ()
 
 
-def test_a_task_that_failed_ends_its_job() -> None:
-    job, task = begun(submission(task_definition(), task_definition()), outcome=Outcome.FAILED, error="e")
+def test_failed_task_fails_the_job() -> None:
+    job, task = running(submission(task_definition(), task_definition()), outcome=Outcome.FAILED, error="e")
 
     plan = advance(job, task)
 
@@ -71,17 +73,17 @@ def test_a_task_that_failed_ends_its_job() -> None:
 
 
 @pytest.mark.parametrize("state", [JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED])
-def test_a_job_that_has_ended_stays(state: JobState) -> None:
-    job, task = begun(submission(), outcome=Outcome.COMPLETED)
+def test_ended_job_is_not_advanced(state: JobState) -> None:
+    job, task = running(submission(), outcome=Outcome.COMPLETED)
 
     assert advance(replace(job, state=state), task) is None
 
 
-def test_a_task_whose_steps_have_not_ended_stays() -> None:
-    assert advance(*begun(submission())) is None
+def test_task_without_an_outcome_is_not_advanced() -> None:
+    assert advance(*running(submission())) is None
 
 
-def test_a_task_that_is_given_back_keeps_nothing_of_its_run() -> None:
+def test_release_resets_a_task_for_its_next_delivery() -> None:
     task = make_task(
         state=TaskState.RUNNING,
         delivery=3,
@@ -101,16 +103,16 @@ def test_a_task_that_is_given_back_keeps_nothing_of_its_run() -> None:
     )
 
 
-def test_a_task_that_is_lost_too_often_fails() -> None:
+def test_task_that_loses_its_node_too_often_fails() -> None:
     task = make_task(state=TaskState.RUNNING, node="n", losses=MAX_LOSSES, step_running=True)
 
     failed = transitions.redeliver(task, now=9.0)
 
     assert (failed.outcome, failed.state, failed.step_running) == (Outcome.FAILED, TaskState.RUNNING, False)
-    assert failed.error == "its worker was lost 6 times, the last one was n"
+    assert failed.error == "it lost its worker 6 times; the last one was n"
 
 
-def test_a_task_that_only_ever_loses_its_nodes_comes_to_an_end() -> None:
+def test_task_that_always_loses_its_node_fails_in_the_end() -> None:
     simulation = Simulation(job_definition())
 
     while claimable := simulation.claimable():

@@ -1,4 +1,4 @@
-"""Who is told of what, and how."""
+"""Webhook calls: for which changes, with which content, and their back-off."""
 
 import json
 from dataclasses import replace
@@ -19,14 +19,20 @@ URL = "http://example.com/hook"
 SCHEDULED = StateSnapshot(JobState.SCHEDULED, 0.0)
 
 
-def job(*hooks: Webhook, **values: Any) -> Job:
+def make_job(*webhooks_: Webhook, **values: Any) -> Job:
     definition = job_definition(
-        webhooks=hooks, secrets={"key": "s3cret"}, inputs={"where": "there"}, name="a job"
+        webhooks=webhooks_, secrets={"key": "s3cret"}, inputs={"where": "there"}, name="a job"
     )
-    return Job(**{"id": "j", "definition": definition, "state": JobState.RUNNING, "created_at": 0.0} | values)
+    defaults: dict[str, Any] = {
+        "id": "j",
+        "definition": definition,
+        "state": JobState.RUNNING,
+        "created_at": 0.0,
+    }
+    return Job(**(defaults | values))
 
 
-def task(**values: Any) -> Task:
+def make_running_task(**values: Any) -> Task:
     return make_task(**{"id": "t", "job_id": "j", "state": TaskState.RUNNING} | values)
 
 
@@ -41,14 +47,14 @@ def task_calls(job: Job, before: StateSnapshot | None, after: Task) -> list[Webh
     return webhooks.task_calls(job, before, after, HOST)
 
 
-def only(told: list[WebhookCall | SkippedCall]) -> WebhookCall:
-    [call] = told
+def only(calls: list[WebhookCall | SkippedCall]) -> WebhookCall:
+    [call] = calls
     assert isinstance(call, WebhookCall), call
     return call
 
 
 @pytest.mark.parametrize(
-    ("event", "before", "told"),
+    ("event", "before", "count"),
     [
         ("job.StateChange", SCHEDULED, 1),
         ("job.StateChange", None, 1),
@@ -60,12 +66,14 @@ def only(told: list[WebhookCall | SkippedCall]) -> WebhookCall:
         ("task.Progress", SCHEDULED, 0),
     ],
 )
-def test_a_job_tells_of_what_has_changed(event: str, before: StateSnapshot | None, told: int) -> None:
-    assert len(job_calls(before, job(Webhook(url=URL, event=event), progress=50.0))) == told
+def test_change_of_a_job_calls_the_webhooks_for_its_event(
+    event: str, before: StateSnapshot | None, count: int
+) -> None:
+    assert len(job_calls(before, make_job(Webhook(url=URL, event=event), progress=50.0))) == count
 
 
 @pytest.mark.parametrize(
-    ("event", "before", "told"),
+    ("event", "before", "count"),
     [
         ("task.StateChange", StateSnapshot(TaskState.SCHEDULED, 50.0), 1),
         ("task.StateChange", None, 1),
@@ -75,19 +83,21 @@ def test_a_job_tells_of_what_has_changed(event: str, before: StateSnapshot | Non
         ("job.StateChange", None, 0),
     ],
 )
-def test_a_task_tells_of_what_has_changed(event: str, before: StateSnapshot | None, told: int) -> None:
-    found = task_calls(job(Webhook(url=URL, event=event)), before, task(progress=50.0))
+def test_change_of_a_task_calls_the_webhooks_for_its_event(
+    event: str, before: StateSnapshot | None, count: int
+) -> None:
+    calls = task_calls(make_job(Webhook(url=URL, event=event)), before, make_running_task(progress=50.0))
 
-    assert len(found) == told
+    assert len(calls) == count
 
 
 @pytest.mark.covers("Webhook.event")
-def test_a_webhook_hears_of_state_changes_of_the_job_unless_it_says_else() -> None:
-    assert only(job_calls(SCHEDULED, job(Webhook(url=URL)))).event == "job.StateChange"
+def test_default_event_is_the_state_change_of_the_job() -> None:
+    assert only(job_calls(SCHEDULED, make_job(Webhook(url=URL)))).event == "job.StateChange"
 
 
-def test_the_body_is_the_summary_without_what_is_secret() -> None:
-    ended = job(Webhook(url=URL), state=JobState.FAILED, error="it said s3cret", ended_at=1.0)
+def test_body_is_the_redacted_summary_of_the_job() -> None:
+    ended = make_job(Webhook(url=URL), state=JobState.FAILED, error="the key is s3cret", ended_at=1.0)
 
     body = json.loads(only(job_calls(SCHEDULED, ended)).body)
 
@@ -95,21 +105,21 @@ def test_the_body_is_the_summary_without_what_is_secret() -> None:
         "id": "j",
         "name": "a job",
         "state": "FAILED",
-        "error": "it said [REDACTED]",
+        "error": "the key is [REDACTED]",
         "position": 0,
     }
     assert "s3cret" not in json.dumps(body)
 
 
-def test_of_a_task_it_is_the_tasks_without_what_it_runs() -> None:
-    hook = Webhook(url=URL, event="task.StateChange")
-    ended = task(
+def test_body_is_the_redacted_summary_of_the_task() -> None:
+    webhook = Webhook(url=URL, event="task.StateChange")
+    ended = make_running_task(
         state=TaskState.COMPLETED,
         result="s3cret!",
         definition=task_definition(run="echo s3cret", env={"A": "b"}, var="x"),
     )
 
-    body = json.loads(only(task_calls(job(hook), None, ended)).body)
+    body = json.loads(only(task_calls(make_job(webhook), None, ended)).body)
 
     assert {key: body[key] for key in ("id", "jobId", "state", "var", "result")} == {
         "id": "t",
@@ -122,7 +132,7 @@ def test_of_a_task_it_is_the_tasks_without_what_it_runs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("condition", "told"),
+    ("condition", "count"),
     [
         ("{{ job.State == 'COMPLETED' }}", 1),
         ("{{ job.State == 'FAILED' }}", 0),
@@ -131,43 +141,43 @@ def test_of_a_task_it_is_the_tasks_without_what_it_runs() -> None:
         ("job.State == job.state", 1),
     ],
 )
-def test_a_condition_may_spell_the_fields_as_tork_does(condition: str, told: int) -> None:
-    ended = job(Webhook(url=URL, if_=condition), state=JobState.COMPLETED)
+def test_condition_may_use_the_field_names_of_tork(condition: str, count: int) -> None:
+    ended = make_job(Webhook(url=URL, if_=condition), state=JobState.COMPLETED)
 
-    assert len(job_calls(SCHEDULED, ended)) == told
+    assert len(job_calls(SCHEDULED, ended)) == count
 
 
-def test_so_may_that_of_a_tasks_webhook() -> None:
+def test_condition_of_a_task_webhook_may_use_the_field_names_of_tork() -> None:
     condition = "task.State == 'FAILED' and task.JobID == job.ID and task.Error == 'no' and task.Result == ''"
-    hook = Webhook(url=URL, event="task.StateChange", if_=condition)
+    webhook = Webhook(url=URL, event="task.StateChange", if_=condition)
 
-    told = task_calls(job(hook), SCHEDULED, task(state=TaskState.FAILED, error="no"))
+    calls = task_calls(make_job(webhook), SCHEDULED, make_running_task(state=TaskState.FAILED, error="no"))
 
-    assert not {"State", "ID"} & set(json.loads(only(told).body))
+    assert not {"State", "ID"} & set(json.loads(only(calls).body))
 
 
 @pytest.mark.covers("Webhook.url", "Webhook.headers")
 def test_url_and_headers_are_templates() -> None:
-    hook = Webhook(
+    webhook = Webhook(
         url="http://{{ inputs.where }}/{{ job.id }}/{{ tasks.x }}",
         headers={"Authorization": "Bearer {{ secrets.key }}", "X-State": "{{ job.state }}"},
     )
 
-    call = only(job_calls(SCHEDULED, job(hook, results={"x": "8"})))
+    call = only(job_calls(SCHEDULED, make_job(webhook, results={"x": "8"})))
 
     assert call.url == "http://there/j/8"
     assert call.headers == {"Authorization": "Bearer s3cret", "X-State": "RUNNING"}
 
 
-def test_of_a_task_they_see_the_task_too() -> None:
-    hook = Webhook(url="http://h/{{ job.id }}/{{ task.id }}/{{ task.state }}", event="task.StateChange")
+def test_templates_of_a_task_webhook_see_the_task() -> None:
+    webhook = Webhook(url="http://h/{{ job.id }}/{{ task.id }}/{{ task.state }}", event="task.StateChange")
 
-    assert only(task_calls(job(hook), None, task())).url == "http://h/j/t/RUNNING"
+    assert only(task_calls(make_job(webhook), None, make_running_task())).url == "http://h/j/t/RUNNING"
 
 
 @pytest.mark.covers("Webhook.if")
 @pytest.mark.parametrize(
-    ("condition", "told"),
+    ("condition", "count"),
     [
         ("job.state == 'RUNNING'", 1),
         ("{{ job.state == 'RUNNING' }}", 1),
@@ -177,12 +187,12 @@ def test_of_a_task_they_see_the_task_too() -> None:
         ("inputs.where == 'there' && secrets.key == 's3cret'", 1),
     ],
 )
-def test_a_condition_decides(condition: str, told: int) -> None:
-    assert len(job_calls(SCHEDULED, job(Webhook(url=URL, if_=condition)))) == told
+def test_false_condition_makes_no_call(condition: str, count: int) -> None:
+    assert len(job_calls(SCHEDULED, make_job(Webhook(url=URL, if_=condition)))) == count
 
 
 @pytest.mark.parametrize(
-    ("hook", "place"),
+    ("webhook", "place"),
     [
         (Webhook(url=URL, if_="1 + 'a'"), "webhooks[1].if"),
         (Webhook(url="http://{{ 1 / 'a' }}"), "webhooks[1].url"),
@@ -192,26 +202,28 @@ def test_a_condition_decides(condition: str, told: int) -> None:
         (Webhook(url=URL, headers={"X": "{{ 'a\\nb' }}"}), "webhooks[1].headers.X"),
     ],
 )
-def test_what_cannot_be_evaluated_is_skipped_and_the_others_are_called(hook: Webhook, place: str) -> None:
-    told = job_calls(SCHEDULED, job(Webhook(url=URL), hook, Webhook(url=URL)))
+def test_webhook_that_cannot_be_evaluated_is_skipped_and_the_others_are_called(
+    webhook: Webhook, place: str
+) -> None:
+    calls = job_calls(SCHEDULED, make_job(Webhook(url=URL), webhook, Webhook(url=URL)))
 
-    assert [type(each) for each in told] == [WebhookCall, SkippedCall, WebhookCall]
-    skipped = told[1]
+    assert [type(call) for call in calls] == [WebhookCall, SkippedCall, WebhookCall]
+    skipped = calls[1]
     assert isinstance(skipped, SkippedCall)
     assert (skipped.job_id, skipped.place) == ("j", place)
     assert skipped.reason
     assert "there" not in skipped.reason
 
 
-def test_calls_about_one_thing_to_one_receiver_are_one_stream() -> None:
-    hooks = (Webhook(url=URL), Webhook(url=URL))
-    first = job_calls(SCHEDULED, job(*hooks))
-    second = job_calls(SCHEDULED, replace(job(*hooks), state=JobState.FAILED))
+def test_calls_of_one_webhook_about_one_object_are_one_stream() -> None:
+    webhooks_ = (Webhook(url=URL), Webhook(url=URL))
+    first = job_calls(SCHEDULED, make_job(*webhooks_))
+    second = job_calls(SCHEDULED, replace(make_job(*webhooks_), state=JobState.FAILED))
 
-    streams = [[call.stream for call in told if isinstance(call, WebhookCall)] for told in (first, second)]
+    streams = [[call.stream for call in calls if isinstance(call, WebhookCall)] for calls in (first, second)]
 
     assert streams == [["j-0", "j-1"], ["j-0", "j-1"]]
 
 
-def test_the_delays_grow() -> None:
+def test_delays_grow_exponentially() -> None:
     assert [webhooks.delay_s(attempts=n) for n in (1, 2, 3, 4)] == [2.0, 10.0, 50.0, 250.0]

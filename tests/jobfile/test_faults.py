@@ -77,7 +77,7 @@ LINES = [
     (
         "limits: {memory: 5m}",
         "limits.memory",
-        "'5m' is too little memory for a container; 6m is the least",
+        "'5m' is too little memory for a container; at least 6m is needed",
         10,
     ),
     (

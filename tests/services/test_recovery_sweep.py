@@ -56,7 +56,7 @@ def test_a_task_that_was_lost_too_often_fails_and_its_job_with_it(
     sweep_at(0, 10)
     failed = task_now(database, task.id)
     assert failed.outcome is Outcome.FAILED
-    assert failed.error == f"its worker was lost {MAX_LOSSES + 1} times, the last one was {NODE}"
+    assert failed.error == f"it lost its worker {MAX_LOSSES + 1} times; the last one was {NODE}"
 
     change(database, failed, ended_at=LONG_AGO)  # a while ago: nobody advanced it
     sweep_at(0)

@@ -1,1 +1,1 @@
-"""The pure core: what jobs and tasks are, and what follows from what. No I/O, no clock, no environment."""
+"""The pure core: jobs and tasks, and the decisions about them. It does no I/O and reads no clock."""

@@ -1,6 +1,6 @@
-"""Domain objects as JSON documents and back: camelCase keys, empty fields left out.
+"""Conversion of domain objects to JSON documents and back. Keys are camelCase; empty fields are omitted.
 
-The same form is stored in the datastore, read from a validated job file and shown by the API.
+The datastore stores this form, the API shows it, and validated job files have it.
 """
 
 import dataclasses
@@ -15,24 +15,24 @@ T = typing.TypeVar("T")
 
 
 def camel(name: str) -> str:
-    """`created_at` is `createdAt` in a document."""
+    """Return the key of a field in a document, such as `createdAt` for `created_at`."""
     head, *rest = name.split("_")
     return head + "".join(word.capitalize() for word in rest)
 
 
-def encode(thing: Any) -> Document:
-    """The document of a dataclass instance. Fields that hold None or an empty collection are left out."""
+def encode(instance: Any) -> Document:
+    """Return the document of a dataclass instance. Fields with None or an empty collection are omitted."""
     return {
         key: _encode_value(value)
-        for name, key in _keys(cast(Hashable, type(thing)))
-        if (value := getattr(thing, name)) is not None and not (_is_collection(value) and not value)
+        for name, key in _keys(cast(Hashable, type(instance)))
+        if (value := getattr(instance, name)) is not None and not (_is_collection(value) and not value)
     }
 
 
 def decode(cls: type[T], document: Mapping[str, Any]) -> T:
-    """The instance of the dataclass `cls` that `document` describes; what is missing has its default.
+    """Return the instance of a dataclass that a document describes.
 
-    The document is trusted: it was validated when it came in.
+    Missing keys have the default of their field, unknown keys are ignored. The document is not validated.
     """
     readers = _readers(cast(Hashable, cls))
     return cls(**{name: read(document[key]) for name, key, read in readers if key in document})

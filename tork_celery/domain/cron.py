@@ -1,4 +1,4 @@
-"""When a schedule fires: cron expressions of five fields, and their short names, in UTC."""
+"""Cron expressions of five fields, in UTC, and their short names."""
 
 from datetime import UTC, datetime
 
@@ -14,44 +14,44 @@ NAMED = {
     "@hourly": "0 * * * *",
 }
 _FIELDS = 5
-_LONGEST = 256
+_MAX_CHARS = 256
 
 
 def check(text: str) -> None:
-    """Raises ValueError for what is no cron expression, or never fires."""
+    """Raise ValueError unless `text` is a cron expression that fires at some time."""
     if next_time(text, after=0.0) is None:
         raise ValueError(f"{text!r} never fires")
 
 
 def next_time(text: str, *, after: float) -> float | None:
-    """The next time at which the schedule fires, in seconds since the epoch; None if it never does.
+    """Return the first time later than `after` at which a schedule fires, or None if it never fires again.
 
-    Raises ValueError as `check` does.
+    Times are seconds since the epoch. Raises ValueError if `text` is not a cron expression.
     """
     fields = _fields(text)
     try:
-        found = next(CronSim(fields, datetime.fromtimestamp(after, UTC)), None)
+        fires_at = next(CronSim(fields, datetime.fromtimestamp(after, UTC)), None)
     except CronSimError as error:
-        raise ValueError(f"{text!r} is no cron expression: {_reason(error)}") from error
-    return None if found is None else found.timestamp()
+        raise ValueError(f"{text!r} is not a cron expression: {_reason(error)}") from error
+    return None if fires_at is None else fires_at.timestamp()
 
 
 def _fields(text: str) -> str:
-    if len(text) > _LONGEST:
-        raise ValueError(f"longer than {_LONGEST} characters")
+    if len(text) > _MAX_CHARS:
+        raise ValueError(f"longer than {_MAX_CHARS} characters")
     if text.startswith("@"):
         if text not in NAMED:
-            raise ValueError(f"{text!r} is not known; there are {', '.join(NAMED)}")
+            raise ValueError(f"{text!r} is unknown; the short names are {', '.join(NAMED)}")
         return NAMED[text]
-    if (number := len(text.split())) != _FIELDS:
+    if (count := len(text.split())) != _FIELDS:
         raise ValueError(
-            f"{text!r} has {number} fields; a cron expression has five (minute, hour, day of the month, "
+            f"{text!r} has {count} fields; a cron expression has five (minute, hour, day of the month, "
             "month, day of the week), such as `30 4 * * 1-5`"
         )
     return text.replace("?", "*")
 
 
 def _reason(error: CronSimError) -> str:
-    """Such as `bad day-of-week`."""
-    said = str(error)
-    return said[:1].lower() + said[1:]
+    """Return a reason such as `bad day-of-week`."""
+    reason = str(error)
+    return reason[:1].lower() + reason[1:]

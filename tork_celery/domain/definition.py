@@ -1,4 +1,4 @@
-"""What a client wrote, validated: the definition of a job, its tasks and their steps. Frozen."""
+"""Definitions of jobs, tasks and steps, as a validated job file has them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The most that each step of a task may use, as written: cpus "0.5", memory "500m"."""
+    """Limits of each step of a task, such as cpus "0.5" and memory "500m"."""
 
     cpus: str | None = None
     memory: str | None = None
 
 
 def limits_of(given: Limits | None, default: Limits | None) -> Limits | None:
-    """Those given, and each that is not from the default."""
+    """Return the given limits, completed by the defaults."""
     if given is None or default is None:
         return given or default
     return Limits(cpus=given.cpus or default.cpus, memory=given.memory or default.memory)
@@ -21,7 +21,7 @@ def limits_of(given: Limits | None, default: Limits | None) -> Limits | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """How often a failed task runs again, and how long it waits before: `domain.retry` has the rule."""
+    """Number of retries of a failed task, and the back-off between them (see `domain.retry`)."""
 
     limit: int
     initial_delay: str = "1s"
@@ -31,7 +31,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """`type` is volume, bind or tmpfs. `opts` are those of a tmpfs: its size and mode."""
+    """A mount of the type volume, bind or tmpfs. `opts` has the size and mode of a tmpfs."""
 
     type: str
     source: str | None = None
@@ -41,7 +41,7 @@ class Mount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registry:
-    """The credentials of the registry that an image is pulled from."""
+    """Credentials of the registry of an image."""
 
     username: str
     password: str = field(repr=False)
@@ -49,7 +49,7 @@ class Registry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """The HTTP request that a sidecar must answer with a status below 400 before the main step starts."""
+    """An HTTP request that a sidecar must answer with a status below 400 before the main step starts."""
 
     path: str
     port: int
@@ -58,7 +58,8 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """Whom to tell of an event. `url` and the values of `headers` are templates, `if_` an expression."""
+    """An HTTP request for each event of a kind. `url` and the values of `headers` are templates, `if_` is an
+    expression."""
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -68,7 +69,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permission:
-    """Who may see and control a job: a user or all who have a role, by name."""
+    """Permission to see and control a job: of the named user, or of all users with the named role."""
 
     user: str | None = None
     role: str | None = None
@@ -76,21 +77,21 @@ class Permission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AutoDelete:
-    """The job is removed so long after its end."""
+    """Removal of a job, the duration `after` its end."""
 
     after: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """The client waits for the job's end, so long at the most."""
+    """A request of the client to wait for the end of the job, for at most `timeout`."""
 
     timeout: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """When a scheduled job is run; on a job that it made, `id` names the scheduled job."""
+    """Cron expression of a scheduled job. On the jobs that it creates, `id` is that of the scheduled job."""
 
     cron: str
     id: str | None = None
@@ -98,7 +99,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepDefinition:
-    """One container to run: a pre or post step, or the part of a task that is its main step."""
+    """A container to run: a pre or post step, or the main step of a task."""
 
     name: str | None = None
     description: str | None = None
@@ -128,8 +129,11 @@ class Parallel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Each:
-    """A task that runs once for each item of a list. `list` is an expression; `var` names the item in those
-    of the task; at most `concurrency` run at a time, any number with 0."""
+    """A task that runs once for each item of a list.
+
+    `list` is an expression. `var` is the name of the item in expressions of the task. At most `concurrency`
+    children run at a time; 0 means all.
+    """
 
     list: str
     task: "TaskDefinition"
@@ -139,7 +143,7 @@ class Each:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subjob:
-    """A job that runs as a task of another one, which does not wait for it when it is `detached`."""
+    """A job that a task starts. The task waits for its end unless it is `detached`."""
 
     name: str
     tasks: tuple["TaskDefinition", ...]
@@ -154,8 +158,10 @@ class Subjob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskDefinition(StepDefinition):
-    """A task as a client wrote it: a container to run or, with one of `parallel`, `each` and `subjob`, a
-    composite. `priority` is text only as long as it is a template."""
+    """A task: a container to run or, with one of `parallel`, `each` and `subjob`, a composite.
+
+    `priority` is a string if it is a template that has not been rendered.
+    """
 
     workdir: str | None = None
     queue: str | None = None
@@ -181,8 +187,8 @@ class TaskDefinition(StepDefinition):
         return any((self.parallel, self.each, self.subjob))
 
     @property
-    def inner(self) -> tuple["TaskDefinition", ...]:
-        """The tasks that a composite is made of."""
+    def children(self) -> tuple["TaskDefinition", ...]:
+        """The tasks in the block of a composite."""
         if self.parallel:
             return self.parallel.tasks
         if self.each:
@@ -190,28 +196,28 @@ class TaskDefinition(StepDefinition):
         return self.subjob.tasks if self.subjob else ()
 
     def child(self, index: int) -> "TaskDefinition":
-        """The definition of that child of a `parallel` or an `each`."""
-        return self.each.task if self.each else self.inner[index]
+        """Return the definition of a child of a `parallel` or `each`."""
+        return self.each.task if self.each else self.children[index]
 
     @property
     def steps(self) -> tuple[StepDefinition, ...]:
-        """What runs in containers, in order: pre, main, post."""
+        """All steps in order: pre, main, post."""
         return (*self.pre, self, *self.post)
 
     @property
     def main(self) -> int:
-        """The index of the main step in `steps`."""
+        """Index of the main step in `steps`."""
         return len(self.pre)
 
     @property
     def all_mounts(self) -> tuple[Mount, ...]:
-        """The mounts, the short form `volumes` included."""
+        """All mounts, including those of the short form `volumes`."""
         return self.mounts + tuple(Mount(type="volume", target=path) for path in self.volumes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
-    """What holds for those tasks of a job that say nothing else."""
+    """Values of fields that tasks of a job omit."""
 
     retry: Retry | None = None
     limits: Limits | None = None
@@ -222,8 +228,11 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobDefinition:
-    """A job as a client wrote it. What a subjob was given may hold secrets of its parent: their values are in
-    `hidden`, and shown as little as its own."""
+    """A job.
+
+    `hidden` has secret values of the parents of a subjob, which its inputs may contain. They are masked like
+    its own secrets.
+    """
 
     name: str
     tasks: tuple[TaskDefinition, ...]

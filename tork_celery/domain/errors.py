@@ -1,39 +1,38 @@
-"""The errors that users are told of.
+"""All errors that this system raises on purpose.
 
     TorkError
-    ├── InvalidInput          a client's input is wrong: HTTP 400
-    ├── BodyTooLarge          a body above the limit: HTTP 413
-    ├── WrongState            the thing is not in a state for that: HTTP 400
-    ├── Unauthenticated       who asks is not known: HTTP 401
-    ├── NotFound              no such thing: HTTP 404
-    ├── StillRunning          a client waited for a job's end, but not long enough: HTTP 408
-    ├── Unavailable           a part that the system needs is away: HTTP 503
-    │   ├── TooManyWaiters        for the ends of jobs
+    ├── InvalidInput          invalid input of a client: HTTP 400
+    ├── BodyTooLarge          a request body above the limit: HTTP 413
+    ├── WrongState            the operation is not possible in the current state: HTTP 400
+    ├── Unauthenticated       missing or wrong credentials: HTTP 401
+    ├── NotFound              HTTP 404
+    ├── StillRunning          a client waited for the end of a job until its timeout: HTTP 408
+    ├── Unavailable           a part of the system does not answer: HTTP 503
+    │   ├── TooManyWaiters        too many clients wait for the end of a job
     │   ├── DatastoreUnavailable
     │   ├── BrokerUnavailable
-    │   └── EngineUnavailable     the container engine does not answer; uses up no attempt
-    ├── EvaluationFailed      an expression of a task fails, or yields what does not fit: the task fails
-    ├── StepFailed            a step cannot run, and never will: its task fails
+    │   └── EngineUnavailable     costs a task no attempt
+    ├── EvaluationFailed      an expression fails, or its value does not fit: the task fails
+    ├── StepFailed            a step can never run as it is written: the task fails
     ├── IllegalTransition     a state change outside the tables in `domain.states`: a bug, HTTP 500
     └── ConfigurationError    a setting or the machine keeps a process from starting
 
-One place, `api.errors`, turns them into HTTP. Into an exit code: `cli.main`, and `tasks.lifecycle` for a
-worker that does not start.
+`api.errors` maps them to HTTP; `cli.main` and `tasks.lifecycle` map them to an exit code.
 """
 
 from dataclasses import dataclass
 
 MOST_FAULTS = 20
-"""So many faults of an input are told at the most."""
+"""Faults of one input that are reported at most."""
 
 
 class TorkError(Exception):
-    """Something went wrong in a way that this system knows."""
+    """Base class of all errors of this system."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with an input: where, and what would be right."""
+    """One invalid place in an input: its path, line and column, counted from 1, and what to write instead."""
 
     path: str
     message: str
@@ -41,18 +40,13 @@ class Fault:
     column: int | None = None
 
     def __str__(self) -> str:
-        place = self.path
-        if self.line is not None:
-            place += (
-                f" (line {self.line}, column {self.column})"
-                if place
-                else f"line {self.line}, column {self.column}"
-            )
+        line = "" if self.line is None else f"line {self.line}, column {self.column}"
+        place = f"{self.path} ({line})" if self.path and line else self.path or line
         return f"{place}: {self.message}" if place else self.message
 
 
 class InvalidInput(TorkError):
-    """The input is refused. `faults` says where and why; its text lists them, one a line."""
+    """The input has faults. The text of the error has one line for each."""
 
     def __init__(self, *faults: Fault | str) -> None:
         self.faults = tuple(Fault(path="", message=f) if isinstance(f, str) else f for f in faults)
@@ -60,23 +54,23 @@ class InvalidInput(TorkError):
 
 
 class BodyTooLarge(TorkError):
-    """The body is larger than the limit."""
+    """The request body is larger than the limit."""
 
 
 class WrongState(TorkError):
-    """The thing is not in a state in which that can be done."""
+    """The operation is not possible in the current state of its object."""
 
 
 class Unauthenticated(TorkError):
-    """Nobody is known by the credentials of a request, or there are none."""
+    """The request has no credentials, or wrong ones."""
 
 
 class NotFound(TorkError):
-    """There is no such thing."""
+    """The object does not exist, or the user may not see it."""
 
 
 class Unavailable(TorkError):
-    """A part that the system needs does not answer."""
+    """A part of the system does not answer."""
 
 
 class DatastoreUnavailable(Unavailable):
@@ -88,7 +82,7 @@ class BrokerUnavailable(Unavailable):
 
 
 class TooManyWaiters(Unavailable):
-    """As many clients as may are waiting for the ends of their jobs."""
+    """The number of clients that may wait for the end of a job is reached."""
 
 
 class EngineUnavailable(Unavailable):
@@ -96,19 +90,20 @@ class EngineUnavailable(Unavailable):
 
 
 class StillRunning(TorkError):
-    """The job has not ended within the time for which a client waits."""
+    """The job has not ended within the timeout of the client."""
 
 
 class EvaluationFailed(TorkError):
-    """An expression fails, or yields what does not fit its field; its text becomes the task's error."""
+    """An expression fails, or its value does not fit its field. The text is the error of the task."""
 
 
 class StepFailed(TorkError):
-    """The step cannot run as it is written (no such image, say); its text becomes the task's error."""
+    """The step can never run as it is written, for example without its image. The text is the error of the
+    task."""
 
 
 class IllegalTransition(TorkError):
-    """A job or task would move between states in a way that `domain.states` does not allow: a bug."""
+    """A bug: a move between states that `domain.states` does not allow."""
 
 
 class ConfigurationError(TorkError):

@@ -83,7 +83,7 @@ class Evaluator:
             # The message may quote a part of the text, in which a mask would not find a secret.
             has_secret = self._masked(rendered) != rendered
             raise EvaluationFailed(
-                f"{path}: {'a secret does not fit here' if has_secret else error}"
+                f"{path}: {'the value of a secret is not valid here' if has_secret else error}"
             ) from error
         return rendered
 
@@ -97,7 +97,7 @@ class Evaluator:
         if rendered is None or rendered == text:
             return text
         if len(rendered) > LONGEST_NAME:
-            raise EvaluationFailed(f"{path}: it yields a name of more than {LONGEST_NAME} characters")
+            raise EvaluationFailed(f"{path}: the name is longer than {LONGEST_NAME} characters")
         return self._masked(rendered)
 
     def texts(self, path: str, texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -156,9 +156,11 @@ def items(each: Each, evaluator: Evaluator) -> list[object]:
     """Return the list of an `each`, as JSON values."""
     value = evaluator.value("each.list", each.list)
     if not isinstance(value, list | tuple):
-        raise EvaluationFailed(f"each.list: it is no list, but of the type {expr.type_name(value)}")
+        raise EvaluationFailed(f"each.list: must be a list; its type is {expr.type_name(value)}")
     if len(value) > MAX_ITEMS:
-        raise EvaluationFailed(f"each.list: it has {len(value):,} items; {MAX_ITEMS:,} are the most")
+        raise EvaluationFailed(
+            f"each.list: the list has {len(value):,} items; at most {MAX_ITEMS:,} are allowed"
+        )
     return [_json_value(item) for item in value]
 
 
@@ -269,7 +271,7 @@ def _json_value(value: object) -> object:
 
 def _check_storable(text: str) -> None:
     if (character := unfit_character(text)) is not None:
-        raise ValueError(f"it yields the character {character}, which cannot be stored")
+        raise ValueError(f"contains the character {character}, which cannot be stored")
 
 
 def _check_priority(text: str) -> None:
@@ -279,4 +281,4 @@ def _check_priority(text: str) -> None:
 
 def _check_no_template(text: str) -> None:
     if expr.is_template(text):
-        raise ValueError("it yields a text with {{ in it")
+        raise ValueError("the rendered text contains {{, which is not allowed here")

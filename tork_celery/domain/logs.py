@@ -1,12 +1,15 @@
-"""Where a reader stands in the output of a step."""
+"""The log of a task."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogPosition:
-    """How much of a step's output has been stored: for each stream its whole lines, and the characters of
-    the line that was open. Byte positions would not do: an engine's log replaces what is not UTF-8."""
+    """Position up to which the output of a step is stored.
+
+    For each stream: the number of complete lines, and the number of characters of the incomplete line after
+    them. Positions are not bytes, because the log of an engine replaces bytes that are not UTF-8.
+    """
 
     stdout_lines: int = 0
     stdout_open: int = 0
@@ -16,8 +19,7 @@ class LogPosition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogPart:
-    """A piece of what a task printed. `number` counts from 1 within the task; `position` is that of the
-    step's output after it."""
+    """A part of the log of a task. `number` counts from 1; `position` is the one after this part."""
 
     task_id: str
     step: int

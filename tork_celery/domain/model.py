@@ -1,6 +1,6 @@
-"""What has become of a job and its tasks. Frozen: a change is a copy (`dataclasses.replace`).
+"""Jobs and tasks with their state. They are frozen: a change is a copy.
 
-Times are seconds since the epoch. What a client wrote is in `domain.definition`.
+Times are seconds since the epoch.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from tork_celery.domain.states import JobState, Outcome, TaskState, check_job_mo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRef:
-    """The name of one run of one step. `delivery` fences: no two runs ever share a reference."""
+    """Identity of one run of one step. No two runs share it: a delivery runs each step once."""
 
     task_id: str
     delivery: int
@@ -28,16 +28,26 @@ class StepRef:
 class Task:
     """One attempt at one task of a job.
 
-    `delivery` is a fencing token: whoever acts for an older one is turned away. `step` is the index of the
-    step that runs or is next; `step_running` says which. `sent_at` is when a message for what is next was
-    last published. `outcome` is set when the steps have ended; `state` follows once the job has moved on.
-    `first_id` is the id of the first attempt, on the later ones; `attempts` counts those before this one;
-    `due_at` is when it may begin.
+    All tasks:
+    - `position`: of the top-level task that it is or belongs to, from 1.
+    - `outcome`: result of the steps. It is recorded before the job is advanced and `state` changes.
+    - `delivery`: fencing token, from 1. Changes on behalf of an earlier delivery are rejected.
+    - `step`: index of the step that runs (`step_running`) or is next.
+    - `losses`: number of deliveries that were lost with their node.
+    - `sent_at`: time at which the last message for the next step was published.
 
-    A child of a composite has its `parent_id`, its `index` there, from 0, and in `scope` the names that its
-    expressions see beside those of the job. A composite has `size` children, of which `released` have had
-    their turn and `completions` are done; `concurrency` is how many of them may be at work, 0 any number. One
-    that waits for a job has its `subjob_id`.
+    Retries:
+    - `attempts`: number of attempts before this one; `first_id` is the id of the first one.
+    - `due_at`: time at which the back-off ends.
+
+    Children of a composite:
+    - `parent_id` and `index`: the composite, and the place in it, from 0.
+    - `scope`: names that its expressions see in addition to those of the job.
+
+    Composites:
+    - `size`: number of children. Of these, `started_children` were started and `completions` are done.
+    - `concurrency`: number of children that may run at a time; 0 means all.
+    - `subjob_id`: the job that a `subjob` started.
     """
 
     id: str
@@ -80,7 +90,7 @@ class Task:
 
     @property
     def priority(self) -> int:
-        """That of a task which has been dispatched: its template, if it had one, is a number by then."""
+        """Priority, 0 to 9. The task must have been started: before, the definition may have a template."""
         return int(self.definition.priority or 0)
 
     def with_state(self, state: TaskState) -> "Task":
@@ -96,9 +106,14 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job and where it stands. `position` is that of its current task, from 1; `results` are those of its
-    tasks by `var`. `parent_id` is that of the task which waits for it, on a subjob; `created_by` the name of
-    the user who submitted it; `delete_at` is when it is to be removed."""
+    """A job.
+
+    - `position`: of the current top-level task, from 1.
+    - `results`: of its tasks, by their `var`.
+    - `parent_id`: on a subjob, the id of the task that waits for it.
+    - `created_by`: name of the user who submitted it.
+    - `delete_at`: time at which it is removed.
+    """
 
     id: str
     definition: JobDefinition
@@ -127,8 +142,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedJob(Job):
-    """A job as lists show it: its definition has what a summary needs and none of the tasks, only how many
-    there are."""
+    """A job in a list. Its definition has the fields of a summary and no tasks, only their number."""
 
     listed_tasks: int
 

@@ -1,20 +1,23 @@
-"""A node: one worker or coordinator process."""
+"""Nodes: worker and coordinator processes."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class NodeStatus(StrEnum):
-    """Whether a node is there, as far as others can tell."""
+    """Status of a node, as its last heartbeat shows it."""
 
     UP = "UP"
-    DOWN = "DOWN"  # not heard of for more than a lease
-    OFFLINE = "OFFLINE"  # stopped as planned
+    DOWN = "DOWN"  # no heartbeat for longer than a lease
+    OFFLINE = "OFFLINE"  # shut down
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """`instance` tells a process from an earlier one of the same name. Times are seconds since the epoch."""
+    """A worker or coordinator process.
+
+    `instance` differs from that of an earlier process with the same name. Times are seconds since the epoch.
+    """
 
     name: str
     instance: str

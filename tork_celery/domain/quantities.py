@@ -1,4 +1,4 @@
-"""Amounts of CPU and memory as Docker writes them: cpus "0.5", memory "500m"."""
+"""Amounts of CPU and memory in the notation of Docker: cpus "0.5", memory "500m"."""
 
 import re
 from decimal import Decimal
@@ -6,26 +6,26 @@ from decimal import Decimal
 _CPUS = re.compile(r"(?=\.?[0-9])[0-9]{0,6}(\.[0-9]{1,9})?", re.ASCII)
 _SIZE = re.compile(r"([0-9]{1,15})(\.[0-9]{1,9})? ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
-_LEAST_MEMORY = 6 * 2**20  # the engine refuses less
+_MIN_MEMORY_BYTES = 6 * 2**20  # the engine rejects less
 
 
 def nano_cpus(text: str) -> int:
-    """Billionths of a CPU, as the engine takes them. Raises ValueError."""
+    """Return billionths of a CPU, the unit of the engine. Raises ValueError."""
     if not _CPUS.fullmatch(text) or not (amount := int(Decimal(text) * 1_000_000_000)):
         raise ValueError(f"{text[:40]!r} is not a number of CPUs; write it like 0.5 or 2")
     return amount
 
 
 def memory_bytes(text: str) -> int:
-    """The memory that a container may have, in bytes. Raises ValueError."""
+    """Return the memory limit of a container in bytes. Raises ValueError."""
     amount = size_bytes(text)
-    if amount < _LEAST_MEMORY:
-        raise ValueError(f"{text[:40]!r} is too little memory for a container; 6m is the least")
+    if amount < _MIN_MEMORY_BYTES:
+        raise ValueError(f"{text[:40]!r} is too little memory for a container; at least 6m is needed")
     return amount
 
 
 def size_bytes(text: str) -> int:
-    """Bytes; the units are powers of 1024, as in Docker. Raises ValueError."""
+    """Return a size in bytes. The units are powers of 1024, as in Docker. Raises ValueError."""
     match = _SIZE.fullmatch(text)
     amount = int(Decimal(match[1] + (match[2] or "")) * _UNITS[match[3].lower()]) if match else 0
     if not 0 < amount < 2**63:

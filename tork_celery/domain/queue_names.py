@@ -17,7 +17,7 @@ _RESERVED = re.compile(
 
 
 def check(name: str) -> None:
-    """Raises ValueError, saying why, for a name that a user's queue may not have."""
+    """Raise ValueError, with the reason, unless a queue of users may have this name."""
     if not _NAME.fullmatch(name):
         raise ValueError("may hold letters, digits, `.`, `_` and `-` only")
     if len(name) > LONGEST_NAME:
@@ -27,5 +27,5 @@ def check(name: str) -> None:
 
 
 def of_node(node: str) -> str:
-    """A node's own queue, for the further steps of what it has begun."""
+    """Return the name of a node's own queue, for the further steps of the tasks that it runs."""
     return NODE_PREFIX + node

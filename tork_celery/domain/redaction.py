@@ -1,4 +1,4 @@
-"""What is not to be shown: the values of secrets, wherever they stand, and what keys say is secret."""
+"""Masking of secrets: values that are secret by their place or their key, wherever they occur."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -7,77 +7,81 @@ from typing import Any
 from tork_celery.domain.definition import JobDefinition, StepDefinition, TaskDefinition
 
 REDACTED = "[REDACTED]"
-SHORTEST = 3
-"""A value of fewer characters is masked by its key alone: masking each `1` would leave nothing to read."""
+MIN_SECRET_CHARS = 3
+"""A shorter value is masked only where its key says that it is secret, not wherever it occurs."""
 
-_TELLING = ("SECRET", "PASSWORD", "TOKEN", "ACCESS_KEY", "AUTHORIZATION")
-_OURS = frozenset({"id", "jobId", "parentId", "taskId", "nodeId", "state"})  # never a user's text
-_LONG_LINE = 8  # a line of a longer secret (a private key) is one too
+_SECRET_WORDS = ("SECRET", "PASSWORD", "TOKEN", "ACCESS_KEY", "AUTHORIZATION")
+_SYSTEM_KEYS = frozenset(
+    {"id", "jobId", "parentId", "taskId", "nodeId", "state"}
+)  # values are no user's text
+_MIN_LINE_CHARS = 8  # such a line of a longer secret, for example a private key, is masked on its own
 
 Mask = Callable[[str], str]
 
 
 def secrets_of_job(definition: JobDefinition) -> set[str]:
-    """The values of a job that are secret by their place or by their key."""
+    """Return the values of a job that are secret by their place or key."""
     return {*definition.secrets.values(), *definition.hidden, *_secret_values(definition.inputs)}
 
 
 def secrets_of_task(definition: TaskDefinition) -> set[str]:
-    """Those of a task as it runs."""
-    found = set[str]()
+    """Return the values of a task that are secret by their place or key."""
+    secrets = set[str]()
     step: StepDefinition
     for step in (*definition.steps, *definition.sidecars):
-        found.update(_secret_values(step.env))
+        secrets.update(_secret_values(step.env))
         if step.registry is not None:
-            found.add(step.registry.password)
-    return found
+            secrets.add(step.registry.password)
+    return secrets
 
 
 def masking(secrets: Iterable[str]) -> Mask:
-    """A function that masks these values in a text."""
-    pattern = _pattern(secrets)
+    """Return a function that masks these values in a text."""
+    pattern = _pattern(_masked_values(secrets))
     if pattern is None:
         return str
     return lambda text: pattern.sub(REDACTED, text)
 
 
 class StreamMask:
-    """Masks values in a text that comes in pieces, wherever it was cut: what could be the beginning of one of
-    them is held back until more is there. The same text gives the same, however it is cut."""
+    """Masks values in a text that arrives in pieces.
+
+    The result does not depend on where the text is cut: an end that may be the beginning of a value is held
+    back until the next piece.
+    """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._pattern = _pattern(secrets)
-        self._values = _values(secrets)
+        self._values = _masked_values(secrets)
+        self._pattern = _pattern(self._values)
         self._longest = max(map(len, self._values), default=0)
-        self._held = ""
+        self._held_back = ""
 
     def feed(self, text: str, *, final: bool = False) -> str:
-        """What of the text so far is sure, and was not returned before."""
+        """Add a piece and return the masked text up to the part that is held back."""
         if self._pattern is None:
             return text
-        text = self._held + text
+        text = self._held_back + text
         masked, end = [], 0
-        safe = len(text) if final else self._safe(text, 0)
-        for found in self._pattern.finditer(text):
-            if found.start() >= safe:
+        safe = len(text) if final else self._safe_end(text, 0)
+        for match in self._pattern.finditer(text):
+            if match.start() >= safe:
                 break
-            masked += [text[end : found.start()], REDACTED]
-            end = found.end()
-            safe = len(text) if final else max(safe, self._safe(text, end))
-        self._held = text[max(safe, end) :]
+            masked += [text[end : match.start()], REDACTED]
+            end = match.end()
+            safe = len(text) if final else max(safe, self._safe_end(text, end))
+        self._held_back = text[max(safe, end) :]
         return "".join((*masked, text[end : max(safe, end)]))
 
-    def _safe(self, text: str, start: int) -> int:
-        """From where on the text may be the beginning of a value, not before `start`."""
-        for place in range(max(start, len(text) - self._longest + 1), len(text)):
-            if any(value.startswith(text[place:]) for value in self._values):
-                return place
+    def _safe_end(self, text: str, start: int) -> int:
+        """Return the first index from `start` on at which a value may begin that the text cuts off."""
+        for index in range(max(start, len(text) - self._longest + 1), len(text)):
+            if any(value.startswith(text[index:]) for value in self._values):
+                return index
         return len(text)
 
 
 def redacted(document: Any, mask: Mask) -> Any:
-    """A document of the API, at any depth: with the values masked that keys say are secret, and all texts
-    masked by `mask`."""
+    """Return a document of the API with secret keys redacted and all other texts passed through `mask`."""
     if isinstance(document, list):
         return [redacted(item, mask) for item in document]
     if isinstance(document, str):
@@ -85,45 +89,45 @@ def redacted(document: Any, mask: Mask) -> Any:
     if not isinstance(document, dict):
         return document
     return {
-        key: value if key in _OURS and isinstance(value, str) else _of_key(key, value, mask)
+        key: value if key in _SYSTEM_KEYS and isinstance(value, str) else _redacted_value(key, value, mask)
         for key, value in document.items()
     }
 
 
-def _inner(document: Any, mask: Mask) -> Any:
-    """The same further inside, where each key may be a user's."""
+def _redacted_nested(document: Any, mask: Mask) -> Any:
+    """Redact a nested document, in which users choose keys: `id` may be one of theirs."""
     if isinstance(document, list):
-        return [_inner(item, mask) for item in document]
+        return [_redacted_nested(item, mask) for item in document]
     if isinstance(document, dict):
-        return {key: _of_key(key, value, mask) for key, value in document.items()}
+        return {key: _redacted_value(key, value, mask) for key, value in document.items()}
     return redacted(document, mask)
 
 
-def _of_key(key: str, value: Any, mask: Mask) -> Any:
+def _redacted_value(key: str, value: Any, mask: Mask) -> Any:
     if key == "secrets" and isinstance(value, dict):
         return dict.fromkeys(value, REDACTED)
     if key in ("env", "inputs", "headers") and isinstance(value, dict):
         return {name: REDACTED if _is_secret(name) else mask(text) for name, text in value.items()}
     if key == "registry" and isinstance(value, dict):
         return value | {"password": REDACTED}
-    return _inner(value, mask)
+    return _redacted_nested(value, mask)
 
 
 def _is_secret(key: str) -> bool:
-    return any(word in key.upper() for word in _TELLING)
+    return any(word in key.upper() for word in _SECRET_WORDS)
 
 
 def _secret_values(values: Mapping[str, str]) -> Iterator[str]:
     return (value for key, value in values.items() if _is_secret(key))
 
 
-def _values(secrets: Iterable[str]) -> list[str]:
-    """The longest first, so that none hides a longer one that begins alike."""
-    lines = {line for secret in secrets for line in secret.splitlines() if len(line) >= _LONG_LINE}
-    whole = {secret for secret in secrets if len(secret) >= SHORTEST}
+def _masked_values(secrets: Iterable[str]) -> list[str]:
+    """Return the texts to mask, the longest first: a shorter one may be the beginning of a longer one."""
+    secrets = set(secrets)
+    lines = {line for secret in secrets for line in secret.splitlines() if len(line) >= _MIN_LINE_CHARS}
+    whole = {secret for secret in secrets if len(secret) >= MIN_SECRET_CHARS}
     return sorted(lines | whole, key=len, reverse=True)
 
 
-def _pattern(secrets: Iterable[str]) -> re.Pattern[str] | None:
-    values = _values(secrets)
+def _pattern(values: list[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(map(re.escape, values))) if values else None

@@ -1,4 +1,4 @@
-"""Jobs that are made again and again."""
+"""Scheduled jobs, which create jobs at the times of a cron expression."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -7,12 +7,12 @@ from tork_celery.domain import cron
 from tork_celery.domain.definition import JobDefinition, Schedule
 from tork_celery.domain.errors import WrongState
 
-LATEST_S = 30.0
-"""A firing that nobody was there for is made up for within this time, and not after it."""
+MAX_LATENESS_S = 30.0
+"""A firing that is later than this, because no coordinator ran, is skipped."""
 
 
 class ScheduleState(StrEnum):
-    """Whether a scheduled job makes jobs."""
+    """Whether a scheduled job creates jobs."""
 
     ACTIVE = "ACTIVE"
     PAUSED = "PAUSED"
@@ -20,8 +20,11 @@ class ScheduleState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledJob:
-    """`definition` is that of the jobs that it makes; it has a `schedule`. `next_at` is when it fires next,
-    None while it is paused."""
+    """A scheduled job.
+
+    - `definition`: of the jobs that it creates; it has a `schedule`.
+    - `next_at`: time of the next firing in seconds since the epoch; None while it is paused.
+    """
 
     id: str
     definition: JobDefinition
@@ -36,8 +39,8 @@ class ScheduledJob:
         return schedule.cron if schedule else ""
 
     @property
-    def of_its_jobs(self) -> JobDefinition:
-        """The definition of a job that it makes, which names it. Nobody waits for that job."""
+    def job_definition(self) -> JobDefinition:
+        """Definition of the jobs that it creates. No client waits for their end."""
         return replace(self.definition, schedule=Schedule(id=self.id, cron=self.cron), wait=None)
 
 
@@ -53,19 +56,19 @@ def new(definition: JobDefinition, *, now: float, id_: str, created_by: str | No
 
 
 def pause(scheduled: ScheduledJob) -> ScheduledJob:
-    """Raises WrongState."""
+    """Stop the firings. Raises WrongState unless it is ACTIVE."""
     if scheduled.state is not ScheduleState.ACTIVE:
         raise WrongState(f"the scheduled job is {scheduled.state}; only one that is ACTIVE can be paused")
     return replace(scheduled, state=ScheduleState.PAUSED, next_at=None)
 
 
 def resume(scheduled: ScheduledJob, *, now: float) -> ScheduledJob:
-    """What it has missed is not made up for. Raises WrongState."""
+    """Continue the firings after `now`; missed ones are skipped. Raises WrongState unless it is PAUSED."""
     if scheduled.state is not ScheduleState.PAUSED:
         raise WrongState(f"the scheduled job is {scheduled.state}; only one that is PAUSED can be resumed")
     return replace(scheduled, state=ScheduleState.ACTIVE, next_at=cron.next_time(scheduled.cron, after=now))
 
 
 def fires(scheduled: ScheduledJob, *, now: float) -> bool:
-    """Whether a job is to be made of it; it may be due, but for too long."""
-    return scheduled.next_at is not None and now - LATEST_S <= scheduled.next_at <= now
+    """Return whether a firing is due and not too late."""
+    return scheduled.next_at is not None and now - MAX_LATENESS_S <= scheduled.next_at <= now

@@ -1,4 +1,4 @@
-"""What a client searches for among jobs."""
+"""Search queries for jobs."""
 
 import re
 from dataclasses import dataclass
@@ -11,13 +11,15 @@ T = TypeVar("T")
 
 LONGEST_QUERY = 1000
 _TERM = re.compile(r'(?:(?P<key>tags?|status):)?(?:"(?P<quoted>[^"]*)"|(?P<plain>\S+))')
-_WORD = re.compile(r"[^\s\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]+")  # the rest of ASCII keeps words apart
+_WORD = re.compile(r"[^\s\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]+")  # ASCII punctuation separates words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """Jobs that have all `words`, any of `tags` and any of `states`; each of the three only where it is not
-    empty. Words hold no punctuation. An `impossible` search, such as one for `!!!`, finds nothing."""
+    """A search for jobs with all `words`, any of `tags` and any of `states`; empty criteria do not count.
+
+    Words have no punctuation. An `impossible` search, such as `!!!`, finds nothing.
+    """
 
     words: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
@@ -29,8 +31,10 @@ EVERYTHING = Search()
 
 
 def parse(query: str) -> Search:
-    """`tag:x` (or `tags:x,y`) and `status:x` are filters, in quotes where they hold a space; what else there
-    is are words. Raises InvalidInput."""
+    """Parse a query. Raises InvalidInput.
+
+    `tag:x`, `tags:x,y` and `status:x` are filters; a value with a space is quoted. All other terms are words.
+    """
     if len(query) > LONGEST_QUERY:
         raise InvalidInput(Fault(path="q", message=f"longer than {LONGEST_QUERY} characters"))
     words, tags, states = list[str](), list[str](), list[JobState]()
@@ -45,10 +49,10 @@ def parse(query: str) -> Search:
         else:
             words += _WORD.findall(value)
     impossible = bool(query.strip()) and not (words or tags or states)
-    return Search(words=_once(words), tags=_once(tags), states=_once(states), impossible=impossible)
+    return Search(words=_unique(words), tags=_unique(tags), states=_unique(states), impossible=impossible)
 
 
-def _once(values: list[T]) -> tuple[T, ...]:
+def _unique(values: list[T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(values))
 
 
@@ -57,5 +61,5 @@ def _state(text: str) -> JobState:
         return JobState(text.upper())
     except ValueError:
         known = ", ".join(JobState)
-        message = f"status: {text[:40]!r} is no state of a job; there are {known}"
+        message = f"status: {text[:40]!r} is not a state of a job; the states are {known}"
         raise InvalidInput(Fault(path="q", message=message)) from None

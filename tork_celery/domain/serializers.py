@@ -1,6 +1,6 @@
-"""Jobs and tasks as JSON: camelCase, empty fields left out, nothing secret shown.
+"""Jobs and tasks as JSON documents of the API and of webhooks.
 
-The API answers it and webhooks send it.
+Keys are camelCase, empty fields are omitted, and secrets are redacted.
 """
 
 from collections.abc import Collection, Sequence
@@ -8,135 +8,133 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from tork_celery.domain.codec import Document, encode
+from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.redaction import masking, redacted, secrets_of_job, secrets_of_task
 from tork_celery.domain.scheduled_job import ScheduledJob
 from tork_celery.domain.states import JobState, TaskState
 
-_OF_A_TASK_SUMMARY = (
+_TASK_SUMMARY_KEYS = (
     *("id", "jobId", "parentId", "position", "name", "description", "tags", "state", "queue"),
     *("createdAt", "scheduledAt", "startedAt", "completedAt", "failedAt"),
     *("nodeId", "redelivered", "var", "progress", "result", "error"),
 )
-_OF_A_WHOLE_JOB = ("output", "defaults", "webhooks", "permissions", "autoDelete", "secrets")
+_JOB_DEFINITION_KEYS = ("tasks", "output", "defaults", "webhooks", "permissions", "autoDelete", "secrets")
 
 
 def job_summary(job: Job) -> Document:
-    mask = masking(secrets_of_job(job.definition))
-    return cast(Document, redacted(_job_summary(job), mask))
+    """Return a job without its tasks."""
+    return _redacted_for(job.definition, _job_summary(job))
 
 
-def job(found: Job, execution: Sequence[Task]) -> Document:
-    secrets = secrets_of_job(found.definition)
-    definition = encode(found.definition)
-    whole = _job_summary(found) | {
-        "tasks": definition["tasks"],
+def job(job: Job, execution: Sequence[Task]) -> Document:
+    """Return a whole job. `execution` has its tasks."""
+    document = _job_summary(job) | {
         "context": {
-            "job": {"id": found.id, "name": found.definition.name},
-            "inputs": dict(found.definition.inputs),
-            "secrets": dict(found.definition.secrets),
-            "tasks": dict(found.results),
+            "job": {"id": job.id, "name": job.definition.name},
+            "inputs": dict(job.definition.inputs),
+            "secrets": dict(job.definition.secrets),
+            "tasks": dict(job.results),
         },
-        **_given(definition),
-        **without_empty({"deleteAt": time(found.delete_at)}),
+        **_definition(job.definition),
+        **without_empty({"deleteAt": time(job.delete_at)}),
     }
-    document: Document = redacted(whole, masking(secrets))
-    return document | {"execution": [task(run, secrets) for run in execution]}
+    secrets = secrets_of_job(job.definition)
+    return _redacted_for(job.definition, document) | {"execution": [task(run, secrets) for run in execution]}
 
 
-def task(found: Task, job_secrets: Collection[str]) -> Document:
-    """`job_secrets` are the values of its job that are not to be shown."""
-    definition: Document = encode(found.definition)
+def task(task: Task, job_secrets: Collection[str]) -> Document:
+    """Return a whole task. `job_secrets` has the values of its job to mask."""
+    definition: Document = encode(task.definition)
     if "retry" in definition:
-        definition["retry"] |= {"attempts": found.attempts}
-    definition |= _composite(found, definition)
+        definition["retry"] |= {"attempts": task.attempts}
+    definition |= _composite(task, definition)
     document = definition | without_empty(
         {
-            "id": found.id,
-            "jobId": found.job_id,
-            "parentId": found.parent_id,
-            "position": found.position,
-            "state": found.state,
-            "queue": None if found.definition.is_composite else found.queue,
-            "createdAt": time(found.created_at),
-            "scheduledAt": time(found.scheduled_at),
-            **_ends(found),
-            "nodeId": found.node,
-            "redelivered": found.losses,
-            "result": found.result,
-            "error": found.error,
-            "progress": found.progress,
+            "id": task.id,
+            "jobId": task.job_id,
+            "parentId": task.parent_id,
+            "position": task.position,
+            "state": task.state,
+            "queue": None if task.definition.is_composite else task.queue,
+            "createdAt": time(task.created_at),
+            "scheduledAt": time(task.scheduled_at),
+            **_start_and_end(task),
+            "nodeId": task.node,
+            "redelivered": task.losses,
+            "result": task.result,
+            "error": task.error,
+            "progress": task.progress,
         }
     )
-    return cast(Document, redacted(document, masking({*job_secrets, *secrets_of_task(found.definition)})))
+    return cast(Document, redacted(document, masking({*job_secrets, *secrets_of_task(task.definition)})))
 
 
-def scheduled_job_summary(found: ScheduledJob) -> Document:
-    mask = masking(secrets_of_job(found.definition))
-    return cast(Document, redacted(_scheduled_job_summary(found), mask))
+def task_summary(task_: Task, job_secrets: Collection[str]) -> Document:
+    """Return a task without what it runs. `job_secrets` has the values of its job to mask."""
+    document = task(task_, job_secrets)
+    return {key: document[key] for key in _TASK_SUMMARY_KEYS if key in document}
 
 
-def scheduled_job(found: ScheduledJob) -> Document:
-    """With what its jobs are made of."""
-    definition = encode(found.definition)
-    whole = _scheduled_job_summary(found) | {
-        "tasks": definition["tasks"],
-        **_given(definition),
-    }
-    return cast(Document, redacted(whole, masking(secrets_of_job(found.definition))))
+def scheduled_job_summary(scheduled: ScheduledJob) -> Document:
+    """Return a scheduled job without the definition of its jobs."""
+    return _redacted_for(scheduled.definition, _scheduled_job_summary(scheduled))
 
 
-def _scheduled_job_summary(found: ScheduledJob) -> Document:
-    definition = found.definition
-    return without_empty(
-        {
-            "id": found.id,
-            "createdBy": found.created_by and {"username": found.created_by},
-            "name": definition.name,
-            "description": definition.description,
-            "tags": list(definition.tags),
-            "inputs": dict(definition.inputs),
-            "state": found.state,
-            "cron": found.cron,
-            "schedule": {"id": found.id, "cron": found.cron},
-            "createdAt": time(found.created_at),
-            "nextRunAt": time(found.next_at),
-        }
-    )
+def scheduled_job(scheduled: ScheduledJob) -> Document:
+    """Return a whole scheduled job."""
+    document = _scheduled_job_summary(scheduled) | _definition(scheduled.definition)
+    return _redacted_for(scheduled.definition, document)
 
 
-def _given(definition: Document) -> Document:
-    """What a definition says of a whole job. Users and roles are objects, as Tork has them."""
-    given = {key: definition[key] for key in _OF_A_WHOLE_JOB if key in definition}
-    if "permissions" in given:
-        given["permissions"] = [
-            {"user": {"username": each["user"]}} if "user" in each else {"role": {"slug": each["role"]}}
-            for each in given["permissions"]
+def time(seconds: float | None) -> str | None:
+    """Return a time in seconds since the epoch as RFC 3339, in UTC."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def without_empty(document: Document) -> dict[str, Any]:
+    """Return a document without its fields that are None, empty or 0."""
+    return {key: value for key, value in document.items() if value not in (None, "", [], {}, 0)}
+
+
+def _redacted_for(definition: JobDefinition, document: Document) -> Document:
+    return cast(Document, redacted(document, masking(secrets_of_job(definition))))
+
+
+def _definition(definition: JobDefinition) -> Document:
+    """Return the fields of a definition that a summary does not have.
+
+    Users and roles in permissions are objects, as in Tork.
+    """
+    encoded = encode(definition)
+    document = {key: encoded[key] for key in _JOB_DEFINITION_KEYS if key in encoded}
+    if "permissions" in document:
+        document["permissions"] = [
+            {"user": {"username": permission["user"]}}
+            if "user" in permission
+            else {"role": {"slug": permission["role"]}}
+            for permission in document["permissions"]
         ]
-    return given
+    return document
 
 
-def task_summary(found: Task, job_secrets: Collection[str]) -> Document:
-    """The task without what it runs."""
-    whole = task(found, job_secrets)
-    return {key: whole[key] for key in _OF_A_TASK_SUMMARY if key in whole}
-
-
-def _composite(found: Task, definition: Document) -> Document:
-    """Where a composite stands, beside what it is made of."""
+def _composite(task: Task, definition: Document) -> Document:
+    """Return the block of a composite with its progress."""
     if "parallel" in definition:
-        return {"parallel": definition["parallel"] | {"completions": found.completions}}
+        return {"parallel": definition["parallel"] | {"completions": task.completions}}
     if "each" in definition:
-        counters = {"size": found.size, "completions": found.completions, "index": found.started_children}
+        counters = {"size": task.size, "completions": task.completions, "index": task.started_children}
         return {"each": definition["each"] | counters}
     if "subjob" in definition:
-        return {"subjob": definition["subjob"] | without_empty({"id": found.subjob_id})}
+        return {"subjob": definition["subjob"] | without_empty({"id": task.subjob_id})}
     return {}
 
 
 def _job_summary(job: Job) -> Document:
     definition = job.definition
-    return without_empty(
+    document = without_empty(
         {
             "id": job.id,
             "createdBy": job.created_by and {"username": job.created_by},
@@ -147,38 +145,42 @@ def _job_summary(job: Job) -> Document:
             "tags": list(definition.tags),
             "state": job.state,
             "createdAt": time(job.created_at),
-            **_ends(job),
+            **_start_and_end(job),
             "taskCount": job.task_count,
             "result": job.result,
             "error": job.error,
             "progress": job.progress,
             "schedule": encode(definition.schedule) if definition.schedule else None,
         }
-    ) | {"position": _position(job)}
+    )
+    # Clients compute the progress from the position: it is beyond the last task when all are done.
+    return document | {"position": job.position + (job.state is JobState.COMPLETED)}
 
 
-def _position(job: Job) -> int:
-    """Of the task that the job is at; past the last one when all are done, as clients compute with it."""
-    return job.position + (job.state is JobState.COMPLETED)
+def _scheduled_job_summary(scheduled: ScheduledJob) -> Document:
+    definition = scheduled.definition
+    return without_empty(
+        {
+            "id": scheduled.id,
+            "createdBy": scheduled.created_by and {"username": scheduled.created_by},
+            "name": definition.name,
+            "description": definition.description,
+            "tags": list(definition.tags),
+            "inputs": dict(definition.inputs),
+            "state": scheduled.state,
+            "cron": scheduled.cron,
+            "schedule": {"id": scheduled.id, "cron": scheduled.cron},
+            "createdAt": time(scheduled.created_at),
+            "nextRunAt": time(scheduled.next_at),
+        }
+    )
 
 
-def _ends(found: Job | Task) -> Document:
-    """When it began, and when it ended in the states that say how."""
-    completed = found.state in (JobState.COMPLETED, TaskState.COMPLETED)
-    failed = found.state in (JobState.FAILED, TaskState.FAILED)
+def _start_and_end(row: Job | Task) -> Document:
+    completed = row.state in (JobState.COMPLETED, TaskState.COMPLETED)
+    failed = row.state in (JobState.FAILED, TaskState.FAILED)
     return {
-        "startedAt": time(found.started_at),
-        "completedAt": time(found.ended_at) if completed else None,
-        "failedAt": time(found.ended_at) if failed else None,
+        "startedAt": time(row.started_at),
+        "completedAt": time(row.ended_at) if completed else None,
+        "failedAt": time(row.ended_at) if failed else None,
     }
-
-
-def time(seconds: float | None) -> str | None:
-    """RFC 3339, in UTC."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def without_empty(document: Document) -> dict[str, Any]:
-    return {key: value for key, value in document.items() if value not in (None, "", [], {}, 0)}

@@ -123,7 +123,7 @@ def redeliver(task: Task, *, now: float) -> Task:
             step_running=False,
             ended_at=now,
             losses=task.losses + 1,
-            error=f"its worker was lost {task.losses + 1} times, the last one was {task.node}",
+            error=f"it lost its worker {task.losses + 1} times; the last one was {task.node}",
         )
     return replace(release(task, now=now), losses=task.losses + 1)
 

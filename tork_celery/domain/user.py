@@ -1,12 +1,12 @@
-"""Users, and the roles that they have."""
+"""Users and their roles."""
 
 import re
 from dataclasses import dataclass, field
 
 ADMIN = "admin"
-"""Who has this role sees and controls every job."""
+"""Role of users who may see and control all jobs."""
 PUBLIC = "public"
-"""The role that every user has."""
+"""Role that every user has."""
 BUILT_IN_ROLES = frozenset({ADMIN, PUBLIC})
 
 LONGEST_NAME = 64
@@ -17,7 +17,7 @@ _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._@+-]{{0,{LONGEST_NAME - 1}}}", re.A
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """`roles` are those that were given to the user; one who is `disabled` is let in no more."""
+    """A user. `roles` has the assigned roles; a `disabled` user cannot log in."""
 
     username: str
     name: str
@@ -32,13 +32,13 @@ class User:
 
     @property
     def all_roles(self) -> frozenset[str]:
-        """Those, and the one that everybody has."""
+        """The assigned roles and `public`."""
         return self.roles | {PUBLIC}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewUser:
-    """A user who is to be added; `name` is for people."""
+    """A user to add. `name` is the display name."""
 
     username: str
     password: str = field(repr=False)
@@ -46,14 +46,14 @@ class NewUser:
 
 
 def is_name(text: str) -> bool:
-    """Whether a user or a role may be called so."""
+    """Return whether a user or role may have this name."""
     return _NAME.fullmatch(text) is not None
 
 
 def check_name(text: str) -> None:
-    """Raises ValueError for what no user and no role may be called."""
+    """Raise ValueError unless a user or role may have this name."""
     if not is_name(text):
         raise ValueError(
-            f"{text[:LONGEST_NAME]!r} is no name for a user or role: it has letters, digits, `.`, `_`, `@`, "
-            f"`+` and `-`, begins with a letter or digit, and is not longer than {LONGEST_NAME} characters"
+            f"{text[:LONGEST_NAME]!r} is not a name for a user or role: use letters, digits, `.`, `_`, `@`, "
+            f"`+` and `-`, begin with a letter or digit, and use at most {LONGEST_NAME} characters"
         )

@@ -195,7 +195,7 @@ class _CallBuilder:
     def _url(self, webhook: Webhook) -> str:
         url = self._text("url", webhook.url)
         if not is_url(url):
-            raise _CannotCall("url", "it yields no URL that begins with http:// or https://")
+            raise _CannotCall("url", "must be a URL that begins with http:// or https://")
         return url
 
     def _text(self, key: str, text: str) -> str:
@@ -204,5 +204,5 @@ class _CallBuilder:
         except expr.ExpressionError as error:
             raise _CannotCall(key, str(error)) from error
         if _CONTROL_CHARACTER.search(rendered):
-            raise _CannotCall(key, "it yields a text with control characters")
+            raise _CannotCall(key, "must not contain control characters")
         return rendered

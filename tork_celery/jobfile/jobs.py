@@ -75,4 +75,4 @@ class JobSchema(MappingSchema):
 
 def _number_of(tasks: tuple[TaskDefinition, ...]) -> int:
     """Those inside of others included."""
-    return len(tasks) + sum(_number_of(task.inner) for task in tasks if task.is_composite)
+    return len(tasks) + sum(_number_of(task.children) for task in tasks if task.is_composite)

@@ -95,7 +95,7 @@ def _fire(context: ServiceContext, scheduled: ScheduledJob) -> None:
 
 def _plan(context: ServiceContext, scheduled: ScheduledJob, *, now: float) -> Plan:
     return transitions.submit(
-        scheduled.of_its_jobs, now=now, random=context.random, created_by=scheduled.created_by
+        scheduled.job_definition, now=now, random=context.random, created_by=scheduled.created_by
     )
 
 
