@@ -7,6 +7,7 @@ from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 
 from tork_celery.domain import durations
+from tork_celery.domain.backoff import Backoff
 from tork_celery.domain.definition import Probe
 from tork_celery.domain.errors import StepFailed, TorkError
 from tork_celery.runtime.docker.engine_api import EngineApi
@@ -16,8 +17,7 @@ from tork_celery.runtime.docker.resource_names import ResourceNames
 from tork_celery.runtime.protocol import SidecarRun
 
 _ATTEMPT_TIMEOUT_S = 5.0
-_FIRST_PAUSE_S = 0.05
-_LONGEST_PAUSE_S = 1.0
+_BACKOFF = Backoff(first_s=0.05, longest_s=1.0)
 _FIRST_ERROR_STATUS = 400
 
 
@@ -43,12 +43,11 @@ class ProbeRun(threading.Thread):
         self._stopped = threading.Event()
 
     def run(self) -> None:
-        pause_s = _FIRST_PAUSE_S
+        pauses_s = _BACKOFF.delays_s()
         try:
             while not self._is_ready():
-                if self._stopped.wait(pause_s):
+                if self._stopped.wait(next(pauses_s)):
                     return
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         except TorkError as error:
             self.error = error
         self._on_done(self)

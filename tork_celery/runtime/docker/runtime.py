@@ -188,7 +188,7 @@ class DockerRuntime:
             return None
         if container["State"]["OOMKilled"]:
             return f"exceeded its memory limit of {limit}"
-        return f"killed, most likely since it exceeded its memory limit of {limit}"
+        return f"killed, most likely because it exceeded its memory limit of {limit}"
 
     def _kill(self, ref: StepRef, grace_s: float) -> None:
         name = self._names.container(ref)
