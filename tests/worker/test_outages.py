@@ -13,7 +13,7 @@ from tests.worker.fakes import Call, FakeRuntime, hold, succeed
 from tests.worker.threads import at_work
 from tork_celery.domain.errors import DatastoreUnavailable, EngineUnavailable
 from tork_celery.domain.states import Outcome
-from tork_celery.runtime.protocol import AlreadyRun, StepExit
+from tork_celery.runtime.protocol import AlreadyStarted, StepExit
 from tork_celery.worker.worker import ChainAction, Worker
 
 Hire = Callable[[FakeRuntime], Worker]
@@ -39,7 +39,7 @@ def test_a_step_that_an_engine_ended_in_order_to_stop_runs_again(
         call.runtime.leaving = True
         return StepExit(code=143)
 
-    runtime = FakeRuntime(taken_along, AlreadyRun(), succeed, followed_by=[StepExit(code=143)])
+    runtime = FakeRuntime(taken_along, AlreadyStarted(), succeed, followed_by=[StepExit(code=143)])
     task = store_task(database)
 
     assert make_worker(runtime).run(task.ref) is ChainAction.NEXT
@@ -53,7 +53,9 @@ def test_a_step_that_was_killed_while_no_worker_was_there_runs_again(
     make_worker: Hire, database: CuttableDatabase
 ) -> None:
     """The whole machine was restarted."""
-    runtime = FakeRuntime(AlreadyRun(), succeed, followed_by=[StepExit(code=255, unseen=True)])
+    runtime = FakeRuntime(
+        AlreadyStarted(), succeed, followed_by=[StepExit(code=255, ended_before_follow=True)]
+    )
     task = store_task(database)
 
     assert make_worker(runtime).run(task.ref) is ChainAction.NEXT
@@ -65,7 +67,7 @@ def test_a_step_that_was_killed_while_no_worker_was_there_runs_again(
 def test_a_step_that_failed_while_no_worker_was_there_has_failed(
     make_worker: Hire, database: CuttableDatabase
 ) -> None:
-    runtime = FakeRuntime(AlreadyRun(), followed_by=[StepExit(code=3, unseen=True)])
+    runtime = FakeRuntime(AlreadyStarted(), followed_by=[StepExit(code=3, ended_before_follow=True)])
     task = store_task(database)
 
     assert make_worker(runtime).run(task.ref) is ChainAction.ADVANCE
@@ -96,7 +98,7 @@ def test_after_an_outage_of_the_engine_no_output_is_there_twice(
         call.say("first\nsecond\nthird\n")
         return StepExit(code=0)
 
-    runtime = FakeRuntime(cut_short, AlreadyRun(), followed_by=[whole])
+    runtime = FakeRuntime(cut_short, AlreadyStarted(), followed_by=[whole])
     task = store_task(database)
 
     assert make_worker(runtime).run(task.ref) is ChainAction.NEXT
@@ -164,7 +166,7 @@ def test_a_datastore_that_is_away_while_a_message_is_judged_is_waited_for(
 
 
 def test_a_step_that_another_process_began_is_followed(make_worker: Hire, database: CuttableDatabase) -> None:
-    runtime = FakeRuntime(AlreadyRun(), followed_by=[StepExit(code=3)])
+    runtime = FakeRuntime(AlreadyStarted(), followed_by=[StepExit(code=3)])
     task = store_task(database)
 
     assert make_worker(runtime).run(task.ref) is ChainAction.ADVANCE
@@ -172,7 +174,7 @@ def test_a_step_that_another_process_began_is_followed(make_worker: Hire, databa
 
 
 def test_a_step_of_which_nothing_is_left_is_run(make_worker: Hire, database: CuttableDatabase) -> None:
-    runtime = FakeRuntime(AlreadyRun(), StepExit(code=0), followed_by=[None])
+    runtime = FakeRuntime(AlreadyStarted(), StepExit(code=0), followed_by=[None])
     task = store_task(database)
 
     assert make_worker(runtime).run(task.ref) is ChainAction.NEXT
@@ -261,7 +263,7 @@ def test_an_engine_and_a_datastore_that_are_away_together_are_waited_for(
         call.say("first\nsecond\n")
         return StepExit(code=0)
 
-    runtime = FakeRuntime(both_go, AlreadyRun(), followed_by=[whole])
+    runtime = FakeRuntime(both_go, AlreadyStarted(), followed_by=[whole])
     task = store_task(database)
 
     assert make_worker(runtime).run(task.ref) is ChainAction.NEXT

@@ -19,7 +19,7 @@ from tests.worker.threads import at_work
 from tork_celery.domain.errors import ConfigurationError
 from tork_celery.domain.node import Node
 from tork_celery.domain.states import Outcome, TaskState
-from tork_celery.runtime.protocol import AlreadyRun, Leftovers, StepExit
+from tork_celery.runtime.protocol import AlreadyStarted, Leftovers, StepExit
 from tork_celery.store import nodes, recovery_queries
 from tork_celery.store import tables as store_tables
 from tork_celery.worker import recovery
@@ -162,7 +162,7 @@ def test_what_the_node_had_begun_is_its_own_again_for_a_whole_lease(
 def test_a_step_that_outlived_its_process_is_followed_once(
     make_worker: Hire, database: CuttableDatabase
 ) -> None:
-    runtime = FakeRuntime(AlreadyRun(), followed_by=[hold])
+    runtime = FakeRuntime(AlreadyStarted(), followed_by=[hold])
     task = store_task(database, **RUNNING)
     worker = make_worker(runtime)
     recovery.recover(worker)
@@ -193,7 +193,7 @@ def test_the_log_of_an_adopted_step_goes_on_from_what_is_stored(
         worker.detach()
         verdict.result(timeout=20)
 
-    after = make_worker(FakeRuntime(AlreadyRun(), followed_by=[again]))
+    after = make_worker(FakeRuntime(AlreadyStarted(), followed_by=[again]))
     recovery.recover(after)
 
     assert after.run(task.ref) is ChainAction.NEXT
@@ -215,7 +215,7 @@ def test_a_step_that_never_started_is_run(make_worker: Hire, database: CuttableD
 def test_an_adopted_step_that_others_have_by_now_does_no_harm(
     make_worker: Hire, database: CuttableDatabase
 ) -> None:
-    runtime = FakeRuntime(AlreadyRun(), followed_by=[StepExit(code=0)])
+    runtime = FakeRuntime(AlreadyStarted(), followed_by=[StepExit(code=0)])
     task = store_task(database, **RUNNING)
     worker = make_worker(runtime)
     recovery.recover(worker)

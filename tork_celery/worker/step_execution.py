@@ -11,7 +11,15 @@ from tork_celery.domain.errors import DatastoreUnavailable, EngineUnavailable
 from tork_celery.domain.logs import LogPosition
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.redaction import secrets_of_task
-from tork_celery.runtime.protocol import AlreadyRun, Detached, Runtime, SidecarRun, StepExit, StepRun, Stream
+from tork_celery.runtime.protocol import (
+    AlreadyStarted,
+    Detached,
+    Runtime,
+    SidecarRun,
+    StepExit,
+    StepRun,
+    Stream,
+)
 from tork_celery.store import Database, claims, jobs, logs
 from tork_celery.worker.active_steps import ActiveStep, ActiveSteps
 from tork_celery.worker.backoff import Backoff
@@ -60,7 +68,7 @@ class Execution:
                 exit_ = self._run_or_follow(task, step)
                 if not _killed_by_others(exit_, step):
                     return exit_
-                if not engine_was_away and not exit_.unseen:
+                if not engine_was_away and not exit_.ended_before_follow:
                     self.runtime.check(within_s=_LEAVING_S)  # it may be the engine's own end that killed it
                     return exit_
                 log.warning("step.killed_with_engine", step=str(step.ref), code=exit_.code)
@@ -88,7 +96,7 @@ class Execution:
         run = _step_run(task, step.ref, limits_of(task.definition.limits, self.defaults.limits))
         try:
             return self.runtime.run(run, sink, started=started)
-        except AlreadyRun:
+        except AlreadyStarted:
             started()
             found = self.runtime.follow(step.ref, sink)
             return found if found is not None else self.runtime.run(run, sink, started=started)
