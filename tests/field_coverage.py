@@ -80,31 +80,19 @@ class _FieldCoverage:
 
 def all_fields() -> Iterator[str]:
     """Yield every field once, as `Schema.key`. A field that a schema inherits is the field of its base."""
-    from tork_celery.api.response_schemas import SCHEMAS  # noqa: PLC0415  most runs check nothing
+    from scripts import key_tables  # noqa: PLC0415  most runs check nothing
+    from tork_celery.api.response_schemas import SCHEMAS  # noqa: PLC0415
+    from tork_celery.api.user_schema import UserSchema  # noqa: PLC0415
     from tork_celery.jobfile import json_schema  # noqa: PLC0415
-    from tork_celery.jobfile.users import UserSchema  # noqa: PLC0415
 
-    for schema in (*json_schema.shapes(), UserSchema):
-        if not schema.__name__.startswith("_"):
-            name = json_schema.name_of(schema)
-            yield from (f"{name}.{key}" for key in _own_keys(schema))
+    schemas = key_tables.documented_schemas()
+    schemas.append(UserSchema)
+    for schema in schemas:
+        yield from (f"{json_schema.name_of(schema)}.{key}" for key in key_tables.own_keys(schema))
     for name, document in SCHEMAS.items():
         summary = SCHEMAS.get(name.replace("Answer", "Summary"), {}) if name.endswith("Answer") else {}
         inherited = summary.get("properties", {})
         yield from (f"{name}.{key}" for key in document["properties"] if key not in inherited)
-
-
-def _own_keys(schema: Any) -> list[str]:
-    """Return the keys that are declared in this schema, not in the job's or the step's that it extends."""
-    from tork_celery.jobfile.jobs import JobSchema  # noqa: PLC0415
-    from tork_celery.jobfile.steps import StepSchema  # noqa: PLC0415
-
-    bases = [base for base in (JobSchema, StepSchema) if base is not schema]
-    inherited = [field for base in bases for field in base._declared_fields.values()]
-    declared = schema._declared_fields.items()
-    return [
-        field.data_key or name for name, field in declared if not any(field is each for each in inherited)
-    ]
 
 
 def _errors(covered: set[str]) -> Iterator[str]:

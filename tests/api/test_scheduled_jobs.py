@@ -103,7 +103,7 @@ def test_schedule_is_paused_resumed_and_deleted(client: FlaskClient, submit: Sub
         ({"schedule": {"cron": "@often"}}, "schedule.cron: '@often' is unknown"),
         ({"schedule": {"cron": 5}}, "schedule.cron: expected a string"),
         ({"schedule": {"cron": "* * * * *", "id": "x"}}, "schedule.id: unknown key"),
-        ({"wait": {"timeout": "1s"}}, "wait: nobody waits for a scheduled job"),
+        ({"wait": {"timeout": "1s"}}, "wait: not allowed in a scheduled job"),
         ({"tasks": []}, "tasks: "),
         ({"permissions": [{"user": "bob"}]}, "permissions[0].user: no user named 'bob'"),
     ],

@@ -74,6 +74,7 @@ def test_canvas_starts_at_the_next_step(dispatcher: Dispatcher) -> None:
     assert [name for name, _ in steps(dispatcher, task)] == ["tork.post", "tork.advance"]
 
 
+@pytest.mark.covers("Task.queue")
 def test_steps_go_to_the_queue_of_the_task_and_advance_to_control(dispatcher: Dispatcher) -> None:
     task = make_task(definition=task_definition(pre=1, queue="gpu"))
 

@@ -1,4 +1,4 @@
-"""Whatever comes in: a definition, or a fault that can be told. And what goes out can come in again."""
+"""Property tests: any input yields a definition or faults, and an encoded definition parses to itself."""
 
 import json
 from typing import Any
@@ -73,40 +73,38 @@ def check_any(body: bytes, media_type: str) -> None:
         else:
             continue
         assert 1 <= len(faults) <= MOST_FAULTS
-        "\n".join(map(str, faults)).encode()  # it can be told
+        "\n".join(map(str, faults)).encode()  # messages are valid UTF-8
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=200))
-def test_random_bytes(body: bytes) -> None:
+def test_random_bytes_yield_a_definition_or_faults(body: bytes) -> None:
     check_any(body, YAML)
     check_any(body, JSON)
 
 
 @settings(deadline=None)
 @given(YAML_PIECES)
-def test_random_pieces_of_yaml(text: str) -> None:
+def test_random_yaml_yields_a_definition_or_faults(text: str) -> None:
     check_any(text.encode(), YAML)
 
 
 @settings(deadline=None)
 @given(VALUES)
-def test_random_values(value: Any) -> None:
+def test_random_values_yield_a_definition_or_faults(value: Any) -> None:
     check_any(json.dumps(value).encode(), JSON)
     check_any(json.dumps(value).encode(), YAML)
     check_any(yaml.safe_dump(value, allow_unicode=False).encode(errors="surrogatepass"), YAML)
 
 
-def no_template(text: str) -> bool:
-    """What begins an expression would have to be one."""
+def is_literal(text: str) -> bool:
+    """Return whether the text has no expression, which would have to be valid."""
     return "{{" not in text
 
 
-LINE = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=8).filter(
-    no_template
-)
+LINE = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=8).filter(is_literal)
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=8).filter(
-    no_template
+    is_literal
 )
 OPTIONAL_TEXT = st.none() | TEXT.filter(bool)
 ENV = st.dictionaries(LINE.filter(lambda name: "=" not in name), TEXT, max_size=2)
@@ -156,8 +154,8 @@ JOBS = st.builds(
 
 @settings(max_examples=50, deadline=None)
 @given(JOBS)
-def test_an_encoded_job_is_read_back_as_it_was(job: JobDefinition) -> None:
+def test_encoded_job_parses_to_itself(job: JobDefinition) -> None:
     document = encode(job)
     assert parse_job(json.dumps(document).encode(), JSON) == job
-    # In quotes, since PyYAML writes by YAML 1.1, where 0E0 is a string.
+    # In quotes: PyYAML writes YAML 1.1, in which 0E0 is a string.
     assert parse_job(yaml.safe_dump(document, default_style='"').encode(), YAML) == job

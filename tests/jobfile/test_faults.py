@@ -1,4 +1,4 @@
-"""What is wrong with a job file is said with its place, all at once."""
+"""Faults in a job file: all are reported at once, each with its path and position."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tork_celery.jobfile import parse_file, parse_job, parse_task
 
 YAML = "text/yaml"
 JSON = "application/json"
-MISSING = "required, but it is missing or empty"
+MISSING = "required, but missing or empty"
 
 
 def faults_of_task(body: str, media_type: str = YAML) -> tuple[Fault, ...]:
@@ -22,12 +22,12 @@ def faults_of_job(body: str, media_type: str = YAML) -> tuple[Fault, ...]:
     return caught.value.faults
 
 
-# What is wrong with a task that has a name and an image otherwise: its third line, path, message, column.
+# The third line of a task that is valid without it; the path, message and column of its fault.
 LINES = [
     ("cmd: echo", "cmd", "expected a list, got the string 'echo'; write it as a list, [like, this]", 1),
     ("cmd: [a, 1]", "cmd[1]", "expected a string, got the number 1; write it in quotes", 10),
     ("cmd: [[a]]", "cmd[0]", "expected a string, got a list", 7),
-    ("cmd: [a, ~]", "cmd[1]", 'expected a string, got nothing; write "" for an empty one', 10),
+    ("cmd: [a, ~]", "cmd[1]", 'expected a string, got null; write "" for an empty string', 10),
     ("tags: ['']", "tags[0]", "must not be empty", 8),
     ("env: [a]", "env", "expected a mapping, got a list", 1),
     ("env: {A: 8080}", "env.A", "expected a string, got the number 8080; write it in quotes", 7),
@@ -35,12 +35,17 @@ LINES = [
     (
         "env: {A: .inf}",
         "env.A",
-        "expected a string, got a number too large to be read; write it in quotes",
+        "expected a string, got a number out of range; write it in quotes",
         7,
     ),
     ('env: {A: "\\0"}', "env.A", "must not contain the character U+0000", 7),
-    ("env: {'': a}", 'env[""]', "the name of an environment variable is not empty and has no `=`", 7),
-    ("env: {A=B: a}", 'env["A=B"]', "the name of an environment variable is not empty and has no `=`", 7),
+    ("env: {'': a}", 'env[""]', "the name of an environment variable must not be empty or contain `=`", 7),
+    (
+        "env: {A=B: a}",
+        'env["A=B"]',
+        "the name of an environment variable must not be empty or contain `=`",
+        7,
+    ),
     ('env: {"A\\n": a}', 'env["A\\n"]', "must not contain the character U+000A", 7),
     ("run: 5", "run", "expected a string, got the number 5; write it in quotes", 1),
     ("description: {}", "description", "expected a string, got a mapping", 1),
@@ -83,7 +88,7 @@ LINES = [
     (
         "limits: {cpus: 1, cpu: 1}",
         "limits.cpu",
-        "another name for `cpus`, which is given too; remove one",
+        "another name for `cpus`, which is also given; remove one",
         19,
     ),
     ("pre: {}", "pre", "expected a list, got a mapping", 1),
@@ -108,22 +113,22 @@ LINES = [
     (
         "volumes: [/a;b]",
         "volumes[0]",
-        "may hold letters, digits, spaces, `-`, `/`, `.`, `_` and `=` only",
+        "only letters, digits, spaces, `-`, `/`, `.`, `_` and `=` are allowed",
         11,
     ),
-    ("volumes: [/a, /b/../a/]", "volumes[1]", "something is mounted there already", 15),
+    ("volumes: [/a, /b/../a/]", "volumes[1]", "another mount has this target", 15),
     (
         "{mounts: [{type: volume, target: /a}], volumes: [/a]}",
         "volumes[0]",
-        "something is mounted there already",
+        "another mount has this target",
         50,
     ),
-    ("files: {a: x, a/b: y}", 'files["a/b"]', "'a' is a file, so nothing can be in it", 15),
+    ("files: {a: x, a/b: y}", 'files["a/b"]', "'a' is a file, so it cannot contain another", 15),
 ]
 
 
 @pytest.mark.parametrize(("line", "path", "message", "column"), LINES, ids=[line[0][:40] for line in LINES])
-def test_a_wrong_line_is_refused_with_its_place(line: str, path: str, message: str, column: int) -> None:
+def test_fault_of_a_task_has_path_and_position(line: str, path: str, message: str, column: int) -> None:
     if line.startswith("{"):
         body = "---\n\n{name: a, image: b, " + line[1:]
         column += len("name: a, image: b, ")
@@ -133,8 +138,8 @@ def test_a_wrong_line_is_refused_with_its_place(line: str, path: str, message: s
 
 
 @pytest.mark.parametrize("target", ["/tork", "/tork/", "//tork", "/tork/workdir", "/a/../tork", "/./tork/x"])
-def test_nothing_is_mounted_where_the_system_keeps_its_files(target: str) -> None:
-    message = "`/tork` is the system's own; choose another path"
+def test_mount_below_the_reserved_directory_is_refused(target: str) -> None:
+    message = "`/tork` is reserved; choose another path"
     for line, path in [
         (f"volumes: [{target}]", "volumes[0]"),
         (f"mounts: [{{type: volume, target: {target}}}]", "mounts[0].target"),
@@ -147,21 +152,21 @@ def test_nothing_is_mounted_where_the_system_keeps_its_files(target: str) -> Non
     "queue",
     ["control", "node.a", "node.", "amq.x", "unacked", "unacked_index", "_kombu.binding.x", "celeryev.1"],
 )
-def test_the_queues_of_the_system_are_refused(queue: str) -> None:
+def test_reserved_queue_names_are_refused(queue: str) -> None:
     (fault,) = faults_of_task(f"name: a\nimage: b\nqueue: {queue}\n")
     assert fault.path == "queue"
     assert fault.message == f"the system uses the queue '{queue}' for itself; choose another name"
 
 
 @pytest.mark.parametrize("name", ["", "/a", "../a", "a/../b", "a/..", ".", "./a", "a/", "a//b"])
-def test_files_stay_in_the_work_directory(name: str) -> None:
+def test_file_outside_the_work_directory_is_refused(name: str) -> None:
     (fault,) = faults_of_task(f'name: a\nimage: b\nfiles: {{"{name}": x}}\n')
-    assert fault.message == "expected a path inside of the work directory, such as `conf/app.ini`"
+    assert fault.message == "expected a path inside the work directory, such as `conf/app.ini`"
     assert fault.path.startswith("files")
 
 
 @pytest.mark.parametrize("escape", ["\\n", "\\t", "\\e", "\\x7f", "\\x9b", "\\L"])
-def test_names_hold_no_control_characters(escape: str) -> None:
+def test_control_character_in_a_name_is_refused(escape: str) -> None:
     (fault,) = faults_of_task(f'name: "a{escape}b"\nimage: b\n')
     assert fault.path == "name"
     assert fault.message.startswith("must not contain the character U+")
@@ -176,11 +181,11 @@ def test_names_hold_no_control_characters(escape: str) -> None:
         ("timeOut", "unknown key; did you mean `timeout`?"),
     ],
 )
-def test_a_near_miss_names_the_key_that_was_meant(key: str, message: str) -> None:
+def test_misspelt_key_names_the_similar_key(key: str, message: str) -> None:
     assert faults_of_task(f"name: a\nimage: b\n{key}: x\n") == (Fault(key, message, 3, 1),)
 
 
-def test_a_job_s_keys_are_named_where_one_is_unknown() -> None:
+def test_unknown_key_lists_the_allowed_keys() -> None:
     (fault,) = faults_of_job("name: a\ntasks: [{name: b, image: c}]\nschedule: {cron: '@daily'}\n")
     allowed = (
         "unknown key; allowed here: name, description, tags, tasks, inputs, secrets, output, defaults, "
@@ -213,27 +218,27 @@ COMPOSITES = {
         "priority: 1",
     ],
 )
-def test_a_composite_takes_nothing_of_a_container(block: str, line: str) -> None:
+def test_composite_refuses_keys_of_a_container(block: str, line: str) -> None:
     (fault,) = faults_of_task(f"name: a\n{line}\n{block}: {COMPOSITES[block]}\n")
     assert (fault.path, fault.line) == (line.partition(":")[0], 2)
-    assert fault.message == f"not for a task with `{block}`, which runs no container of its own; remove it"
+    assert fault.message == f"not allowed in a task with `{block}`, which runs no container; remove it"
 
 
 @pytest.mark.parametrize("name", ["a-b", "1", "a.b"])
-def test_an_item_is_named_as_expressions_name_things(name: str) -> None:
+def test_variable_of_an_item_is_an_identifier(name: str) -> None:
     (fault,) = faults_of_task(f"name: a\neach: {{list: '[1]', task: {{image: b}}, var: '{name}'}}\n")
     assert fault.path == "each.var"
     assert fault.message == "must be a name of letters, digits and `_` that does not start with a digit"
 
 
-def test_a_task_is_one_composite_only() -> None:
+def test_second_composite_block_is_refused() -> None:
     faults = faults_of_task(f"name: a\neach: {COMPOSITES['each']}\nsubjob: {COMPOSITES['subjob']}\n")
     assert [(fault.path, fault.message) for fault in faults] == [
-        ("subjob", "a task has only one of parallel, each, subjob; it has `each` too")
+        ("subjob", "a task takes only one of parallel, each, subjob; it also has `each`")
     ]
 
 
-# What is wrong inside of a job that has one task otherwise: its third line and the path.
+# The third line of a job that is valid without it; the path and the beginning of the message.
 IN_A_JOB = [
     ("inputs: {a: 1}", "inputs.a", "expected a string, got the number 1; write it in quotes"),
     ("output: '{{ 1 +'", "output", "{{ is not closed by }}"),
@@ -249,29 +254,29 @@ IN_A_JOB = [
     (
         "webhooks: [{url: 'http://a', headers: {'a b': c}}]",
         'webhooks[0].headers["a b"]',
-        "is not the name of",
+        "not a valid name of an HTTP header",
     ),
-    ("permissions: [{user: a, role: b}]", "permissions[0].user", "a permission is for one `user` or"),
-    ("permissions: [{}]", "permissions[0].user", "a permission is for one `user` or"),
+    ("permissions: [{user: a, role: b}]", "permissions[0].user", "a permission names either a `user` or"),
+    ("permissions: [{}]", "permissions[0].user", "a permission names either a `user` or"),
     ("autoDelete: {after: 0s}", "autoDelete.after", "'0s' must be longer than 0"),
     ("wait: {}", "wait.timeout", MISSING),
 ]
 
 
 @pytest.mark.parametrize(("line", "path", "message"), IN_A_JOB)
-def test_a_wrong_line_of_a_job_is_refused_with_its_place(line: str, path: str, message: str) -> None:
+def test_fault_of_a_job_has_path_and_position(line: str, path: str, message: str) -> None:
     (fault,) = faults_of_job(f"name: a\ntasks: [{{name: b, image: c}}]\n{line}\n")
     assert (fault.path, fault.line) == (path, 3)
     assert fault.message.startswith(message)
 
 
-def test_a_step_takes_fewer_keys_than_a_task() -> None:
+def test_step_refuses_keys_of_a_task() -> None:
     faults = faults_of_task("name: a\nimage: b\npost: [{image: c, queue: d, pre: []}]\n")
     assert [fault.path for fault in faults] == ["post[0].queue", "post[0].pre"]
 
 
 @pytest.mark.parametrize(
-    ("body", "path", "message", "place"),
+    ("body", "path", "message", "position"),
     [
         ("tasks: [{name: a, image: b}]", "name", MISSING, (1, 1)),
         ("tasks: [{name: a, image: b}]\nname: ''", "name", MISSING, (2, 1)),
@@ -288,16 +293,16 @@ def test_a_step_takes_fewer_keys_than_a_task() -> None:
         ),
     ],
 )
-def test_a_job_has_a_name_and_tasks(body: str, path: str, message: str, place: tuple[int, int]) -> None:
-    assert faults_of_job(body) == (Fault(path, message, *place),)
+def test_job_requires_a_name_and_tasks(body: str, path: str, message: str, position: tuple[int, int]) -> None:
+    assert faults_of_job(body) == (Fault(path, message, *position),)
 
 
-def test_more_than_ten_thousand_tasks_are_refused() -> None:
+def test_10_001_tasks_are_refused() -> None:
     (fault,) = faults_of_job("name: a\ntasks: [" + "x," * 10_001 + "]")
     assert fault == Fault("tasks", "expected at most 10,000, got 10,001", 2, 1)
 
 
-def test_all_faults_come_at_once_in_the_order_of_the_file() -> None:
+def test_faults_are_in_the_order_of_the_file() -> None:
     faults = faults_of_job(
         """\
 name: a
@@ -338,25 +343,25 @@ nane: g
         "{" + ",".join(f'"a{number}": 1' for number in range(1000)) + "}",
     ],
 )
-def test_at_most_twenty_are_listed(body: str) -> None:
+def test_at_most_20_faults_are_listed(body: str) -> None:
     assert len(faults_of_job(body, YAML)) == 20
     assert len(faults_of_job(body, JSON)) == 20
 
 
-def test_faults_in_json_have_a_path_and_no_line() -> None:
+def test_faults_of_json_have_no_line() -> None:
     body = '{"name": "a", "tasks": [{"name": "b", "image": 5}]}'
     expected = "expected a string, got the number 5; write it in quotes"
     assert faults_of_job(body, JSON) == (Fault("tasks[0].image", expected),)
 
 
-def test_faults_of_a_file_for_run_are_those_of_what_it_is() -> None:
+def test_parse_file_reports_the_faults_of_its_kind() -> None:
     for body, paths in [(b"name: a\ntasks: []\n", ["tasks"]), (b"name: a\n", ["image"])]:
         with pytest.raises(InvalidInput) as caught:
             parse_file(body, YAML)
         assert [fault.path for fault in caught.value.faults] == paths
 
 
-def test_a_long_key_and_a_long_value_are_cut_in_messages() -> None:
+def test_long_keys_and_values_are_cut_in_messages() -> None:
     key, value = "k" * 1_000_000, "v" * 1_000_000
     (fault, other) = faults_of_task(f'{{"name": "a", "image": "b", "{key}": 1, "cmd": "{value}"}}', JSON)
     assert len(str(fault)) < 400
@@ -366,12 +371,12 @@ def test_a_long_key_and_a_long_value_are_cut_in_messages() -> None:
 @pytest.mark.parametrize(
     "media_type", ["", " ", "text/plain", "application/yaml", "multipart/form-data", ";"]
 )
-def test_another_media_type_is_refused_with_those_that_are_right(media_type: str) -> None:
+def test_unknown_media_type_lists_the_known_ones(media_type: str) -> None:
     with pytest.raises(InvalidInput, match="one of application/json, text/yaml, application/x-yaml"):
         parse_job(b"name: a", media_type)
 
 
-def test_a_body_above_the_limit_is_too_large_and_one_at_the_limit_is_not() -> None:
+def test_body_above_the_limit_is_too_large() -> None:
     body = b'{"name": "a", "image": "b"}'
     assert parse_task(body, JSON, limit_bytes=len(body)).name == "a"
     with pytest.raises(BodyTooLarge, match="larger than the limit of 26 bytes"):
@@ -395,14 +400,14 @@ def test_a_body_above_the_limit_is_too_large_and_one_at_the_limit_is_not() -> No
         ("registry: {username: '{{ 1 + }}', password: b}", "registry.username"),
     ],
 )
-def test_an_expression_that_is_none_is_refused_when_it_comes_in(line: str, path: str) -> None:
+def test_syntax_error_in_an_expression_is_refused(line: str, path: str) -> None:
     body = {"name": "name: t", "image": "image: i"} | {line.partition(":")[0]: line}
     (fault,) = faults_of_task("\n".join(body.values()).replace("greeting'", "greeting']"))
     assert fault.path == path
     assert "of the expression" in fault.message
 
 
-def test_an_expression_may_stand_where_its_value_is_only_known_later() -> None:
+def test_template_is_accepted_where_its_value_is_checked_later() -> None:
     body = """{name: 'a {{ 1 }}', image: '{{ inputs.image }}', queue: '{{ inputs.queue }}',
     if: inputs.x == 'y', timeout: '{{ inputs.t }}', priority: '{{ inputs.p }}',
     limits: {cpus: '{{ 1 }}', memory: '{{ "6m" }}'},
@@ -412,7 +417,7 @@ def test_an_expression_may_stand_where_its_value_is_only_known_later() -> None:
 
 
 @pytest.mark.parametrize(
-    ("retry", "path", "says"),
+    ("retry", "path", "message"),
     [
         ("{limit: 0}", "retry.limit", "must be from 1 to 10"),
         ("{limit: 11}", "retry.limit", "must be from 1 to 10"),
@@ -422,9 +427,9 @@ def test_an_expression_may_stand_where_its_value_is_only_known_later() -> None:
         ("{limit: 1, maxDelay: soon}", "retry.maxDelay", "is not a duration"),
     ],
 )
-def test_a_retry_that_makes_no_sense_is_refused(retry: str, path: str, says: str) -> None:
+def test_invalid_retry_is_refused(retry: str, path: str, message: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         parse_task(f"name: t\nimage: i\nretry: {retry}".encode(), "text/yaml")
     (fault,) = refused.value.faults
     assert fault.path == path
-    assert says in fault.message
+    assert message in fault.message

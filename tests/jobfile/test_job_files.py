@@ -1,4 +1,4 @@
-"""Valid job files become the definitions that they describe."""
+"""Valid job files parse to the definitions that they describe."""
 
 import pytest
 
@@ -78,11 +78,11 @@ EVERYTHING_JOB = JobDefinition(
 )
 
 
-def test_hello_is_the_task_of_the_readme() -> None:
+def test_task_parses_to_its_definition() -> None:
     assert parse_task(HELLO, YAML) == HELLO_TASK
 
 
-def test_every_key_lands_in_the_definition() -> None:
+def test_all_keys_are_in_the_definition() -> None:
     assert parse_job(EVERYTHING, YAML) == EVERYTHING_JOB
 
 
@@ -90,33 +90,33 @@ def test_every_key_lands_in_the_definition() -> None:
     "media_type",
     ["text/yaml", "application/x-yaml", "text/yaml; charset=utf-8", "Text/YAML ;charset=UTF-8"],
 )
-def test_yaml_has_two_media_types_and_parameters_do_not_matter(media_type: str) -> None:
+def test_yaml_media_types_and_parameters_are_accepted(media_type: str) -> None:
     assert parse_task(HELLO, media_type) == HELLO_TASK
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "application/json; charset=utf-8"])
-def test_json_says_the_same(media_type: str) -> None:
+def test_json_parses_to_the_same_definition(media_type: str) -> None:
     body = b'{"name": "say hello", "image": "ubuntu:mantic", "cmd": ["echo", "-n", "hello world"]}'
     assert parse_task(body, media_type) == HELLO_TASK
 
 
-def test_a_file_with_tasks_is_a_job() -> None:
+def test_file_with_tasks_is_a_job() -> None:
     job, kind = parse_file(EVERYTHING, YAML)
     assert (job, kind) == (EVERYTHING_JOB, "job")
 
 
-def test_a_file_without_tasks_is_a_task_and_becomes_a_job_named_after_it() -> None:
+def test_file_without_tasks_is_a_job_of_one_task() -> None:
     job, kind = parse_file(HELLO, YAML)
     assert (job, kind) == (JobDefinition(name="say hello", tasks=(HELLO_TASK,)), "task")
     assert job == job_of(HELLO_TASK)
 
 
-def test_keys_that_hold_nothing_count_as_left_out() -> None:
+def test_empty_values_count_as_left_out() -> None:
     body = b"name: a\nimage: b\ndescription:\nenv: ~\npre: null\ntimeout: ''\npriority:\nlimits:\n"
     assert parse_task(body, YAML) == TaskDefinition(name="a", image="b")
 
 
-def test_the_shell_runtime_needs_no_image() -> None:
+def test_image_is_optional_for_the_shell_runtime() -> None:
     body = b"name: a\nrun: ls\npre: [{run: pwd}]\n"
     expected = TaskDefinition(name="a", run="ls", pre=(StepDefinition(run="pwd"),))
     assert parse_task(body, YAML, image_required=False) == expected
@@ -133,7 +133,7 @@ def test_the_shell_runtime_needs_no_image() -> None:
         ("{}", Limits()),
     ],
 )
-def test_limits_may_be_numbers_or_strings(limits: str, expected: Limits) -> None:
+def test_limits_are_numbers_or_strings(limits: str, expected: Limits) -> None:
     task = parse_task(f"name: a\nimage: b\nlimits: {limits}\n".encode(), YAML)
     assert task.limits == expected
 
@@ -141,7 +141,7 @@ def test_limits_may_be_numbers_or_strings(limits: str, expected: Limits) -> None
 @pytest.mark.parametrize(
     ("var", "named"), [("", "item {{ item.index }}"), ("var: page", "item {{ page.index }}")]
 )
-def test_the_task_of_an_each_may_be_named_by_its_item(var: str, named: str) -> None:
+def test_unnamed_task_of_each_is_named_after_its_item(var: str, named: str) -> None:
     body = f"""\
 name: for each
 each:
@@ -157,16 +157,16 @@ each:
 @pytest.mark.parametrize(
     "gpus", ["all", "2", "count=2", "count=all", "device=0", "device=0,1", '"device=0,1"']
 )
-def test_gpus_are_written_as_for_docker_run(gpus: str) -> None:
+def test_gpus_use_the_syntax_of_docker_run(gpus: str) -> None:
     task = parse_task(f"name: a\nimage: b\ngpus: '{gpus}'\n".encode(), YAML)
     assert task.gpus == gpus
 
 
-def test_ten_thousand_tasks_are_taken() -> None:
+def test_10_000_tasks_are_accepted() -> None:
     body = b'{"name": "big", "tasks": [' + b",".join([b'{"name": "a", "image": "b"}'] * 10_000) + b"]}"
     assert len(parse_job(body, JSON).tasks) == 10_000
 
 
-def test_a_name_of_256_characters_is_taken() -> None:
+def test_name_of_256_characters_is_accepted() -> None:
     name = "ü" * 256
     assert parse_task(f"name: {name}\nimage: b\n".encode(), YAML).name == name

@@ -1,4 +1,4 @@
-"""YAML is read by the core schema of YAML 1.2, within bounds."""
+"""The YAML reader follows the core schema of YAML 1.2, within bounds."""
 
 import math
 from typing import Any
@@ -60,21 +60,21 @@ def fault_of(body: str | bytes) -> Fault:
         ("!!null ''", None),
     ],
 )
-def test_plain_scalars_are_those_of_the_core_schema(text: str, expected: object) -> None:
+def test_scalars_follow_the_core_schema(text: str, expected: object) -> None:
     value = value_of(f"a: {text}\n" if text != "-" else "a: '-'\n")["a"]
     assert value == expected
     assert type(value) is type(expected)
 
 
-def test_nan_is_a_number() -> None:
+def test_nan_is_read_as_a_float() -> None:
     assert math.isnan(value_of("a: .nan")["a"])
 
 
-def test_an_explicit_start_an_end_and_a_byte_order_mark_are_fine() -> None:
+def test_document_markers_and_byte_order_mark_are_accepted() -> None:
     assert value_of("\ufeff%YAML 1.2\n---\na: b\n...\n") == {"a": "b"}
 
 
-def test_aliases_and_merge_keys_bring_in_what_they_refer_to() -> None:
+def test_aliases_and_merge_keys_are_expanded() -> None:
     text = """\
 base: &base {image: a, env: &env {A: "1"}}
 other: &other {image: b, run: c}
@@ -93,17 +93,17 @@ name: &name hello
     assert value["hello"] == "x"
 
 
-def test_thirty_two_levels_are_taken_and_one_more_is_not() -> None:
+def test_33_levels_are_refused() -> None:
     value_of("[" * DEPTH + "]" * DEPTH)
     assert fault_of("[" * (DEPTH + 1) + "]" * (DEPTH + 1)).message == "nested deeper than 32 levels"
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "- " * 100_000, "{a: " * 100_000, "? " * 100_000])
-def test_any_depth_is_refused_without_recursion(text: str) -> None:
+def test_extreme_depth_is_refused_without_recursion(text: str) -> None:
     assert fault_of(text).message == "nested deeper than 32 levels"
 
 
-def test_aliases_count_toward_the_depth() -> None:
+def test_expanded_aliases_count_toward_the_depth() -> None:
     text = "a: &a " + "[" * 20 + "]" * 20 + "\nb: {open}*a{close}"
     value_of(text.format(open="[" * 11, close="]" * 11))
     fault = fault_of(text.format(open="[" * 12, close="]" * 12))
@@ -116,20 +116,20 @@ def bomb(levels: int) -> str:
     return "\n".join(lines)
 
 
-def test_an_alias_bomb_is_refused_at_the_alias_that_is_too_many() -> None:
+def test_alias_bomb_is_refused_at_the_alias_that_exceeds_the_limit() -> None:
     fault = fault_of(bomb(20))
-    assert fault.message == "the document is too large with its aliases written out"
+    assert fault.message == "the document is too large with its aliases expanded"
     assert fault.line == 7
 
 
-def test_a_bomb_of_one_long_text_is_refused() -> None:
+def test_alias_bomb_of_a_long_text_is_refused() -> None:
     text = f"a: &a {'x' * 100_000}\nb: [{'*a,' * 1000}]"
-    assert fault_of(text).message == "the document is too large with its aliases written out"
+    assert fault_of(text).message == "the document is too large with its aliases expanded"
 
 
-def test_a_bomb_of_merge_keys_is_refused() -> None:
+def test_alias_bomb_of_merge_keys_is_refused() -> None:
     text = "a: &a {" + ",".join(f"k{n}: " for n in range(1000)) + "}\nb: [" + "{<<: *a}," * 10_000 + "]"
-    assert fault_of(text).message == "the document is too large with its aliases written out"
+    assert fault_of(text).message == "the document is too large with its aliases expanded"
 
 
 NOT_UTF8 = "the body is not UTF-8 text"
@@ -138,26 +138,26 @@ NOT_UTF8 = "the body is not UTF-8 text"
 @pytest.mark.parametrize(
     ("body", "path", "message", "line", "column"),
     [
-        ("a: 1\na: 2", "a", "this key stands twice, first in line 1, column 1", 2, 1),
-        ("a:\n - {b: 1, b: 2}", "a[0].b", "this key stands twice, first in line 2, column 5", 2, 11),
-        ("a: &a {x: 1}\nb:\n  <<: *a\n  <<: *a", 'b["<<"]', "this key stands twice", 4, 3),
+        ("a: 1\na: 2", "a", "duplicate key, first in line 1, column 1", 2, 1),
+        ("a:\n - {b: 1, b: 2}", "a[0].b", "duplicate key, first in line 2, column 5", 2, 11),
+        ("a: &a {x: 1}\nb:\n  <<: *a\n  <<: *a", 'b["<<"]', "duplicate key", 4, 3),
         ("a:\n  1: x", "a.1", "a key must be a string, not the number 1; write it in quotes", 2, 3),
         ("true: x", "True", "a key must be a string, not the boolean true; write it in quotes", 1, 1),
-        ("~: x", "None", "a key must be a string, not nothing; write it in quotes", 1, 1),
+        ("~: x", "None", "a key must be a string, not null; write it in quotes", 1, 1),
         ("[a]: x", '["?"]', "a key must be a string, not a list", 1, 1),
         ("{a: b}: x", '["?"]', "a key must be a string, not a mapping", 1, 1),
         ("a: {<<: x}", 'a["<<"]', "`<<` takes a mapping or a list of mappings", 1, 9),
         ("a: {<<: [{}, 1]}", 'a["<<"]', "`<<` takes a mapping or a list of mappings", 1, 9),
-        ("a: &a [*a]", "a[0]", "the alias 'a' stands inside of what it refers to", 1, 8),
-        ("a: &a {b: {<<: *a}}", 'a.b["<<"]', "the alias 'a' stands inside of what it refers to", 1, 16),
-        ("a: *b", "a", "no anchor of the name 'b' stands before this alias", 1, 4),
+        ("a: &a [*a]", "a[0]", "the alias 'a' is inside the value that it refers to", 1, 8),
+        ("a: &a {b: {<<: *a}}", 'a.b["<<"]', "the alias 'a' is inside the value that it refers to", 1, 16),
+        ("a: *b", "a", "no anchor 'b' before this alias", 1, 4),
         ("a: !!python/name:os.system x", "a", "a tag is not allowed here; remove it", 1, 4),
         ("a: !foo [x]", "a", "a tag is not allowed here; remove it", 1, 4),
         ("a: !!set {x}", "a", "a tag is not allowed here; remove it", 1, 4),
         ("a: !!binary aGk=", "a", "a tag is not allowed here; remove it", 1, 4),
-        ("a: !!int x", "a", "the tag does not fit the value", 1, 4),
+        ("a: !!int x", "a", "the value does not match its tag", 1, 4),
         ("%TAG !e! tag:e,2000:\n---\na: b", "", "a %TAG directive is not allowed", 1, 5),
-        ("a: b\n---\na: b", "", "a second document starts here; expected only one", 2, 1),
+        ("a: b\n---\na: b", "", "a second document starts here; only one is allowed", 2, 1),
         ("a: b: c", "", "not valid YAML: mapping values are not allowed in this context", 1, 5),
         ("é: é\nb: é\x01", "", "not valid YAML: the character U+0001 is not allowed", 2, 5),
         (b"a: b\nc: \xc3\xa9\xff", "", NOT_UTF8, 2, 5),
@@ -169,13 +169,13 @@ NOT_UTF8 = "the body is not UTF-8 text"
         ("---\n", "", "the document is empty; expected a job or a task", None, None),
     ],
 )
-def test_a_text_is_refused_with_its_place(
+def test_invalid_text_is_refused_with_its_position(
     body: str | bytes, path: str, message: str, line: int | None, column: int | None
 ) -> None:
     assert fault_of(body) == Fault(path, message, line, column)
 
 
-def test_a_syntax_error_names_what_it_is_in() -> None:
+def test_syntax_error_names_its_context() -> None:
     fault = fault_of("a:\n  - b\n c: d\n")
     assert fault == Fault(
         "",
@@ -185,6 +185,6 @@ def test_a_syntax_error_names_what_it_is_in() -> None:
     )
 
 
-def test_all_doubled_keys_are_told_up_to_twenty() -> None:
+def test_at_most_20_duplicate_keys_are_listed() -> None:
     assert [fault.line for fault in faults_of("a: 1\nb: 1\na: 2\nb: 2\n")] == [3, 4]
     assert len(faults_of("a: 1\n" * 1000)) == 20

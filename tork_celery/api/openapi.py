@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from tork_celery import jobfile
 from tork_celery.api.response_schemas import SCHEMAS, TEXT, list_of, ref
+from tork_celery.api.user_schema import UserSchema
 from tork_celery.domain.codec import Document
 from tork_celery.domain.search import LONGEST_QUERY
 from tork_celery.jobfile import json_schema
@@ -124,7 +125,7 @@ def description(version: str, *, image_required: bool) -> Document:
         "paths": paths,
         "components": {
             "schemas": json_schema.definitions(image_required=image_required)
-            | {"User": json_schema.of_user()}
+            | {"User": json_schema.of_schema(UserSchema)}
             | SCHEMAS,
             "securitySchemes": {
                 "basic": {"type": "http", "scheme": "basic"},

@@ -1,4 +1,4 @@
-"""Job files, YAML or JSON, read into the domain model; what is wrong with one is said with its place."""
+"""Job files in YAML or JSON: reading, validation with positions, and their JSON Schema."""
 
 from tork_celery.jobfile.decode import BODY_LIMIT_BYTES, MEDIA_TYPES, media_type_of, read_mapping
 from tork_celery.jobfile.parse import (
@@ -6,9 +6,9 @@ from tork_celery.jobfile.parse import (
     job_of,
     parse_file,
     parse_job,
+    parse_mapping,
     parse_scheduled_job,
     parse_task,
-    parse_user,
 )
 
 __all__ = [
@@ -19,8 +19,8 @@ __all__ = [
     "media_type_of",
     "parse_file",
     "parse_job",
+    "parse_mapping",
     "parse_scheduled_job",
     "parse_task",
-    "parse_user",
     "read_mapping",
 ]

@@ -1,11 +1,10 @@
-"""A request's body, or a file's contents, as plain values."""
+"""Decode the bytes of a request or file to plain values, by media type."""
 
 from typing import Any
 
 from tork_celery.domain.errors import BodyTooLarge, Fault, InvalidInput
 from tork_celery.jobfile import json_reader, yaml_reader
-from tork_celery.jobfile.source import Source, position
-from tork_celery.jobfile.texts import described, shown
+from tork_celery.jobfile.source import Source, describe, line_and_column, quote
 
 BODY_LIMIT_BYTES = 4 * 1024 * 1024
 _READERS = {
@@ -17,38 +16,38 @@ MEDIA_TYPES = tuple(_READERS)
 
 
 def media_type_of(file_name: str) -> str:
-    """By its ending: what does not end in .json is YAML."""
+    """Return the media type of a file: JSON if its name ends in .json, otherwise YAML."""
     return "application/json" if file_name.endswith(".json") else "text/yaml"
 
 
 def read_mapping(body: bytes, media_type: str) -> dict[str, Any]:
-    """A mapping that `body` holds, of whatever keys. Raises `InvalidInput`, `BodyTooLarge`."""
+    """Return the mapping in `body`, with any keys. Raises `InvalidInput`, `BodyTooLarge`."""
     source = read(body, media_type)
     if not isinstance(source.value, dict):
-        raise InvalidInput(source.fault((), f"expected a mapping, got {described(source.value)}"))
+        raise InvalidInput(source.fault((), f"expected a mapping, got {describe(source.value)}"))
     return source.value
 
 
 def read(body: bytes, media_type: str, *, limit_bytes: int = BODY_LIMIT_BYTES) -> Source:
-    """What `body` holds. `media_type` may carry parameters; whatever charset they name, it is UTF-8.
+    """Return the document in `body`. Parameters of `media_type` are ignored; the charset is always UTF-8.
 
-    Raises `InvalidInput`, or `BodyTooLarge` for more than `limit_bytes`.
+    Raises `InvalidInput`, or `BodyTooLarge` above `limit_bytes`.
     """
     reader = _READERS.get(media_type.partition(";")[0].strip().lower())
     if reader is None:
-        got = f"not {shown(media_type)}" if media_type.strip() else "there is none"
-        raise InvalidInput(f"the content type must be one of {', '.join(MEDIA_TYPES)}; {got}")
+        got = quote(media_type) if media_type.strip() else "none"
+        raise InvalidInput(f"the content type must be one of {', '.join(MEDIA_TYPES)}; got {got}")
     if len(body) > limit_bytes:
         raise BodyTooLarge(f"the body is larger than the limit of {limit_bytes} bytes")
-    text = _decoded(body)
+    text = _decode_utf8(body)
     if not text.strip():
         raise InvalidInput("the body is empty; expected a job or a task")
     return reader(text)
 
 
-def _decoded(body: bytes) -> str:
+def _decode_utf8(body: bytes) -> str:
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line, column = position(body[: error.start].decode("utf-8-sig", "replace"), len(body))
+        line, column = line_and_column(body[: error.start].decode("utf-8-sig", "replace"), len(body))
     raise InvalidInput(Fault("", "the body is not UTF-8 text", line, column))

@@ -1,7 +1,7 @@
-"""Faults on their way from where they are found to the list that the client gets.
+"""Collect faults while a document is validated, and flatten them to the list that the client gets.
 
-In between they are nested as marshmallow nests its messages: mappings of keys and indexes, and at the end
-of each path a list of texts.
+Faults are nested as marshmallow nests its messages: a mapping by key or index at each level, and a list of
+messages at the end of each path.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tork_celery.jobfile.source import Path, Source
 
 
 class Faults:
-    """Those of one mapping or list. Raises as soon as there are as many as are ever told."""
+    """The faults of one mapping or list. Stops validation as soon as the client's list would be full."""
 
     def __init__(self) -> None:
         self._messages: dict[str | int, Any] = {}
@@ -24,7 +24,7 @@ class Faults:
         return bool(self._count)
 
     def add(self, path: Path, messages: Any) -> None:
-        """`messages`, nested or not, are about `path`."""
+        """Add messages, nested or not, at `path`. Raises `ValidationError` when there are MOST_FAULTS."""
         *outer, last = path
         inner = self._messages
         for step in outer:
@@ -35,13 +35,14 @@ class Faults:
             self.raise_any()
 
     def raise_any(self) -> None:
+        """Raise `ValidationError` if there are faults."""
         if self._messages:
             raise ValidationError(cast(Any, self._messages))
 
 
-def faults_in(messages: Any, source: Source) -> list[Fault]:
-    """At most MOST_FAULTS, in the order of the file."""
-    faults = [source.fault(path, message) for path, message in _flat(messages, ())]
+def flatten(messages: Any, source: Source) -> list[Fault]:
+    """Return the faults with their positions, in the order of the file, at most MOST_FAULTS."""
+    faults = [source.fault(path, message) for path, message in _walk(messages, ())]
     return sorted(faults, key=lambda fault: (fault.line or 0, fault.column or 0))[:MOST_FAULTS]
 
 
@@ -51,9 +52,9 @@ def _count(messages: Any) -> int:
     return len(messages)
 
 
-def _flat(messages: Any, path: Path) -> Iterator[tuple[Path, str]]:
+def _walk(messages: Any, path: Path) -> Iterator[tuple[Path, str]]:
     if isinstance(messages, dict):
         for key, inner in messages.items():
-            yield from _flat(inner, (*path, key))
+            yield from _walk(inner, (*path, key))
     else:
         yield from ((path, message) for message in messages)

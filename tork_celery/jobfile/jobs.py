@@ -1,78 +1,153 @@
-"""A job file as a whole."""
+"""A job, and a scheduled job."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tork_celery.domain.definition import (
-    Defaults,
-    JobDefinition,
-    Permission,
-    TaskDefinition,
-    Wait,
-)
+from tork_celery.domain.definition import Defaults, JobDefinition, Permission, Schedule, TaskDefinition, Wait
 from tork_celery.domain.identifiers import LONGEST_NAME
 from tork_celery.jobfile import validators
-from tork_celery.jobfile.fields import Block, Duration, Items, Text, Texts, at_most
-from tork_celery.jobfile.limits import LimitsSchema
-from tork_celery.jobfile.mapping_schema import MappingSchema, renamed
-from tork_celery.jobfile.retry import RetrySchema
+from tork_celery.jobfile.fields import (
+    Duration,
+    IntegerOrTemplate,
+    Nested,
+    NestedList,
+    String,
+    docs,
+    max_length,
+)
+from tork_celery.jobfile.mapping_schema import MappingSchema
+from tork_celery.jobfile.resources import LimitsSchema
 from tork_celery.jobfile.source import Path
-from tork_celery.jobfile.tasks import MOST_TASKS, AutoDeleteSchema, TaskSchema, names_to_texts, priority
-from tork_celery.jobfile.webhooks import MOST_WEBHOOKS, WebhookSchema
+from tork_celery.jobfile.tasks import (
+    MAX_TASKS,
+    PRIORITY_RANGE,
+    AutoDeleteSchema,
+    RetrySchema,
+    TaskSchema,
+    tags,
+    variables,
+)
+from tork_celery.jobfile.webhooks import MAX_WEBHOOKS, WebhookSchema
 
 
 class DefaultsSchema(MappingSchema):
-    retry = Block(RetrySchema)
-    limits = Block(LimitsSchema)
-    timeout = Duration(template=True)
-    queue = Text(template=True, validate=validators.queue)
-    priority = priority()
+    definition = Defaults
 
-    def build(self, values: dict[str, Any]) -> Defaults:
-        return Defaults(**values)
+    retry = Nested(RetrySchema, metadata=docs("default of a task's `retry`", "{limit: 2}"))
+    limits = Nested(
+        LimitsSchema,
+        metadata=docs("default of a task's `limits`, for `cpus` and `memory` separately", "{memory: 500m}"),
+    )
+    timeout = Duration(template=True, metadata=docs("default of a task's `timeout`", "10m"))
+    queue = String(
+        template=True, validate=validators.queue, metadata=docs("default of a task's `queue`", "batch")
+    )
+    priority = IntegerOrTemplate(
+        validate=PRIORITY_RANGE, metadata=docs("default of a task's `priority`", "3")
+    )
 
 
 class PermissionSchema(MappingSchema):
-    user = Text(validate=at_most(LONGEST_NAME))
-    role = Text(validate=at_most(LONGEST_NAME))
+    definition = Permission
+
+    user = String(
+        validate=max_length(LONGEST_NAME), metadata=docs("user who may see and control the job", "ada")
+    )
+    role = String(
+        validate=max_length(LONGEST_NAME),
+        metadata=docs("role whose users may see and control the job; every user has `public`", "ops"),
+    )
 
     def conflicts(self, values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
         if len(values) != 1:
-            yield ("user",), "a permission is for one `user` or for one `role`"
-
-    def build(self, values: dict[str, Any]) -> Permission:
-        return Permission(**values)
+            yield ("user",), "a permission names either a `user` or a `role`"
 
 
 class WaitSchema(MappingSchema):
-    timeout = Duration(required=True)
+    definition = Wait
 
-    def build(self, values: dict[str, Any]) -> Wait:
-        return Wait(**values)
+    timeout = Duration(
+        required=True,
+        metadata=docs(
+            "maximum time that the client waits; then the status is 408, and the job runs on", "30s"
+        ),
+    )
 
 
 class JobSchema(MappingSchema):
-    name = Text(required=True, validate=at_most(LONGEST_NAME))
-    description = Text(one_line=False)
-    tags = Texts(Text(validate=(validators.not_empty, at_most(LONGEST_NAME))))
-    tasks = Items(TaskSchema, required=True, least=1, most=MOST_TASKS)
-    inputs = names_to_texts()
-    secrets = names_to_texts()
-    output = Text(template=True, one_line=False)
-    defaults = Block(DefaultsSchema)
-    webhooks = Items(WebhookSchema, most=MOST_WEBHOOKS)
-    permissions = Items(PermissionSchema)
-    autoDelete = Block(AutoDeleteSchema)  # noqa: N815  keys are named as in the file
-    wait = Block(WaitSchema)
+    definition = JobDefinition
+
+    name = String(
+        required=True,
+        validate=max_length(LONGEST_NAME),
+        metadata=docs("name, shown everywhere; 256 characters at most", "nightly report"),
+    )
+    description = String(one_line=False, metadata=docs("description for people", "for the web shop"))
+    tags = tags(docs("labels for people and for searches by `tag:nightly`", "[nightly, shop]"))
+    tasks = NestedList(
+        TaskSchema,
+        required=True,
+        min_items=1,
+        max_items=MAX_TASKS,
+        metadata=docs(
+            "tasks, run in order; the first task that fails after its last retry fails the job. 1 to 10,000, "
+            "including nested ones"
+        ),
+    )
+    inputs = variables(docs("values that expressions see as `inputs.NAME`", '{month: "2024-02"}'))
+    secrets = variables(
+        docs("values that expressions see as `secrets.NAME`; masked in logs and responses", "{key: s3cr3t}")
+    )
+    output = String(
+        template=True,
+        one_line=False,
+        metadata=docs("the job's `result`, evaluated when all tasks are done", '"{{ tasks.total }}"'),
+    )
+    defaults = Nested(DefaultsSchema, metadata=docs("defaults for all tasks of the job", "{timeout: 5m}"))
+    webhooks = NestedList(
+        WebhookSchema,
+        max_items=MAX_WEBHOOKS,
+        metadata=docs("HTTP requests to send when the job or its tasks change; 100 at most"),
+    )
+    permissions = NestedList(
+        PermissionSchema, metadata=docs("users and roles that may see and control the job")
+    )
+    autoDelete = Nested(
+        AutoDeleteSchema, metadata=docs("when the job is deleted after its end", "{after: 24h}")
+    )
+    wait = Nested(WaitSchema, metadata=docs("`POST /jobs` responds when the job has ended", "{timeout: 30s}"))
 
     def conflicts(self, values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-        if (number := _number_of(values["tasks"])) > MOST_TASKS:
-            yield ("tasks",), f"expected at most {MOST_TASKS:,} with those inside of others, got {number:,}"
-
-    def build(self, values: dict[str, Any]) -> JobDefinition:
-        return JobDefinition(**renamed(values))
+        if (count := _count(values["tasks"])) > MAX_TASKS:
+            yield ("tasks",), f"expected at most {MAX_TASKS:,} including nested tasks, got {count:,}"
 
 
-def _number_of(tasks: tuple[TaskDefinition, ...]) -> int:
-    """Those inside of others included."""
-    return len(tasks) + sum(_number_of(task.children) for task in tasks if task.is_composite)
+class ScheduleSchema(MappingSchema):
+    definition = Schedule
+
+    cron = String(
+        required=True,
+        validate=validators.cron_expression,
+        metadata=docs(
+            "cron expression of five fields, in UTC: minute, hour, day of the month, month, day of the week; "
+            "or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`",
+            '"*/15 * * * *"',
+        ),
+    )
+
+
+class ScheduledJobSchema(JobSchema):
+    schedule = Nested(
+        ScheduleSchema,
+        required=True,
+        metadata=docs("when a job is created", '{cron: "30 4 * * 1-5"}'),
+    )
+
+    def conflicts(self, values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+        yield from super().conflicts(values)
+        if "wait" in values:
+            yield ("wait",), "not allowed in a scheduled job; remove it"
+
+
+def _count(tasks: tuple[TaskDefinition, ...]) -> int:
+    return len(tasks) + sum(_count(task.children) for task in tasks if task.is_composite)

@@ -1,4 +1,4 @@
-"""A strict JSON reader: no duplicate keys, no NaN, no lone surrogates, bounded depth."""
+"""A strict JSON reader: no duplicate keys, no NaN, no unpaired surrogates, limited depth."""
 
 import json
 import re
@@ -6,64 +6,66 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from tork_celery.domain.errors import Fault, InvalidInput
-from tork_celery.jobfile.source import MOST_LEVELS, TOO_DEEP, Path, Source, path_text, position
-from tork_celery.jobfile.texts import shown
+from tork_celery.jobfile.source import MAX_LEVELS, TOO_DEEP, Path, Source, line_and_column, path_text, quote
 
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]+|\\.)*+"?|[][{}]', re.DOTALL)
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_MOST_DIGITS = 64  # longer ones become floats: Python refuses to convert very long integers, and is slow
+_MAX_DIGITS = 64  # longer integers become floats: Python refuses to convert very long ones, and is slow
 
 
 def read(text: str) -> Source:
-    """The document in `text`; raises `InvalidInput`."""
+    """Return the document in `text`. Raises `InvalidInput`."""
     _refuse_depth(text)
     pairs = _Pairs()
     try:
         value = json.loads(text, object_pairs_hook=pairs, parse_constant=_refuse_constant, parse_int=_integer)
     except json.JSONDecodeError as error:
-        fault = Fault("", f"not valid JSON: {_lowered(error.msg)}", error.lineno, error.colno)
-        raise InvalidInput(fault) from None
-    if pairs.doubled:
-        _refuse_doubled(value)
+        message = error.msg[:1].lower() + error.msg[1:]
+        raise InvalidInput(Fault("", f"not valid JSON: {message}", error.lineno, error.colno)) from None
+    if pairs.has_duplicates:
+        _refuse_duplicates(value)
     if _SURROGATE_ESCAPE.search(text):
         _refuse_surrogates(value)
     return Source(value)
 
 
-class _Doubled(dict[str, Any]):
-    """An object in which a key stood twice."""
+class _WithDuplicate(dict[str, Any]):
+    """An object in which `duplicate` is a key that appears twice."""
 
-    key: str
+    duplicate: str
 
 
 class _Pairs:
+    """Hook that turns the pairs of an object into a dict, and remembers duplicate keys."""
+
     def __init__(self) -> None:
-        self.doubled = False
+        self.has_duplicates = False
 
     def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         value = dict(pairs)
-        return value if len(value) == len(pairs) else self._doubled(pairs)
+        return value if len(value) == len(pairs) else self._with_duplicate(pairs)
 
-    def _doubled(self, pairs: list[tuple[str, Any]]) -> _Doubled:
-        self.doubled = True
-        value, seen = _Doubled(pairs), set[str]()
+    def _with_duplicate(self, pairs: list[tuple[str, Any]]) -> _WithDuplicate:
+        self.has_duplicates = True
+        value, seen = _WithDuplicate(pairs), set[str]()
         for key, _ in pairs:
             if key in seen:
-                value.key = key
+                value.duplicate = key
                 break
             seen.add(key)
         return value
 
 
 def _refuse_depth(text: str) -> None:
+    """Raise InvalidInput for too many levels, before Python's reader recurses into them."""
     level = 0
     for match in _STRING_OR_BRACKET.finditer(text):
         bracket = match[0]
         if bracket in "[{":
             level += 1
-            if level > MOST_LEVELS:
-                raise InvalidInput(Fault("", TOO_DEEP, *position(text, match.start())))
+            if level > MAX_LEVELS:
+                raise InvalidInput(Fault("", TOO_DEEP, *line_and_column(text, match.start())))
         elif bracket in "]}":
             level -= 1
 
@@ -73,23 +75,22 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
+    return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
 
 
-def _refuse_doubled(document: Any) -> None:
+def _refuse_duplicates(document: Any) -> None:
     for path, value in _walk(document):
-        if isinstance(value, _Doubled):
-            raise InvalidInput(Fault(path_text((*path, value.key)), "this key stands twice"))
+        if isinstance(value, _WithDuplicate):
+            raise InvalidInput(Fault(path_text((*path, value.duplicate)), "duplicate key"))
 
 
 def _refuse_surrogates(document: Any) -> None:
-    """The text itself is UTF-8, so only an escape makes one."""
+    """Raise InvalidInput for an unpaired surrogate, which only an escape sequence can produce."""
     for path, value in _walk(document):
         texts = value if isinstance(value, dict) else [value] if isinstance(value, str) else ()
         for text in texts:
             if _SURROGATE.search(text):
-                message = f"half of a surrogate pair stands alone in {shown(text)}"
-                raise InvalidInput(Fault(path_text(path), message))
+                raise InvalidInput(Fault(path_text(path), f"unpaired surrogate in {quote(text)}"))
 
 
 def _walk(document: Any) -> Iterator[tuple[Path, Any]]:
@@ -97,11 +98,7 @@ def _walk(document: Any) -> Iterator[tuple[Path, Any]]:
     while waiting:
         path, value = waiting.pop()
         yield path, value
-        items = (
-            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-        )
-        waiting.extend(((*path, key), item) for key, item in items)
-
-
-def _lowered(message: str) -> str:
-    return message[:1].lower() + message[1:]
+        if isinstance(value, dict):
+            waiting.extend(((*path, key), item) for key, item in value.items())
+        elif isinstance(value, list):
+            waiting.extend(((*path, index), item) for index, item in enumerate(value))

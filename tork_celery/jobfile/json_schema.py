@@ -1,13 +1,11 @@
-"""The shapes of a job file as JSON Schema (2020-12), for editors and for the API's own description.
+"""The schemas of the job file as JSON Schema (2020-12), for editors and for the API's description.
 
-It says what can be said there: keys, types, ranges, names. What needs an evaluation or a comparison of two
-values is left to the parser.
+The JSON Schema covers keys, types, ranges and patterns. Only the parser evaluates expressions and compares
+values with each other.
 """
 
-import json
-from collections.abc import Iterator
-from functools import cache, singledispatch
-from importlib.resources import files
+from collections.abc import Collection, Iterator
+from functools import singledispatch
 from typing import Any, cast
 
 from marshmallow import fields, validate
@@ -15,28 +13,26 @@ from marshmallow import fields, validate
 from tork_celery.domain.codec import Document
 from tork_celery.jobfile import validators
 from tork_celery.jobfile.fields import (
-    Amount,
-    Block,
-    Flag,
-    Items,
+    Boolean,
+    Integer,
+    IntegerOrTemplate,
+    Nested,
+    NestedList,
     Number,
-    Text,
-    TextMap,
-    Texts,
-    Whole,
-    WholeOrTemplate,
+    Quantity,
+    String,
+    StringList,
+    StringMap,
 )
-from tork_celery.jobfile.jobs import JobSchema
+from tork_celery.jobfile.jobs import JobSchema, ScheduledJobSchema
 from tork_celery.jobfile.mapping_schema import MappingSchema
-from tork_celery.jobfile.scheduled_jobs import ScheduledJobSchema
 from tork_celery.jobfile.steps import StepSchema
 from tork_celery.jobfile.tasks import TaskSchema
-from tork_celery.jobfile.users import UserSchema
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _DEFINITIONS = "#/$defs/"
 _TEMPLATE = {"pattern": r"\{\{"}
-_BY_RULE: dict[object, Document] = {
+_BY_VALIDATOR: dict[object, Document] = {
     validators.not_empty: {"minLength": 1},
     validators.duration: {"pattern": r"^(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$"},
     validators.identifier: {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
@@ -49,7 +45,7 @@ _BY_RULE: dict[object, Document] = {
 
 
 def of_job(*, image_required: bool = True) -> Document:
-    """The schema of a job file that holds a job or, as `tork-celery run` takes it, a task."""
+    """Return the schema of a job file, which holds a job or, as `tork-celery run` accepts it, a task."""
     return {
         "$schema": _DIALECT,
         "title": "A job or a task",
@@ -61,134 +57,143 @@ def of_job(*, image_required: bool = True) -> Document:
 
 
 def definitions(*, image_required: bool = True) -> dict[str, Document]:
-    """The schemas of a job and of all that can be in it, by name. They refer to each other in `#/$defs/`."""
-    return {name_of(shape): _of_shape(shape, image_required=image_required) for shape in shapes()}
+    """Return the schemas of all mappings in a job file by name. References are `#/$defs/NAME`."""
+    return {name_of(schema): of_schema(schema, image_required=image_required) for schema in schemas()}
 
 
-def shapes() -> list[type[MappingSchema]]:
-    """All that there are of a job file."""
+def of_schema(schema: type[MappingSchema], *, image_required: bool = False) -> Document:
+    """Return the schema of one mapping."""
+    declared = keys(schema)
+    properties = {key: _of_field(field) | _description(field) for key, field in declared.items()}
+    required = [key for key, field in declared.items() if field.required]
+    document: Document = {"type": "object", "properties": properties, "additionalProperties": False}
+    if issubclass(schema, StepSchema) and image_required:
+        alternatives = ["image", *(key for key in ("parallel", "each", "subjob") if key in properties)]
+        document["anyOf"] = [{"required": [key]} for key in alternatives]
+    return document | ({"required": required} if required else {})
+
+
+def of_responses(schema: type[MappingSchema], *, without: Collection[str] = ()) -> dict[str, Document]:
+    """Return the properties that the keys of a schema are in a response, where all are optional.
+
+    A property has the type of its key but none of its checks: templates may be evaluated, and secrets masked.
+    """
+    return {
+        key: _type_only(_of_field(field)) | _description(field)
+        for key, field in keys(schema).items()
+        if key not in without
+    }
+
+
+def schemas() -> list[type[MappingSchema]]:
+    """Return the schemas of all mappings in a job file, sorted by name."""
     found = set[type[MappingSchema]]()
     waiting: list[type[MappingSchema]] = [JobSchema, TaskSchema, ScheduledJobSchema]
     while waiting:
-        shape = waiting.pop()
-        if shape not in found:
-            found.add(shape)
-            waiting += _inner_shapes(shape)
+        schema = waiting.pop()
+        if schema not in found:
+            found.add(schema)
+            waiting += _nested_schemas(schema)
     return sorted(found, key=name_of)
 
 
-def of_user() -> Document:
-    return _of_shape(UserSchema, image_required=False)
+def name_of(schema: type[MappingSchema]) -> str:
+    return schema.__name__.removeprefix("_").removesuffix("Schema")
 
 
-def name_of(shape: type[MappingSchema]) -> str:
-    return shape.__name__.removeprefix("_").removesuffix("Schema")
+def keys(schema: type[MappingSchema]) -> dict[str, fields.Field[Any]]:
+    """Return the fields of a schema by their keys in a file."""
+    return {field.data_key or name: field for name, field in schema().load_fields.items()}
 
 
-def keys(shape: type[MappingSchema]) -> dict[str, fields.Field[Any]]:
-    """The fields of a shape by their keys in a file."""
-    return {field.data_key or name: field for name, field in shape().load_fields.items()}
-
-
-def _of_shape(shape: type[MappingSchema], *, image_required: bool) -> Document:
-    properties = {key: _of_field(field) | _described(shape, key) for key, field in keys(shape).items()}
-    required = [key for key, field in keys(shape).items() if field.required]
-    schema: Document = {"type": "object", "properties": properties, "additionalProperties": False}
-    if issubclass(shape, StepSchema) and image_required:
-        alternatives = ["image", *(key for key in ("parallel", "each", "subjob") if key in properties)]
-        schema["anyOf"] = [{"required": [key]} for key in alternatives]
-    return schema | ({"required": required} if required else {})
-
-
-def _inner_shapes(shape: type[MappingSchema]) -> Iterator[type[MappingSchema]]:
-    for field in keys(shape).values():
+def _nested_schemas(schema: type[MappingSchema]) -> Iterator[type[MappingSchema]]:
+    for field in keys(schema).values():
         if isinstance(field, fields.Nested):
             yield cast(type[MappingSchema], type(field.schema))
 
 
-def _described(shape: type[MappingSchema], key: str) -> Document:
-    for each in shape.__mro__:
-        if text := _descriptions().get(name_of(each), {}).get(key):
-            return {"description": text}
-    return {}
+def _description(field: fields.Field[Any]) -> Document:
+    return {"description": field.metadata["description"]}
 
 
-@cache
-def _descriptions() -> dict[str, dict[str, str]]:
-    """What docs/job-file.md says of each key; `python -m scripts.descriptions` makes the file."""
-    text = (files("tork_celery.jobfile") / "descriptions.json").read_text("utf-8")
-    return cast(dict[str, dict[str, str]], json.loads(text))
+def _type_only(document: Document) -> Document:
+    """Return the schema without checks, and of mappings with a schema only that they are objects."""
+    if "$ref" in document:
+        return {"type": "object"}
+    if "type" not in document:
+        return {"type": [alternative["type"] for alternative in document["anyOf"]]}
+    parts = {key: _type_only(document[key]) for key in ("items", "additionalProperties") if key in document}
+    return {"type": document["type"]} | parts
 
 
 @singledispatch
 def _of_field(field: fields.Field[Any]) -> Document:
-    raise TypeError(f"there is no schema for {type(field).__name__}")
+    raise TypeError(f"no JSON Schema for the field class {type(field).__name__}")
 
 
 @_of_field.register
-def _(field: Text) -> Document:
-    return {"type": "string"} | _checked(field, template=field.template)
+def _(field: String) -> Document:
+    return {"type": "string"} | _checks(field, template=field.template)
 
 
 @_of_field.register
-def _(field: Amount) -> Document:
+def _(field: Quantity) -> Document:
     del field
     return {"type": ["string", "number"]}
 
 
 @_of_field.register
-def _(field: Whole) -> Document:
-    return {"type": "integer"} | _checked(field)
+def _(field: Integer) -> Document:
+    return {"type": "integer"} | _checks(field)
 
 
 @_of_field.register
-def _(field: WholeOrTemplate) -> Document:
-    return {"anyOf": [{"type": "integer"} | _checked(field), {"type": "string"} | _TEMPLATE]}
+def _(field: IntegerOrTemplate) -> Document:
+    return {"anyOf": [{"type": "integer"} | _checks(field), {"type": "string"} | _TEMPLATE]}
 
 
 @_of_field.register
 def _(field: Number) -> Document:
-    return {"type": "number"} | _checked(field)
+    return {"type": "number"} | _checks(field)
 
 
 @_of_field.register
-def _(field: Flag) -> Document:
+def _(field: Boolean) -> Document:
     del field
     return {"type": "boolean"}
 
 
 @_of_field.register
-def _(field: Texts) -> Document:
+def _(field: StringList) -> Document:
     return {"type": "array", "items": _of_field(field.inner)}
 
 
 @_of_field.register
-def _(field: TextMap) -> Document:
-    names, values = cast(Text, field.key_field), cast(Text, field.value_field)
-    named = _of_field(names)
-    del named["type"]
-    schema: Document = {"type": "object", "additionalProperties": _of_field(values)}
-    return schema | ({"propertyNames": named} if named else {})
+def _(field: StringMap) -> Document:
+    names, values = cast(String, field.key_field), cast(String, field.value_field)
+    name_checks = _checks(names)
+    document: Document = {"type": "object", "additionalProperties": _of_field(values)}
+    return document | ({"propertyNames": name_checks} if name_checks else {})
 
 
 @_of_field.register
-def _(field: Block) -> Document:
+def _(field: Nested) -> Document:
     return {"$ref": _DEFINITIONS + name_of(cast(type[MappingSchema], type(field.schema)))}
 
 
 @_of_field.register
-def _(field: Items) -> Document:
-    schema: Document = {
+def _(field: NestedList) -> Document:
+    document: Document = {
         "type": "array",
         "items": {"$ref": _DEFINITIONS + name_of(cast(type[MappingSchema], type(field.schema)))},
     }
-    if field.least:
-        schema["minItems"] = field.least
-    return schema | ({} if field.most is None else {"maxItems": field.most})
+    if field.min_items:
+        document["minItems"] = field.min_items
+    return document | ({} if field.max_items is None else {"maxItems": field.max_items})
 
 
-def _checked(field: fields.Field[Any], *, template: bool = False) -> Document:
-    """What the validators of a field ask; of a template, only where it is none."""
+def _checks(field: fields.Field[Any], *, template: bool = False) -> Document:
+    """Return what the validators require. The text of a template only has to be one."""
     checks: Document = {}
     for validator in field.validators:
         checks |= _of_validator(validator)
@@ -204,4 +209,4 @@ def _of_validator(validator: object) -> Document:
         return {"enum": list(validator.choices)}
     if isinstance(validator, validate.Range):
         return {"minimum": validator.min, "maximum": validator.max}
-    return _BY_RULE.get(validator, {})
+    return _BY_VALIDATOR.get(validator, {})

@@ -1,34 +1,35 @@
-"""What all mappings of a job file have in common: how keys are taken, and how their faults read."""
+"""The base of all schemas of the job file: how a mapping is validated, and how its faults read."""
 
 import difflib
 import re
-from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError
 
 from tork_celery.jobfile.faults import Faults
-from tork_celery.jobfile.source import Path
-from tork_celery.jobfile.texts import described
+from tork_celery.jobfile.source import Path, describe
 
-REQUIRED = "required, but it is missing or empty"
-_LONGEST_KEY_COMPARED = 40
+REQUIRED = "required, but missing or empty"
+_MAX_KEY_COMPARED = 40
+_SIMILARITY = 0.7  # `imagee` is similar to `image`; `tasks` is not similar to `tags`
 _UPPER = re.compile("[A-Z]")
 _KEYWORDS = {"if": "if_"}
-_NEAR = 0.7  # `imagee` is near `image`; `tasks` is not near `tags`
 
 
 class MappingSchema(Schema):
-    """A mapping of the job file. A key that holds nothing, or an empty string, counts as left out.
+    """Schema of a mapping in a job file. A key whose value is null or an empty string counts as left out.
 
-    Its fields and validators are marshmallow's; `load` is not, and marshmallow's hooks do not run. This
-    one looks at the keys that are there and not at all that there could be (a task has 20 and uses
-    four), takes them in the order of the file, and stops at 20 faults.
+    Its fields and validators are marshmallow's, but `load` is not, and marshmallow's hooks do not run. This
+    `load` visits the keys that are present, not all that could be (a task has 28 keys and uses four), in the
+    order of the file, and stops after 20 faults.
     """
 
     class Meta:
         unknown = RAISE
+
+    definition: ClassVar[type[Any]]
+    """The class of the object that `load` returns. Each key is one of its fields, in snake_case."""
 
     def __init__(self, *, image_required: bool = True, **options: Any) -> None:
         super().__init__(**options)
@@ -37,10 +38,36 @@ class MappingSchema(Schema):
         self._required = [key for key, field in self._keys.items() if field.required]
 
     def load(self, data: Any, **_: Any) -> Any:
-        """The domain object. Raises marshmallow's `ValidationError`."""
+        """Return the `definition` of a mapping. Raises marshmallow's `ValidationError`."""
         if not isinstance(data, Mapping):
-            raise ValidationError(f"expected a mapping, got {described(data)}")
-        faults, values = Faults(), dict[str, Any]()
+            raise ValidationError(f"expected a mapping, got {describe(data)}")
+        faults = Faults()
+        values = self._load_values(data, faults)
+        for key in self.requires(data):
+            if data.get(key) in (None, ""):
+                faults.add((key,), [REQUIRED])
+        if not faults:
+            for path, message in self.conflicts(values):
+                faults.add(path, [message])
+        faults.raise_any()
+        return self.build(values)
+
+    def requires(self, data: Mapping[str, Any]) -> Iterable[str]:
+        """Return the keys that are required beside the other keys of `data`."""
+        del data
+        return self._required
+
+    def conflicts(self, values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+        """Yield the faults between values that are valid by themselves."""
+        del values
+        yield from ()
+
+    def build(self, values: dict[str, Any]) -> Any:
+        """Return the `definition` of valid values."""
+        return self.definition(**{field_name(key): value for key, value in values.items()})
+
+    def _load_values(self, data: Mapping[str, Any], faults: Faults) -> dict[str, Any]:
+        values = dict[str, Any]()
         for key, value in data.items():
             field = self._keys.get(key)
             if field is None:
@@ -50,47 +77,22 @@ class MappingSchema(Schema):
                     values[key] = field.deserialize(value)
                 except ValidationError as error:
                     faults.add((key,), error.messages)
-        for path, message in self._missing(data):
-            faults.add(path, [message])
-        if not faults:
-            for path, message in self.conflicts(values):
-                faults.add(path, [message])
-        faults.raise_any()
-        return self.build(values)
-
-    def requires(self, data: Mapping[str, Any]) -> Iterable[str]:
-        """The keys that must be there, given what else is."""
-        del data
-        return self._required
-
-    def conflicts(self, values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-        """What is wrong between values that are right by themselves."""
-        del values
-        yield from ()
-
-    @abstractmethod
-    def build(self, values: dict[str, Any]) -> Any:
-        """The domain object of valid values."""
-
-    def _missing(self, data: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-        for key in self.requires(data):
-            if data.get(key) in (None, ""):
-                yield (key,), REQUIRED
+        return values
 
 
-def renamed(values: dict[str, Any]) -> dict[str, Any]:
-    """With the keys of a file, `initialDelay` and `if`, as the domain names them: `initial_delay`, `if_`."""
-    return {_KEYWORDS.get(key) or _UPPER.sub(r"_\g<0>", key).lower(): value for key, value in values.items()}
+def field_name(key: str) -> str:
+    """Return the definition's field for a key: `initial_delay` for `initialDelay`, `if_` for `if`."""
+    return _KEYWORDS.get(key) or _UPPER.sub(r"_\g<0>", key).lower()
 
 
 def _unknown_key(key: str, known: Iterable[str]) -> str:
     plain = {_plain(name): name for name in known}
-    near = difflib.get_close_matches(_plain(key[:_LONGEST_KEY_COMPARED]), plain, n=1, cutoff=_NEAR)
-    if near:
-        return f"unknown key; did you mean `{plain[near[0]]}`?"
+    similar = difflib.get_close_matches(_plain(key[:_MAX_KEY_COMPARED]), plain, n=1, cutoff=_SIMILARITY)
+    if similar:
+        return f"unknown key; did you mean `{plain[similar[0]]}`?"
     return f"unknown key; allowed here: {', '.join(known)}"
 
 
 def _plain(key: str) -> str:
-    """`work_dir`, `workDir` and `workdir` are one."""
+    """Return the form in which `work_dir`, `workDir` and `workdir` are equal."""
     return key.lower().replace("_", "").replace("-", "")

@@ -1,7 +1,7 @@
-"""From the bytes of a job file to its definition.
+"""Parse the bytes of a job file to its definition.
 
-All of these raise `InvalidInput` with at most 20 faults, or `BodyTooLarge`, and nothing else. With
-`image_required=False` (the shell runtime) steps without an image are taken.
+Each function raises `InvalidInput` with at most 20 faults, or `BodyTooLarge`, and nothing else. With
+`image_required=False` (the shell runtime) steps need no image.
 """
 
 import functools
@@ -11,20 +11,18 @@ from marshmallow import ValidationError
 
 from tork_celery.domain.definition import JobDefinition, TaskDefinition
 from tork_celery.domain.errors import InvalidInput
-from tork_celery.domain.user import NewUser
 from tork_celery.jobfile.decode import BODY_LIMIT_BYTES, read
-from tork_celery.jobfile.faults import faults_in
-from tork_celery.jobfile.jobs import JobSchema
+from tork_celery.jobfile.faults import flatten
+from tork_celery.jobfile.jobs import JobSchema, ScheduledJobSchema
 from tork_celery.jobfile.mapping_schema import MappingSchema
-from tork_celery.jobfile.scheduled_jobs import ScheduledJobSchema
-from tork_celery.jobfile.source import Source
+from tork_celery.jobfile.source import Source, describe
 from tork_celery.jobfile.tasks import TaskSchema
-from tork_celery.jobfile.texts import described
-from tork_celery.jobfile.users import UserSchema
+
+_KEYS_EXPECTED = "a mapping with the keys of a job or task"
 
 
 class JobFile(NamedTuple):
-    """What `tork-celery run FILE` is given: a job, or a task that was made into one."""
+    """A job, and whether the file held it or the one task of it."""
 
     job: JobDefinition
     kind: Literal["job", "task"]
@@ -45,61 +43,56 @@ def parse_task(
 def parse_scheduled_job(
     body: bytes, media_type: str, *, image_required: bool = True, limit_bytes: int = BODY_LIMIT_BYTES
 ) -> JobDefinition:
-    """The definition has a `schedule`."""
-    schema = _schema(ScheduledJobSchema, image_required=image_required)
-    return cast(JobDefinition, _load(schema, _read(body, media_type, limit_bytes)))
+    """Return the definition of a scheduled job, which has a `schedule`."""
+    source = _read(body, media_type, limit_bytes)
+    return cast(JobDefinition, _load(ScheduledJobSchema, source, image_required=image_required))
 
 
 def parse_file(
     body: bytes, media_type: str, *, image_required: bool = True, limit_bytes: int = BODY_LIMIT_BYTES
 ) -> JobFile:
-    """A job if it has the key `tasks`, else a task, as a job of its own."""
+    """Return the job in a file with the key `tasks`, or a job of the one task in any other file."""
     source = _read(body, media_type, limit_bytes)
     if "tasks" in source.value:
         return JobFile(_job(source, image_required=image_required), "job")
     return JobFile(job_of(_task(source, image_required=image_required)), "task")
 
 
-def parse_user(body: bytes, media_type: str, *, limit_bytes: int = BODY_LIMIT_BYTES) -> NewUser:
-    source = _read(body, media_type, limit_bytes, expected="a mapping with `username` and `password`")
-    return cast(NewUser, _load(_schema(UserSchema, image_required=False), source))
+def parse_mapping(
+    schema: type[MappingSchema], body: bytes, media_type: str, *, expected: str, limit_bytes: int
+) -> object:
+    """Return the definition that `schema` loads from a body. `expected` describes the mapping in faults."""
+    return _load(schema, _read(body, media_type, limit_bytes, expected=expected), image_required=False)
 
 
 def job_of(task: TaskDefinition) -> JobDefinition:
-    """The job of this one task, named after it."""
+    """Return a job of one task, named after it."""
     return JobDefinition(name=cast(str, task.name), tasks=(task,))
 
 
 def _job(source: Source, *, image_required: bool) -> JobDefinition:
-    return cast(JobDefinition, _load(_schema(JobSchema, image_required=image_required), source))
+    return cast(JobDefinition, _load(JobSchema, source, image_required=image_required))
 
 
 def _task(source: Source, *, image_required: bool) -> TaskDefinition:
-    return cast(TaskDefinition, _load(_schema(TaskSchema, image_required=image_required), source))
+    return cast(TaskDefinition, _load(TaskSchema, source, image_required=image_required))
 
 
-def _read(
-    body: bytes,
-    media_type: str,
-    limit_bytes: int,
-    *,
-    expected: str = "a mapping with the keys of a job or task",
-) -> Source:
+def _read(body: bytes, media_type: str, limit_bytes: int, *, expected: str = _KEYS_EXPECTED) -> Source:
     source = read(body, media_type, limit_bytes=limit_bytes)
     if not isinstance(source.value, dict):
-        got = described(source.value)
-        raise InvalidInput(source.fault((), f"expected {expected}, got {got}"))
+        raise InvalidInput(source.fault((), f"expected {expected}, got {describe(source.value)}"))
     return source
 
 
-def _load(schema: MappingSchema, source: Source) -> object:
+def _load(schema: type[MappingSchema], source: Source, *, image_required: bool) -> object:
     try:
-        return schema.load(source.value)
+        return _instance(schema, image_required=image_required).load(source.value)
     except ValidationError as error:
-        faults = faults_in(error.messages, source)
+        faults = flatten(error.messages, source)
     raise InvalidInput(*faults)
 
 
 @functools.cache
-def _schema(schema: type[MappingSchema], *, image_required: bool) -> MappingSchema:
+def _instance(schema: type[MappingSchema], *, image_required: bool) -> MappingSchema:
     return schema(image_required=image_required)

@@ -1,6 +1,7 @@
-"""What a reader made of a text: plain values, and where each of them stood."""
+"""A document read from YAML or JSON: its values and their positions, and how messages show both."""
 
 import json
+import math
 import re
 from typing import Any, NamedTuple, Protocol
 
@@ -8,24 +9,25 @@ from tork_celery.domain.errors import Fault
 
 Path = tuple[str | int, ...]
 
-MOST_LEVELS = 32
-TOO_DEEP = f"nested deeper than {MOST_LEVELS} levels"
+MAX_LEVELS = 32
+TOO_DEEP = f"nested deeper than {MAX_LEVELS} levels"
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}", re.ASCII)
-_LONGEST_KEY_SHOWN = 60
+_MAX_KEY_SHOWN = 60
+_MAX_TEXT_SHOWN = 40
 
 
 class Mark(Protocol):
-    """A position, counted from 0, as PyYAML gives it."""
+    """A position as PyYAML reports it, counted from 0."""
 
     line: int
     column: int
 
 
-class Place(NamedTuple):
-    """Where a key or a list's item stands, from 0, and the places in its value: by key, by index, or None.
+class Position(NamedTuple):
+    """The position of a key or list item, counted from 0, and the positions inside its value.
 
-    The places inside are bare tuples, since there may be a million of them, and made of nothing that
-    the garbage collector would have to visit.
+    `inner` maps keys or lists items to positions; it is None for a scalar. Inner positions are bare tuples: a
+    document may have a million of them, and the garbage collector does not track tuples of plain numbers.
     """
 
     line: int
@@ -34,16 +36,16 @@ class Place(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A document's value. `place` is None where the format has no use for places (JSON)."""
+    """A document's value. `position` is None where the format has no use for lines (JSON)."""
 
     value: Any
-    place: Place | None = None
+    position: Position | None = None
 
     def fault(self, path: Path, message: str) -> Fault:
-        """With the place of what `path` leads to: its key or item, or the nearest thing around it."""
-        if self.place is None:
+        """Return a fault at the key or item that `path` leads to, or at its nearest ancestor in the text."""
+        if self.position is None:
             return Fault(path_text(path), message)
-        line, column, inner = self.place
+        line, column, inner = self.position
         for step in path:
             try:
                 line, column, inner = inner[step]
@@ -53,14 +55,35 @@ class Source(NamedTuple):
 
 
 def path_text(path: Path) -> str:
-    """`("tasks", 2, "env", "A B")` is `tasks[2].env["A B"]`; safe to print, and not long."""
+    """Return `tasks[2].env["A B"]` for `("tasks", 2, "env", "A B")`. Cut and escape keys for printing."""
     return "".join(_part_text(part) for part in path).removeprefix(".")
 
 
-def position(text: str, offset: int) -> tuple[int, int]:
-    """The line and column, from 1, of an offset in `text`."""
+def line_and_column(text: str, offset: int) -> tuple[int, int]:
+    """Return the line and column of `offset`, counted from 1."""
     before = text[:offset]
     return before.count("\n") + 1, len(before) - before.rfind("\n")
+
+
+def quote(text: str) -> str:
+    """Return the text in quotes, cut to 40 characters, with unprintable characters escaped."""
+    return repr(text if len(text) <= _MAX_TEXT_SHOWN else text[:_MAX_TEXT_SHOWN] + "...")
+
+
+def describe(value: Any) -> str:
+    """Return type and value as messages name them: `the number 5`, `a list`."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return f"the boolean {str(value).lower()}"
+        case int() | float():
+            return f"the number {value}" if math.isfinite(value) else "a number out of range"
+        case str():
+            return f"the string {quote(value)}"
+        case list():
+            return "a list"
+    return "a mapping"
 
 
 def _part_text(part: str | int) -> str:
@@ -68,4 +91,4 @@ def _part_text(part: str | int) -> str:
         return f"[{part}]"
     if _PLAIN_KEY.fullmatch(part):
         return f".{part}"
-    return f"[{json.dumps(part[:_LONGEST_KEY_SHOWN])}]"
+    return f"[{json.dumps(part[:_MAX_KEY_SHOWN])}]"

@@ -1,4 +1,4 @@
-"""A task of a job file: a container to run or a composite of other tasks."""
+"""A task: a container to run with its steps, or a composite of other tasks."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -6,145 +6,280 @@ from typing import Any
 
 from marshmallow import validate
 
-from tork_celery.domain.definition import AutoDelete, Each, Parallel, Subjob, TaskDefinition
+from tork_celery.domain.definition import AutoDelete, Each, Parallel, Retry, Subjob, TaskDefinition
 from tork_celery.domain.identifiers import LONGEST_NAME, LONGEST_VAR
 from tork_celery.jobfile import validators
 from tork_celery.jobfile.fields import (
-    Block,
+    Boolean,
     Duration,
     Expression,
-    Flag,
-    Items,
-    Text,
-    TextMap,
-    Texts,
-    Whole,
-    WholeOrTemplate,
-    at_most,
+    Integer,
+    IntegerOrTemplate,
+    Nested,
+    NestedList,
+    Number,
+    String,
+    StringList,
+    StringMap,
+    docs,
+    max_length,
 )
-from tork_celery.jobfile.limits import LimitsSchema
-from tork_celery.jobfile.mapping_schema import MappingSchema, renamed
-from tork_celery.jobfile.mounts import MountSchema
-from tork_celery.jobfile.retry import RetrySchema
+from tork_celery.jobfile.mapping_schema import MappingSchema
+from tork_celery.jobfile.resources import LimitsSchema, MountSchema
 from tork_celery.jobfile.source import Path
 from tork_celery.jobfile.steps import SidecarSchema, StepSchema
-from tork_celery.jobfile.webhooks import MOST_WEBHOOKS, WebhookSchema
+from tork_celery.jobfile.webhooks import MAX_WEBHOOKS, WebhookSchema
 
-MOST_TASKS = 10_000
+MAX_TASKS = 10_000
 
-_BLOCKS = ("parallel", "each", "subjob")
-_OF_ANY_COMPOSITE = {"name", "description", "var", "if", "tags"}
-_priority_range = validate.Range(0, 9, error="must be from 0 to 9")
-
-
-def priority() -> WholeOrTemplate:
-    return WholeOrTemplate(validate=_priority_range)
+_COMPOSITES = ("parallel", "each", "subjob")
+_COMPOSITE_KEYS = {"name", "description", "var", "if", "tags"}
+PRIORITY_RANGE = validate.Range(0, 9, error="must be from 0 to 9")
 
 
-def names_to_texts(*, template: bool = False) -> TextMap:
-    """Inputs, secrets: the names that expressions use."""
-    names = Text(validate=(validators.not_empty, at_most(LONGEST_NAME)))
-    return TextMap(names, Text(template=template, one_line=False))
+def variables(metadata: dict[str, str], *, template: bool = False) -> StringMap:
+    """Return the field of inputs or secrets: values by the names that expressions use."""
+    names = String(validate=(validators.not_empty, max_length(LONGEST_NAME)))
+    return StringMap(names, String(template=template, one_line=False), metadata=metadata)
+
+
+def tags(metadata: dict[str, str]) -> StringList:
+    return StringList(String(validate=(validators.not_empty, max_length(LONGEST_NAME))), metadata=metadata)
+
+
+class RetrySchema(MappingSchema):
+    definition = Retry
+
+    limit = Integer(
+        required=True,
+        validate=validate.Range(1, 10, error="must be from 1 to 10"),
+        metadata=docs("number of retries; the task runs at most `limit` + 1 times", "3"),
+    )
+    initialDelay = Duration(metadata=docs("delay before the first retry, by default `1s`", "5s"))
+    scalingFactor = Number(
+        validate=validate.Range(1, 10, error="must be from 1 to 10"),
+        metadata=docs("factor by which the delay grows with each further retry, by default `2`", "1.5"),
+    )
+    maxDelay = Duration(metadata=docs("maximum delay, by default `1h`", "1m"))
 
 
 class TaskSchema(StepSchema):
-    name = Text(required=True, template=True, validate=at_most(LONGEST_NAME))
-    workdir = Text(validate=at_most(256))
-    queue = Text(template=True, validate=validators.queue)
-    pre = Items(StepSchema)
-    post = Items(StepSchema)
-    sidecars = Items(SidecarSchema)
-    mounts = Items(MountSchema)
-    volumes = Texts(Text(validate=validators.target))
-    networks = Texts(Text(validate=validators.network))
-    limits = Block(LimitsSchema)
-    gpus = Text(validate=validators.gpus)
-    retry = Block(RetrySchema)
-    var = Text(template=True, validate=at_most(LONGEST_VAR))
-    if_ = Expression(data_key="if")
-    tags = Texts(Text(validate=(validators.not_empty, at_most(LONGEST_NAME))))
-    priority = priority()
-    parallel = Block(lambda: ParallelSchema)
-    each = Block(lambda: EachSchema)
-    subjob = Block(lambda: SubjobSchema)
+    definition = TaskDefinition
+
+    name = String(
+        required=True,
+        template=True,
+        validate=max_length(LONGEST_NAME),
+        metadata=docs("name, shown everywhere; 256 characters at most", "convert the video"),
+    )
+    workdir = String(
+        validate=max_length(256),
+        metadata=docs(
+            "work directory of the main step, with its `files`; 256 characters at most. By default "
+            "`/tork/workdir` if the step has `files`, otherwise that of the image",
+            "/srv",
+        ),
+    )
+    queue = String(
+        template=True,
+        validate=validators.queue,
+        metadata=docs(
+            "queue whose workers run the task, by default `default`; letters, digits, `.`, `_` and `-`, 128 "
+            "characters at most",
+            "transcoding",
+        ),
+    )
+    pre = NestedList(StepSchema, metadata=docs("steps that run before the main step, in order"))
+    post = NestedList(StepSchema, metadata=docs("steps that run after the main step, in order"))
+    sidecars = NestedList(
+        SidecarSchema,
+        metadata=docs("containers that run beside the main step: started before it, removed after it"),
+    )
+    mounts = NestedList(MountSchema, metadata=docs("mounts; the long form of `volumes`"))
+    volumes = StringList(
+        String(validate=validators.target),
+        metadata=docs(
+            "paths of empty volumes that all steps of the task share, removed after the last step", "[/data]"
+        ),
+    )
+    networks = StringList(
+        String(validate=validators.network),
+        metadata=docs("networks of the engine that all steps and sidecars join", "[office]"),
+    )
+    limits = Nested(
+        LimitsSchema,
+        metadata=docs("limits of CPU and memory for each step", '{cpus: "0.5", memory: 500m}'),
+    )
+    gpus = String(
+        validate=validators.gpus,
+        metadata=docs(
+            "GPUs of the main step, as for `docker run --gpus`: `all`, a number, or `device=0,1`, which may "
+            "have quotes of its own",
+            "all",
+        ),
+    )
+    retry = Nested(
+        RetrySchema,
+        metadata=docs("how a failed task is retried; by default it is not", "{limit: 3}"),
+    )
+    var = String(
+        template=True,
+        validate=max_length(LONGEST_VAR),
+        metadata=docs(
+            "name of the result in the job's `context.tasks`; 64 characters at most. Expressions read a name "
+            'with other characters than letters, digits and `_` as `tasks["my-var"]`',
+            "total",
+        ),
+    )
+    if_ = Expression(
+        data_key="if",
+        metadata=docs("condition: the task is skipped if it yields `false`", 'inputs.month != ""'),
+    )
+    tags = tags(docs("labels for people", "[slow]"))
+    priority = IntegerOrTemplate(
+        validate=PRIORITY_RANGE,
+        metadata=docs(
+            "order in the queue: 9 is first, 0 is the default; tasks that have begun precede all others", "9"
+        ),
+    )
+    parallel = Nested(lambda: ParallelSchema, metadata=docs("composite: tasks that run at the same time"))
+    each = Nested(lambda: EachSchema, metadata=docs("composite: a task that runs for every item of a list"))
+    subjob = Nested(lambda: SubjobSchema, metadata=docs("composite: a job that runs as a task"))
 
     def requires(self, data: Mapping[str, Any]) -> Iterable[str]:
         keys = super().requires(data)
-        composite = any(data.get(block) for block in _BLOCKS)
-        return (key for key in keys if not (composite and key == "image"))
+        is_composite = any(data.get(key) for key in _COMPOSITES)
+        return (key for key in keys if not (is_composite and key == "image"))
 
     def conflicts(self, values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
         yield from super().conflicts(values)
-        blocks = [block for block in _BLOCKS if block in values]
-        if blocks:
-            yield from _beside(values, *blocks)
-        yield from _mounted_twice(values)
-
-    def build(self, values: dict[str, Any]) -> TaskDefinition:
-        return TaskDefinition(**renamed(values))
+        composites = [key for key in _COMPOSITES if key in values]
+        if composites:
+            yield from _composite_conflicts(values, *composites)
+        yield from _mount_conflicts(values)
 
 
 class _UnnamedTaskSchema(TaskSchema):
-    """A task that may be named by its place, or by its item."""
+    """A task of `parallel` or `each`, which has a default name."""
 
-    name = Text(template=True, validate=at_most(LONGEST_NAME))
+    name = String(
+        template=True,
+        validate=max_length(LONGEST_NAME),
+        metadata=docs("name, by default from the position or the item; 256 characters at most"),
+    )
 
 
 class ParallelSchema(MappingSchema):
-    tasks = Items(_UnnamedTaskSchema, required=True, least=1, most=MOST_TASKS)
+    definition = Parallel
+
+    tasks = NestedList(
+        _UnnamedTaskSchema,
+        required=True,
+        min_items=1,
+        max_items=MAX_TASKS,
+        metadata=docs("tasks, sent to their queues at once; the default name is the position, `task 1`"),
+    )
 
     def build(self, values: dict[str, Any]) -> Parallel:
         tasks = enumerate(values["tasks"], start=1)
-        return Parallel(
-            tasks=tuple(task if task.name else replace(task, name=f"task {n}") for n, task in tasks)
-        )
+        named = (task if task.name else replace(task, name=f"task {number}") for number, task in tasks)
+        return Parallel(tasks=tuple(named))
 
 
 class EachSchema(MappingSchema):
-    list = Expression(required=True, hint="write it as an expression, such as {{ sequence(1, 4) }}")
-    var = Text(validate=(at_most(LONGEST_VAR), validators.identifier))
-    concurrency = Whole(validate=validate.Range(0, 99_999, error="must be from 0 to 99999"))
-    task = Block(_UnnamedTaskSchema, required=True)
+    definition = Each
+
+    list = Expression(
+        required=True,
+        hint="write it as an expression, such as {{ sequence(1, 4) }}",
+        metadata=docs("expression that yields the list, of 100,000 items at most", '"{{ sequence(1, 4) }}"'),
+    )
+    var = String(
+        validate=(max_length(LONGEST_VAR), validators.identifier),
+        metadata=docs(
+            "name of the item in expressions of the task, by default `item`; letters, digits and `_`", "page"
+        ),
+    )
+    concurrency = Integer(
+        validate=validate.Range(0, 99_999, error="must be from 0 to 99999"),
+        metadata=docs("maximum number of items that run at the same time; 0, the default, is no limit", "5"),
+    )
+    task = Nested(
+        _UnnamedTaskSchema,
+        required=True,
+        metadata=docs("task, which may be a composite; the default name is `item 0` for the first item"),
+    )
 
     def build(self, values: dict[str, Any]) -> Each:
-        each = Each(**values)
+        each: Each = super().build(values)
         if each.task.name:
             return each
         return replace(each, task=replace(each.task, name=f"item {{{{ {each.var}.index }}}}"))
 
 
 class AutoDeleteSchema(MappingSchema):
-    after = Duration(required=True)
+    definition = AutoDelete
 
-    def build(self, values: dict[str, Any]) -> AutoDelete:
-        return AutoDelete(**values)
+    after = Duration(
+        required=True,
+        metadata=docs("time from the end of the job to its deletion, with its tasks and logs", "24h"),
+    )
 
 
 class SubjobSchema(MappingSchema):
-    name = Text(required=True, template=True, validate=at_most(LONGEST_NAME))
-    description = Text(one_line=False)
-    tasks = Items(TaskSchema, required=True, least=1, most=MOST_TASKS)
-    inputs = names_to_texts(template=True)
-    secrets = names_to_texts(template=True)
-    output = Text(template=True, one_line=False)
-    detached = Flag()
-    autoDelete = Block(AutoDeleteSchema)  # noqa: N815  keys are named as in the file
-    webhooks = Items(WebhookSchema, most=MOST_WEBHOOKS)
+    definition = Subjob
 
-    def build(self, values: dict[str, Any]) -> Subjob:
-        return Subjob(**renamed(values))
+    name = String(
+        required=True,
+        template=True,
+        validate=max_length(LONGEST_NAME),
+        metadata=docs("name of the job", "report"),
+    )
+    description = String(one_line=False, metadata=docs("description for people", "the details"))
+    tasks = NestedList(
+        TaskSchema,
+        required=True,
+        min_items=1,
+        max_items=MAX_TASKS,
+        metadata=docs("tasks, as in a job"),
+    )
+    inputs = variables(
+        docs(
+            "values that its expressions see as `inputs.NAME`; they see none of the parent's inputs",
+            '{month: "{{ inputs.month }}"}',
+        ),
+        template=True,
+    )
+    secrets = variables(docs("secrets, as in a job", '{key: "{{ secrets.key }}"}'), template=True)
+    output = String(
+        template=True,
+        one_line=False,
+        metadata=docs("result of the job, which is the result of the task", '"{{ tasks.total }}"'),
+    )
+    detached = Boolean(
+        metadata=docs("the task completes as soon as the job is created, and does not wait for it", "true")
+    )
+    autoDelete = Nested(
+        AutoDeleteSchema, metadata=docs("when the job is deleted after its end", "{after: 1h}")
+    )
+    webhooks = NestedList(
+        WebhookSchema,
+        max_items=MAX_WEBHOOKS,
+        metadata=docs("webhooks, as in a job; their expressions see the values of the parent job"),
+    )
 
 
-def _beside(values: Mapping[str, Any], block: str, *more: str) -> Iterator[tuple[Path, str]]:
-    """What may not stand beside the block of a composite."""
-    for other in more:
-        yield (other,), f"a task has only one of {', '.join(_BLOCKS)}; it has `{block}` too"
+def _composite_conflicts(
+    values: Mapping[str, Any], composite: str, *others: str
+) -> Iterator[tuple[Path, str]]:
+    for other in others:
+        yield (other,), f"a task takes only one of {', '.join(_COMPOSITES)}; it also has `{composite}`"
     for key in values:
-        if key not in _OF_ANY_COMPOSITE and key not in _BLOCKS:
-            yield (key,), f"not for a task with `{block}`, which runs no container of its own; remove it"
+        if key not in _COMPOSITE_KEYS and key not in _COMPOSITES:
+            yield (key,), f"not allowed in a task with `{composite}`, which runs no container; remove it"
 
 
-def _mounted_twice(values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+def _mount_conflicts(values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     mounts, volumes = values.get("mounts", ()), values.get("volumes", ())
     targets: list[tuple[Path, str]] = [
         *((("mounts", index, "target"), mount.target) for index, mount in enumerate(mounts)),
@@ -154,5 +289,5 @@ def _mounted_twice(values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     for path, target in targets:
         normal = validators.normal_target(target)
         if normal in seen:
-            yield path, "something is mounted there already"
+            yield path, "another mount has this target"
         seen.add(normal)

@@ -1,4 +1,4 @@
-"""What a value of the right type must be, too. Each rule raises marshmallow's `ValidationError`."""
+"""Checks of values beyond their type. Each raises marshmallow's `ValidationError`."""
 
 import posixpath
 import re
@@ -24,40 +24,39 @@ def not_empty(text: str) -> None:
 
 
 def duration(text: str) -> None:
-    """Any duration but 0."""
-    _no_value_error(durations.positive_seconds, text)
+    """Accept durations above zero."""
+    _convert_error(durations.positive_seconds, text)
 
 
 def cpus(text: str) -> None:
-    _no_value_error(quantities.nano_cpus, text)
+    _convert_error(quantities.nano_cpus, text)
 
 
 def memory(text: str) -> None:
-    _no_value_error(quantities.memory_bytes, text)
+    _convert_error(quantities.memory_bytes, text)
 
 
 def size(text: str) -> None:
-    _no_value_error(quantities.size_bytes, text)
+    _convert_error(quantities.size_bytes, text)
 
 
 def file_mode(text: str) -> None:
-    """The mode of a directory, in octal."""
     if not _MODE.fullmatch(text):
         raise ValidationError("expected an octal number, such as 1777")
 
 
 def gpus(text: str) -> None:
-    """As Docker's `--gpus` takes them."""
+    """Accept what Docker's `--gpus` accepts."""
     if not _GPUS.fullmatch(text):
         raise ValidationError("expected `all`, a number, or `device=0,1`")
 
 
 def network(name: str) -> None:
-    """A network that the engine has; never the machine's own."""
+    """Accept names of Docker networks, except the host's network and none at all."""
     if not _NETWORK.fullmatch(name):
-        raise ValidationError("may hold letters, digits, `_`, `.` and `-` only")
+        raise ValidationError("only letters, digits, `_`, `.` and `-` are allowed")
     if name in ("host", "none"):
-        raise ValidationError(f"`{name}` is no network that a task can join")
+        raise ValidationError(f"a task cannot join the network `{name}`")
 
 
 def url(text: str) -> None:
@@ -72,64 +71,65 @@ def url_path(text: str) -> None:
 
 def header_name(name: str) -> None:
     if not _HEADER.fullmatch(name):
-        raise ValidationError("is not the name of an HTTP header")
+        raise ValidationError("not a valid name of an HTTP header")
 
 
 def queue(name: str) -> None:
-    _no_value_error(queue_names.check, name)
+    _convert_error(queue_names.check, name)
 
 
 def cron_expression(text: str) -> None:
-    _no_value_error(cron.check, text)
+    _convert_error(cron.check, text)
 
 
 def user_name(name: str) -> None:
-    _no_value_error(user.check_name, name)
+    _convert_error(user.check_name, name)
 
 
 def identifier(name: str) -> None:
-    _no_value_error(identifiers.check_identifier, name)
+    _convert_error(identifiers.check_identifier, name)
 
 
 def env_name(name: str) -> None:
     if not name or "=" in name:
-        raise ValidationError("the name of an environment variable is not empty and has no `=`")
+        raise ValidationError("the name of an environment variable must not be empty or contain `=`")
 
 
 def file_name(name: str) -> None:
-    """A path that stays in the work directory, and is written in one way only."""
+    """Accept normalized relative paths that stay in the work directory."""
     if {"", ".", ".."} & set(name.split("/")):
-        raise ValidationError("expected a path inside of the work directory, such as `conf/app.ini`")
+        raise ValidationError("expected a path inside the work directory, such as `conf/app.ini`")
 
 
 def target(path: str) -> None:
-    """Where a mount may appear in a container."""
+    """Accept the paths in a container at which something can be mounted."""
     _absolute_path(path)
     normal = normal_target(path)
     if normal == "/":
         raise ValidationError("nothing can be mounted on `/`")
     if normal == _TORK_DIRECTORY or normal.startswith(_TORK_DIRECTORY + "/"):
-        raise ValidationError(f"`{_TORK_DIRECTORY}` is the system's own; choose another path")
+        raise ValidationError(f"`{_TORK_DIRECTORY}` is reserved; choose another path")
 
 
 def source(path: str) -> None:
-    """A path on the machine of the worker; whether it is allowed is the worker's to say."""
+    """Accept absolute paths. The worker decides whether they may be mounted."""
     _absolute_path(path)
 
 
 def normal_target(path: str) -> str:
-    """`/a`, `//a/` and `/b/../a` are one place."""
+    """Return the normalized path: `/a` for `//a/` and `/b/../a`."""
     return posixpath.normpath("/" + path.lstrip("/"))
 
 
 def _absolute_path(path: str) -> None:
     if not _PATH.fullmatch(path):
-        raise ValidationError("may hold letters, digits, spaces, `-`, `/`, `.`, `_` and `=` only")
+        raise ValidationError("only letters, digits, spaces, `-`, `/`, `.`, `_` and `=` are allowed")
     if not path.startswith("/"):
         raise ValidationError("expected an absolute path, such as `/data`")
 
 
-def _no_value_error(check: Callable[[str], object], text: str) -> None:
+def _convert_error(check: Callable[[str], object], text: str) -> None:
+    """Run a check that raises ValueError."""
     try:
         check(text)
     except ValueError as error:

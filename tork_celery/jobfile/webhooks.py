@@ -1,6 +1,4 @@
-"""Whom to tell of what happens to a job."""
-
-from typing import Any
+"""The webhooks of a job or subjob."""
 
 from marshmallow import validate
 
@@ -8,18 +6,38 @@ from tork_celery.domain.definition import Webhook
 from tork_celery.domain.identifiers import LONGEST_NAME
 from tork_celery.domain.webhooks import EVENTS
 from tork_celery.jobfile import validators
-from tork_celery.jobfile.fields import Expression, Text, TextMap, at_most
-from tork_celery.jobfile.mapping_schema import MappingSchema, renamed
+from tork_celery.jobfile.fields import Expression, String, StringMap, docs, max_length
+from tork_celery.jobfile.mapping_schema import MappingSchema
 
-MOST_WEBHOOKS = 100
-"""Of a job: each of them is looked at whenever something changes."""
+MAX_WEBHOOKS = 100
+"""Webhooks of a job: each state change evaluates all of them."""
 
 
 class WebhookSchema(MappingSchema):
-    url = Text(required=True, template=True, validate=(at_most(2048), validators.url))
-    headers = TextMap(Text(validate=(at_most(LONGEST_NAME), validators.header_name)), Text(template=True))
-    event = Text(validate=validate.OneOf(EVENTS, error=f"expected one of {', '.join(EVENTS)}"))
-    if_ = Expression(data_key="if")
+    definition = Webhook
 
-    def build(self, values: dict[str, Any]) -> Webhook:
-        return Webhook(**renamed(values))
+    url = String(
+        required=True,
+        template=True,
+        validate=(max_length(2048), validators.url),
+        metadata=docs("URL of the POST request, http or https", '"https://example.com/{{ job.id }}"'),
+    )
+    headers = StringMap(
+        String(validate=(max_length(LONGEST_NAME), validators.header_name)),
+        String(template=True),
+        metadata=docs(
+            "headers of the request in addition to `Content-Type: application/json`",
+            '{Authorization: "Bearer {{ secrets.token }}"}',
+        ),
+    )
+    event = String(
+        validate=validate.OneOf(EVENTS, error=f"expected one of {', '.join(EVENTS)}"),
+        metadata=docs(
+            "`job.StateChange` (the default), `job.Progress`, `task.StateChange` or `task.Progress`",
+            "task.StateChange",
+        ),
+    )
+    if_ = Expression(
+        data_key="if",
+        metadata=docs("condition: the request is not sent if it yields `false`", 'job.state == "FAILED"'),
+    )

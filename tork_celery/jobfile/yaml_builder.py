@@ -1,4 +1,4 @@
-"""From YAML events to plain values, with bounds on depth and on what aliases amount to."""
+"""Build plain values from YAML events, with limits on depth and on the size with aliases expanded."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn
@@ -6,18 +6,26 @@ from typing import Any, ClassVar, NoReturn
 import yaml
 
 from tork_celery.domain.errors import MOST_FAULTS, Fault, InvalidInput
-from tork_celery.jobfile.source import MOST_LEVELS, TOO_DEEP, Mark, Path, Place, Source, path_text
-from tork_celery.jobfile.texts import shown
+from tork_celery.jobfile.source import (
+    MAX_LEVELS,
+    TOO_DEEP,
+    Mark,
+    Path,
+    Position,
+    Source,
+    path_text,
+    quote,
+)
 from tork_celery.jobfile.yaml_frames import Frame, ListFrame, MappingFrame, Node, Refused, RootFrame
 from tork_celery.jobfile.yaml_scalars import CORE, NO_TAGS, plain, tagged
 
-# What a document may amount to with its aliases written out: each character 1, and each value 8 more.
-_MOST_COST = 8 * 1024 * 1024
-_COST_OF_A_VALUE = 8
+# The maximum cost of a document with its aliases expanded: 8 for each value and 1 for each character.
+_MAX_COST = 8 * 1024 * 1024
+_VALUE_COST = 8
 
 
 class Builder:
-    """Takes the events of a text one after the other; at the end, `source()` is what they make."""
+    """Handles the events of a text in order. After the last one, `source()` returns the document."""
 
     def __init__(self) -> None:
         self._root = RootFrame()
@@ -27,28 +35,30 @@ class Builder:
         self._documents = 0
         self._faults: list[Fault] = []
 
-    def take(self, event: yaml.Event) -> None:
-        """Raises `InvalidInput` as soon as it makes no sense to go on."""
+    def handle(self, event: yaml.Event) -> None:
+        """Add an event. Raises `InvalidInput` for a fault after which reading cannot continue."""
         handler = self._handlers.get(type(event))
         if handler is not None:
             handler(self, event)
 
     def source(self) -> Source:
+        """Return the document. Raises `InvalidInput` with the faults found so far."""
         if self._faults:
             raise InvalidInput(*self._faults)
         if self._root.value is None:
             raise InvalidInput("the document is empty; expected a job or a task")
-        return Source(self._root.value, Place(self._root.mark.line, self._root.mark.column, self._root.inner))
+        mark = self._root.mark
+        return Source(self._root.value, Position(mark.line, mark.column, self._root.inner))
 
     def _document(self, event: Any) -> None:
         self._documents += 1
         if self._documents > 1:
-            self._refuse("a second document starts here; expected only one", event.start_mark)
+            self._refuse("a second document starts here; only one is allowed", event.start_mark)
 
     def _scalar(self, event: Any) -> None:
         text, mark = event.value, event.start_mark
         is_plain = event.tag is None and event.implicit[0]
-        cost = _COST_OF_A_VALUE + len(text)
+        cost = _VALUE_COST + len(text)
         self._spend(cost, mark)
         value = self._tagged(event) if event.tag is not None else plain(text) if is_plain else text
         if event.anchor is not None:
@@ -64,12 +74,12 @@ class Builder:
     def _alias(self, event: Any) -> None:
         name, mark = event.anchor, event.start_mark
         if name not in self._anchors:
-            self._refuse(f"no anchor of the name {shown(name)} stands before this alias", mark)
+            self._refuse(f"no anchor {quote(name)} before this alias", mark)
         node = self._anchors[name]
         if node is None:
-            self._refuse(f"the alias {shown(name)} stands inside of what it refers to", mark)
+            self._refuse(f"the alias {quote(name)} is inside the value that it refers to", mark)
         self._spend(node.cost, mark)
-        if len(self._stack) - 1 + node.height > MOST_LEVELS:
+        if len(self._stack) - 1 + node.height > MAX_LEVELS:
             self._refuse(TOO_DEEP, mark)
         self._add_node(node, mark)
 
@@ -83,12 +93,12 @@ class Builder:
         mark = event.start_mark
         if event.tag not in (None, tag):
             self._refuse(NO_TAGS, mark)
-        if len(self._stack) > MOST_LEVELS:
+        if len(self._stack) > MAX_LEVELS:
             self._refuse(TOO_DEEP, mark)
         if event.anchor is not None:
             self._anchors[event.anchor] = None
         self._stack.append(frame(event.anchor, mark, self._cost))
-        self._spend(_COST_OF_A_VALUE, mark)
+        self._spend(_VALUE_COST, mark)
 
     def _end(self, _event: Any) -> None:
         frame = self._stack.pop()
@@ -106,19 +116,19 @@ class Builder:
         try:
             self._stack[-1].add(value, inner, mark, is_plain=is_plain)
         except Refused as refused:
-            self._note(str(refused), mark, refused.path)
+            self._add_fault(str(refused), mark, refused.path)
 
     def _spend(self, cost: int, mark: Mark) -> None:
         self._cost += cost
-        if self._cost > _MOST_COST:
-            self._refuse("the document is too large with its aliases written out", mark)
+        if self._cost > _MAX_COST:
+            self._refuse("the document is too large with its aliases expanded", mark)
 
     def _refuse(self, message: str, mark: Mark) -> NoReturn:
-        self._note(message, mark)
+        self._add_fault(message, mark)
         raise InvalidInput(*self._faults)
 
-    def _note(self, message: str, mark: Mark, further: Path = ()) -> None:
-        path = tuple(part for frame in self._stack for part in frame.step) + further
+    def _add_fault(self, message: str, mark: Mark, inner: Path = ()) -> None:
+        path = tuple(part for frame in self._stack for part in frame.step) + inner
         self._faults.append(Fault(path_text(path), message, mark.line + 1, mark.column + 1))
         if len(self._faults) >= MOST_FAULTS:
             raise InvalidInput(*self._faults)

@@ -1,16 +1,15 @@
-"""Lists and mappings that are being read, and the finished values that go into them."""
+"""The collections that are being read, and the finished nodes that go into them."""
 
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
-from tork_celery.jobfile.source import Mark, Path
-from tork_celery.jobfile.texts import described
+from tork_celery.jobfile.source import Mark, Path, describe
 
 _MERGE = "<<"
 
 
 class Refused(Exception):
-    """A value does not fit here. The frame has gone on as if it did, so that reading can, too."""
+    """A value is not allowed here. The frame has skipped it, so that reading can continue."""
 
     def __init__(self, message: str, path: Path = ()) -> None:
         super().__init__(message)
@@ -18,7 +17,7 @@ class Refused(Exception):
 
 
 class Node(NamedTuple):
-    """A finished value and the places in it. Cost and height count all of it, aliases written out."""
+    """A finished value and the positions inside it. Cost and height include expanded aliases."""
 
     value: Any
     inner: Any
@@ -28,7 +27,7 @@ class Node(NamedTuple):
 
 
 class Frame(ABC):
-    """What values are being read into."""
+    """A collection, or the document, that values are being read into."""
 
     __slots__ = ("anchor", "cost_before", "height", "inner", "mark", "value")
 
@@ -44,18 +43,19 @@ class Frame(ABC):
     @property
     @abstractmethod
     def step(self) -> Path:
-        """The key or index that is being read."""
+        """The key or index that is being read, as a path of one or no part."""
 
     @abstractmethod
     def add(self, value: Any, inner: Any, mark: Mark, *, is_plain: bool) -> None:
-        """Raises `Refused`."""
+        """Add a value, and the positions inside it. Raises `Refused`."""
 
     def finish(self, cost: int) -> Node:
+        """Return the node of this frame. `cost` is the cost of the document so far."""
         return Node(self.value, self.inner, cost - self.cost_before, self.height, is_plain=False)
 
 
 class RootFrame(Frame):
-    """The document itself."""
+    """The document."""
 
     __slots__ = ()
 
@@ -91,7 +91,7 @@ class ListFrame(Frame):
 
 
 class MappingFrame(Frame):
-    """Its values are by turns a key and what belongs to it; `<<` brings in the entries of other mappings."""
+    """A mapping, whose keys and values are added alternately. `<<` merges the entries of other mappings."""
 
     __slots__ = ("_is_merge", "_key", "_key_mark", "_merged")
 
@@ -111,7 +111,7 @@ class MappingFrame(Frame):
     def add(self, value: Any, inner: Any, mark: Mark, *, is_plain: bool) -> None:
         key = self._key
         if key is None:
-            self._take_key(value, mark, is_plain=is_plain)
+            self._add_key(value, mark, is_plain=is_plain)
             return
         self._key = None
         if self._is_merge:
@@ -121,27 +121,27 @@ class MappingFrame(Frame):
             self.inner[key] = (self._key_mark.line, self._key_mark.column, inner)
 
     def finish(self, cost: int) -> Node:
-        """What is written out wins over what is merged in, and an earlier merge over a later one."""
+        """Merge. The mapping's own entries win over merged ones, and earlier merges over later ones."""
         for value, inner in self._merged or ():
             for key in value.keys() - self.value.keys():
                 self.value[key] = value[key]
                 self.inner[key] = inner[key]
         return super().finish(cost)
 
-    def _take_key(self, key: Any, mark: Mark, *, is_plain: bool) -> None:
+    def _add_key(self, key: Any, mark: Mark, *, is_plain: bool) -> None:
         self._key_mark = mark
         self._is_merge = is_plain and key == _MERGE
         if not isinstance(key, str):
             is_scalar = not isinstance(key, list | dict)
             self._key = str(key) if is_scalar else "?"
             hint = "; write it in quotes" if is_scalar else ""
-            raise Refused(f"a key must be a string, not {described(key)}{hint}")
+            raise Refused(f"a key must be a string, not {describe(key)}{hint}")
         self._key = key
         if key in self.inner:
             line, column, _ = self.inner[key]
-            raise Refused(f"this key stands twice, first in line {line + 1}, column {column + 1}")
+            raise Refused(f"duplicate key, first in line {line + 1}, column {column + 1}")
         if self._is_merge and self._merged is not None:
-            raise Refused("this key stands twice")
+            raise Refused("duplicate key")
 
     def _merge(self, value: Any, inner: Any) -> None:
         values, inners = ([value], [inner]) if isinstance(value, dict) else (value, inner)
