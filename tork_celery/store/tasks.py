@@ -99,12 +99,12 @@ def mark_sent(tx: Connection, task_ids: Sequence[str]) -> None:
     tx.execute(update(tasks).where(tasks.c.id.in_(task_ids)).values(sent_at=datastore_now()))
 
 
-def ended_early(tx: Connection, task_ids: Sequence[str]) -> set[str]:
-    """Return the ids of tasks that a user cancelled, or that were stopped with their job."""
+def ended_early(tx: Connection, task_ids: Sequence[str]) -> dict[str, TaskState]:
+    """Return the states, by id, of the tasks that a user cancelled or that were stopped with their job."""
     if not task_ids:
-        return set()
-    query = select(tasks.c.id).where(tasks.c.id.in_(task_ids), tasks.c.state.in_(ENDED_EARLY))
-    return set(tx.scalars(query))
+        return {}
+    query = select(tasks.c.id, tasks.c.state).where(tasks.c.id.in_(task_ids), tasks.c.state.in_(ENDED_EARLY))
+    return {row.id: TaskState(row.state) for row in tx.execute(query)}
 
 
 def count_by_queue(tx: Connection) -> dict[str, tuple[int, int]]:
