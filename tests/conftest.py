@@ -7,6 +7,7 @@ runs the tests that have neither.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.servers.datastores import postgresql_server, postgresql_url
+from tork_celery.domain.errors import EngineUnavailable
 
 if TYPE_CHECKING:
     import docker
@@ -72,12 +74,15 @@ def _inventory() -> dict[str, set[str]] | None:
     """Return the ids of the engine's objects that carry our label; None where no engine answers."""
     import docker  # noqa: PLC0415
 
-    try:
-        with closing(docker.from_env(timeout=10)) as client:
-            return {
-                "containers": {each["Id"] for each in client.api.containers(all=True, filters=_OURS)},
-                "volumes": {each["Name"] for each in client.api.volumes(filters=_OURS)["Volumes"] or []},
-                "networks": {each["Id"] for each in client.api.networks(filters=_OURS)},
-            }
-    except docker.errors.DockerException:
+    from tork_celery.runtime.docker.engine_connection import EngineConnection  # noqa: PLC0415
+
+    try:  # the SDK's own client would leak its socket
+        EngineConnection(os.environ.get("DOCKER_HOST"), connections=1).ping(within_s=5)
+    except EngineUnavailable:
         return None
+    with closing(docker.from_env(timeout=10)) as client:
+        return {
+            "containers": {each["Id"] for each in client.api.containers(all=True, filters=_OURS)},
+            "volumes": {each["Name"] for each in client.api.volumes(filters=_OURS)["Volumes"] or []},
+            "networks": {each["Id"] for each in client.api.networks(filters=_OURS)},
+        }
