@@ -99,6 +99,7 @@ TASK_MOVES: Mapping[tuple[TaskState, TaskState], str] = {
         "a composite that completes as it starts: an empty list, children that are all skipped, or a subjob "
         "that ends at once or is detached"
     ),
+    (TaskState.PENDING, TaskState.SCHEDULED): "its retry is due",
     (TaskState.PENDING, TaskState.RUNNING): "claimed by a node when its retry is due",
     (TaskState.SCHEDULED, TaskState.RUNNING): "claimed by a node",
     (TaskState.RUNNING, TaskState.SCHEDULED): "its node is lost, or releases it",
