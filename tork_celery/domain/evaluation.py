@@ -62,7 +62,7 @@ class Evaluator:
         except expr.ExpressionError as error:
             raise EvaluationFailed(f"{path}: {error}") from error
 
-    def optional(
+    def optional_text(
         self, path: str, text: str | None, check: Callable[[str], object] | None = None
     ) -> str | None:
         """Render a template, or return None for None.
@@ -89,11 +89,11 @@ class Evaluator:
 
     def text(self, path: str, text: str, check: Callable[[str], object] | None = None) -> str:
         """Render a template."""
-        return self.optional(path, text, check) or ""
+        return self.optional_text(path, text, check) or ""
 
     def name(self, path: str, text: str | None) -> str | None:
         """Render the template of a name. Secrets in it are masked, because many places show it."""
-        rendered = self.optional(path, text)
+        rendered = self.optional_text(path, text)
         if rendered is None or rendered == text:
             return text
         if len(rendered) > LONGEST_NAME:
@@ -137,13 +137,13 @@ def evaluated_task(
         return replace(
             definition,
             name=evaluator.name("name", definition.name),
-            var=evaluator.optional("var", definition.var, check_var),
+            var=evaluator.optional_text("var", definition.var, check_var),
         )
     definition = _step(_with_defaults(definition, defaults), evaluator)
     return replace(
         definition,
-        queue=evaluator.optional("queue", definition.queue, queue_names.check),
-        var=evaluator.optional("var", definition.var, check_var),
+        queue=evaluator.optional_text("queue", definition.queue, queue_names.check),
+        var=evaluator.optional_text("var", definition.var, check_var),
         limits=_limits(definition.limits, evaluator),
         priority=_priority(definition.priority, evaluator),
         pre=_steps("pre", definition.pre, evaluator),
@@ -186,7 +186,7 @@ def subjob(definition: Subjob, evaluator: Evaluator) -> JobDefinition:
 
 def output(job: Job, host: expr.HostFunctions) -> str | None:
     """Return the rendered `output` of a job, which is its result."""
-    return Evaluator(context(job, {}), host).optional("output", job.definition.output)
+    return Evaluator(context(job, {}), host).optional_text("output", job.definition.output)
 
 
 def _steps(path: str, steps: tuple[S, ...], evaluator: Evaluator) -> tuple[S, ...]:
@@ -197,11 +197,11 @@ def _step(step: S, evaluator: Evaluator, path: str = "") -> S:
     return replace(
         step,
         name=evaluator.name(f"{path}name", step.name),
-        image=evaluator.optional(f"{path}image", step.image),
+        image=evaluator.optional_text(f"{path}image", step.image),
         cmd=evaluator.texts(f"{path}cmd", step.cmd),
         env=evaluator.mapping(f"{path}env", step.env),
         registry=_registry(step.registry, evaluator, f"{path}registry."),
-        timeout=evaluator.optional(f"{path}timeout", step.timeout, durations.positive_seconds),
+        timeout=evaluator.optional_text(f"{path}timeout", step.timeout, durations.positive_seconds),
     )
 
 
@@ -218,8 +218,8 @@ def _limits(limits: Limits | None, evaluator: Evaluator) -> Limits | None:
     if limits is None:
         return None
     return Limits(
-        cpus=evaluator.optional("limits.cpus", limits.cpus, quantities.nano_cpus),
-        memory=evaluator.optional("limits.memory", limits.memory, quantities.memory_bytes),
+        cpus=evaluator.optional_text("limits.cpus", limits.cpus, quantities.nano_cpus),
+        memory=evaluator.optional_text("limits.memory", limits.memory, quantities.memory_bytes),
     )
 
 
