@@ -1,8 +1,8 @@
-"""How much the system costs over the bare engine: `make bench`, or `make bench ARGS="--tasks 400"`.
+"""Compare the system with the bare engine: `make bench`, or `make bench ARGS="--tasks 400"`.
 
-In one run, on one machine: N one-line containers by bare engine calls (create, start, wait, remove, from
-as many threads as there are slots), then N tasks of the same container through the whole system. The two
-are run in turns, since such machines are noisy; what counts is their ratio.
+Runs N one-line containers by calls of the engine (create, start, wait, remove), with one thread per slot, and
+then N tasks with the same container through the whole system. The two alternate for several rounds, and the
+result is their ratio, because the speed of a machine varies.
 """
 
 import argparse
@@ -17,82 +17,92 @@ from pathlib import Path
 import docker
 import psutil
 
-from tests.system.installation import Installation, installed
+from tests.system.installation import Installation, running_installation
 
 IMAGE = "busybox:stable"
 COMMAND = ["echo", "-n", "hello"]
 SLOTS = 4
-ALONE = 15
+SINGLE_RUNS = 15
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tasks", type=int, default=100, help="containers a round")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     engine = docker.APIClient(version="auto")
-    with tempfile.TemporaryDirectory() as folder:
-        begun = time.monotonic()
-        with installed(Path(folder) / "data", "--queue", f"default:{SLOTS}") as system:
-            ready_s = time.monotonic() - begun
-            idle = memory_mb(system)
-            measure_alone(engine, system)
-            measure_rate(engine, system, tasks=options.tasks, rounds=options.rounds)
+    with tempfile.TemporaryDirectory() as directory:
+        start = time.monotonic()
+        with running_installation(Path(directory) / "data", "--queue", f"default:{SLOTS}") as system:
+            ready_s = time.monotonic() - start
+            idle_mb = memory_mb(system)
+            measure_latency(engine, system)
+            measure_throughput(engine, system, tasks=options.tasks, rounds=options.rounds)
     print(f"time to ready        {ready_s:6.2f} s")
-    each = ", ".join(f"{name} {size:.0f}" for name, size in idle.items())
-    print(f"memory when idle     {sum(idle.values()):6.0f} MB ({each})")
+    by_process = ", ".join(f"{name} {size_mb:.0f}" for name, size_mb in idle_mb.items())
+    print(f"memory when idle     {sum(idle_mb.values()):6.0f} MB ({by_process})")
     machine = f"{psutil.cpu_count()} cores, Python {platform.python_version()}"
     print(f"on                   {machine}, engine {engine.version()['Version']}")
 
 
-def measure_alone(engine: docker.APIClient, system: Installation) -> None:
-    bare, ours = [], []
-    for _ in range(ALONE):
-        bare.append(timed(lambda: run_bare(engine)))
-        ours.append(timed(lambda: run_task(system)))
-    bare_ms, ours_ms = 1000 * statistics.median(bare), 1000 * statistics.median(ours)
-    print(f"one run, bare        {bare_ms:6.0f} ms")
-    print(f"one task alone       {ours_ms:6.0f} ms, {ours_ms - bare_ms:+.0f} ms")
+def measure_latency(engine: docker.APIClient, system: Installation) -> None:
+    """Print the median time of a single container and of a single task."""
+    container_s, task_s = [], []
+    for _ in range(SINGLE_RUNS):
+        container_s.append(duration_s(lambda: run_container(engine)))
+        task_s.append(duration_s(lambda: run_task(system)))
+    container_ms, task_ms = 1000 * statistics.median(container_s), 1000 * statistics.median(task_s)
+    print(f"one run, bare        {container_ms:6.0f} ms")
+    print(f"one task alone       {task_ms:6.0f} ms, {task_ms - container_ms:+.0f} ms")
 
 
-def measure_rate(engine: docker.APIClient, system: Installation, *, tasks: int, rounds: int) -> None:
+def measure_throughput(engine: docker.APIClient, system: Installation, *, tasks: int, rounds: int) -> None:
+    """Print the containers and tasks per second of each round, and the median of their ratios."""
     ratios = []
     for number in range(1, rounds + 1):
-        bare = tasks / timed(lambda: run_many_bare(engine, tasks))
-        ours = tasks / timed(lambda: run_many_tasks(system, tasks))
+        bare = tasks / duration_s(lambda: run_containers(engine, tasks))
+        ours = tasks / duration_s(lambda: run_tasks(system, tasks))
         ratios.append(ours / bare)
         print(f"round {number}: bare {bare:6.2f}/s, tasks {ours:6.2f}/s, ratio {ours / bare:5.2f}")
     print(f"ratio, median        {statistics.median(ratios):6.2f}")
 
 
-def run_bare(engine: docker.APIClient) -> None:
+def run_container(engine: docker.APIClient) -> None:
     container = engine.create_container(IMAGE, COMMAND)["Id"]
     engine.start(container)
     engine.wait(container)
     engine.remove_container(container)
 
 
-def run_many_bare(engine: docker.APIClient, number: int) -> None:
+def run_containers(engine: docker.APIClient, count: int) -> None:
     with ThreadPoolExecutor(SLOTS) as pool:
-        list(pool.map(lambda _: run_bare(engine), range(number)))
+        list(pool.map(lambda _: run_container(engine), range(count)))
 
 
 def run_task(system: Installation) -> None:
-    task_id = system.post("/task", {"name": "bench", "image": IMAGE, "cmd": COMMAND})["id"]
-    while system.get(f"/task/{task_id}")["state"] != "COMPLETED":
+    task_id = submit_task(system)
+    while not is_completed(system, task_id):
         time.sleep(0.005)
 
 
-def run_many_tasks(system: Installation, number: int) -> None:
-    task = {"name": "bench", "image": IMAGE, "cmd": COMMAND}
-    last = [system.post("/task", task)["id"] for _ in range(number)]
-    for task_id in reversed(last):
-        while system.get(f"/task/{task_id}")["state"] != "COMPLETED":
+def run_tasks(system: Installation, count: int) -> None:
+    task_ids = [submit_task(system) for _ in range(count)]
+    for task_id in reversed(task_ids):
+        while not is_completed(system, task_id):
             time.sleep(0.25)
 
 
+def submit_task(system: Installation) -> str:
+    return str(system.post("/task", {"name": "bench", "image": IMAGE, "cmd": COMMAND})["id"])
+
+
+def is_completed(system: Installation, task_id: str) -> bool:
+    return bool(system.get(f"/task/{task_id}")["state"] == "COMPLETED")
+
+
 def memory_mb(system: Installation) -> dict[str, float]:
-    """The memory of each process that no other one has (USS), in MB."""
+    """Return the unshared memory (USS) of each process of the system."""
+    assert system.process is not None
     parent = psutil.Process(system.process.pid)
     return {
         f"{process.name()}-{process.pid}": process.memory_full_info().uss / 1e6
@@ -100,10 +110,10 @@ def memory_mb(system: Installation) -> dict[str, float]:
     }
 
 
-def timed(action: Callable[[], object]) -> float:
-    begun = time.monotonic()
+def duration_s(action: Callable[[], object]) -> float:
+    start = time.monotonic()
     action()
-    return time.monotonic() - begun
+    return time.monotonic() - start
 
 
 if __name__ == "__main__":

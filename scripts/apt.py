@@ -1,4 +1,4 @@
-"""Debian's packages, for what a new machine lacks. Standard library only: it runs before .venv exists."""
+"""Installation of Debian packages. Standard library only, because it runs before .venv exists."""
 
 import os
 import platform
@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 class Unavailable(Exception):
-    """Something that is needed is missing; the message says what to install."""
+    """A requirement is missing. The message says what to install or start."""
 
 
 def is_debian() -> bool:
-    """Debian, or what is made from it, such as Ubuntu."""
+    """Return whether this is Debian or a derivative such as Ubuntu."""
     try:
         release = platform.freedesktop_os_release()
     except OSError:
@@ -26,32 +26,35 @@ def may_install() -> bool:
 
 
 def install(*packages: str) -> None:
-    """Install the packages without what they only recommend. Raises Unavailable with apt's own words."""
+    """Install packages without their recommendations. Raises Unavailable with the output of apt-get."""
     print(f"installing {', '.join(packages)} by apt-get", flush=True)
     _apt_get("install", "--yes", "--no-install-recommends", *packages)
 
 
-def unpack(package: str, folder: Path) -> None:
-    """Unpack a package's files into the folder, installing nothing. Needs no root if apt's lists are new."""
-    _apt_get("download", package, folder=folder)
-    for archive in folder.glob("*.deb"):
-        subprocess.run(["dpkg-deb", "--extract", archive, folder], check=True)
+def unpack(package: str, directory: Path) -> None:
+    """Download a package and unpack its files into a directory, without installing it.
+
+    Requires root only if the package lists are out of date. Raises Unavailable.
+    """
+    _apt_get("download", package, directory=directory)
+    for archive in directory.glob("*.deb"):
+        subprocess.run(["dpkg-deb", "--extract", archive, directory], check=True)
 
 
-def _apt_get(*arguments: str, folder: Path | None = None) -> None:
-    """Run apt-get; when that fails, once more with new lists: on a new machine they are empty or old."""
-    if _run(*arguments, folder=folder).returncode == 0:
+def _apt_get(*arguments: str, directory: Path | None = None) -> None:
+    """Run apt-get. If it fails, update the package lists, which a new machine may not have, and try again."""
+    if _run(*arguments, directory=directory).returncode == 0:
         return
     _run("update")
-    done = _run(*arguments, folder=folder)
-    if done.returncode != 0:
-        raise Unavailable(f"apt-get {' '.join(arguments)} failed:\n{done.stdout.strip()}")
+    second = _run(*arguments, directory=directory)
+    if second.returncode != 0:
+        raise Unavailable(f"apt-get {' '.join(arguments)} failed:\n{second.stdout.strip()}")
 
 
-def _run(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+def _run(*arguments: str, directory: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120", *arguments],
-        cwd=folder,
+        cwd=directory,
         env=os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -1,11 +1,10 @@
-"""The demo: starts standalone mode, runs examples/hello.yaml with it, prints the result, stops it again.
+"""The demo: start standalone mode, run examples/hello.yaml, print the result and stop.
 
-Everything that it makes is in a temporary folder. The last line on standard output is the result.
+All files are in a temporary directory. The last line on standard output is the result.
 """
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,14 +19,16 @@ from docker.errors import DockerException
 
 from scripts.apt import Unavailable
 from scripts.images import stand_ins
+from scripts.server_process import free_port
 
 TORK = str(Path(sys.executable).with_name("tork-celery"))
 JOB = "examples/hello.yaml"
 IMAGE = "ubuntu:mantic"
-"""The image that the job names."""
+"""The image of the job."""
 READY_TIMEOUT_S = 30.0
 RUN_TIMEOUT_S = 300.0
 STOP_TIMEOUT_S = 30.0
+_LINES_OF_OUTPUT = 40
 
 
 def main() -> None:
@@ -44,35 +45,40 @@ def main() -> None:
 
 @contextmanager
 def standalone() -> Iterator[str]:
-    """The address of a system in standalone mode, which is stopped and gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="tork-demo-") as folder:
-        port, output = _free_port(), Path(folder) / "output"
-        command = [TORK, "standalone", "--port", str(port), "--data-dir", f"{folder}/data"]
-        with output.open("wb") as file:
-            process = subprocess.Popen(
-                command,
-                env=clean_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is passed on once, by _stop: a second one would force it
-            )
+    """Run standalone mode for a block and yield its URL.
+
+    Raises Unavailable with the end of the output if it does not get ready.
+    """
+    with tempfile.TemporaryDirectory(prefix="tork-demo-") as directory:
+        output = Path(directory) / "output"
+        port = free_port()
+        process = _start(port, data=Path(directory) / "data", output=output)
         url = f"http://127.0.0.1:{port}"
         try:
             print(f"starting the system at {url}", flush=True)
             _wait_until_healthy(process, url=url)
             yield url
         except Unavailable as error:
-            said = output.read_text(errors="replace").splitlines()[-40:]
-            raise Unavailable(
-                "\n".join([*said, f"{error} Above is the end of what the system said."])
-            ) from None
+            last_lines = output.read_text(errors="replace").splitlines()[-_LINES_OF_OUTPUT:]
+            raise Unavailable("\n".join([*last_lines, f"{error} Above is the end of its output."])) from None
         finally:
             _stop(process)
 
 
+def _start(port: int, *, data: Path, output: Path) -> subprocess.Popen[bytes]:
+    with output.open("wb") as file:
+        return subprocess.Popen(
+            [TORK, "standalone", "--port", str(port), "--data-dir", str(data)],
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # _stop passes Ctrl-C on; a second SIGINT would force the stop
+        )
+
+
 def run_job(url: str) -> int:
-    """The exit code of the command, which prints the job's progress and its result."""
+    """Run the job, which prints its progress and result, and return the exit code of the command."""
     print(f"running {JOB}", flush=True)
     environment = clean_environment(TORK_URL=url)
     try:
@@ -84,7 +90,7 @@ def run_job(url: str) -> int:
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
-    """The environment without the settings of another system that it may have."""
+    """Return the environment with `settings` in place of all other settings of tork_celery."""
     return {key: value for key, value in os.environ.items() if not key.startswith("TORK_")} | settings
 
 
@@ -104,19 +110,13 @@ def _is_healthy(url: str) -> bool:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """As Ctrl-C does, which stops the running containers too."""
+    """Stop as Ctrl-C does, which stops running containers too."""
     process.send_signal(signal.SIGINT)
     try:
         process.wait(STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

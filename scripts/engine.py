@@ -1,6 +1,8 @@
-"""A container engine that answers: the one that runs, else Debian's, installed and started.
+"""A container engine that answers: the running one, or else Debian's, which is installed and started.
 
-python -m scripts.engine    makes sure of it, and leaves it running
+    python -m scripts.engine
+
+starts an engine if none answers, and leaves it running.
 """
 
 import os
@@ -17,7 +19,7 @@ from docker.context import ContextAPI
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from scripts import apt, leftovers
+from scripts import apt, stale_files
 from scripts.apt import Unavailable
 
 DEFAULT = "unix:///var/run/docker.sock"
@@ -26,13 +28,15 @@ SYSTEMD = Path("/run/systemd/system")
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
-"""Where dockerd and iptables are, which is not in everyone's PATH."""
+"""Directories of dockerd and iptables, which PATH may lack."""
 
 
 @contextmanager
 def running() -> Iterator[str]:
-    """The address of an engine that answers while the context lasts. One that it had to start is stopped at
-    the end, by its pid; one that was there is left alone. Raises Unavailable with what to do."""
+    """Run a block while an engine answers, and yield the engine's address.
+
+    An engine that was started for the block is stopped after it. Raises Unavailable with what to do.
+    """
     address = configured_address()
     if answers(address):
         yield address
@@ -45,7 +49,7 @@ def running() -> Iterator[str]:
 
 
 def start(address: str) -> Callable[[], None]:
-    """Start an engine at the address and wait until it answers; returns what stops it again."""
+    """Start an engine, wait until it answers, and return a function that stops it. Raises Unavailable."""
     require_startable(address)
     if shutil.which("dockerd", path=_path()) is None:
         if not apt.may_install():
@@ -56,14 +60,14 @@ def start(address: str) -> Callable[[], None]:
         apt.install("docker.io")
     if SYSTEMD.is_dir():
         return _start_service()
-    if _comes_up_by_itself(address):
+    if _answers_after_start_elsewhere(address):
         return lambda: None
-    leftovers.remove()
+    stale_files.remove_stale_files()
     return _start_dockerd(address)
 
 
 def require_startable(address: str) -> None:
-    """Raises Unavailable unless a dockerd started here, by this user, would answer at the address."""
+    """Raise Unavailable unless this user can start a dockerd that answers at the address."""
     if address != DEFAULT:
         raise Unavailable(
             f"The container engine at {address} does not answer: start it, or unset DOCKER_HOST."
@@ -81,7 +85,7 @@ def require_startable(address: str) -> None:
 
 
 def configured_address() -> str:
-    """Where the engine is: DOCKER_HOST, else the docker command's current context, else the usual socket."""
+    """Return DOCKER_HOST, or else the address of Docker's current context, or else the default socket."""
     if host := os.environ.get("DOCKER_HOST"):
         return host
     try:
@@ -94,8 +98,9 @@ def configured_address() -> str:
 
 
 def answers(address: str) -> bool:
+    """Return whether an engine answers at the address."""
     scheme, _, path = address.partition("://")
-    if scheme == "unix" and not leftovers.is_heard(Path(path)):
+    if scheme == "unix" and not stale_files.has_listener(Path(path)):
         return False
     environment = os.environ | {"DOCKER_HOST": address}
     try:
@@ -119,59 +124,61 @@ def _stop_service() -> None:
     subprocess.run(["systemctl", "stop", "docker.socket", "docker.service"], check=False)
 
 
-def _start_dockerd(address: str) -> Callable[[], None]:
-    """In a session of its own, so that no Ctrl-C reaches it before the containers' owner has ended."""
-    print(f"starting a container engine; its log is {LOG}", flush=True)
-    with LOG.open("wb") as log:
-        engine = subprocess.Popen(
-            ["dockerd"],
-            env=os.environ | {"PATH": _path()},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        _wait_until(lambda: answers(address), alive=lambda: engine.poll() is None)
-    except BaseException:
-        _stop(engine)
-        raise
-    return lambda: _stop(engine)
+def _answers_after_start_elsewhere(address: str) -> bool:
+    """Wait for a dockerd that is already running, and return whether it answers.
 
-
-def _comes_up_by_itself(address: str) -> bool:
-    """Whether an engine that is there, on its way up or started by its package, answers in time. One that
-    ends meanwhile was on its way down."""
+    The installation of the package may have started it. One that is stopping ends, and False is returned.
+    """
     deadline = time.monotonic() + START_TIMEOUT_S
-    while leftovers.ENGINE.running() is not None and time.monotonic() < deadline:
+    while stale_files.ENGINE.running_pid() is not None and time.monotonic() < deadline:
         if answers(address):
             return True
         time.sleep(0.2)
     return False
 
 
-def _wait_until(ready: Callable[[], bool], *, alive: Callable[[], bool]) -> None:
+def _start_dockerd(address: str) -> Callable[[], None]:
+    print(f"starting a container engine; its log is {LOG}", flush=True)
+    with LOG.open("wb") as log:
+        process = subprocess.Popen(
+            ["dockerd"],
+            env=os.environ | {"PATH": _path()},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C must not stop it before the process that uses its containers
+        )
+    try:
+        wait_until(lambda: answers(address), is_alive=lambda: process.poll() is None)
+    except BaseException:
+        _stop(process)
+        raise
+    return lambda: _stop(process)
+
+
+def wait_until(is_ready: Callable[[], bool], *, is_alive: Callable[[], bool]) -> None:
+    """Wait for an engine. Raises Unavailable with the end of its log if it ends or is too slow."""
     deadline = time.monotonic() + START_TIMEOUT_S
-    while not ready():
-        if not alive() or time.monotonic() > deadline:
+    while not is_ready():
+        if not is_alive() or time.monotonic() > deadline:
             raise Unavailable(f"The container engine did not start. The end of {LOG}:\n{_end_of_log()}")
         time.sleep(0.2)
 
 
-def _stop(engine: subprocess.Popen[bytes]) -> None:
-    engine.terminate()
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
     try:
-        engine.wait(STOP_TIMEOUT_S)
+        process.wait(STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
-        engine.kill()
-        engine.wait()
+        process.kill()
+        process.wait()
 
 
 def _end_of_log() -> str:
     try:
         return "\n".join(LOG.read_text(errors="replace").splitlines()[-20:])
     except OSError:
-        return "(there is none)"
+        return "(the log does not exist)"
 
 
 def _path() -> str:
@@ -183,9 +190,9 @@ def main() -> None:
         address = configured_address()
         if not answers(address):
             start(address)
-    except Unavailable as missing:
-        sys.exit(str(missing))
-    print(f"a container engine answers at {address}; this leaves it running")
+    except Unavailable as error:
+        sys.exit(str(error))
+    print(f"a container engine answers at {address} and is left running")
 
 
 if __name__ == "__main__":

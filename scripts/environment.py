@@ -1,4 +1,7 @@
-"""Make the virtual environment: python3 -m scripts.environment FOLDER. Standard library only."""
+"""Create the virtual environment. Standard library only.
+
+python3 -m scripts.environment DIRECTORY
+"""
 
 import subprocess
 import sys
@@ -7,7 +10,7 @@ from pathlib import Path
 
 from scripts import apt
 
-OLDEST = (3, 11)
+OLDEST_PYTHON = (3, 11)
 
 
 def main() -> None:
@@ -15,39 +18,25 @@ def main() -> None:
     try:
         require_python()
         require_ensurepip()
-    except apt.Unavailable as missing:
-        sys.exit(str(missing))
-    if not works(venv):
+    except apt.Unavailable as error:
+        sys.exit(str(error))
+    if not is_usable(venv):
         print(f"making {venv}", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
-    pip: list[str | Path] = [
-        venv / "bin" / "python",
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]
-    print("installing the pinned requirements and this package", flush=True)
-    subprocess.run([*pip, "--requirement", "requirements.lock"], check=True)
-    subprocess.run([*pip, "--no-deps", "--no-build-isolation", "--editable", "."], check=True)
-    checked = subprocess.run(
-        [venv / "bin" / "python", "-m", "pip", "check"], stdout=subprocess.PIPE, text=True, check=False
-    )
-    if checked.returncode != 0:
-        sys.exit(f"{checked.stdout}requirements.lock does not fit setup.cfg: make lock")
+    install_requirements(venv)
 
 
 def require_python() -> None:
-    if sys.version_info < OLDEST:
+    """Raise Unavailable if this version of Python is too old."""
+    if sys.version_info < OLDEST_PYTHON:
         raise apt.Unavailable(
-            f"Python {'.'.join(map(str, OLDEST))} or later is needed, and {sys.executable} is "
-            f"{sys.version.split()[0]}: name another by make PYTHON=..."
+            f"Python {'.'.join(map(str, OLDEST_PYTHON))} or later is required, and {sys.executable} is "
+            f"{sys.version.split()[0]}: name another one with make PYTHON=..."
         )
 
 
 def require_ensurepip() -> None:
-    """Debian keeps what `python3 -m venv` needs in a package of its own."""
+    """Install ensurepip, which is a separate package on Debian. Raises Unavailable without root."""
     if find_spec("ensurepip") is not None:
         return
     if not apt.may_install():
@@ -55,9 +44,22 @@ def require_ensurepip() -> None:
     apt.install("python3-venv")
 
 
-def works(venv: Path) -> bool:
+def is_usable(venv: Path) -> bool:
+    """Return whether the environment exists and has pip."""
     python = venv / "bin" / "python"
     return python.exists() and subprocess.run([python, "-c", "import pip"], check=False).returncode == 0
+
+
+def install_requirements(venv: Path) -> None:
+    """Install the pinned requirements and this package. Exits if they do not fit together."""
+    python = venv / "bin" / "python"
+    install: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    print("installing the pinned requirements and this package", flush=True)
+    subprocess.run([*install, "--requirement", "requirements.lock"], check=True)
+    subprocess.run([*install, "--no-deps", "--no-build-isolation", "--editable", "."], check=True)
+    check = subprocess.run([python, "-m", "pip", "check"], stdout=subprocess.PIPE, text=True, check=False)
+    if check.returncode != 0:
+        sys.exit(f"{check.stdout}requirements.lock does not fit setup.cfg: run make lock")
 
 
 if __name__ == "__main__":

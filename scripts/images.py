@@ -1,10 +1,12 @@
-"""Images for the demo and the tests on a machine that reaches no registry.
+"""Images for the demo and the tests, on a machine that may not reach a registry.
 
-`busybox:stable` is made from Debian's static busybox, `tork-local/alpine` from that and GNU wget, and
-`tork-local/ffmpeg` from the binary in the imageio-ffmpeg wheel. Where an image that an example names is
-missing and cannot be pulled, `stand_ins` tags these with its name for a while.
+`busybox:stable` is built from Debian's static busybox, `tork-local/alpine` from the same and GNU wget, and
+`tork-local/ffmpeg` from the binary in the imageio-ffmpeg wheel. If an image of an example is missing and
+cannot be pulled, `stand_ins` tags one of these with its name temporarily.
 
-    python -m scripts.images [--force]    makes them where they are missing, or anew
+    python -m scripts.images [--force]
+
+builds the missing images, or all of them.
 """
 
 import fcntl
@@ -32,65 +34,67 @@ STAND_INS = {
     "ubuntu:mantic": BUSYBOX,
     "jrottenberg/ffmpeg:3.4-scratch": FFMPEG,
 }
-"""The images that the examples name, and the local one that does in their place."""
+"""Local images by the names of the images in the examples that they replace."""
 
 LOCK = Path(tempfile.gettempdir()) / f"tork-stand-ins-{os.getuid()}.lock"
-"""Held by every run that uses stand-ins."""
+"""A file on which each process that uses stand-ins holds a shared lock."""
 
 LABEL = "tork-celery.made-locally"
-RECIPE = "1"
-"""Of the images that this file makes; those of another recipe are made anew."""
+RECIPE_VERSION = "1"
+"""The label's value. Local images with another version are built again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     tag: str
-    rootfs: rootfs.Maker
-    config: tuple[str, ...]
+    write_rootfs: rootfs.Writer
+    changes: tuple[str, ...]
+    """Instructions of a Dockerfile."""
 
-    def make(self, client: docker.DockerClient) -> None:
-        """Import the image. One that had the tag before is removed unless a container uses it."""
+    def build(self, client: docker.DockerClient) -> None:
+        """Import the image. An image that had the tag is removed unless a container uses it."""
         print(f"making the image {self.tag}", flush=True)
-        before = _find(client, self.tag)
+        previous = _find(client, self.tag)
         repository, _, tag = self.tag.rpartition(":")
-        changes = [*self.config, f"LABEL {LABEL}={RECIPE}"]
+        changes = [*self.changes, f"LABEL {LABEL}={RECIPE_VERSION}"]
         with tempfile.TemporaryFile() as tar:
-            self.rootfs(tar)
+            self.write_rootfs(tar)
             tar.seek(0)
             client.api.import_image_from_data(tar, repository, tag, changes)
-        if before is not None and before.id != client.images.get(self.tag).id:
-            _remove_if_unused(client, before)
+        if previous is not None and previous.id != client.images.get(self.tag).id:
+            _remove_if_unused(client, previous)
 
 
 RECIPES = {
-    BUSYBOX: Recipe(tag=BUSYBOX, rootfs=rootfs.busybox, config=('CMD ["sh"]',)),
-    ALPINE: Recipe(tag=ALPINE, rootfs=rootfs.alpine, config=('CMD ["sh"]',)),
-    FFMPEG: Recipe(tag=FFMPEG, rootfs=rootfs.ffmpeg, config=("ENV PATH=/bin", 'ENTRYPOINT ["ffmpeg"]')),
+    BUSYBOX: Recipe(tag=BUSYBOX, write_rootfs=rootfs.write_busybox, changes=('CMD ["sh"]',)),
+    ALPINE: Recipe(tag=ALPINE, write_rootfs=rootfs.write_alpine, changes=('CMD ["sh"]',)),
+    FFMPEG: Recipe(
+        tag=FFMPEG, write_rootfs=rootfs.write_ffmpeg, changes=("ENV PATH=/bin", 'ENTRYPOINT ["ffmpeg"]')
+    ),
 }
 
 
 def ensure(client: docker.DockerClient, tag: str, *, force: bool = False) -> None:
-    """Make the local image where it is missing, or anew. Where its parts cannot be had it is pulled.
+    """Build a local image if it is missing or outdated, or if `force` is set.
 
-    Raises Unavailable when neither works.
+    Pulls the image if its parts are not available. Raises Unavailable when neither works.
     """
     image = _find(client, tag)
-    if image is not None and not force and image.labels.get(LABEL, RECIPE) == RECIPE:
+    if image is not None and not force and image.labels.get(LABEL, RECIPE_VERSION) == RECIPE_VERSION:
         return
     try:
-        RECIPES[tag].make(client)
-    except Unavailable as missing:
-        _pull(client, tag)
+        RECIPES[tag].build(client)
+    except Unavailable as error:
+        _try_pull(client, tag)
         if _find(client, tag) is None:
-            raise Unavailable(f"The image {tag} is missing and cannot be pulled. {missing}") from None
+            raise Unavailable(f"The image {tag} is missing and cannot be pulled. {error}") from None
 
 
 @contextmanager
 def stand_ins(client: docker.DockerClient, names: Iterable[str] = STAND_INS) -> Iterator[tuple[str, ...]]:
-    """Within it every image that the examples name is there; yields the names that stand-ins go by.
+    """Provide the images of the examples for a block, and yield the names that stand-ins have.
 
-    Afterwards those tags are gone, those too that a run which was killed left behind. Of several runs at once
-    the last one to end removes them.
+    The last of all concurrent processes removes the tags, including those of a process that was killed.
     """
     lock = os.open(LOCK, os.O_CREAT | os.O_RDONLY)
     try:
@@ -99,7 +103,7 @@ def stand_ins(client: docker.DockerClient, names: Iterable[str] = STAND_INS) -> 
             _pull_missing(client, names)
             yield _tag_missing(client, names)
         finally:
-            if _is_last(lock):
+            if _is_last_holder(lock):
                 _untag(client)
     finally:
         os.close(lock)
@@ -107,7 +111,7 @@ def stand_ins(client: docker.DockerClient, names: Iterable[str] = STAND_INS) -> 
 
 def _pull_missing(client: docker.DockerClient, names: Iterable[str]) -> None:
     for name in names:
-        if _find(client, name) is None and not _pull(client, name):
+        if _find(client, name) is None and not _try_pull(client, name):
             return
 
 
@@ -118,7 +122,7 @@ def _tag_missing(client: docker.DockerClient, names: Iterable[str]) -> tuple[str
             client.images.get(STAND_INS[name]).tag(name)
     tagged = tuple(name for name in names if _is_stand_in(client, name))
     for name in tagged:
-        print(f"{name} cannot be pulled: {STAND_INS[name]} goes by its name for now", flush=True)
+        print(f"{name} cannot be pulled: {STAND_INS[name]} is used instead", flush=True)
     return tagged
 
 
@@ -127,7 +131,7 @@ def _is_stand_in(client: docker.DockerClient, name: str) -> bool:
     return image is not None and (LABEL in image.labels or image == local)
 
 
-def _is_last(lock: int) -> bool:
+def _is_last_holder(lock: int) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -148,9 +152,11 @@ def _find(client: docker.DockerClient, name: str) -> Image | None:
         return None
 
 
-def _pull(client: docker.DockerClient, name: str) -> bool:
-    """Try to pull the image; whether it came, the engine knows. False when the registry is out of reach: the
-    engine waits 15 s for one that does not answer, which is enough once."""
+def _try_pull(client: docker.DockerClient, name: str) -> bool:
+    """Try to pull an image and return whether the registry answered, even if it does not have the image.
+
+    The engine waits 15 s for a registry that does not answer, so a caller should not try again.
+    """
     try:
         client.images.pull(name)
     except NotFound:
@@ -161,7 +167,6 @@ def _pull(client: docker.DockerClient, name: str) -> bool:
 
 
 def _remove_if_unused(client: docker.DockerClient, image: Image) -> None:
-    """Remove what an image that was made anew has replaced."""
     with suppress(APIError):
         client.api.remove_image(image.id or "")
 

@@ -1,4 +1,4 @@
-"""Root file systems for the local images, as tar archives: one binary and the little it needs."""
+"""Root file systems of the local images, as tar archives: one binary with its libraries and configuration."""
 
 import io
 import re
@@ -14,9 +14,9 @@ from typing import IO
 
 from scripts import apt
 
-Maker = Callable[[IO[bytes]], None]
+Writer = Callable[[IO[bytes]], None]
 
-FOLDERS = {
+DIRECTORIES = {
     "bin": 0o755,
     "etc": 0o755,
     "root": 0o700,
@@ -33,44 +33,42 @@ FILES = {
 }
 
 
-def busybox(tar: IO[bytes]) -> None:
-    """Debian's static busybox with all of its commands. Raises Unavailable where it cannot be had."""
-    with tempfile.TemporaryDirectory() as folder:
-        binary = _find_busybox(Path(folder))
-        listed = subprocess.run([binary, "--list-full"], check=True, stdout=subprocess.PIPE, text=True)
-        write(tar, binary=binary, name="busybox", links=listed.stdout.split())
+def write_busybox(target: IO[bytes]) -> None:
+    """Write Debian's static busybox with a link for each of its commands. Raises Unavailable."""
+    with tempfile.TemporaryDirectory() as directory:
+        binary = _find_busybox(Path(directory))
+        write(target, binary=binary, name="busybox", links=_busybox_commands(binary))
 
 
-def alpine(tar: IO[bytes]) -> None:
-    """Busybox, with GNU wget in the place of its own, which sends a file only up to its first NUL byte.
+def write_alpine(target: IO[bytes]) -> None:
+    """Write busybox with GNU wget. Raises Unavailable.
 
-    Raises Unavailable where there is none.
+    The wget of busybox sends a file only up to its first NUL byte.
     """
-    wget = shutil.which("wget")
-    if wget is None:
-        if not apt.may_install():
-            raise apt.Unavailable("Install wget")
-        apt.install("wget")
-        wget = shutil.which("wget") or "/usr/bin/wget"
-    with tempfile.TemporaryDirectory() as folder:
-        binary = _find_busybox(Path(folder))
-        listed = subprocess.run([binary, "--list-full"], check=True, stdout=subprocess.PIPE, text=True)
-        links = {link for link in listed.stdout.split() if not link.endswith("/wget")}
-        others = {"usr/bin/wget": Path(wget)}
-        write(tar, binary=binary, name="busybox", links=links, libraries=libraries(Path(wget)), others=others)
+    wget = _find_wget()
+    with tempfile.TemporaryDirectory() as directory:
+        binary = _find_busybox(Path(directory))
+        write(
+            target,
+            binary=binary,
+            name="busybox",
+            links={path for path in _busybox_commands(binary) if not path.endswith("/wget")},
+            libraries=libraries(wget),
+            files={"usr/bin/wget": wget},
+        )
 
 
-def ffmpeg(tar: IO[bytes]) -> None:
-    """The ffmpeg of the imageio-ffmpeg wheel. Raises Unavailable where the wheel carries none for Linux.
+def write_ffmpeg(target: IO[bytes]) -> None:
+    """Write the ffmpeg of the imageio-ffmpeg wheel. Raises Unavailable if the wheel has none for Linux.
 
-    In some versions of the wheel it is static, in others it wants the C library, which then comes along.
+    It is static in some versions of the wheel, and needs the C library in others.
     """
     spec = find_spec("imageio_ffmpeg")
-    places = spec.submodule_search_locations if spec else None
-    binaries = [path for place in places or () for path in Path(place).glob("binaries/ffmpeg-linux-*")]
+    locations = spec.submodule_search_locations if spec else None
+    binaries = [path for place in locations or () for path in Path(place).glob("binaries/ffmpeg-linux-*")]
     if not binaries:
-        raise apt.Unavailable("The installed imageio-ffmpeg carries no ffmpeg for Linux")
-    write(tar, binary=binaries[0], name="ffmpeg", libraries=libraries(binaries[0]))
+        raise apt.Unavailable("The installed imageio-ffmpeg has no ffmpeg for Linux")
+    write(target, binary=binaries[0], name="ffmpeg", libraries=libraries(binaries[0]))
 
 
 def write(
@@ -80,47 +78,62 @@ def write(
     name: str,
     links: Iterable[str] = (),
     libraries: Iterable[Path] = (),
-    others: Mapping[str, Path] = MappingProxyType({}),
+    files: Mapping[str, Path] = MappingProxyType({}),
 ) -> None:
-    """Write the archive: the folders and files that every image has, the binary, links to it, libraries under
-    the paths that they have here, and other files by their paths in the image."""
+    """Write an archive with the common files, the binary as `bin/NAME`, links to the binary, libraries under
+    their paths on this machine, and other files by their paths in the image."""
     with tarfile.open(fileobj=target, mode="w") as tar:
-        for path, mode in FOLDERS.items():
+        for path, mode in DIRECTORIES.items():
             tar.addfile(_entry(path, type=tarfile.DIRTYPE, mode=mode))
         for path, text in FILES.items():
             tar.addfile(_entry(path, size=len(text)), io.BytesIO(text.encode()))
-        loaded = {str(file)[1:]: file for file in libraries}
-        for path, file in {f"bin/{name}": binary, **loaded, **others}.items():
+        library_files = {str(file)[1:]: file for file in libraries}
+        for path, file in {f"bin/{name}": binary, **library_files, **files}.items():
             with file.open("rb") as content:
                 tar.addfile(_entry(path, mode=0o755, size=file.stat().st_size), content)
-        for link in sorted(set(links) - {f"bin/{name}"}):  # a link of the binary's own name would replace it
+        for link in sorted(set(links) - {f"bin/{name}"}):  # a link to itself would replace the binary
             tar.addfile(_entry(link, type=tarfile.SYMTYPE, mode=0o777, linkname=f"/bin/{name}"))
 
 
 def libraries(binary: Path) -> tuple[Path, ...]:
-    """The shared libraries that the binary loads, its loader among them; none if it is static."""
+    """Return the shared libraries of a binary, including the loader. A static binary has none."""
     if is_static(binary):
         return ()
-    listed = subprocess.run(["ldd", binary], check=True, stdout=subprocess.PIPE, text=True)
-    return tuple(Path(path) for path in re.findall(r"(/\S+) \(0x", listed.stdout))
+    output = subprocess.run(["ldd", binary], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return tuple(Path(path) for path in re.findall(r"(/\S+) \(0x", output))
 
 
 def is_static(binary: Path) -> bool:
-    """Whether it is an ELF program that names no dynamic loader."""
+    """Return whether a file is an ELF program without a dynamic loader."""
     with binary.open("rb") as file:
         head = file.read(4096)
     return head.startswith(b"\x7fELF") and b"/ld-" not in head
 
 
-def _find_busybox(folder: Path) -> Path:
-    """The one that is installed, else that of Debian's package, unpacked into the folder."""
+def _busybox_commands(binary: Path) -> list[str]:
+    """Return the paths of the commands in an image, such as `usr/bin/wget`."""
+    command: list[str | Path] = [binary, "--list-full"]
+    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return result.stdout.split()
+
+
+def _find_busybox(directory: Path) -> Path:
+    """Return the installed busybox if it is static, or else that of Debian, unpacked into the directory."""
     installed = shutil.which("busybox")
     if installed and is_static(Path(installed)):
         return Path(installed)
     if not apt.is_debian():
         raise apt.Unavailable("Install a static busybox (Debian's package is busybox-static)")
-    apt.unpack("busybox-static", folder)
-    return next(folder.glob("**/bin/busybox"))
+    apt.unpack("busybox-static", directory)
+    return next(directory.glob("**/bin/busybox"))
+
+
+def _find_wget() -> Path:
+    if shutil.which("wget") is None:
+        if not apt.may_install():
+            raise apt.Unavailable("Install wget")
+        apt.install("wget")
+    return Path(shutil.which("wget") or "/usr/bin/wget")
 
 
 def _entry(path: str, **fields: object) -> tarfile.TarInfo:

@@ -2,7 +2,7 @@
 
     python -m scripts.with_engine COMMAND [ARGUMENT ...]
 
-An engine that had to be started for it is stopped afterwards. Exits as the command does.
+An engine that was started for the command is stopped after it. The exit code is that of the command.
 """
 
 import os
@@ -16,37 +16,40 @@ from scripts.apt import Unavailable
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, _exit)
     try:
         with engine.running() as address:
             code = run(sys.argv[1:], environment=os.environ | {"DOCKER_HOST": address})
-    except Unavailable as missing:
-        sys.exit(str(missing))
+    except Unavailable as error:
+        sys.exit(str(error))
     sys.exit(code)
 
 
 def run(command: list[str], *, environment: dict[str, str]) -> int:
-    """The command's exit code, in the shell's way: 128 and the signal's number if one ended it."""
-    child: subprocess.Popen[bytes] | None = None
-    terminated = False
+    """Run a command and return its exit code, or 128 plus the number of the signal that killed it.
 
-    def pass_on(*_: object) -> None:
-        nonlocal terminated
-        terminated = True
+    SIGTERM is passed on to the command. SIGINT is ignored, because Ctrl-C reaches the command anyway.
+    """
+    child: subprocess.Popen[bytes] | None = None
+    is_terminated = False
+
+    def terminate(*_: object) -> None:
+        nonlocal is_terminated
+        is_terminated = True
         if child is not None:
             child.terminate()
 
-    # Before the command starts, so that no signal is missed. Functions: it would inherit an ignored signal.
-    signal.signal(signal.SIGTERM, pass_on)
-    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the command too, which ends in its own way
+    # Handlers are set before the start, so that no signal is missed. The command would inherit SIG_IGN.
+    signal.signal(signal.SIGTERM, terminate)
+    signal.signal(signal.SIGINT, lambda *_: None)
     child = subprocess.Popen(command, env=environment)
-    if terminated:
+    if is_terminated:
         child.terminate()
     code = child.wait()
     return code if code >= 0 else 128 - code
 
 
-def _terminated(number: int, _: FrameType | None) -> None:
+def _exit(number: int, _: FrameType | None) -> None:
     sys.exit(128 + number)
 
 

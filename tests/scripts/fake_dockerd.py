@@ -1,4 +1,4 @@
-"""Answers as an engine does when it is asked whether it is there: fake_dockerd.py SOCKET."""
+"""An engine that answers only ping and version: `fake_dockerd.py SOCKET`."""
 
 import sys
 from http.server import BaseHTTPRequestHandler

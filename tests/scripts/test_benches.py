@@ -1,4 +1,4 @@
-"""The benches begin, with the path that `make bench` gives them."""
+"""The benchmarks can be imported as `make bench` runs them."""
 
 import subprocess
 import sys
@@ -10,8 +10,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("bench", ["bench.run", "bench.paging"])
-def test_it_says_what_it_takes(bench: str) -> None:
-    said = subprocess.run(
+def test_help_shows_the_usage(bench: str) -> None:
+    result = subprocess.run(
         [sys.executable, "-m", bench, "--help"],
         check=True,
         capture_output=True,
@@ -20,4 +20,4 @@ def test_it_says_what_it_takes(bench: str) -> None:
         cwd=ROOT,
     )
 
-    assert "usage: " in said.stdout
+    assert "usage: " in result.stdout

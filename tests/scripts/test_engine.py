@@ -1,3 +1,5 @@
+"""A container engine is found, or else started and stopped again."""
+
 import os
 import subprocess
 import sys
@@ -7,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from scripts import engine, leftovers
+from scripts import engine, stale_files
 from scripts.apt import Unavailable
-from scripts.leftovers import PidFile
+from scripts.stale_files import PidFile
 
-FAKE = Path(__file__).with_name("fake_dockerd.py")
+FAKE_DOCKERD = Path(__file__).with_name("fake_dockerd.py")
 
 
 class Machine:
-    """A machine of its own as far as the engine's files go, on which the user is root."""
+    """A machine with separate files of the engine, on which the user is root."""
 
     def __init__(self, folder: Path) -> None:
         self.programs = folder / "bin"
@@ -30,12 +32,12 @@ class Machine:
         program.chmod(0o755)
 
     def install_engine(self) -> None:
-        self.install(f'echo $$ >"{self.pid_file}"\nexec "{sys.executable}" "{FAKE}" "{self.socket}"')
+        self.install(f'echo $$ >"{self.pid_file}"\nexec "{sys.executable}" "{FAKE_DOCKERD}" "{self.socket}"')
 
     @contextmanager
     def running_engine(self) -> Iterator[None]:
-        with subprocess.Popen([sys.executable, FAKE, self.socket]) as process:
-            engine._wait_until(lambda: engine.answers(self.address), alive=lambda: process.poll() is None)
+        with subprocess.Popen([sys.executable, FAKE_DOCKERD, self.socket]) as process:
+            engine.wait_until(lambda: engine.answers(self.address), is_alive=lambda: process.poll() is None)
             yield
             process.terminate()
 
@@ -52,9 +54,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(engine, "SYSTEMD", missing)
     monkeypatch.setattr(engine, "DEFAULT", machine.address)
     monkeypatch.setattr(engine, "LOG", tmp_path / "log")
-    monkeypatch.setattr(leftovers, "ENGINE", PidFile(path=machine.pid_file, program="dockerd"))
-    monkeypatch.setattr(leftovers, "CONTAINERD", PidFile(path=missing, program="containerd"))
-    monkeypatch.setattr(leftovers, "SHARED_CONTAINERD", missing)
+    monkeypatch.setattr(stale_files, "ENGINE", PidFile(path=machine.pid_file, program="dockerd"))
+    monkeypatch.setattr(stale_files, "CONTAINERD", PidFile(path=missing, program="containerd"))
+    monkeypatch.setattr(stale_files, "SHARED_CONTAINERD", missing)
     return machine
 
 
@@ -62,14 +64,14 @@ def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-def test_an_engine_that_answers_is_used_and_left_alone(machine: Machine) -> None:
+def test_running_engine_is_used_and_not_stopped(machine: Machine) -> None:
     with machine.running_engine():
         with engine.running() as address:
             assert address == machine.address
         assert engine.answers(machine.address)
 
 
-def test_an_engine_is_started_and_stopped_again(machine: Machine) -> None:
+def test_missing_engine_is_started_and_stopped_after_the_block(machine: Machine) -> None:
     machine.install_engine()
     with engine.running() as address:
         assert engine.answers(address)
@@ -77,29 +79,29 @@ def test_an_engine_is_started_and_stopped_again(machine: Machine) -> None:
     assert not is_alive(pid)
 
 
-def test_an_engine_that_was_started_is_stopped_when_the_work_fails(machine: Machine) -> None:
+def test_started_engine_is_stopped_when_the_block_fails(machine: Machine) -> None:
     machine.install_engine()
     with pytest.raises(RuntimeError), engine.running():
         raise RuntimeError
     assert not engine.answers(machine.address)
 
 
-def test_a_stale_pid_file_does_not_keep_the_engine_from_starting(machine: Machine) -> None:
+def test_stale_pid_file_is_removed_before_the_start(machine: Machine) -> None:
     machine.install(
-        f'test -e "{machine.pid_file}" && exit 1\nexec "{sys.executable}" "{FAKE}" "{machine.socket}"'
+        f'test -e "{machine.pid_file}" && exit 1\nexec "{sys.executable}" "{FAKE_DOCKERD}" "{machine.socket}"'
     )
     machine.pid_file.write_text(f"{os.getpid()}")
     with engine.running() as address:
         assert engine.answers(address)
 
 
-def test_an_engine_that_does_not_start_shows_the_end_of_its_log(machine: Machine) -> None:
+def test_error_contains_the_log_of_an_engine_that_does_not_start(machine: Machine) -> None:
     machine.install("echo no space left; exit 1")
     with pytest.raises(Unavailable, match="no space left"), engine.running():
         pass
 
 
-def test_another_engine_than_the_usual_is_not_replaced(
+def test_engine_at_another_address_is_not_started(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     machine.install_engine()
@@ -112,7 +114,7 @@ def test_another_engine_than_the_usual_is_not_replaced(
 
 
 @pytest.mark.usefixtures("machine")
-def test_a_user_who_may_not_install_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_names_the_package_for_a_user_without_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with (
         pytest.raises(Unavailable, match=r"install Docker \(Debian's package is docker.io\)"),
@@ -121,7 +123,7 @@ def test_a_user_who_may_not_install_is_told_what_to_install(monkeypatch: pytest.
         pass
 
 
-def test_a_user_whom_the_engine_does_not_answer_is_told_of_its_group(
+def test_error_names_the_group_for_a_user_without_access(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)

@@ -1,17 +1,23 @@
+"""Stand-ins for images that cannot be pulled."""
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
+import docker
 import pytest
 from docker.errors import APIError, ImageNotFound
 
 from scripts import images
-from scripts.images import ALPINE, BUSYBOX, FFMPEG, LABEL, RECIPE, STAND_INS, stand_ins
+from scripts.images import ALPINE, BUSYBOX, FFMPEG, LABEL, RECIPE_VERSION, STAND_INS
 
 
 @pytest.fixture(autouse=True)
 def _own_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The suite itself may run with stand-ins, and holds the usual lock then."""
+    """Use a separate lock, because the test session may hold the real one."""
     monkeypatch.setattr(images, "LOCK", tmp_path / "lock")
 
 
@@ -25,13 +31,13 @@ class FakeImage:
 
 
 class FakeEngine:
-    """The part of the docker client that images need, with a registry that has a few images or none."""
+    """A docker client with images in memory. With `registry=None` the registry cannot be reached."""
 
     def __init__(self, *, registry: tuple[str, ...] | None = None) -> None:
         self.registry = registry
         self.pulls: list[str] = []
-        made = {LABEL: RECIPE}
-        self.tags = {tag: FakeImage(self, made) for tag in (ALPINE, BUSYBOX, FFMPEG)}
+        labels = {LABEL: RECIPE_VERSION}
+        self.tags = {tag: FakeImage(self, labels) for tag in (ALPINE, BUSYBOX, FFMPEG)}
         self.images = SimpleNamespace(get=self.get, pull=self.pull, remove=self.remove)
 
     def get(self, name: str) -> FakeImage:
@@ -51,16 +57,22 @@ class FakeEngine:
         del self.tags[name]
 
 
-def test_missing_images_have_stand_ins_for_a_while(capsys: pytest.CaptureFixture[str]) -> None:
+def stand_ins(
+    engine: FakeEngine, names: Iterable[str] = STAND_INS
+) -> AbstractContextManager[tuple[str, ...]]:
+    return images.stand_ins(cast(docker.DockerClient, engine), names)
+
+
+def test_missing_images_have_stand_ins_during_the_block(capsys: pytest.CaptureFixture[str]) -> None:
     engine = FakeEngine()
     with stand_ins(engine) as names:
         assert names == tuple(STAND_INS)
         assert all(engine.tags[name] is engine.tags[local] for name, local in STAND_INS.items())
     assert set(engine.tags) == {ALPINE, BUSYBOX, FFMPEG}
-    assert f"ubuntu:mantic cannot be pulled: {BUSYBOX} goes by its name" in capsys.readouterr().out
+    assert f"ubuntu:mantic cannot be pulled: {BUSYBOX} is used instead" in capsys.readouterr().out
 
 
-def test_images_that_are_there_are_not_touched() -> None:
+def test_existing_images_are_not_replaced() -> None:
     engine = FakeEngine()
     real = FakeImage(engine)
     real.tag("ubuntu:mantic")
@@ -69,26 +81,26 @@ def test_images_that_are_there_are_not_touched() -> None:
     assert engine.tags["ubuntu:mantic"] is real
 
 
-def test_images_that_can_be_pulled_need_no_stand_ins_and_stay() -> None:
+def test_pulled_images_have_no_stand_ins_and_are_kept() -> None:
     engine = FakeEngine(registry=("alpine:3.18.3", "ubuntu:mantic"))
     with stand_ins(engine) as names:
         assert names == ("jrottenberg/ffmpeg:3.4-scratch",)
     assert {"alpine:3.18.3", "ubuntu:mantic"} < set(engine.tags)
 
 
-def test_a_registry_out_of_reach_is_asked_once() -> None:
+def test_unreachable_registry_is_tried_once() -> None:
     engine = FakeEngine()
     with stand_ins(engine):
         assert len(engine.pulls) == 1
 
 
-def test_only_the_images_asked_for_get_stand_ins() -> None:
+def test_only_requested_images_have_stand_ins() -> None:
     engine = FakeEngine()
     with stand_ins(engine, ["ubuntu:mantic"]):
         assert set(engine.tags) == {ALPINE, BUSYBOX, FFMPEG, "ubuntu:mantic"}
 
 
-def test_a_stand_in_of_an_image_that_was_not_made_here_is_removed_too() -> None:
+def test_stand_in_is_removed_although_its_image_has_no_label() -> None:
     engine = FakeEngine()
     engine.tags[BUSYBOX].labels = {}
     with stand_ins(engine):
@@ -96,7 +108,7 @@ def test_a_stand_in_of_an_image_that_was_not_made_here_is_removed_too() -> None:
     assert set(engine.tags) == {ALPINE, BUSYBOX, FFMPEG}
 
 
-def test_stand_ins_that_a_killed_run_left_are_removed() -> None:
+def test_stand_ins_of_a_killed_process_are_removed() -> None:
     engine = FakeEngine()
     engine.tags[BUSYBOX].tag("ubuntu:mantic")
     with stand_ins(engine) as names:
@@ -104,7 +116,7 @@ def test_stand_ins_that_a_killed_run_left_are_removed() -> None:
     assert set(engine.tags) == {ALPINE, BUSYBOX, FFMPEG}
 
 
-def test_of_two_runs_the_last_one_to_end_removes_the_stand_ins() -> None:
+def test_last_of_two_users_removes_the_stand_ins() -> None:
     engine = FakeEngine()
     with stand_ins(engine):
         with stand_ins(engine):
@@ -113,7 +125,7 @@ def test_of_two_runs_the_last_one_to_end_removes_the_stand_ins() -> None:
     assert set(engine.tags) == {ALPINE, BUSYBOX, FFMPEG}
 
 
-def test_a_failure_within_removes_the_stand_ins() -> None:
+def test_stand_ins_are_removed_when_the_block_fails() -> None:
     engine = FakeEngine()
     with pytest.raises(RuntimeError), stand_ins(engine):
         raise RuntimeError

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from scripts.server import Server
+from scripts.server_process import Server
 
 OUTAGE_S = float(os.environ.get("CHAOS_OUTAGE_S", "10"))
 

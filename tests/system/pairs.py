@@ -8,7 +8,7 @@ import redis
 from kombu import Connection
 
 from scripts import servers
-from scripts.server import Server
+from scripts.server_process import Server
 
 SHORT_CONSUMER_TIMEOUT_S = 20
 

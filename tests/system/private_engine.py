@@ -11,7 +11,7 @@ from pathlib import Path
 import docker
 
 from scripts import engine as first_engine
-from scripts.server import Server
+from scripts.server_process import Server
 
 BRIDGE = "tork-test0"
 ADDRESS = "10.213.197.1"
@@ -32,8 +32,8 @@ def private_engine() -> Iterator[Server]:
         server = Server(
             url=url,
             command=_command(folder, url),
-            folder=folder,
-            answers=lambda: first_engine.answers(url),
+            directory=folder,
+            is_ready=lambda: first_engine.answers(url),
         )
         with server.running():
             yield server
