@@ -203,3 +203,12 @@ def test_job_without_webhooks_costs_one_query_per_claim(
         webhook_outbox.record_claim(tx, task, job_started=True)
 
     assert len([statement for statement in statements if "FROM" in statement]) == 1
+
+
+def test_expressions_see_the_time_of_the_datastore(context: ServiceContext, database: FlakyDatabase) -> None:
+    submit(context, definition(webhooks=(Webhook(url="http://h/{{ now().Unix() }}"),)))
+
+    with database.transaction() as tx:
+        [url] = tx.scalars(select(webhook_calls.c.url))
+        now = database.now(tx)
+    assert 0 <= now - float(url.removeprefix("http://h/")) < 60

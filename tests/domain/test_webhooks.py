@@ -169,6 +169,12 @@ def test_url_and_headers_are_templates() -> None:
     assert call.headers == {"Authorization": "Bearer s3cret", "X-State": "RUNNING"}
 
 
+def test_templates_see_the_time_and_random_numbers_of_the_host() -> None:
+    webhook = Webhook(url="http://h/{{ now().Unix() }}/{{ randomInt(5) }}")
+
+    assert only(job_calls(SCHEDULED, make_job(webhook))).url == "http://h/0/4"
+
+
 def test_templates_of_a_task_webhook_see_the_task() -> None:
     webhook = Webhook(url="http://h/{{ job.id }}/{{ task.id }}/{{ task.state }}", event="task.StateChange")
 
