@@ -1,4 +1,4 @@
-"""What a worker makes of its settings."""
+"""Settings become the parts of a process."""
 
 import pytest
 
@@ -17,12 +17,12 @@ from tork_celery.settings import Settings
         ({"TORK_DEFAULT_MEMORY": "1g"}, Defaults(limits=Limits(memory="1g"))),
     ],
 )
-def test_tasks_that_say_nothing_get_what_the_settings_say(given: dict[str, str], defaults: Defaults) -> None:
-    assert bootstrap.defaults(Settings.load(given)) == defaults
+def test_task_defaults_come_from_the_settings(given: dict[str, str], defaults: Defaults) -> None:
+    assert bootstrap.task_defaults(Settings.load(given)) == defaults
 
 
-def test_a_shell_worker_with_default_limits_does_not_start() -> None:
+def test_shell_worker_with_default_limits_is_refused() -> None:
     settings = Settings.load({"TORK_RUNTIME": "shell", "TORK_DEFAULT_MEMORY": "1g"})
 
     with pytest.raises(ConfigurationError, match="TORK_DEFAULT_MEMORY"):
-        bootstrap.defaults(settings)
+        bootstrap.task_defaults(settings)

@@ -1,30 +1,45 @@
-"""The one place that wires settings to the datastore, the broker and a runtime."""
+"""The one place that builds processes: it wires settings, the datastore, the broker and a runtime."""
 
 import importlib.metadata
 import os
 import socket
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from wsgiref.types import WSGIApplication
 
 from celery import Celery
 
+from tork_celery import presence
 from tork_celery.dispatch.dispatcher import Dispatcher
 from tork_celery.domain.definition import Defaults, Limits
 from tork_celery.domain.errors import ConfigurationError
 from tork_celery.domain.node import Node
+from tork_celery.domain.queue_names import CONTROL_QUEUE
+from tork_celery.node_process import NodeProcess
+from tork_celery.presence import Presence
 from tork_celery.runtime.protocol import Runtime
 from tork_celery.services.authentication import Authenticator
 from tork_celery.services.context import ServiceContext
+from tork_celery.services.long_poll import JobWaiter
 from tork_celery.settings import Settings
-from tork_celery.store import Database, nodes
+from tork_celery.store import Database, nodes, schema_version
 from tork_celery.worker.worker import Worker
 
 VERSION = importlib.metadata.version("tork_celery")
 
-_CONNECTIONS_BESIDE_STEPS = 6  # heartbeat, log shipper and their like
+_CONNECTIONS_BESIDE_SLOTS = 6  # for the heartbeat, the log shipper and other threads
 
 
-def celery_app() -> Celery:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiProcess:
+    """A process of the API: its WSGI app, and its presence among the nodes."""
+
+    app: WSGIApplication
+    presence: Presence
+
+
+def build_celery_app() -> Celery:
     """Return the Celery app, configured by `tork_celery.celeryconfig`.
 
     The dotted path matters: a plain `celeryconfig` in the working directory would be loaded instead.
@@ -37,61 +52,89 @@ def celery_app() -> Celery:
     )
 
 
-def database(settings: Settings, *, slots: int = 4) -> Database:
-    """The datastore, with connections for so many steps or requests at a time."""
+def build_database(settings: Settings, *, slots: int = 4) -> Database:
+    """Return the datastore, with connections for `slots` steps or requests at a time."""
     return Database.connect(
         settings.datastore_url,
-        pool_size=slots + _CONNECTIONS_BESIDE_STEPS,
+        pool_size=slots + _CONNECTIONS_BESIDE_SLOTS,
         full_sync=settings.datastore_full_sync,
     )
 
 
-def context(settings: Settings, app: Celery, store: Database) -> ServiceContext:
-    return ServiceContext(
-        database=store,
-        dispatcher=Dispatcher(app),
-        lease_s=settings.lease_s,
-        keep_jobs_s=settings.keep_jobs_s,
+def build_node_process(
+    settings: Settings,
+    app: Celery,
+    *,
+    name: str,
+    queues: Sequence[str],
+    slots: int,
+    terminate: Callable[[], None],
+) -> NodeProcess:
+    """Build a process that serves Celery queues, as the node `name`.
+
+    It is a coordinator if it serves the control queue, and a worker if it serves any other. `terminate` ends
+    the process. Raises ConfigurationError, DatastoreUnavailable, EngineUnavailable.
+    """
+    database = build_database(settings, slots=slots)
+    schema_version.check(database)
+    node = _node(name, queues=queues)
+    presence.claim_name(database, node, lease_s=settings.lease_s)
+    worker = None
+    if set(queues) != {CONTROL_QUEUE}:
+        worker = build_worker(settings, app, database, node=name, slots=slots)
+    return NodeProcess(
+        _service_context(settings, app, database),
+        node,
+        worker=worker,
+        coordinates=CONTROL_QUEUE in queues,
+        heartbeat_s=settings.heartbeat_s,
+        terminate=terminate,
     )
 
 
-def authenticator(settings: Settings, store: Database) -> Authenticator | None:
-    """None where anybody may ask."""
-    return Authenticator(store, schemes=settings.auth) if settings.auth else None
-
-
-def worker(settings: Settings, app: Celery, store: Database, *, node: str, slots: int) -> Worker:
-    """A worker with a runtime that answers. Raises EngineUnavailable, ConfigurationError."""
-    with store.transaction() as tx:
+def build_worker(settings: Settings, app: Celery, database: Database, *, node: str, slots: int) -> Worker:
+    """Build a worker with a runtime that answers. Raises EngineUnavailable, ConfigurationError."""
+    with database.transaction() as tx:
         cluster = nodes.cluster_id(tx)
-    chosen = runtime(settings, cluster=cluster, node=node, slots=slots)
-    chosen.check()
+    runtime = build_runtime(settings, cluster=cluster, node=node, slots=slots)
+    runtime.check()
     return Worker(
-        database=store,
-        dispatcher=Dispatcher(app),
-        runtime=chosen,
         node=node,
+        database=database,
+        dispatcher=Dispatcher(app),
+        runtime=runtime,
         lease_s=settings.lease_s,
         log_limit_bytes=settings.log_limit_bytes,
         cancel_grace_s=settings.cancel_grace_s,
-        defaults=defaults(settings),
+        defaults=task_defaults(settings),
     )
 
 
-def defaults(settings: Settings) -> Defaults:
-    """What holds for tasks that say nothing, and have nothing from their job. Raises ConfigurationError."""
-    cpus, memory = settings.default_cpus or None, settings.default_memory or None
-    if settings.runtime == "shell" and (cpus or memory):
-        raise ConfigurationError(
-            "TORK_DEFAULT_CPUS and TORK_DEFAULT_MEMORY: the shell runtime cannot limit its steps; unset them"
+def build_api(settings: Settings, *, port: int, processes: int, threads: int) -> ApiProcess:
+    """Build one of `processes` processes that serve the API on a port, each with `threads` threads."""
+    from tork_celery.api import create_app  # noqa: PLC0415  workers need no Flask
+    from tork_celery.api.context import ApiContext  # noqa: PLC0415
+
+    database = build_database(settings, slots=threads)
+    app = create_app(
+        ApiContext(
+            services=_service_context(settings, build_celery_app(), database),
+            version=VERSION,
+            job_waiter=JobWaiter(slots=max(1, threads // 2)),
+            body_limit_bytes=settings.body_limit_bytes,
+            image_required=settings.runtime != "shell",
+            authenticator=Authenticator(database, schemes=settings.auth) if settings.auth else None,
+            cors_origins=settings.cors_origins,
         )
-    limits = Limits(cpus=cpus, memory=memory) if cpus or memory else None
-    return Defaults(limits=limits, timeout=settings.default_timeout or None)
+    )
+    name = f"api-{port}" if processes == 1 else f"api-{port}-{os.getpid()}"
+    node = _node(f"{name}@{socket.gethostname()}", port=port)
+    return ApiProcess(app=app, presence=Presence(database, node, interval_s=settings.heartbeat_s))
 
 
-def runtime(settings: Settings, *, cluster: str, node: str, slots: int) -> Runtime:
+def build_runtime(settings: Settings, *, cluster: str, node: str, slots: int) -> Runtime:
     work_dir = settings.data_dir / "work"
-    # Imported here: a coordinator has no runtime, and the engine's SDK is the larger part of its start.
+    # Imported here: coordinators have no runtime, and importing the engine's SDK is most of their start.
     if settings.runtime == "shell":
         from tork_celery.runtime.shell import ShellRuntime  # noqa: PLC0415
 
@@ -114,8 +157,28 @@ def runtime(settings: Settings, *, cluster: str, node: str, slots: int) -> Runti
     )
 
 
-def node(name: str, queues: Sequence[str], *, port: int = 0) -> Node:
-    """The node that this process is."""
+def task_defaults(settings: Settings) -> Defaults:
+    """Return the limits and the timeout of tasks that set none. Raises ConfigurationError."""
+    cpus, memory = settings.default_cpus or None, settings.default_memory or None
+    if settings.runtime == "shell" and (cpus or memory):
+        raise ConfigurationError(
+            "TORK_DEFAULT_CPUS and TORK_DEFAULT_MEMORY: the shell runtime cannot limit its steps; unset them"
+        )
+    limits = Limits(cpus=cpus, memory=memory) if cpus or memory else None
+    return Defaults(limits=limits, timeout=settings.default_timeout or None)
+
+
+def _service_context(settings: Settings, app: Celery, database: Database) -> ServiceContext:
+    return ServiceContext(
+        database=database,
+        dispatcher=Dispatcher(app),
+        lease_s=settings.lease_s,
+        keep_jobs_s=settings.keep_jobs_s,
+    )
+
+
+def _node(name: str, *, queues: Sequence[str] = (), port: int = 0) -> Node:
+    """Return the node that this process is."""
     return Node(
         name=name,
         instance=uuid.uuid4().hex,

@@ -5,7 +5,7 @@ import pytest
 from tests.domain.samples import job_definition, task_definition
 from tests.services.fakes import FakeDispatcher
 from tests.services.sweeping import LONG_AGO, LOST, NODE, Sweep
-from tests.store.stores import CuttableDatabase, change, job_now, seconds_now, store_job, store_task, task_now
+from tests.store.stores import FlakyDatabase, change, job_now, seconds_now, store_job, store_task, task_now
 from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import JobState, Outcome, TaskState
@@ -15,17 +15,15 @@ from tork_celery.services.recovery_sweep import RecoverySweep
 from tork_celery.services.submit import submit
 
 
-def test_a_sweep_without_a_datastore_says_so(
-    database: CuttableDatabase, recovery_sweep: RecoverySweep
-) -> None:
-    database.away = True
+def test_a_sweep_without_a_datastore_says_so(database: FlakyDatabase, recovery_sweep: RecoverySweep) -> None:
+    database.down = True
 
     with pytest.raises(DatastoreUnavailable):
         recovery_sweep.sweep()
 
 
 def test_a_lost_task_gets_the_next_delivery_and_is_sent(
-    database: CuttableDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
+    database: FlakyDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
 ) -> None:
     task = store_task(database, task_definition(pre=1), **LOST, delivery=3, step=1)
 
@@ -38,7 +36,7 @@ def test_a_lost_task_gets_the_next_delivery_and_is_sent(
 
 
 def test_a_task_whose_lease_lasts_stays_where_it_is(
-    database: CuttableDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
+    database: FlakyDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
 ) -> None:
     task = store_task(database, **LOST | {"lease_until": seconds_now(database) + 600})
 
@@ -49,7 +47,7 @@ def test_a_task_whose_lease_lasts_stays_where_it_is(
 
 
 def test_a_task_that_was_lost_too_often_fails_and_its_job_with_it(
-    database: CuttableDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
+    database: FlakyDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
 ) -> None:
     task = store_task(database, **LOST, losses=MAX_LOSSES)
 
@@ -68,7 +66,7 @@ def test_a_task_that_was_lost_too_often_fails_and_its_job_with_it(
 
 
 def test_a_task_may_be_lost_so_often_and_not_more(
-    database: CuttableDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
+    database: FlakyDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
 ) -> None:
     task = store_task(database, **LOST)
     sweep_at(0, 10)
@@ -83,7 +81,7 @@ def test_a_task_may_be_lost_so_often_and_not_more(
 
 
 def test_a_task_that_ended_and_was_not_advanced_is(
-    database: CuttableDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
+    database: FlakyDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
 ) -> None:
     job, task = store_job(database, task_definition(), task_definition(name="second"))
     change(
@@ -102,9 +100,7 @@ def test_a_task_that_ended_and_was_not_advanced_is(
     assert job_now(database, job.id).position == 2
 
 
-def test_a_task_that_ended_just_now_is_left_to_its_message(
-    database: CuttableDatabase, sweep_at: Sweep
-) -> None:
+def test_a_task_that_ended_just_now_is_left_to_its_message(database: FlakyDatabase, sweep_at: Sweep) -> None:
     task = store_task(
         database, state=TaskState.RUNNING, outcome=Outcome.COMPLETED, ended_at=seconds_now(database) + 60
     )
@@ -114,13 +110,13 @@ def test_a_task_that_ended_just_now_is_left_to_its_message(
     assert task_now(database, task.id) == task
 
 
-def waiting(database: CuttableDatabase, number: int) -> list[Task]:
+def waiting(database: FlakyDatabase, number: int) -> list[Task]:
     return [store_task(database, sent_at=LONG_AGO + offset) for offset in range(number)]
 
 
 @pytest.mark.parametrize(("depth", "republished"), [(0, 3), (1, 2), (2, 1), (3, 0), (9, 0)])
 def test_as_many_are_published_again_as_there_are_more_tasks_than_messages(
-    database: CuttableDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep, depth: int, republished: int
+    database: FlakyDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep, depth: int, republished: int
 ) -> None:
     found = waiting(database, 3)
     dispatcher.depths["default"] = depth
@@ -131,7 +127,7 @@ def test_as_many_are_published_again_as_there_are_more_tasks_than_messages(
 
 
 def test_a_message_that_was_published_a_moment_ago_is_not_missed(
-    database: CuttableDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
+    database: FlakyDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
 ) -> None:
     store_task(database, sent_at=seconds_now(database) + 60)
 
@@ -141,7 +137,7 @@ def test_a_message_that_was_published_a_moment_ago_is_not_missed(
 
 
 def test_a_task_is_not_published_again_with_every_sweep(
-    database: CuttableDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
+    database: FlakyDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
 ) -> None:
     waiting(database, 1)
 
@@ -151,7 +147,7 @@ def test_a_task_is_not_published_again_with_every_sweep(
 
 
 def test_a_step_that_waits_for_its_node_is_missed_in_the_nodes_own_queue(
-    database: CuttableDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
+    database: FlakyDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
 ) -> None:
     begun = LOST | {"step_running": False, "step": 1, "lease_until": 9e9}
     task = store_task(database, task_definition(post=1), **begun)
@@ -168,7 +164,7 @@ def test_a_step_that_waits_for_its_node_is_missed_in_the_nodes_own_queue(
 
 def test_what_the_broker_did_not_take_is_published_later(
     context: ServiceContext,
-    database: CuttableDatabase,
+    database: FlakyDatabase,
     dispatcher: FakeDispatcher,
     recovery_sweep: RecoverySweep,
 ) -> None:
@@ -185,7 +181,7 @@ def test_what_the_broker_did_not_take_is_published_later(
 
 
 def test_without_a_broker_lost_tasks_are_still_made_free(
-    database: CuttableDatabase, dispatcher: FakeDispatcher, recovery_sweep: RecoverySweep, sweep_at: Sweep
+    database: FlakyDatabase, dispatcher: FakeDispatcher, recovery_sweep: RecoverySweep, sweep_at: Sweep
 ) -> None:
     task = store_task(database, **LOST)
     sweep_at(0, 5)

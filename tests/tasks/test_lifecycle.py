@@ -1,4 +1,4 @@
-"""A Celery worker that cannot begin says why, and no more."""
+"""A worker that cannot start says why, without a traceback."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 
-def begin(data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def start_worker(data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     environment = {"TORK_BROKER_URL": "redis://127.0.0.1:1", "TORK_DATA_DIR": str(data_dir), **environment}
     return subprocess.run(
         [sys.executable, "-m", "celery", "-A", "tork_celery", "--quiet", "worker"],
@@ -18,18 +18,18 @@ def begin(data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str
     )
 
 
-def test_without_tables_a_worker_does_not_begin(tmp_path: Path) -> None:
-    said = begin(tmp_path)
+def test_worker_does_not_start_without_a_migration(tmp_path: Path) -> None:
+    done = start_worker(tmp_path)
 
-    assert said.returncode != 0
-    assert "event=node.not_started" in said.stderr
-    assert "run `tork-celery migration`" in said.stderr
-    assert "Traceback" not in said.stderr
+    assert done.returncode != 0
+    assert "event=node.not_started" in done.stderr
+    assert "run `tork-celery migration`" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
-def test_a_wrong_setting_is_said_in_one_line(tmp_path: Path) -> None:
-    said = begin(tmp_path, TORK_HEARTBEAT="two")
+def test_invalid_setting_is_reported_in_one_line(tmp_path: Path) -> None:
+    done = start_worker(tmp_path, TORK_HEARTBEAT="two")
 
-    assert (said.returncode, said.stdout) == (1, "")
-    assert said.stderr.startswith("Error: TORK_HEARTBEAT: 'two' is not a duration")
-    assert said.stderr.count("\n") == 1
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: TORK_HEARTBEAT: 'two' is not a duration")
+    assert done.stderr.count("\n") == 1

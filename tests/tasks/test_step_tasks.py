@@ -1,34 +1,33 @@
-"""What becomes of the chain follows from the worker's verdict."""
+"""The worker's action decides on the rest of the chain."""
 
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from celery.exceptions import Ignore, Reject
 
-from tork_celery.tasks.step_tasks import settle
-from tork_celery.worker.worker import ChainAction, Worker
+from tork_celery.tasks.step_tasks import apply_to_chain
+from tork_celery.worker.worker import ChainAction
 
-WORKER = cast(Worker, SimpleNamespace(node="default@here"))
+NODE = "default@here"
 
 
 def signature(task: str, queue: str = "default") -> dict[str, Any]:
     return {"task": task, "options": {"queue": queue}}
 
 
-def the_rest() -> list[Any]:
-    """What is left of a chain, as Celery has it: last first."""
+def rest_of_chain() -> list[Any]:
+    """Return the rest of a chain as Celery stores it: the last signature first."""
     return [signature("tork.advance", "control"), signature("tork.post"), signature("tork.main")]
 
 
 def queues(rest: list[Any]) -> list[tuple[str, str]]:
-    return [(found["task"], found["options"]["queue"]) for found in rest]
+    return [(signature["task"], signature["options"]["queue"]) for signature in rest]
 
 
-def test_the_next_steps_stay_on_the_node() -> None:
-    rest = the_rest()
+def test_next_steps_stay_on_the_node() -> None:
+    rest = rest_of_chain()
 
-    settle(rest, ChainAction.NEXT, WORKER)
+    apply_to_chain(rest, ChainAction.NEXT, node=NODE)
 
     assert queues(rest) == [
         ("tork.advance", "control"),
@@ -37,30 +36,30 @@ def test_the_next_steps_stay_on_the_node() -> None:
     ]
 
 
-def test_after_a_failure_only_the_job_is_advanced() -> None:
-    rest = the_rest()
+def test_only_advance_follows_a_failure() -> None:
+    rest = rest_of_chain()
 
-    settle(rest, ChainAction.ADVANCE, WORKER)
-
-    assert queues(rest) == [("tork.advance", "control")]
-
-
-@pytest.mark.parametrize("verdict", [ChainAction.NEXT, ChainAction.ADVANCE])
-def test_after_the_last_step_the_job_is_advanced(verdict: ChainAction) -> None:
-    rest = the_rest()[:1]
-
-    settle(rest, verdict, WORKER)
+    apply_to_chain(rest, ChainAction.ADVANCE, node=NODE)
 
     assert queues(rest) == [("tork.advance", "control")]
 
 
-def test_a_step_that_somebody_else_has_is_followed_by_nothing() -> None:
+@pytest.mark.parametrize("action", [ChainAction.NEXT, ChainAction.ADVANCE])
+def test_advance_follows_the_last_step(action: ChainAction) -> None:
+    rest = rest_of_chain()[:1]
+
+    apply_to_chain(rest, action, node=NODE)
+
+    assert queues(rest) == [("tork.advance", "control")]
+
+
+def test_nothing_follows_a_step_of_another_node() -> None:
     with pytest.raises(Ignore):
-        settle(the_rest(), ChainAction.IGNORE, WORKER)
+        apply_to_chain(rest_of_chain(), ChainAction.IGNORE, node=NODE)
 
 
-def test_a_worker_that_stops_leaves_the_message_to_others() -> None:
+def test_stopping_worker_requeues_the_message() -> None:
     with pytest.raises(Reject) as rejected:
-        settle(the_rest(), ChainAction.REQUEUE, WORKER)
+        apply_to_chain(rest_of_chain(), ChainAction.REQUEUE, node=NODE)
 
     assert rejected.value.requeue

@@ -1,16 +1,14 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from tests.services.fakes import FakeDispatcher
-from tests.store.stores import CuttableDatabase, database
-from tests.worker.fakes import FakeRuntime
+from tests.store.stores import FlakyDatabase, database
+from tests.worker.fakes import NODE, FakeRuntime, MakeWorker
 from tork_celery.domain.definition import Defaults
 from tork_celery.worker.worker import Worker
 
 __all__ = ["database"]
-
-NODE = "default@here"
 
 
 @pytest.fixture
@@ -19,25 +17,33 @@ def dispatcher() -> FakeDispatcher:
 
 
 @pytest.fixture
-def make_worker(database: CuttableDatabase, dispatcher: FakeDispatcher) -> Iterator[Callable[..., Worker]]:
-    """Makes workers of the node, each on the runtime that is given."""
-    made: list[Worker] = []
+def make_worker(database: FlakyDatabase, dispatcher: FakeDispatcher) -> Iterator[MakeWorker]:
+    """Make workers of the node NODE on a given runtime, and close them after the test."""
+    workers: list[Worker] = []
 
-    def make(runtime: FakeRuntime, *, defaults: Defaults | None = None) -> Worker:
+    def make(
+        runtime: FakeRuntime,
+        *,
+        defaults: Defaults | None = None,
+        cleanup_interval_s: float = 3600.0,
+        start: bool = True,
+    ) -> Worker:
         worker = Worker(
+            node=NODE,
             database=database,
             dispatcher=dispatcher,
             runtime=runtime,
-            node=NODE,
             lease_s=30.0,
             log_limit_bytes=100_000,
             cancel_grace_s=3.0,
             defaults=defaults,
+            cleanup_interval_s=cleanup_interval_s,
         )
-        worker.start()
-        made.append(worker)
+        if start:
+            worker.start()
+        workers.append(worker)
         return worker
 
     yield make
-    for worker in made:
+    for worker in workers:
         worker.close()

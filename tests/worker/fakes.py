@@ -1,121 +1,130 @@
-"""A runtime without containers: what its steps do is told beforehand."""
+"""A runtime without containers, and steps that run on it."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
+from tork_celery.domain.definition import Defaults
 from tork_celery.domain.errors import EngineUnavailable
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.protocol import Detached, Leftovers, Runtime, Sink, StepExit, StepRun, Stream
+from tork_celery.worker.worker import ChainAction, Worker
 
-PATIENCE_S = 20.0
+NODE = "default@here"
+WAIT_S = 20.0
 
 Started = Callable[[], None]
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """One `run` or `follow` that is under way, as the step's program sees it."""
+class StepCall:
+    """A `run` or `follow` in progress, as the program of the step sees it."""
 
     runtime: "FakeRuntime"
     ref: StepRef
     sink: Sink
     started: Started
 
-    def say(self, text: str, stream: Stream = Stream.STDOUT) -> None:
+    def print(self, text: str, stream: Stream = Stream.STDOUT) -> None:
         self.sink(stream, text.encode())
 
-    def until_ended(self) -> StepExit:
-        """Go on until the step is finished, stopped or left."""
+    def wait_for_end(self) -> StepExit:
+        """Run until the step is finished or killed. Raises Detached."""
         return self.runtime.wait_for_end(self.ref)
 
 
-Act = StepExit | Exception | Callable[[Call], StepExit]
+Program = StepExit | Exception | Callable[[StepCall], StepExit]
+"""What a step does: it ends, the runtime fails, or a function runs."""
 
 
-def succeed(call: Call) -> StepExit:
+def succeed(call: StepCall) -> StepExit:
     call.started()
     return StepExit(code=0)
 
 
-def hold(call: Call) -> StepExit:
-    """Start, and go on until `finish`, `stop` or `leave`."""
+def run_until_finished(call: StepCall) -> StepExit:
+    """Start, and run until the test calls `finish`, or the worker calls `kill` or `detach`."""
     call.started()
-    call.runtime.at_work.set()
-    return call.until_ended()
+    call.runtime.step_started.set()
+    return call.wait_for_end()
 
 
 class FakeRuntime(Runtime):
-    """Each `run` takes the next of `acts`, each `follow` the next of `followed_by`, None included; the last
-    one serves all that come after it."""
+    """Each `run` executes the next of `programs`, each `follow` the next of `followed`; the last ones repeat.
+
+    None in `followed` means that there is nothing to follow.
+    """
 
     def __init__(
-        self, *acts: Act, followed_by: Iterable[Act | None] = (succeed,), adopts: bool = True
+        self, *programs: Program, followed: Iterable[Program | None] = (succeed,), adopts: bool = True
     ) -> None:
         self.adopts = adopts
-        self.acts = list(acts or (succeed,))
-        self.followed_by = list(followed_by)
+        self.programs = list(programs or (succeed,))
+        self.followed_programs = list(followed)
         self.runs: list[StepRun] = []
         self.followed: list[StepRef] = []
-        self.stopped: list[StepRef] = []
+        self.killed: list[StepRef] = []
         self.graces_s: list[float] = []
         self.removed_steps: list[StepRef] = []
         self.removed_deliveries: list[tuple[str, int]] = []
-        self.left_here: list[Leftovers] = []
-        self.progresses: dict[StepRef, float] = {}
+        self.left_on_host: list[Leftovers] = []
+        self.progress_of: dict[StepRef, float] = {}
         self.closed = False
-        self.tidied = 0
+        self.garbage_collections = 0
         self.away = False
-        self.leaving = False
-        self.at_work = threading.Event()
+        self.shutting_down = False
+        self.step_started = threading.Event()
         self._changed = threading.Condition()
         self._exits: dict[StepRef, StepExit] = {}
-        self._left = False
+        self._detached = False
 
-    # What tests do to it.
+    # What tests call.
 
     def finish(self, ref: StepRef, exit_: StepExit | None = None) -> None:
-        """The program of a step that holds ends by itself."""
+        """End a step that runs until it is finished."""
         with self._changed:
             self._exits[ref] = exit_ or StepExit(code=0)
             self._changed.notify_all()
 
     def wait_for_end(self, ref: StepRef) -> StepExit:
         with self._changed:
-            assert self._changed.wait_for(lambda: ref in self._exits or self._left, PATIENCE_S)
+            assert self._changed.wait_for(lambda: ref in self._exits or self._detached, WAIT_S)
             if ref not in self._exits:
                 raise Detached
             return self._exits[ref]
 
-    # What a runtime promises.
+    # The runtime.
 
     def run(self, run: StepRun, sink: Sink, *, started: Started) -> StepExit:
         self.runs.append(run)
-        return self._act(_next(self.acts), Call(runtime=self, ref=run.ref, sink=sink, started=started))
+        call = StepCall(runtime=self, ref=run.ref, sink=sink, started=started)
+        return self._execute(_next(self.programs), call)
 
     def follow(self, ref: StepRef, sink: Sink) -> StepExit | None:
         self.followed.append(ref)
-        act = _next(self.followed_by)
-        if act is None:
+        program = _next(self.followed_programs)
+        if program is None:
             return None
-        return self._act(act, Call(runtime=self, ref=ref, sink=sink, started=lambda: None))
+        return self._execute(program, StepCall(runtime=self, ref=ref, sink=sink, started=lambda: None))
 
     def kill(self, ref: StepRef, *, grace_s: float = 0.0) -> None:
         if self.away:
             raise EngineUnavailable("the engine is away")
-        self.stopped.append(ref)
+        self.killed.append(ref)
         self.graces_s.append(grace_s)
         self.finish(ref, StepExit(code=137))
 
     def detach(self) -> None:
         with self._changed:
-            self._left = True
+            self._detached = True
             self._changed.notify_all()
 
     def progress(self, ref: StepRef) -> float | None:
-        return self.progresses.get(ref)
+        return self.progress_of.get(ref)
 
     def remove_step(self, ref: StepRef) -> None:
         self.removed_steps.append(ref)
@@ -127,27 +136,52 @@ class FakeRuntime(Runtime):
         self.removed_deliveries.append((task_id, delivery))
 
     def leftovers(self) -> Iterable[Leftovers]:
-        return self.left_here
+        return self.left_on_host
 
     def collect_garbage(self) -> None:
-        self.tidied += 1
+        self.garbage_collections += 1
 
     def check(self, *, within_s: float = 5.0) -> None:
         del within_s
-        if self.leaving:
-            self.leaving = False
-            raise EngineUnavailable("the engine is about to stop")
+        if self.shutting_down:
+            self.shutting_down = False
+            raise EngineUnavailable("the engine shuts down")
 
     def close(self) -> None:
         self.closed = True
 
-    def _act(self, act: Act, call: Call) -> StepExit:
-        if self._left:
+    def _execute(self, program: Program, call: StepCall) -> StepExit:
+        if self._detached:
             raise Detached
-        if isinstance(act, Exception):
-            raise act
-        return act if isinstance(act, StepExit) else act(call)
+        if isinstance(program, Exception):
+            raise program
+        return program if isinstance(program, StepExit) else program(call)
 
 
-def _next(acts: list[T]) -> T:
-    return acts.pop(0) if len(acts) > 1 else acts[0]
+class MakeWorker(Protocol):
+    """The fixture `make_worker`."""
+
+    def __call__(
+        self,
+        runtime: FakeRuntime,
+        *,
+        defaults: Defaults | None = None,
+        cleanup_interval_s: float = 3600.0,
+        start: bool = True,
+    ) -> Worker: ...
+
+
+@contextmanager
+def running_step(worker: Worker, runtime: FakeRuntime, ref: StepRef) -> Iterator[Future[ChainAction]]:
+    """Run a step in a thread while the context lasts; yield the future of `Worker.run` once it started."""
+    with ThreadPoolExecutor(1) as pool:
+        action = pool.submit(worker.run, ref)
+        try:
+            assert runtime.step_started.wait(WAIT_S)
+            yield action
+        finally:
+            runtime.finish(ref)
+
+
+def _next(programs: list[T]) -> T:
+    return programs.pop(0) if len(programs) > 1 else programs[0]

@@ -1,104 +1,128 @@
-"""The steps that a process runs, and their ends before their time."""
+"""Active steps are killed once, for the first reason, with the grace period of that reason."""
 
 import threading
+
+import pytest
+from structlog.testing import capture_logs
 
 from tests.eventually import eventually
 from tork_celery.domain.logs import LogPosition
 from tork_celery.domain.model import StepRef
+from tork_celery.domain.states import TaskState
 from tork_celery.worker.active_steps import ActiveStep, ActiveSteps, StopReason
 from tork_celery.worker.step_output import StepOutput
 
+GRACE_S = 3.0
 HOUR_S = 3600.0
 
 
-def a_step(task_id: str = "t") -> ActiveStep:
+def make_step(task_id: str = "t") -> ActiveStep:
     output = StepOutput(task_id=task_id, step=0, stored=LogPosition(), limit_bytes=100)
     return ActiveStep(ref=StepRef(task_id=task_id, delivery=1, step=0), job_id="j", output=output)
 
 
-class Stops:
-    """Remembers which steps were stopped."""
+class Kills:
+    """Active steps whose kills are recorded."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[StepRef, float]] = []
-        self.steps = ActiveSteps(lambda ref, grace_s: self.calls.append((ref, grace_s)), grace_s=3.0)
+        self.steps = ActiveSteps(lambda ref, grace_s: self.calls.append((ref, grace_s)), grace_s=GRACE_S)
 
 
-def test_a_step_is_active_while_it_runs() -> None:
-    steps, one, another = Stops().steps, a_step("1"), a_step("2")
+def test_step_is_active_within_its_context() -> None:
+    steps, first, second = Kills().steps, make_step("1"), make_step("2")
 
-    with steps.running(one), steps.running(another):
-        assert steps.all() == [one, another]
+    with steps.running(first), steps.running(second):
+        assert steps.all() == [first, second]
+        assert steps.of_delivery("2", 1) == [second]
+        assert steps.of_delivery("2", 2) == []
     assert steps.all() == []
 
 
-def test_a_step_that_is_ended_is_stopped_at_once() -> None:
-    stops, step = Stops(), a_step()
+@pytest.mark.parametrize(
+    ("reason", "grace_s"),
+    [
+        (StopReason.CANCELLED, GRACE_S),
+        (StopReason.STOPPED, GRACE_S),
+        (StopReason.SUPERSEDED, 0.0),
+        (StopReason.RELEASED, 0.0),
+        (StopReason.TIMED_OUT, 0.0),
+    ],
+)
+def test_only_cancelled_and_stopped_steps_have_a_grace_period(reason: StopReason, grace_s: float) -> None:
+    kills, step = Kills(), make_step()
 
-    with stops.steps.running(step):
-        stops.steps.kill(step, StopReason.SUPERSEDED)
-        eventually(lambda: stops.calls)
+    with kills.steps.running(step):
+        kills.steps.kill(step, reason)
+        eventually(lambda: kills.calls)
 
-    assert stops.calls == [(step.ref, 0.0)]
-
-
-def test_a_step_that_a_user_cancels_has_time_to_end() -> None:
-    stops, step = Stops(), a_step()
-
-    with stops.steps.running(step):
-        stops.steps.kill(step, StopReason.CANCELLED)
-        eventually(lambda: stops.calls)
-
-    assert stops.calls == [(step.ref, 3.0)]
+    assert kills.calls == [(step.ref, grace_s)]
 
 
-def test_the_first_reason_counts() -> None:
-    stops, step = Stops(), a_step()
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (TaskState.CANCELLED, "a user cancelled the task"),
+        (TaskState.STOPPED, "the job or a sibling of the task failed"),
+        (None, "the task no longer belongs to this node"),
+    ],
+)
+def test_log_says_why_a_step_was_stopped(state: TaskState | None, reason: str) -> None:
+    kills, step = Kills(), make_step()
 
-    with stops.steps.running(step):
-        stops.steps.kill(step, StopReason.RELEASED)
-        stops.steps.kill(step, StopReason.SUPERSEDED)
+    with capture_logs() as records, kills.steps.running(step):
+        kills.steps.kill(step, StopReason.of_lost_task(state))
+
+    assert [record["reason"] for record in records if record["event"] == "step.stopped"] == [reason]
+
+
+def test_first_reason_counts() -> None:
+    kills, step = Kills(), make_step()
+
+    with kills.steps.running(step):
+        kills.steps.kill(step, StopReason.RELEASED)
+        kills.steps.kill(step, StopReason.SUPERSEDED)
 
     assert step.stop_reason is StopReason.RELEASED
     assert len(step.timers) == 1
 
 
-def test_a_step_that_is_over_is_not_stopped() -> None:
-    stops, step = Stops(), a_step()
-    with stops.steps.running(step):
+def test_ended_step_is_not_killed() -> None:
+    kills, step = Kills(), make_step()
+    with kills.steps.running(step):
         pass
 
-    stops.steps.kill(step, StopReason.SUPERSEDED)
+    kills.steps.kill(step, StopReason.SUPERSEDED)
 
-    assert (step.stop_reason, stops.calls) == (None, [])
+    assert (step.stop_reason, kills.calls) == (None, [])
 
 
-def test_a_step_is_stopped_when_its_time_is_up() -> None:
-    stops, step = Stops(), a_step()
+def test_step_is_killed_at_its_first_timeout() -> None:
+    kills, step = Kills(), make_step()
 
-    with stops.steps.running(step):
-        stops.steps.kill_after(step, 0.001, "1ms")
-        stops.steps.kill_after(step, HOUR_S, "1h")
-        eventually(lambda: stops.calls)
+    with kills.steps.running(step):
+        kills.steps.kill_after(step, 0.001, "1ms")
+        kills.steps.kill_after(step, HOUR_S, "1h")
+        eventually(lambda: kills.calls)
 
     assert (step.stop_reason, step.timeout) == (StopReason.TIMED_OUT, "1ms")
 
 
-def test_a_time_that_is_over_already_stops_the_step() -> None:
-    stops, step = Stops(), a_step()
+def test_expired_timeout_kills_at_once() -> None:
+    kills, step = Kills(), make_step()
 
-    with stops.steps.running(step):
-        stops.steps.kill_after(step, -5.0, "1s")
-        eventually(lambda: stops.calls)
+    with kills.steps.running(step):
+        kills.steps.kill_after(step, -5.0, "1s")
+        eventually(lambda: kills.calls)
 
 
 def test_timers_end_with_their_step() -> None:
-    stops, step = Stops(), a_step()
+    kills, step = Kills(), make_step()
 
-    with stops.steps.running(step):
-        stops.steps.kill_after(step, HOUR_S, "1h")
+    with kills.steps.running(step):
+        kills.steps.kill_after(step, HOUR_S, "1h")
         [timer] = step.timers
     timer.join()
 
     assert timer not in threading.enumerate()
-    assert stops.calls == []
+    assert kills.calls == []

@@ -1,12 +1,12 @@
-"""Patience grows, to an end."""
+"""Waits grow up to a limit, with jitter, and can be interrupted."""
 
 import threading
 
-from tork_celery.worker.backoff import Backoff
+from tork_celery.worker.backoff import InterruptibleBackoff
 
 
-class Waits(threading.Event):
-    """Waits for nothing, and remembers for how long it should have."""
+class RecordingEvent(threading.Event):
+    """Records the timeouts of `wait` and returns at once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -18,27 +18,27 @@ class Waits(threading.Event):
         return self.is_set()
 
 
-def test_waits_grow_up_to_a_longest_one() -> None:
-    waits = Waits()
-    backoff = Backoff(waits)
+def test_waits_double_up_to_five_seconds() -> None:
+    event = RecordingEvent()
+    backoff = InterruptibleBackoff(event)
 
     assert all(backoff.wait() for _ in range(10))
 
-    for delay_s, middle_s in zip(waits.delays_s, [0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 5, 5, 5], strict=True):
+    for delay_s, middle_s in zip(event.delays_s, [0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 5, 5, 5], strict=True):
         assert 0.75 * middle_s <= delay_s <= 1.25 * middle_s
 
 
-def test_waits_differ_so_that_not_all_come_back_at_once() -> None:
-    waits = Waits()
+def test_waits_have_jitter() -> None:
+    event = RecordingEvent()
 
     for _ in range(10):
-        Backoff(waits).wait()
+        InterruptibleBackoff(event).wait()
 
-    assert len(set(waits.delays_s)) > 1
+    assert len(set(event.delays_s)) > 1
 
 
-def test_an_interrupt_ends_the_waiting() -> None:
-    waits = Waits()
-    waits.set()
+def test_interrupt_ends_the_wait() -> None:
+    event = RecordingEvent()
+    event.set()
 
-    assert not Backoff(waits).wait()
+    assert not InterruptibleBackoff(event).wait()

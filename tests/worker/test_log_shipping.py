@@ -1,28 +1,45 @@
-"""What steps print reaches the datastore while they run."""
+"""The output of steps is stored while they run."""
 
 import threading
 from collections.abc import Iterator
-from contextlib import nullcontext
-from types import SimpleNamespace
+from contextlib import contextmanager
 
 import pytest
 
 from tests.eventually import eventually
-from tests.store.stores import CuttableDatabase, change, store_task, text_of
+from tests.store.stores import FlakyDatabase, change, store_task, text_of
 from tork_celery.domain.logs import LogPosition
 from tork_celery.domain.model import Task
 from tork_celery.runtime.protocol import Stream
 from tork_celery.worker.active_steps import ActiveStep, ActiveSteps, StopReason
 from tork_celery.worker.log_shipper import LogShipper
-from tork_celery.worker.step_output import FULL_CHARACTERS, StepOutput
+from tork_celery.worker.step_output import FULL_CHARACTERS, LogBatch, StepOutput
 
 
-def a_step(task: Task) -> ActiveStep:
+class BrokenOutput(StepOutput):
+    """An output with a bug, until `fixed` is set."""
+
+    fixed = False
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task_id=task.id, step=0, stored=LogPosition(), limit_bytes=100)
+        self.failed = threading.Event()
+
+    @contextmanager
+    def storing(self, *, final: bool = False) -> Iterator[LogBatch]:
+        if not self.fixed:
+            self.failed.set()
+            raise KeyError
+        with super().storing(final=final) as batch:
+            yield batch
+
+
+def make_step(task: Task) -> ActiveStep:
     output = StepOutput(task_id=task.id, step=0, stored=LogPosition(), limit_bytes=100_000_000)
     return ActiveStep(ref=task.ref, job_id=task.job_id, output=output)
 
 
-def printed(step: ActiveStep, text: str) -> None:
+def print_text(step: ActiveStep, text: str) -> None:
     step.output(Stream.STDOUT, text.encode())
 
 
@@ -32,109 +49,96 @@ def steps() -> ActiveSteps:
 
 
 @pytest.fixture
-def shipper(database: CuttableDatabase, steps: ActiveSteps) -> LogShipper:
+def shipper(database: FlakyDatabase, steps: ActiveSteps) -> LogShipper:
     return LogShipper(database, steps, interval_s=0.01)
 
 
 @pytest.fixture
-def at_work(shipper: LogShipper) -> Iterator[LogShipper]:
+def running_shipper(shipper: LogShipper) -> Iterator[LogShipper]:
     shipper.start()
     yield shipper
     shipper.stop()
 
 
-def test_what_active_steps_print_is_stored(
-    database: CuttableDatabase, steps: ActiveSteps, at_work: LogShipper
-) -> None:
-    del at_work
+@pytest.mark.usefixtures("running_shipper")
+def test_output_of_active_steps_is_stored(database: FlakyDatabase, steps: ActiveSteps) -> None:
     first, second = store_task(database), store_task(database)
-    one, another = a_step(first), a_step(second)
+    one, two = make_step(first), make_step(second)
 
-    with steps.running(one), steps.running(another):
-        printed(one, "one\n")
-        printed(another, "another\n")
-        eventually(
-            lambda: (text_of(database, first.id), text_of(database, second.id)) == ("one\n", "another\n")
-        )
-        printed(one, "more\n")
+    with steps.running(one), steps.running(two):
+        print_text(one, "one\n")
+        print_text(two, "two\n")
+        eventually(lambda: (text_of(database, first.id), text_of(database, second.id)) == ("one\n", "two\n"))
+        print_text(one, "more\n")
         eventually(lambda: text_of(database, first.id) == "one\nmore\n")
 
 
-def test_while_the_datastore_is_away_nothing_is_lost(
-    database: CuttableDatabase, steps: ActiveSteps, at_work: LogShipper
-) -> None:
-    del at_work
+@pytest.mark.usefixtures("running_shipper")
+def test_no_output_is_lost_while_the_datastore_is_down(database: FlakyDatabase, steps: ActiveSteps) -> None:
     task = store_task(database)
-    step = a_step(task)
+    step = make_step(task)
 
     with steps.running(step):
-        database.away = True
-        printed(step, "one\n")
-        eventually(lambda: database.refusals > 1)
-        printed(step, "two\n")
-        database.away = False
+        database.down = True
+        print_text(step, "one\n")
+        eventually(lambda: database.failures > 1)
+        print_text(step, "two\n")
+        database.down = False
         eventually(lambda: text_of(database, task.id) == "one\ntwo\n")
 
 
-def test_a_bug_does_not_end_it(
-    database: CuttableDatabase, steps: ActiveSteps, at_work: LogShipper, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    del at_work
+@pytest.mark.usefixtures("running_shipper")
+def test_bug_does_not_end_the_thread(database: FlakyDatabase, steps: ActiveSteps) -> None:
     task = store_task(database)
-    step, failed = a_step(task), threading.Event()
-
-    def fail(**_: object) -> None:
-        failed.set()
-        raise KeyError
+    output = BrokenOutput(task)
+    step = ActiveStep(ref=task.ref, job_id=task.job_id, output=output)
 
     with steps.running(step):
-        with monkeypatch.context() as patched:
-            patched.setattr(step, "output", SimpleNamespace(storing=nullcontext(), take=fail))
-            assert failed.wait(20)
-        printed(step, "one\n")
+        assert output.failed.wait(20)
+        output.fixed = True
+        print_text(step, "one\n")
         eventually(lambda: text_of(database, task.id) == "one\n")
 
 
-def test_what_was_printed_for_a_superseded_delivery_is_dropped(
-    database: CuttableDatabase, shipper: LogShipper
-) -> None:
+def test_output_of_a_superseded_delivery_is_dropped(database: FlakyDatabase, shipper: LogShipper) -> None:
     task, another = store_task(database), store_task(database)
-    old, current = a_step(task), a_step(another)
+    superseded, current = make_step(task), make_step(another)
     change(database, task, delivery=2)
-    printed(old, "old\n")
-    printed(current, "current\n")
+    print_text(superseded, "superseded\n")
+    print_text(current, "current\n")
 
-    assert shipper.ship([old, current])
+    assert shipper.ship([superseded, current])
 
     assert (text_of(database, task.id), text_of(database, another.id)) == ("", "current\n")
-    assert old.output.take() == ()
+    with superseded.output.storing() as batch:
+        assert batch.parts == ()
 
 
-def test_with_nothing_printed_the_datastore_is_not_asked(
-    database: CuttableDatabase, shipper: LogShipper
-) -> None:
-    step = a_step(store_task(database))
-    database.away = True
+def test_nothing_printed_costs_no_transaction(database: FlakyDatabase, shipper: LogShipper) -> None:
+    step = make_step(store_task(database))
+    database.down = True
 
     assert shipper.ship([step])
     assert shipper.ship([])
 
 
-def test_a_datastore_that_is_away_is_said(database: CuttableDatabase, shipper: LogShipper) -> None:
+def test_ship_reports_an_outage_and_stores_the_output_later(
+    database: FlakyDatabase, shipper: LogShipper
+) -> None:
     task = store_task(database)
-    step = a_step(task)
-    printed(step, "x\n")
-    database.outages = 1
+    step = make_step(task)
+    print_text(step, "x\n")
+    database.failures_left = 1
 
     assert not shipper.ship([step])
     assert shipper.ship([step])
     assert text_of(database, task.id) == "x\n"
 
 
-def test_an_open_line_is_stored_at_the_end(database: CuttableDatabase, shipper: LogShipper) -> None:
+def test_open_line_is_stored_at_the_end(database: FlakyDatabase, shipper: LogShipper) -> None:
     task = store_task(database)
-    step = a_step(task)
-    printed(step, "whole\nopen")
+    step = make_step(task)
+    print_text(step, "whole\nopen")
 
     shipper.ship([step])
     before = text_of(database, task.id)
@@ -143,13 +147,13 @@ def test_an_open_line_is_stored_at_the_end(database: CuttableDatabase, shipper: 
     assert (before, text_of(database, task.id)) == ("whole\n", "whole\nopen")
 
 
-def test_a_step_that_prints_much_waits_for_the_datastore(
-    database: CuttableDatabase, shipper: LogShipper
+def test_step_with_a_full_buffer_waits_for_the_datastore(
+    database: FlakyDatabase, shipper: LogShipper
 ) -> None:
     task = store_task(database)
-    step = a_step(task)
-    printed(step, "x\n" * FULL_CHARACTERS)
-    database.outages = 2
+    step = make_step(task)
+    print_text(step, "x\n" * FULL_CHARACTERS)
+    database.failures_left = 2
 
     shipper.make_room(step)
 
@@ -157,26 +161,26 @@ def test_a_step_that_prints_much_waits_for_the_datastore(
     assert text_of(database, task.id) == "x\n" * FULL_CHARACTERS
 
 
-def test_a_step_that_was_ended_waits_no_more(database: CuttableDatabase, shipper: LogShipper) -> None:
-    step = a_step(store_task(database))
-    printed(step, "x\n" * FULL_CHARACTERS)
+def test_stopped_step_does_not_wait_for_the_datastore(database: FlakyDatabase, shipper: LogShipper) -> None:
+    step = make_step(store_task(database))
+    print_text(step, "x\n" * FULL_CHARACTERS)
     step.stop_reason = StopReason.SUPERSEDED
-    database.away = True
+    database.down = True
 
     shipper.make_room(step)
 
-    assert database.refusals == 0
+    assert database.failures == 0
 
 
-def test_stopping_ends_the_waiting(database: CuttableDatabase, at_work: LogShipper) -> None:
-    step = a_step(store_task(database))
-    printed(step, "x\n" * FULL_CHARACTERS)
-    database.away = True
-    waiting = threading.Thread(target=at_work.make_room, args=[step])
+def test_stop_of_the_shipper_ends_the_wait(database: FlakyDatabase, running_shipper: LogShipper) -> None:
+    step = make_step(store_task(database))
+    print_text(step, "x\n" * FULL_CHARACTERS)
+    database.down = True
+    waiting = threading.Thread(target=running_shipper.make_room, args=[step])
     waiting.start()
-    eventually(lambda: database.refusals)
+    eventually(lambda: database.failures)
 
-    at_work.stop()
+    running_shipper.stop()
     waiting.join()
 
     assert step.output.full

@@ -1,25 +1,23 @@
-"""A part of the system that is away for a while costs time, and no attempt."""
+"""An outage of the engine or the datastore costs time, but no attempt and no output."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from sqlalchemy import Connection
 
 from tests.domain.samples import task_definition
 from tests.eventually import eventually
-from tests.store.stores import CuttableDatabase, change, store_task, task_now, text_of
-from tests.worker.fakes import Call, FakeRuntime, hold, succeed
-from tests.worker.threads import at_work
+from tests.store.stores import FlakyDatabase, change, store_task, task_now, text_of
+from tests.worker.fakes import FakeRuntime, MakeWorker, StepCall, run_until_finished, running_step, succeed
 from tork_celery.domain.errors import DatastoreUnavailable, EngineUnavailable
 from tork_celery.domain.states import Outcome
 from tork_celery.runtime.protocol import AlreadyStarted, StepExit
-from tork_celery.worker.worker import ChainAction, Worker
-
-Hire = Callable[[FakeRuntime], Worker]
+from tork_celery.worker.worker import ChainAction
 
 
-def test_an_engine_that_comes_back_runs_the_step(make_worker: Hire, database: CuttableDatabase) -> None:
+def test_step_runs_when_the_engine_is_back(make_worker: MakeWorker, database: FlakyDatabase) -> None:
     runtime = FakeRuntime(EngineUnavailable("away"), EngineUnavailable("still away"), StepExit(code=0))
     task = store_task(database)
 
@@ -30,16 +28,16 @@ def test_an_engine_that_comes_back_runs_the_step(make_worker: Hire, database: Cu
     assert len(runtime.runs) == 3
 
 
-def test_a_step_that_an_engine_ended_in_order_to_stop_runs_again(
-    make_worker: Hire, database: CuttableDatabase
+def test_step_that_the_engine_killed_to_shut_down_runs_again(
+    make_worker: MakeWorker, database: FlakyDatabase
 ) -> None:
-    def taken_along(call: Call) -> StepExit:
+    def killed_by_engine(call: StepCall) -> StepExit:
         call.started()
-        call.say("first\n")
-        call.runtime.leaving = True
+        call.print("first\n")
+        call.runtime.shutting_down = True
         return StepExit(code=143)
 
-    runtime = FakeRuntime(taken_along, AlreadyStarted(), succeed, followed_by=[StepExit(code=143)])
+    runtime = FakeRuntime(killed_by_engine, AlreadyStarted(), succeed, followed=[StepExit(code=143)])
     task = store_task(database)
 
     assert make_worker(runtime).run(task.ref) is ChainAction.NEXT
@@ -49,13 +47,11 @@ def test_a_step_that_an_engine_ended_in_order_to_stop_runs_again(
     assert runtime.removed_steps[0] == task.ref
 
 
-def test_a_step_that_was_killed_while_no_worker_was_there_runs_again(
-    make_worker: Hire, database: CuttableDatabase
+def test_step_that_was_killed_while_its_worker_was_away_runs_again(
+    make_worker: MakeWorker, database: FlakyDatabase
 ) -> None:
-    """The whole machine was restarted."""
-    runtime = FakeRuntime(
-        AlreadyStarted(), succeed, followed_by=[StepExit(code=255, ended_before_follow=True)]
-    )
+    """A restart of the machine kills both."""
+    runtime = FakeRuntime(AlreadyStarted(), succeed, followed=[StepExit(code=255, ended_before_follow=True)])
     task = store_task(database)
 
     assert make_worker(runtime).run(task.ref) is ChainAction.NEXT
@@ -64,18 +60,18 @@ def test_a_step_that_was_killed_while_no_worker_was_there_runs_again(
     assert task_now(database, task.id).outcome is Outcome.COMPLETED
 
 
-def test_a_step_that_failed_while_no_worker_was_there_has_failed(
-    make_worker: Hire, database: CuttableDatabase
+def test_step_that_failed_while_its_worker_was_away_has_failed(
+    make_worker: MakeWorker, database: FlakyDatabase
 ) -> None:
-    runtime = FakeRuntime(AlreadyStarted(), followed_by=[StepExit(code=3, ended_before_follow=True)])
+    runtime = FakeRuntime(AlreadyStarted(), followed=[StepExit(code=3, ended_before_follow=True)])
     task = store_task(database)
 
     assert make_worker(runtime).run(task.ref) is ChainAction.ADVANCE
     assert task_now(database, task.id).error == "exit code 3"
 
 
-def test_a_step_that_was_killed_while_the_engine_answers_has_failed(
-    make_worker: Hire, database: CuttableDatabase
+def test_step_that_was_killed_while_the_engine_answers_has_failed(
+    make_worker: MakeWorker, database: FlakyDatabase
 ) -> None:
     runtime = FakeRuntime(StepExit(code=143))
     task = store_task(database)
@@ -86,19 +82,17 @@ def test_a_step_that_was_killed_while_the_engine_answers_has_failed(
     assert len(runtime.runs) == 1
 
 
-def test_after_an_outage_of_the_engine_no_output_is_there_twice(
-    make_worker: Hire, database: CuttableDatabase
-) -> None:
-    def cut_short(call: Call) -> StepExit:
+def test_outage_of_the_engine_duplicates_no_output(make_worker: MakeWorker, database: FlakyDatabase) -> None:
+    def interrupted(call: StepCall) -> StepExit:
         call.started()
-        call.say("first\nsecond\nthi")
+        call.print("first\nsecond\nthi")
         raise EngineUnavailable("away")
 
-    def whole(call: Call) -> StepExit:
-        call.say("first\nsecond\nthird\n")
+    def complete(call: StepCall) -> StepExit:
+        call.print("first\nsecond\nthird\n")
         return StepExit(code=0)
 
-    runtime = FakeRuntime(cut_short, AlreadyStarted(), followed_by=[whole])
+    runtime = FakeRuntime(interrupted, AlreadyStarted(), followed=[complete])
     task = store_task(database)
 
     assert make_worker(runtime).run(task.ref) is ChainAction.NEXT
@@ -108,43 +102,39 @@ def test_after_an_outage_of_the_engine_no_output_is_there_twice(
     assert runtime.followed == [task.ref]
 
 
-def test_a_worker_that_waits_for_the_engine_stops_all_the_same(
-    make_worker: Hire, database: CuttableDatabase
+def test_worker_that_waits_for_the_engine_can_be_stopped(
+    make_worker: MakeWorker, database: FlakyDatabase
 ) -> None:
-    def away(call: Call) -> StepExit:
-        call.runtime.at_work.set()
+    def engine_away(call: StepCall) -> StepExit:
+        call.runtime.step_started.set()
         raise EngineUnavailable("away")
 
-    runtime = FakeRuntime(away)
+    runtime = FakeRuntime(engine_away)
     task = store_task(database)
     worker = make_worker(runtime)
 
-    with at_work(worker, runtime, task.ref) as verdict:
+    with running_step(worker, runtime, task.ref) as action:
         worker.detach()
-        assert verdict.result(timeout=20) is ChainAction.IGNORE
+        assert action.result(timeout=20) is ChainAction.IGNORE
 
     assert task_now(database, task.id).outcome is None
 
 
-def test_a_datastore_that_is_away_when_a_step_begins_is_waited_for(
-    make_worker: Hire, database: CuttableDatabase
-) -> None:
+def test_claim_waits_for_the_datastore(make_worker: MakeWorker, database: FlakyDatabase) -> None:
     task = store_task(database)
-    database.outages = 2
+    database.failures_left = 2
 
     assert make_worker(FakeRuntime()).run(task.ref) is ChainAction.NEXT
     assert task_now(database, task.id).outcome is Outcome.COMPLETED
 
 
-def test_a_datastore_that_is_away_when_a_step_ends_is_waited_for(
-    make_worker: Hire, database: CuttableDatabase
-) -> None:
-    def act(call: Call) -> StepExit:
-        call.say("all of it\n")
-        database.outages = 2
+def test_outcome_waits_for_the_datastore(make_worker: MakeWorker, database: FlakyDatabase) -> None:
+    def program(call: StepCall) -> StepExit:
+        call.print("all of it\n")
+        database.failures_left = 2
         return StepExit(code=0)
 
-    runtime = FakeRuntime(act)
+    runtime = FakeRuntime(program)
     task = store_task(database)
 
     assert make_worker(runtime).run(task.ref) is ChainAction.NEXT
@@ -154,50 +144,49 @@ def test_a_datastore_that_is_away_when_a_step_ends_is_waited_for(
     assert len(runtime.runs) == 1
 
 
-def test_a_datastore_that_is_away_while_a_message_is_judged_is_waited_for(
-    make_worker: Hire, database: CuttableDatabase
-) -> None:
+def test_repeated_message_waits_for_the_datastore(make_worker: MakeWorker, database: FlakyDatabase) -> None:
     task = store_task(database)
     worker = make_worker(FakeRuntime())
     worker.run(task.ref)
-    database.outages = 1
+    database.failures_left = 1
 
     assert worker.run(task.ref) is ChainAction.NEXT
 
 
-def test_a_step_that_another_process_began_is_followed(make_worker: Hire, database: CuttableDatabase) -> None:
-    runtime = FakeRuntime(AlreadyStarted(), followed_by=[StepExit(code=3)])
+def test_step_that_another_process_started_is_followed(
+    make_worker: MakeWorker, database: FlakyDatabase
+) -> None:
+    runtime = FakeRuntime(AlreadyStarted(), followed=[StepExit(code=3)])
     task = store_task(database)
 
     assert make_worker(runtime).run(task.ref) is ChainAction.ADVANCE
     assert task_now(database, task.id).error == "exit code 3"
 
 
-def test_a_step_of_which_nothing_is_left_is_run(make_worker: Hire, database: CuttableDatabase) -> None:
-    runtime = FakeRuntime(AlreadyStarted(), StepExit(code=0), followed_by=[None])
+def test_step_that_cannot_be_followed_runs(make_worker: MakeWorker, database: FlakyDatabase) -> None:
+    runtime = FakeRuntime(AlreadyStarted(), StepExit(code=0), followed=[None])
     task = store_task(database)
 
     assert make_worker(runtime).run(task.ref) is ChainAction.NEXT
     assert len(runtime.runs) == 2
 
 
-def test_a_task_whose_node_was_away_is_not_lost_when_it_comes_back_in_time(
-    make_worker: Hire, database: CuttableDatabase
+def test_outcome_counts_after_an_expired_lease_unless_the_task_was_redelivered(
+    make_worker: MakeWorker, database: FlakyDatabase
 ) -> None:
-    """A lease that ran out counts as long as nobody has made use of that."""
-    runtime = FakeRuntime(hold)
+    runtime = FakeRuntime(run_until_finished)
     task = store_task(database)
 
-    with at_work(make_worker(runtime), runtime, task.ref) as verdict:
+    with running_step(make_worker(runtime), runtime, task.ref) as action:
         change(database, task_now(database, task.id), lease_until=1.0)
 
-    assert verdict.result() is ChainAction.NEXT
+    assert action.result() is ChainAction.NEXT
 
 
-def test_an_outcome_whose_commit_was_not_acknowledged_counts(
-    make_worker: Hire, database: CuttableDatabase
+def test_outcome_with_a_lost_acknowledgement_of_its_commit_counts(
+    make_worker: MakeWorker, database: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second try finds the step done; nothing is released that the next step needs."""
+    """The second attempt finds the step completed, and keeps the volumes that the next step needs."""
     ended = threading.Event()
     committed = database.transaction
 
@@ -209,61 +198,60 @@ def test_an_outcome_whose_commit_was_not_acknowledged_counts(
             ended.clear()
             raise DatastoreUnavailable("the connection was lost after the commit")
 
-    def act(call: Call) -> StepExit:
+    def program(call: StepCall) -> StepExit:
         call.started()
         ended.set()
         return StepExit(code=0)
 
     task = store_task(database, task_definition(post=1))
-    runtime = FakeRuntime(act)
+    runtime = FakeRuntime(program)
     worker = make_worker(runtime)
-    database.transaction = transaction  # type: ignore[method-assign]
+    monkeypatch.setattr(database, "transaction", transaction)
+
     assert worker.run(task.ref) is ChainAction.NEXT
     assert runtime.removed_deliveries == []
 
 
-def test_a_timed_step_goes_on_when_the_datastore_is_away_as_it_starts(
-    make_worker: Hire, database: CuttableDatabase
+def test_step_with_a_timeout_runs_when_the_datastore_is_down_at_its_start(
+    make_worker: MakeWorker, database: FlakyDatabase
 ) -> None:
-    def act(call: Call) -> StepExit:
-        database.outages = 1
+    def program(call: StepCall) -> StepExit:
+        database.failures_left = 1
         call.started()
         return StepExit(code=0)
 
     task = store_task(database, task_definition(timeout="1h"))
-    assert make_worker(FakeRuntime(act)).run(task.ref) is ChainAction.NEXT
+    assert make_worker(FakeRuntime(program)).run(task.ref) is ChainAction.NEXT
 
 
-def test_a_step_is_stopped_once_the_engine_answers_again(
-    make_worker: Hire, database: CuttableDatabase
-) -> None:
-    runtime = FakeRuntime(hold)
+def test_step_is_killed_once_the_engine_answers(make_worker: MakeWorker, database: FlakyDatabase) -> None:
+    runtime = FakeRuntime(run_until_finished)
     task = store_task(database)
     worker = make_worker(runtime)
-    with at_work(worker, runtime, task.ref):
+    with running_step(worker, runtime, task.ref):
         runtime.away = True
         worker.release()
-        assert runtime.stopped == []
+        assert runtime.killed == []
         runtime.away = False
-        eventually(lambda: runtime.stopped == [task.ref])
+        eventually(lambda: runtime.killed == [task.ref])
 
 
-def test_an_engine_and_a_datastore_that_are_away_together_are_waited_for(
-    make_worker: Hire, database: CuttableDatabase
+def test_step_survives_an_outage_of_engine_and_datastore_together(
+    make_worker: MakeWorker, database: FlakyDatabase
 ) -> None:
-    """A datastore in a container goes with its engine."""
+    """A datastore in a container goes down with its engine."""
 
-    def both_go(call: Call) -> StepExit:
+    def interrupted(call: StepCall) -> StepExit:
         call.started()
-        call.say("first\n")
-        database.outages = 2
+        call.print("first\n")
+        database.failures_left = 2
         raise EngineUnavailable("away")
 
-    def whole(call: Call) -> StepExit:
-        call.say("first\nsecond\n")
+    def complete(call: StepCall) -> StepExit:
+        call.print("first\nsecond\n")
         return StepExit(code=0)
 
-    runtime = FakeRuntime(both_go, AlreadyStarted(), followed_by=[whole])
+    runtime = FakeRuntime(interrupted, AlreadyStarted(), followed=[complete])
     task = store_task(database)
 
     assert make_worker(runtime).run(task.ref) is ChainAction.NEXT

@@ -1,224 +1,147 @@
-"""A node takes its name, and what an earlier process of that name left."""
+"""A node that restarts adopts the steps of its earlier process, and removes what ended deliveries left."""
 
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
 from tests.domain.samples import task_definition
+from tests.eventually import eventually
 from tests.services.fakes import FakeDispatcher
-from tests.store.stores import CuttableDatabase, change, store_task, task_now, text_of
-from tests.worker.fakes import Call, FakeRuntime, hold
-from tests.worker.threads import at_work
-from tork_celery.domain.errors import ConfigurationError
-from tork_celery.domain.node import Node
+from tests.services.nodes import register_node
+from tests.store.stores import FlakyDatabase, change, seconds_now, store_task, task_now, text_of
+from tests.worker.fakes import NODE, FakeRuntime, MakeWorker, StepCall, run_until_finished, running_step
 from tork_celery.domain.states import Outcome, TaskState
 from tork_celery.runtime.protocol import AlreadyStarted, Leftovers, StepExit
-from tork_celery.store import nodes, recovery_queries
+from tork_celery.store import recovery_queries
 from tork_celery.store import tables as store_tables
-from tork_celery.worker import recovery
-from tork_celery.worker.heartbeat import renew
-from tork_celery.worker.worker import ChainAction, Worker
+from tork_celery.worker.active_steps import ActiveSteps
+from tork_celery.worker.context import WorkerContext
+from tork_celery.worker.recovery import AdoptableSteps, Recovery
+from tork_celery.worker.worker import ChainAction
 
-Hire = Callable[[FakeRuntime], Worker]
+MakeRecovery = Callable[[FakeRuntime], Recovery]
 
-NODE, OTHER = "default@here", "default@there"
+OTHER = "default@there"
 RUNNING: dict[str, Any] = {"state": TaskState.RUNNING, "node": NODE, "step_running": True, "delivery": 2}
-BETWEEN = RUNNING | {"step_running": False, "step": 1}
+BETWEEN_STEPS = RUNNING | {"step_running": False, "step": 1}
 
 
-def a_node(instance: str, *, hostname: str = "elsewhere", pid: int = 1) -> Node:
-    return Node(name=NODE, instance=instance, hostname=hostname, pid=pid, queues=("default",), version="0")
+@pytest.fixture
+def adoptable() -> AdoptableSteps:
+    return AdoptableSteps()
 
 
-def register(database: CuttableDatabase, node: Node) -> None:
-    recovery.register(database, node, lease_s=10.0)
+@pytest.fixture
+def make_recovery(
+    database: FlakyDatabase, dispatcher: FakeDispatcher, adoptable: AdoptableSteps
+) -> MakeRecovery:
+    """Make the recovery of the node NODE on a given runtime."""
+
+    def make(runtime: FakeRuntime) -> Recovery:
+        context = WorkerContext(
+            node=NODE,
+            database=database,
+            dispatcher=dispatcher,
+            runtime=runtime,
+            steps=ActiveSteps(lambda _ref, _grace_s: None, grace_s=0.0),
+            lease_s=30.0,
+        )
+        return Recovery(context, adoptable)
+
+    return make
 
 
-def instance_now(database: CuttableDatabase) -> str:
-    with database.transaction() as tx:
-        found = nodes.get(tx, NODE)
-    assert found is not None
-    return found.instance
-
-
-def dead_pid() -> int:
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
-
-
-def test_a_step_that_waits_for_a_slot_is_not_published_with_every_beat(
-    make_worker: Hire, database: CuttableDatabase, dispatcher: FakeDispatcher
-) -> None:
-    store_task(database, **RUNNING)
-    worker = make_worker(FakeRuntime())
-    recovery.recover(worker)
-    dispatcher.depths[f"node.{NODE}"] = 1
-
-    renew(worker)
-    assert len(dispatcher.sent) == 1
-
-    dispatcher.depths.clear()
-    renew(worker)
-    assert len(dispatcher.sent) == 2
-
-
-def test_a_node_takes_a_name_that_nobody_has(database: CuttableDatabase) -> None:
-    register(database, a_node("1"))
-
-    assert instance_now(database) == "1"
-
-
-@pytest.mark.parametrize(
-    "earlier",
-    [
-        pytest.param(a_node("1"), id="on another host"),
-        pytest.param(a_node("1", hostname=socket.gethostname(), pid=os.getppid()), id="on this host"),
-        pytest.param(a_node("1", hostname=socket.gethostname(), pid=1), id="of another user on this host"),
-    ],
-)
-def test_a_name_that_a_live_process_has_is_refused(database: CuttableDatabase, earlier: Node) -> None:
-    register(database, earlier)
-
-    with pytest.raises(ConfigurationError, match=f"'{NODE}' is alive on {earlier.hostname}.*-n NAME@%h"):
-        register(database, a_node("2"))
-
-    assert instance_now(database) == "1"
-
-
-def test_a_dead_process_of_this_host_is_replaced_at_once(database: CuttableDatabase) -> None:
-    register(database, a_node("1", hostname=socket.gethostname(), pid=dead_pid()))
-
-    register(database, a_node("2"))
-
-    assert instance_now(database) == "2"
-
-
-def test_a_container_that_starts_again_has_the_same_host_and_process(database: CuttableDatabase) -> None:
-    register(database, a_node("1", hostname=socket.gethostname(), pid=os.getpid()))
-
-    register(database, a_node("2", hostname=socket.gethostname(), pid=os.getpid()))
-
-    assert instance_now(database) == "2"
-
-
-def test_a_node_that_stopped_as_planned_is_replaced_at_once(database: CuttableDatabase) -> None:
-    register(database, a_node("1"))
-    with database.transaction() as tx:
-        nodes.record_stop(tx, name=NODE, instance="1")
-
-    register(database, a_node("2"))
-
-    assert instance_now(database) == "2"
-
-
-def test_a_node_that_was_not_heard_of_for_a_lease_is_replaced(database: CuttableDatabase) -> None:
-    register(database, a_node("1"))
-    with database.transaction() as tx:
-        tx.execute(update(store_tables.nodes).values(heartbeat_at=1.0))
-
-    register(database, a_node("2"))
-
-    assert instance_now(database) == "2"
-
-
-def test_what_the_node_had_begun_is_published_again(
-    make_worker: Hire, database: CuttableDatabase, dispatcher: FakeDispatcher
+def test_tasks_of_the_node_are_published_again(
+    make_recovery: MakeRecovery,
+    database: FlakyDatabase,
+    dispatcher: FakeDispatcher,
+    adoptable: AdoptableSteps,
 ) -> None:
     running = store_task(database, **RUNNING)
-    between = store_task(database, task_definition(post=1), **BETWEEN)
+    between = store_task(database, task_definition(post=1), **BETWEEN_STEPS)
     store_task(database, **RUNNING | {"node": OTHER})
     store_task(database, **RUNNING | {"outcome": Outcome.COMPLETED})
     store_task(database)
-    worker = make_worker(FakeRuntime())
 
-    recovery.recover(worker)
+    make_recovery(FakeRuntime()).recover()
 
     assert sorted(dispatcher.sent_ids) == sorted([running.id, between.id])
-    assert [task.id for task in worker.adoptable.all()] == [running.id]
+    assert [task.id for task in adoptable.all()] == [running.id]
 
 
-def test_what_the_node_had_begun_is_its_own_again_for_a_whole_lease(
-    make_worker: Hire, database: CuttableDatabase
+def test_lease_is_extended_before_adoption(
+    make_recovery: MakeRecovery, database: FlakyDatabase, adoptable: AdoptableSteps
 ) -> None:
-    """Or a coordinator would give it to another while this node takes it up."""
+    """Otherwise a coordinator could redeliver the task meanwhile."""
     task = store_task(database, **RUNNING, lease_until=1.0)
-    worker = make_worker(FakeRuntime())
 
-    recovery.recover(worker)
+    make_recovery(FakeRuntime()).recover()
 
     with database.transaction() as tx:
         assert recovery_queries.lost(tx, limit=9) == []
-    assert worker.adoptable.all() == [task_now(database, task.id)]
+    assert adoptable.all() == [task_now(database, task.id)]
 
 
-def test_a_step_that_outlived_its_process_is_followed_once(
-    make_worker: Hire, database: CuttableDatabase
-) -> None:
-    runtime = FakeRuntime(AlreadyStarted(), followed_by=[hold])
+def test_adopted_step_is_followed_once(make_worker: MakeWorker, database: FlakyDatabase) -> None:
+    runtime = FakeRuntime(AlreadyStarted(), followed=[run_until_finished])
     task = store_task(database, **RUNNING)
     worker = make_worker(runtime)
-    recovery.recover(worker)
+    worker.recover()
 
-    with at_work(worker, runtime, task.ref) as verdict:
+    with running_step(worker, runtime, task.ref) as action:
         assert worker.run(task.ref) is ChainAction.IGNORE
 
-    assert verdict.result() is ChainAction.NEXT
+    assert action.result() is ChainAction.NEXT
     assert task_now(database, task.id).outcome is Outcome.COMPLETED
     assert runtime.followed == [task.ref]
 
 
-def test_the_log_of_an_adopted_step_goes_on_from_what_is_stored(
-    make_worker: Hire, database: CuttableDatabase
+def test_log_of_an_adopted_step_continues_after_the_stored_parts(
+    make_worker: MakeWorker, database: FlakyDatabase
 ) -> None:
-    def first(call: Call) -> StepExit:
-        call.say("one\ntwo\nth")
-        return hold(call)
+    def first(call: StepCall) -> StepExit:
+        call.print("one\ntwo\nth")
+        return run_until_finished(call)
 
-    def again(call: Call) -> StepExit:
-        call.say("one\ntwo\nthree\nfour\n")
+    def followed(call: StepCall) -> StepExit:
+        call.print("one\ntwo\nthree\nfour\n")
         return StepExit(code=0)
 
     task = store_task(database)
-    before = FakeRuntime(first)
-    worker = make_worker(before)
-    with at_work(worker, before, task.ref) as verdict:
+    runtime = FakeRuntime(first)
+    worker = make_worker(runtime)
+    with running_step(worker, runtime, task.ref) as action:
         worker.detach()
-        verdict.result(timeout=20)
+        action.result(timeout=20)
 
-    after = make_worker(FakeRuntime(AlreadyStarted(), followed_by=[again]))
-    recovery.recover(after)
+    restarted = make_worker(FakeRuntime(AlreadyStarted(), followed=[followed]))
+    restarted.recover()
 
-    assert after.run(task.ref) is ChainAction.NEXT
+    assert restarted.run(task.ref) is ChainAction.NEXT
     assert text_of(database, task.id) == "one\ntwo\nthree\nfour\n"
     assert task_now(database, task.id).result == "one\ntwo\nthree\nfour\n"
 
 
-def test_a_step_that_never_started_is_run(make_worker: Hire, database: CuttableDatabase) -> None:
-    """Its process died between the claim and the container."""
+def test_step_without_a_container_is_started(make_worker: MakeWorker, database: FlakyDatabase) -> None:
+    """Its process died between the claim and the start."""
     runtime = FakeRuntime(StepExit(code=0))
     task = store_task(database, **RUNNING)
     worker = make_worker(runtime)
-    recovery.recover(worker)
+    worker.recover()
 
     assert worker.run(task.ref) is ChainAction.NEXT
     assert (len(runtime.runs), runtime.followed) == (1, [])
 
 
-def test_an_adopted_step_that_others_have_by_now_does_no_harm(
-    make_worker: Hire, database: CuttableDatabase
+def test_adoptable_step_that_another_node_claimed_since_is_removed(
+    make_worker: MakeWorker, database: FlakyDatabase
 ) -> None:
-    runtime = FakeRuntime(AlreadyStarted(), followed_by=[StepExit(code=0)])
+    runtime = FakeRuntime(AlreadyStarted(), followed=[StepExit(code=0)])
     task = store_task(database, **RUNNING)
     worker = make_worker(runtime)
-    recovery.recover(worker)
+    worker.recover()
     current = change(database, task, delivery=3, node=OTHER)
 
     assert worker.run(task.ref) is ChainAction.IGNORE
@@ -228,80 +151,107 @@ def test_an_adopted_step_that_others_have_by_now_does_no_harm(
     assert runtime.removed_deliveries == [(task.id, task.delivery)]
 
 
-def test_steps_that_died_with_their_process_start_again_anywhere(
-    make_worker: Hire, database: CuttableDatabase, dispatcher: FakeDispatcher
+def test_replaced_worker_leaves_its_step_to_the_new_process(
+    make_worker: MakeWorker, database: FlakyDatabase
+) -> None:
+    """Both may follow the same container; one of the outcomes counts."""
+    runtime = FakeRuntime(run_until_finished)
+    task = store_task(database)
+    worker, replacement = make_worker(runtime), make_worker(FakeRuntime())
+
+    with running_step(worker, runtime, task.ref) as action:
+        replacement.recover()
+        assert replacement.run(task.ref) is ChainAction.NEXT
+
+    assert action.result() is ChainAction.IGNORE
+
+
+def test_tasks_are_released_if_steps_die_with_their_process(
+    make_recovery: MakeRecovery,
+    database: FlakyDatabase,
+    dispatcher: FakeDispatcher,
+    adoptable: AdoptableSteps,
 ) -> None:
     running = store_task(database, **RUNNING)
-    between = store_task(database, task_definition(post=1), **BETWEEN)
-    worker = make_worker(FakeRuntime(adopts=False))
+    between = store_task(database, task_definition(post=1), **BETWEEN_STEPS)
 
-    recovery.recover(worker)
+    make_recovery(FakeRuntime(adopts=False)).recover()
 
     for task in (running, between):
-        free = task_now(database, task.id)
-        assert (free.state, free.node, free.step, free.delivery) == (TaskState.SCHEDULED, None, 0, 3)
-        assert free.losses == 0
+        released = task_now(database, task.id)
+        assert (released.state, released.node) == (TaskState.SCHEDULED, None)
+        assert (released.step, released.delivery, released.losses) == (0, 3, 0)
     assert sorted(dispatcher.sent_ids) == sorted([running.id, between.id])
-    assert worker.adoptable.all() == []
+    assert adoptable.all() == []
 
 
-def test_without_a_broker_the_node_begins_all_the_same(
-    make_worker: Hire, database: CuttableDatabase, dispatcher: FakeDispatcher
+def test_node_recovers_without_a_broker(
+    make_recovery: MakeRecovery,
+    database: FlakyDatabase,
+    dispatcher: FakeDispatcher,
+    adoptable: AdoptableSteps,
 ) -> None:
     task = store_task(database, **RUNNING)
     dispatcher.away = True
-    worker = make_worker(FakeRuntime())
 
-    recovery.recover(worker)
+    make_recovery(FakeRuntime()).recover()
 
-    assert worker.adoptable.all() == [task_now(database, task.id)]
+    assert adoptable.all() == [task_now(database, task.id)]
 
 
-def test_what_is_left_of_deliveries_that_are_not_the_nodes_own_is_removed(
-    make_worker: Hire, database: CuttableDatabase
+def test_leftovers_of_deliveries_that_the_node_does_not_hold_are_removed(
+    make_recovery: MakeRecovery, database: FlakyDatabase
 ) -> None:
-    ours, others = store_task(database, **RUNNING), store_task(database, **RUNNING | {"node": OTHER})
+    held, of_other = store_task(database, **RUNNING), store_task(database, **RUNNING | {"node": OTHER})
     ended = store_task(database, **RUNNING | {"outcome": Outcome.COMPLETED})
     runtime = FakeRuntime()
-    left = [(ours.id, 2), (ours.id, 1), (others.id, 2), (ended.id, 2), ("none", 1)]
-    runtime.left_here += [Leftovers(NODE, *each) for each in left]
+    deliveries = [(held.id, 2), (held.id, 1), (of_other.id, 2), (ended.id, 2), ("none", 1)]
+    runtime.left_on_host += [Leftovers(NODE, *delivery) for delivery in deliveries]
 
-    recovery.remove_leftovers(make_worker(runtime))
+    make_recovery(runtime).remove_leftovers()
 
-    assert runtime.removed_deliveries == left[1:]
+    assert runtime.removed_deliveries == deliveries[1:]
 
 
-@pytest.mark.parametrize(("heard_of_s_ago", "removed"), [(1, False), (31, True), (None, True)])
-def test_what_a_node_left_that_is_not_there_any_more_is_removed_by_another_of_its_host(
-    make_worker: Hire, database: CuttableDatabase, heard_of_s_ago: int | None, removed: bool
+@pytest.mark.parametrize(("silent_s", "removed"), [(1, False), (31, True), (None, True)])
+def test_leftovers_of_a_dead_node_are_removed_unless_it_holds_the_task(
+    make_recovery: MakeRecovery, database: FlakyDatabase, silent_s: int | None, removed: bool
 ) -> None:
-    """But for what the datastore still says that it has: it may be back before its lease runs out."""
-    if heard_of_s_ago is not None:
+    """A node may come back before its leases expire. None: the node is not registered."""
+    if silent_s is not None:
+        register_node(database, OTHER, "default")
+        heartbeat_at = seconds_now(database) - silent_s
         with database.transaction() as tx:
-            nodes.register(tx, replace(a_node("1"), name=OTHER))
-            heard_of = database.now(tx) - heard_of_s_ago
-            tx.execute(update(store_tables.nodes).values(heartbeat_at=heard_of))
+            tx.execute(update(store_tables.nodes).values(heartbeat_at=heartbeat_at))
     held = store_task(database, **RUNNING | {"node": OTHER})
     runtime = FakeRuntime()
-    runtime.left_here += [Leftovers(OTHER, held.id, 2), Leftovers(OTHER, held.id, 1)]
+    runtime.left_on_host += [Leftovers(OTHER, held.id, 2), Leftovers(OTHER, held.id, 1)]
 
-    recovery.remove_leftovers(make_worker(runtime))
+    make_recovery(runtime).remove_leftovers()
 
     assert runtime.removed_deliveries == ([(held.id, 1)] if removed else [])
 
 
-def test_the_runtime_removes_what_it_kept_for_long_enough(make_worker: Hire) -> None:
+def test_runtime_collects_garbage(make_recovery: MakeRecovery) -> None:
     runtime = FakeRuntime()
 
-    recovery.remove_leftovers(make_worker(runtime))
+    make_recovery(runtime).remove_leftovers()
 
-    assert runtime.tidied == 1
+    assert runtime.garbage_collections == 1
 
 
-def test_with_nothing_left_the_datastore_is_not_asked(make_worker: Hire, database: CuttableDatabase) -> None:
-    worker = make_worker(FakeRuntime())
-    database.away = True
+def test_no_leftovers_cost_no_transaction(make_recovery: MakeRecovery, database: FlakyDatabase) -> None:
+    database.down = True
 
-    recovery.remove_leftovers(worker)
+    make_recovery(FakeRuntime()).remove_leftovers()
 
-    assert database.refusals == 0
+    assert database.failures == 0
+
+
+def test_worker_removes_leftovers_periodically(make_worker: MakeWorker) -> None:
+    runtime = FakeRuntime()
+    make_worker(runtime, cleanup_interval_s=0.001)
+
+    runtime.left_on_host.append(Leftovers(NODE, "gone", 1))
+
+    eventually(lambda: ("gone", 1) in runtime.removed_deliveries)

@@ -1,4 +1,4 @@
-"""What the end of a step means for its task."""
+"""The exit of a step becomes a result or an error of its task."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tork_celery.worker.step_outcome import StepOutcome, outcome_of
 from tork_celery.worker.step_output import StepOutput
 
 
-def a_step(
+def make_step(
     stdout: bytes = b"", *, stop_reason: StopReason | None = None, timeout: str | None = None
 ) -> ActiveStep:
     output = StepOutput(task_id="t", step=0, stored=LogPosition(), limit_bytes=10_000_000)
@@ -20,11 +20,11 @@ def a_step(
 
 
 def result_of(stdout: bytes, written: bytes | None = None) -> str | None:
-    return outcome_of(StepExit(code=0, output=written), a_step(stdout), is_main=True).result
+    return outcome_of(StepExit(code=0, output=written), make_step(stdout), is_main=True).result
 
 
 def error_of(code: int, *, note: str | None = None, stdout: bytes = b"") -> str | None:
-    return outcome_of(StepExit(code=code, note=note), a_step(stdout), is_main=True).error
+    return outcome_of(StepExit(code=code, note=note), make_step(stdout), is_main=True).error
 
 
 @pytest.mark.parametrize(
@@ -38,43 +38,42 @@ def error_of(code: int, *, note: str | None = None, stdout: bytes = b"") -> str 
         (b"", b"a\x00b", "a\ufffdb"),
     ],
 )
-def test_the_result_is_what_was_written_or_else_printed(
-    stdout: bytes, written: bytes | None, result: str
-) -> None:
+def test_result_is_the_output_file_or_else_stdout(stdout: bytes, written: bytes | None, result: str) -> None:
     assert result_of(stdout, written) == result
 
 
 @pytest.mark.parametrize("written", [False, True])
-def test_a_long_result_is_cut_and_the_log_says_so(*, written: bool) -> None:
+def test_long_result_is_cut_with_a_note_in_the_log(*, written: bool) -> None:
     long = b"x" * (MAX_RESULT_BYTES + 1)
-    step = a_step(b"" if written else long)
+    step = make_step(b"" if written else long)
 
     outcome = outcome_of(StepExit(code=0, output=long if written else None), step, is_main=True)
 
     assert outcome.result == "x" * MAX_RESULT_BYTES
-    assert f"longer than {MAX_RESULT_BYTES} bytes" in step.output.take(final=True)[-1].contents
+    with step.output.storing(final=True) as batch:
+        assert f"longer than {MAX_RESULT_BYTES} bytes" in batch.parts[-1].contents
 
 
-def test_a_result_of_the_greatest_length_is_whole() -> None:
+def test_longest_result_is_not_cut() -> None:
     assert result_of(b"x" * MAX_RESULT_BYTES) == "x" * MAX_RESULT_BYTES
 
 
-def test_a_character_that_the_cut_goes_through_is_left_out() -> None:
+def test_character_that_the_cut_splits_is_dropped() -> None:
     assert result_of(b"x" + "ä".encode() * MAX_RESULT_BYTES) == "x" + "ä" * (MAX_RESULT_BYTES // 2 - 1)
 
 
 def test_only_the_main_step_has_a_result() -> None:
-    assert outcome_of(StepExit(code=0, output=b"x"), a_step(b"y"), is_main=False) == StepOutcome()
+    assert outcome_of(StepExit(code=0, output=b"x"), make_step(b"y"), is_main=False) == StepOutcome()
 
 
-def test_the_error_says_the_code_its_cause_and_the_last_lines() -> None:
+def test_error_has_exit_code_note_and_last_lines() -> None:
     assert error_of(1) == "exit code 1"
     assert error_of(1, stdout=b"a\nb\n") == "exit code 1: a\nb"
     assert error_of(137, note="out of memory", stdout=b"a\n") == "exit code 137: out of memory: a"
 
 
 @pytest.mark.parametrize("code", [0, 137])
-def test_a_step_that_timed_out_has_failed_whatever_its_code(code: int) -> None:
-    step = a_step(b"x", stop_reason=StopReason.TIMED_OUT, timeout="5s")
+def test_timed_out_step_failed_with_any_exit_code(code: int) -> None:
+    step = make_step(b"x", stop_reason=StopReason.TIMED_OUT, timeout="5s")
 
     assert outcome_of(StepExit(code=code), step, is_main=True) == StepOutcome(error="timed out after 5s")

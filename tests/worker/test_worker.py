@@ -1,4 +1,4 @@
-"""A step is claimed, run, and its outcome stored."""
+"""A worker claims a step, runs it and stores its outcome."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,31 +7,34 @@ import pytest
 
 from tests.domain.samples import task_definition
 from tests.eventually import eventually
-from tests.store.stores import CuttableDatabase, job_now, store_task, task_now, text_of
-from tests.worker.fakes import Call, FakeRuntime, hold, succeed
-from tests.worker.threads import at_work
+from tests.store.stores import FlakyDatabase, job_now, store_task, task_now, text_of
+from tests.worker.fakes import (
+    NODE,
+    FakeRuntime,
+    MakeWorker,
+    StepCall,
+    run_until_finished,
+    running_step,
+    succeed,
+)
 from tork_celery.domain.definition import Defaults, Limits, Mount, Probe, Sidecar, StepDefinition
 from tork_celery.domain.errors import StepFailed
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.runtime.protocol import StepExit, Stream
-from tork_celery.worker.worker import ChainAction, Worker
-
-Hire = Callable[..., Worker]
-
-NODE = "default@here"
+from tork_celery.worker.worker import ChainAction
 
 
-def printing(text: str, *, code: int = 0, output: bytes | None = None) -> Callable[[Call], StepExit]:
-    def act(call: Call) -> StepExit:
+def printing(text: str, *, code: int = 0, output: bytes | None = None) -> Callable[[StepCall], StepExit]:
+    def program(call: StepCall) -> StepExit:
         call.started()
-        call.say(text)
+        call.print(text)
         return StepExit(code=code, output=output)
 
-    return act
+    return program
 
 
-def test_a_task_of_one_step_succeeds(make_worker: Hire, database: CuttableDatabase) -> None:
+def test_task_with_one_step_succeeds(make_worker: MakeWorker, database: FlakyDatabase) -> None:
     runtime = FakeRuntime(printing("hello\n"))
     task = store_task(database)
 
@@ -45,8 +48,8 @@ def test_a_task_of_one_step_succeeds(make_worker: Hire, database: CuttableDataba
     assert (runtime.removed_steps, runtime.removed_deliveries) == ([task.ref], [(task.id, 1)])
 
 
-def test_what_the_step_wrote_is_its_result_before_what_it_printed(
-    make_worker: Hire, database: CuttableDatabase
+def test_result_is_the_output_file_rather_than_stdout(
+    make_worker: MakeWorker, database: FlakyDatabase
 ) -> None:
     task = store_task(database)
 
@@ -55,15 +58,15 @@ def test_what_the_step_wrote_is_its_result_before_what_it_printed(
     assert task_now(database, task.id).result == "written"
 
 
-def test_between_two_steps_what_they_share_is_kept(make_worker: Hire, database: CuttableDatabase) -> None:
+def test_volumes_are_kept_until_the_last_step(make_worker: MakeWorker, database: FlakyDatabase) -> None:
     runtime = FakeRuntime(printing("of the first step"), printing("of the main step"), succeed)
     task = store_task(database, task_definition(pre=1, post=1))
     worker = make_worker(runtime)
 
-    verdicts = [worker.run(StepRef(task_id=task.id, delivery=1, step=step)) for step in (0, 1)]
+    actions = [worker.run(StepRef(task_id=task.id, delivery=1, step=step)) for step in (0, 1)]
 
     between = task_now(database, task.id)
-    assert verdicts == [ChainAction.NEXT, ChainAction.NEXT]
+    assert actions == [ChainAction.NEXT, ChainAction.NEXT]
     assert (between.step, between.outcome, between.result) == (2, None, "of the main step")
     assert runtime.removed_deliveries == []
 
@@ -73,7 +76,7 @@ def test_between_two_steps_what_they_share_is_kept(make_worker: Hire, database: 
     assert runtime.removed_deliveries == [(task.id, 1)]
 
 
-def test_a_step_that_fails_fails_its_task(make_worker: Hire, database: CuttableDatabase) -> None:
+def test_failed_step_fails_its_task(make_worker: MakeWorker, database: FlakyDatabase) -> None:
     runtime = FakeRuntime(printing("no such file\n", code=2))
     task = store_task(database, task_definition(pre=1))
 
@@ -85,44 +88,44 @@ def test_a_step_that_fails_fails_its_task(make_worker: Hire, database: CuttableD
     assert (runtime.removed_steps, runtime.removed_deliveries) == ([task.ref], [(task.id, 1)])
 
 
-def test_a_step_that_can_never_run_says_so_in_its_log(make_worker: Hire, database: CuttableDatabase) -> None:
+def test_step_that_can_never_run_logs_the_reason(make_worker: MakeWorker, database: FlakyDatabase) -> None:
     task = store_task(database)
 
-    verdict = make_worker(FakeRuntime(StepFailed("there is no image 'nope'"))).run(task.ref)
+    action = make_worker(FakeRuntime(StepFailed("there is no image 'nope'"))).run(task.ref)
 
-    assert verdict is ChainAction.ADVANCE
+    assert action is ChainAction.ADVANCE
     assert task_now(database, task.id).error == "there is no image 'nope'"
     assert text_of(database, task.id) == "there is no image 'nope'\n"
 
 
-def test_both_streams_go_into_the_log_in_order(make_worker: Hire, database: CuttableDatabase) -> None:
-    def act(call: Call) -> StepExit:
-        call.say("pulling\n", Stream.NOTE)
-        call.say("out\n")
-        call.say("err\n", Stream.STDERR)
-        call.say("out again\n")
+def test_log_has_both_streams_in_order(make_worker: MakeWorker, database: FlakyDatabase) -> None:
+    def program(call: StepCall) -> StepExit:
+        call.print("pulling\n", Stream.NOTE)
+        call.print("out\n")
+        call.print("err\n", Stream.STDERR)
+        call.print("out again\n")
         return StepExit(code=0)
 
     task = store_task(database)
-    make_worker(FakeRuntime(act)).run(task.ref)
+    make_worker(FakeRuntime(program)).run(task.ref)
 
     assert text_of(database, task.id) == "pulling\nout\nerr\nout again\n"
     assert task_now(database, task.id).result == "out\nout again\n"
 
 
-def test_output_is_stored_while_the_step_runs(make_worker: Hire, database: CuttableDatabase) -> None:
-    def act(call: Call) -> StepExit:
-        call.say("begun\n")
-        return hold(call)
+def test_output_is_stored_while_the_step_runs(make_worker: MakeWorker, database: FlakyDatabase) -> None:
+    def program(call: StepCall) -> StepExit:
+        call.print("started\n")
+        return run_until_finished(call)
 
-    runtime = FakeRuntime(act)
+    runtime = FakeRuntime(program)
     task = store_task(database)
-    with at_work(make_worker(runtime), runtime, task.ref):
-        eventually(lambda: text_of(database, task.id) == "begun\n")
+    with running_step(make_worker(runtime), runtime, task.ref):
+        eventually(lambda: text_of(database, task.id) == "started\n")
 
 
 @pytest.mark.covers("Limits.cpus", "Task.limits", "Task.volumes", "Task.mounts", "Task.networks")
-def test_the_runtime_is_told_all_it_needs(make_worker: Hire, database: CuttableDatabase) -> None:
+def test_runtime_receives_the_definition_of_a_step(make_worker: MakeWorker, database: FlakyDatabase) -> None:
     pre = StepDefinition(image="alpine", env={"A": "of the step"}, timeout="5s")
     definition = replace(
         task_definition(),
@@ -153,8 +156,8 @@ def test_the_runtime_is_told_all_it_needs(make_worker: Hire, database: CuttableD
     assert (first.job_id, main.job_id) == (task.job_id, task.job_id)
 
 
-def test_sidecars_are_of_the_main_step_and_have_references_after_those_of_all_steps(
-    make_worker: Hire, database: CuttableDatabase
+def test_sidecars_belong_to_the_main_step_and_are_numbered_after_all_steps(
+    make_worker: MakeWorker, database: FlakyDatabase
 ) -> None:
     sidecars = tuple(
         Sidecar(name=name, image="busybox", env={"A": name}, probe=Probe(path="/", port=port))
@@ -185,32 +188,32 @@ def test_sidecars_are_of_the_main_step_and_have_references_after_those_of_all_st
 
 @pytest.mark.covers("Step.timeout")
 @pytest.mark.parametrize("limit", ["0.01s", "1ms"])
-def test_a_task_that_takes_too_long_is_stopped(
-    make_worker: Hire, database: CuttableDatabase, limit: str
+def test_task_is_killed_after_its_timeout(
+    make_worker: MakeWorker, database: FlakyDatabase, limit: str
 ) -> None:
-    runtime = FakeRuntime(hold)
+    runtime = FakeRuntime(run_until_finished)
     task = store_task(database, task_definition(timeout=limit))
 
     assert make_worker(runtime).run(task.ref) is ChainAction.ADVANCE
 
     assert task_now(database, task.id).error == f"timed out after {limit}"
-    assert runtime.stopped == [task.ref]
+    assert runtime.killed == [task.ref]
 
 
 @pytest.mark.covers("Step.timeout")
-def test_a_step_that_takes_too_long_is_stopped(make_worker: Hire, database: CuttableDatabase) -> None:
+def test_step_is_killed_after_its_timeout(make_worker: MakeWorker, database: FlakyDatabase) -> None:
     step = StepDefinition(image="busybox", timeout="1ms")
     task = store_task(database, replace(task_definition(timeout="1h"), pre=(step,)))
 
-    assert make_worker(FakeRuntime(hold)).run(task.ref) is ChainAction.ADVANCE
+    assert make_worker(FakeRuntime(run_until_finished)).run(task.ref) is ChainAction.ADVANCE
 
     failed = task_now(database, task.id)
     assert failed.error == "timed out after 1ms"
     assert failed.deadline_at is not None
 
 
-def test_the_time_of_a_task_runs_from_its_first_container(
-    make_worker: Hire, database: CuttableDatabase
+def test_timeout_of_a_task_counts_from_its_first_container(
+    make_worker: MakeWorker, database: FlakyDatabase
 ) -> None:
     task = store_task(database, task_definition(pre=1, timeout="1h"))
     worker = make_worker(FakeRuntime())
@@ -224,30 +227,30 @@ def test_the_time_of_a_task_runs_from_its_first_container(
 
 
 @pytest.mark.parametrize(
-    ("given", "in_force"),
+    ("given", "expected"),
     [
         (None, Limits(cpus="1", memory="64m")),
         (Limits(cpus="4"), Limits(cpus="4", memory="64m")),
         (Limits(cpus="4", memory="1g"), Limits(cpus="4", memory="1g")),
     ],
 )
-def test_limits_that_a_task_does_not_give_are_those_of_the_worker(
-    make_worker: Hire, database: CuttableDatabase, given: Limits | None, in_force: Limits
+def test_default_limits_apply_to_missing_limits(
+    make_worker: MakeWorker, database: FlakyDatabase, given: Limits | None, expected: Limits
 ) -> None:
     runtime = FakeRuntime()
     task = store_task(database, replace(task_definition(), limits=given))
 
     make_worker(runtime, defaults=Defaults(limits=Limits(cpus="1", memory="64m"))).run(task.ref)
 
-    assert runtime.runs[0].limits == in_force
+    assert runtime.runs[0].limits == expected
 
 
-@pytest.mark.parametrize(("given", "in_force"), [(None, "10ms"), ("20ms", "20ms")])
-def test_a_task_without_a_timeout_has_that_of_the_worker(
-    make_worker: Hire, database: CuttableDatabase, given: str | None, in_force: str
+@pytest.mark.parametrize(("given", "expected"), [(None, "10ms"), ("20ms", "20ms")])
+def test_default_timeout_applies_to_a_task_without_one(
+    make_worker: MakeWorker, database: FlakyDatabase, given: str | None, expected: str
 ) -> None:
     task = store_task(database, task_definition(timeout=given))
 
-    make_worker(FakeRuntime(hold), defaults=Defaults(timeout="10ms")).run(task.ref)
+    make_worker(FakeRuntime(run_until_finished), defaults=Defaults(timeout="10ms")).run(task.ref)
 
-    assert task_now(database, task.id).error == f"timed out after {in_force}"
+    assert task_now(database, task.id).error == f"timed out after {expected}"

@@ -12,7 +12,7 @@ def migration() -> None:
     """Create or upgrade the schema of the datastore. Safe to run several times at once."""
     config = settings.load()
     config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    database = bootstrap.database(config)
+    database = bootstrap.build_database(config)
     migrate(database)
     with database.reading() as tx:
         click.echo(f"the datastore is at revision {schema_version.revision(tx)}")

@@ -15,7 +15,7 @@ from tork_celery import jobfile
 from tork_celery.cli.client import Client
 from tork_celery.cli.credentials import credentials
 from tork_celery.domain.states import JobState
-from tork_celery.services.long_poll import pauses_s
+from tork_celery.services.long_poll import POLL_BACKOFF
 
 
 class Reporter(Protocol):
@@ -62,7 +62,7 @@ def run(file: Path, url: str) -> None:
 
 def _poll_until_ended(client: Client, job_id: str) -> Iterator[dict[str, Any]]:
     """Yield the job at each poll until it has ended."""
-    for pause_s in pauses_s():
+    for pause_s in POLL_BACKOFF.delays_s():
         job = client.job(job_id)
         yield job
         if JobState(job["state"]).ended:

@@ -91,7 +91,7 @@ def _locked(data_dir: Path) -> Iterator[None]:
 
 def _check_runtime(config: Settings) -> None:
     """Raises EngineUnavailable or ConfigurationError when this machine cannot run steps."""
-    runtime = bootstrap.runtime(config, cluster="none", node="none", slots=1)
+    runtime = bootstrap.build_runtime(config, cluster="none", node="none", slots=1)
     try:
         runtime.check()
     finally:
@@ -100,7 +100,7 @@ def _check_runtime(config: Settings) -> None:
 
 @contextmanager
 def _migrated_datastore(config: Settings) -> Iterator[Database]:
-    database = bootstrap.database(config)
+    database = bootstrap.build_database(config)
     try:
         migrate(database)
         yield database

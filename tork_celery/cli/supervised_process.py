@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tork_celery import child_processes
+from tork_celery.domain.backoff import Backoff
 
-_FIRST_DELAY_S = 0.1
-_LONGEST_DELAY_S = 10.0
+_BACKOFF = Backoff(first_s=0.1, longest_s=10.0)
 _STABLE_AFTER_S = 30.0
 
 
@@ -30,13 +30,13 @@ class RestartPolicy:
     """Exponential back-off from 0.1 s to 10 s, which starts over after a run of more than 30 s."""
 
     def __init__(self) -> None:
-        self._delay_s = _FIRST_DELAY_S
+        self._delays_s = _BACKOFF.delays_s()
 
     def next_delay_s(self, *, uptime_s: float) -> float:
         """Return the delay before the next restart of a process that ran for `uptime_s` seconds."""
-        delay_s = _FIRST_DELAY_S if uptime_s > _STABLE_AFTER_S else self._delay_s
-        self._delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
-        return delay_s
+        if uptime_s > _STABLE_AFTER_S:
+            self._delays_s = _BACKOFF.delays_s()
+        return next(self._delays_s)
 
 
 class SupervisedProcess:

@@ -93,7 +93,7 @@ def list_() -> None:
 
 @contextmanager
 def _database() -> Iterator[Database]:
-    database = bootstrap.database(settings.load())
+    database = bootstrap.build_database(settings.load())
     try:
         schema_version.check(database)
         yield database

@@ -5,13 +5,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from tork_celery.domain.backoff import Backoff
 from tork_celery.domain.errors import DatastoreUnavailable, StillRunning, TooManyWaiters
 from tork_celery.services.context import ServiceContext
 from tork_celery.store import jobs
 
-_MIN_PAUSE_S = 0.02
-_MAX_PAUSE_S = 0.5
-_PAUSE_FACTOR = 1.5
+POLL_BACKOFF = Backoff(first_s=0.02, longest_s=0.5, factor=1.5)
+"""Pauses between two queries of a job's state: short at first, for short jobs, and never longer than a user
+would notice."""
 
 
 class JobWaiter:
@@ -49,22 +50,13 @@ class JobWaiter:
         """Return when the job has ended or was deleted. Outages of the datastore are waited out. Raises
         StillRunning after `timeout_s`."""
         deadline = self._clock() + timeout_s
-        for pause_s in pauses_s():
+        for pause_s in POLL_BACKOFF.delays_s():
             if _has_ended(context, job_id):
                 return
             left_s = deadline - self._clock()
             if left_s <= 0:
                 raise StillRunning(f"the job {job_id} has not ended within its `wait`; it keeps running")
             self._sleep(min(pause_s, left_s))
-
-
-def pauses_s() -> Iterator[float]:
-    """Yield the pauses between two queries of a job's state: short at first, for short jobs, and never longer
-    than a user would notice."""
-    pause_s = _MIN_PAUSE_S
-    while True:
-        yield pause_s
-        pause_s = min(_MAX_PAUSE_S, pause_s * _PAUSE_FACTOR)
 
 
 def _has_ended(context: ServiceContext, job_id: str) -> bool:

@@ -1,1 +1,1 @@
-"""The Celery side: the app, its tasks (a few lines each) and its signals."""
+"""The Celery side: the app, its tasks, each of which makes one call, and its signals."""

@@ -1,18 +1,13 @@
-"""The Celery app, the one global of the system; and what its tasks work with in this process."""
-
-from dataclasses import dataclass
+"""The Celery app, and the node process that its tasks use."""
 
 from celery import Celery
 
 from tork_celery import bootstrap
-from tork_celery.services.context import ServiceContext
-from tork_celery.services.periodic import PeriodicWork
-from tork_celery.tasks.signal_wakeup import WakeUp
-from tork_celery.worker.heartbeat import Heartbeat
-from tork_celery.worker.worker import Worker
+from tork_celery.node_process import NodeProcess
+from tork_celery.tasks.signal_wakeup import SignalWakeup
 
-app: Celery = bootstrap.celery_app()
-app.steps["consumer"].add(WakeUp)
+app: Celery = bootstrap.build_celery_app()
+app.steps["consumer"].add(SignalWakeup)
 app.conf.imports = (
     "tork_celery.tasks.step_tasks",
     "tork_celery.tasks.coordinator_tasks",
@@ -21,24 +16,23 @@ app.conf.imports = (
 )
 
 
-@dataclass(slots=True)
-class Process:
-    """What this process is: set when its Celery worker has been set up. `worker` is None in one that serves
-    the control queue alone, `periodic_work` in one that does not serve it."""
+class CurrentProcess:
+    """Holder of the node process. `lifecycle` sets it when the Celery worker starts."""
 
-    context: ServiceContext
-    heartbeat: Heartbeat
-    worker: Worker | None
-    periodic_work: PeriodicWork | None
+    def __init__(self) -> None:
+        self._process: NodeProcess | None = None
+
+    def set(self, process: NodeProcess) -> None:
+        self._process = process
+
+    def get(self) -> NodeProcess:
+        """Raises RuntimeError outside a Celery worker."""
+        if self._process is None:
+            raise RuntimeError(
+                "no node process: tasks of tork_celery run only in a worker that was started with "
+                "`celery -A tork_celery worker`"
+            )
+        return self._process
 
 
-_process: list[Process] = []
-
-
-def become(process: Process) -> None:
-    """From now on the tasks of this process work with this."""
-    _process[:] = [process]
-
-
-def process() -> Process:
-    return _process[0]
+current_process = CurrentProcess()

@@ -3,21 +3,21 @@
 from celery import Task
 
 from tork_celery.dispatch.dispatcher import ADVANCE, CANCEL_SUBJOB, START_CHILDREN
-from tork_celery.services import advance as moves
+from tork_celery.services import advance as advance_service
 from tork_celery.services import job_control
-from tork_celery.tasks.app import app, process
+from tork_celery.tasks.app import app, current_process
 
 
 @app.task(bind=True, name=ADVANCE)
 def advance(_self: Task, task_id: str, delivery: int) -> None:
-    moves.advance(process().context, task_id, delivery)
+    advance_service.advance(current_process.get().context, task_id, delivery)
 
 
 @app.task(bind=True, name=START_CHILDREN)
 def start_children(_self: Task, parent_id: str) -> None:
-    moves.start_children(process().context, parent_id)
+    advance_service.start_children(current_process.get().context, parent_id)
 
 
 @app.task(bind=True, name=CANCEL_SUBJOB)
 def cancel_subjob(_self: Task, job_id: str) -> None:
-    job_control.cancel_subjob(process().context, job_id)
+    job_control.cancel_subjob(current_process.get().context, job_id)

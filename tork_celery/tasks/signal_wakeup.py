@@ -1,4 +1,4 @@
-"""A signal ends a Celery worker's wait for messages at once: by itself that goes on for up to a second."""
+"""Makes a Celery worker react to a signal at once: its wait for messages lasts up to a second."""
 
 import signal
 import socket
@@ -7,8 +7,8 @@ from typing import Any
 from celery import bootsteps
 
 
-class WakeUp(bootsteps.StartStopStep):
-    """Of the consumer, which starts anew after each loss of its connection."""
+class SignalWakeup(bootsteps.StartStopStep):
+    """A step of the consumer, which starts anew after each lost connection."""
 
     requires = ("celery.worker.consumer:Connection",)
 
@@ -21,7 +21,7 @@ class WakeUp(bootsteps.StartStopStep):
 
     def start(self, consumer: Any) -> None:
         if consumer.hub is not None:
-            consumer.hub.add_reader(self._receiver, self._receive)
+            consumer.hub.add_reader(self._receiver, self._drain)
 
-    def _receive(self) -> None:
+    def _drain(self) -> None:
         self._receiver.recv(4096)

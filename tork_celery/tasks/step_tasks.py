@@ -1,4 +1,4 @@
-"""The Celery tasks of a canvas: each asks the worker for one step, then settles what becomes of the chain."""
+"""The Celery tasks of a canvas. Each runs one step and then decides on the rest of the chain."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from tork_celery.dispatch.dispatcher import ADVANCE, MAIN, POST, PRE
 from tork_celery.domain import queue_names
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.queue_names import CONTROL_QUEUE
-from tork_celery.tasks.app import app, process
-from tork_celery.worker.worker import ChainAction, Worker
+from tork_celery.tasks.app import app, current_process
+from tork_celery.worker.worker import ChainAction
 
 
 @app.task(bind=True, name=PRE)
@@ -29,22 +29,25 @@ def post(self: Task, task_id: str, delivery: int, step: int) -> None:
 
 
 def _run(task: Task, ref: StepRef) -> None:
-    worker = process().worker
+    worker = current_process.get().worker
     if worker is None:
-        raise Reject(f"a step came to a coordinator: {ref}", requeue=True)
-    settle(task.request.chain or [], worker.run(ref), worker)
+        raise Reject(f"a coordinator received a step: {ref}", requeue=True)
+    apply_to_chain(task.request.chain or [], worker.run(ref), node=worker.node)
 
 
-def settle(rest: list[Any], verdict: ChainAction, worker: Worker) -> None:
-    """What is left of the chain, last first, is published when this returns."""
-    if verdict is ChainAction.IGNORE:
+def apply_to_chain(rest: list[Any], action: ChainAction, *, node: str) -> None:
+    """Change the rest of a chain as the action says. Celery publishes it when the task returns.
+
+    `rest` has the last signature first. Raises Ignore or Reject if nothing follows.
+    """
+    if action is ChainAction.IGNORE:
         raise Ignore
-    if verdict is ChainAction.REQUEUE:
+    if action is ChainAction.REQUEUE:
         raise Reject("the worker stops", requeue=True)
-    if verdict is ChainAction.ADVANCE:
+    if action is ChainAction.ADVANCE:
         del rest[1:]
     for signature in rest:
-        if signature["task"] != ADVANCE:  # volumes are shared, so the steps stay on the node
-            signature["options"]["queue"] = queue_names.of_node(worker.node)
-        else:
+        if signature["task"] == ADVANCE:
             signature["options"]["queue"] = CONTROL_QUEUE
+        else:  # the steps of a task share volumes, so they stay on the node
+            signature["options"]["queue"] = queue_names.of_node(node)

@@ -1,1 +1,1 @@
-"""What a worker does: run steps, keep their leases, store what they print, take up what a crash left."""
+"""The worker: runs steps, renews leases, stores output, recovers after a crash."""

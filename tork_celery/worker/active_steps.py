@@ -1,4 +1,4 @@
-"""The steps that this process runs, and why one of them is being ended before its time."""
+"""The steps that this process runs, and why it kills one of them."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -10,24 +10,42 @@ import structlog
 
 from tork_celery.domain.errors import EngineUnavailable
 from tork_celery.domain.model import StepRef
+from tork_celery.domain.states import TaskState
 from tork_celery.worker.step_output import StepOutput
 
 log = structlog.get_logger(__name__)
 
-_KILL_AGAIN_S = 1.0
+_KILL_RETRY_S = 1.0
 
 
 class StopReason(Enum):
-    """Why a step was stopped by this worker."""
+    """Why this worker stopped a step."""
 
-    TIMED_OUT = "timed out"
-    SUPERSEDED = "the task is not this node's any more"
+    TIMED_OUT = "the step or its task timed out"
+    SUPERSEDED = "the task no longer belongs to this node"
     CANCELLED = "a user cancelled the task"
-    RELEASED = "the worker stops, and gives the task back"
+    STOPPED = "the job or a sibling of the task failed"
+    RELEASED = "the worker stops and releases the task"
+
+    @classmethod
+    def of_lost_task(cls, ended_early: TaskState | None) -> "StopReason":
+        """Return why this node lost a task. `ended_early` is its state if it was ended early."""
+        return _EARLY_ENDS.get(ended_early, cls.SUPERSEDED)
+
+
+_EARLY_ENDS: dict[TaskState | None, StopReason] = {
+    TaskState.CANCELLED: StopReason.CANCELLED,
+    TaskState.STOPPED: StopReason.STOPPED,
+}
 
 
 @dataclass(slots=True, kw_only=True)
 class ActiveStep:
+    """A step that a thread of this process runs.
+
+    `timeout` is the timeout that it exceeded, as written in the job file.
+    """
+
     ref: StepRef
     job_id: str
     output: StepOutput
@@ -37,11 +55,13 @@ class ActiveStep:
 
 
 class ActiveSteps:
-    """Safe to use from many threads."""
+    """The active steps of a worker. Thread-safe."""
 
     def __init__(self, kill: Callable[[StepRef, float], None], *, grace_s: float) -> None:
-        """`kill` kills a step, with that many seconds between TERM and KILL; `grace_s` are those that a step
-        has which a user cancels."""
+        """`kill` kills a step with a grace period in seconds between TERM and KILL.
+
+        The steps of cancelled and stopped tasks have `grace_s`, all others none.
+        """
         self._kill = kill
         self._grace_s = grace_s
         self._lock = threading.Condition()
@@ -49,7 +69,7 @@ class ActiveSteps:
 
     @contextmanager
     def running(self, step: ActiveStep) -> Iterator[ActiveStep]:
-        """The step is active while the context lasts; its timers end with it."""
+        """Keep the step active within the context. Its timers are cancelled at the end."""
         with self._lock:
             self._steps[step.ref] = step
         try:
@@ -65,46 +85,52 @@ class ActiveSteps:
         with self._lock:
             return list(self._steps.values())
 
+    def of_delivery(self, task_id: str, delivery: int) -> list[ActiveStep]:
+        return [step for step in self.all() if (step.ref.task_id, step.ref.delivery) == (task_id, delivery)]
+
     def wait_for_end(self, within_s: float) -> bool:
-        """Whether all of them have ended by then."""
+        """Return whether all steps have ended within `within_s`."""
         with self._lock:
             return self._lock.wait_for(lambda: not self._steps, within_s)
 
-    def kill(self, step: ActiveStep, why: StopReason) -> None:
-        """Stop a step. The first reason counts. The runtime is told by another thread: whoever calls this may
-        have leases to renew, and an engine that hangs answers late."""
+    def kill(self, step: ActiveStep, reason: StopReason) -> None:
+        """Kill a step; the first reason counts.
+
+        Another thread calls the runtime: a caller that renews leases must not wait for an engine that hangs.
+        """
         with self._lock:
             if step.stop_reason is not None or step.ref not in self._steps:
                 return
-            step.stop_reason = why
-        grace_s = self._grace_s if why is StopReason.CANCELLED else 0.0
-        self._later(step, 0.0, lambda: self._kill_active(step, grace_s))
+            step.stop_reason = reason
+        log.info("step.stopped", step=str(step.ref), reason=reason.value)
+        grace_s = self._grace_s if reason in (StopReason.CANCELLED, StopReason.STOPPED) else 0.0
+        self._run_later(step, 0.0, lambda: self._kill_active(step, grace_s))
 
     def kill_now(self) -> None:
-        """What is being ended has no more time for it."""
+        """Kill the steps whose grace period has not expired yet."""
         for step in self.all():
             if step.stop_reason is not None:
                 self._kill_active(step, 0.0)
 
     def kill_after(self, step: ActiveStep, seconds: float, timeout: str) -> None:
-        """Stop the step as timed out when it is still active then."""
+        """Kill the step as timed out if it is still active after `seconds`."""
 
         def expire() -> None:
             step.timeout = step.timeout or timeout
             self.kill(step, StopReason.TIMED_OUT)
 
-        self._later(step, max(0.0, seconds), expire)
+        self._run_later(step, max(0.0, seconds), expire)
 
     def _kill_active(self, step: ActiveStep, grace_s: float) -> None:
-        """Tell the runtime; where that does not answer, again and again while the step is active."""
+        """Kill the step; while the engine does not answer, try again while the step is active."""
         try:
             self._kill(step.ref, grace_s)
         except EngineUnavailable as error:
-            log.warning("step.not_stopped", step=str(step.ref), reason=str(error))
-            self._later(step, _KILL_AGAIN_S, lambda: self._kill_active(step, grace_s))
+            log.warning("step.not_killed", step=str(step.ref), reason=str(error))
+            self._run_later(step, _KILL_RETRY_S, lambda: self._kill_active(step, grace_s))
 
-    def _later(self, step: ActiveStep, seconds: float, action: Callable[[], None]) -> None:
-        """Do it then, unless the step has ended before."""
+    def _run_later(self, step: ActiveStep, seconds: float, action: Callable[[], None]) -> None:
+        """Run `action` in a thread after `seconds`, unless the step has ended by then."""
         timer = threading.Timer(seconds, action)
         timer.daemon = True
         with self._lock:

@@ -1,4 +1,4 @@
-"""Patience with a part of the system that does not answer."""
+"""Waiting for a part of the system that does not answer."""
 
 import random
 import threading
@@ -7,31 +7,34 @@ from typing import TypeVar
 
 import structlog
 
+from tork_celery.domain.backoff import Backoff
 from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.runtime.protocol import Detached
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-_FIRST_S = 0.2
-_LONGEST_S = 5.0
+_BACKOFF = Backoff(first_s=0.2, longest_s=5.0)
+_JITTER = (0.75, 1.25)
 
 
-class Backoff:
-    """Waits that grow, with jitter, from 0.2 s to 5 s each; setting `interrupt` ends them."""
+class InterruptibleBackoff:
+    """Exponential back-off with jitter, from 0.2 s to 5 s, that ends when `interrupt` is set."""
 
     def __init__(self, interrupt: threading.Event) -> None:
         self._interrupt = interrupt
-        self._next_s = _FIRST_S
+        self._delays_s = _BACKOFF.delays_s()
 
     def wait(self) -> bool:
-        """Wait once more; False when interrupted."""
-        delay_s = self._next_s * random.uniform(0.75, 1.25)  # noqa: S311  not for secrecy
-        self._next_s = min(self._next_s * 2, _LONGEST_S)
+        """Wait before the next attempt. Return False when interrupted."""
+        delay_s = next(self._delays_s) * random.uniform(*_JITTER)  # noqa: S311  not for secrecy
         return not self._interrupt.wait(delay_s)
 
     def until_answered(self, action: Callable[[], T]) -> T:
-        """Do it as soon as the datastore answers. Raises Detached when interrupted before."""
+        """Repeat `action` until the datastore answers, and return its result.
+
+        Raises Detached when interrupted.
+        """
         while True:
             try:
                 return action()

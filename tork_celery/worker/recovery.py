@@ -1,95 +1,118 @@
-"""How a node begins: it takes its name, and what an earlier process of that name left."""
+"""Recovery of a node after a restart, and removal of what ended deliveries left on its host.
 
-import os
-import socket
+The datastore says which tasks the node holds. Their steps are published to the node's own queue, so that each
+occupies a slot of the worker like any other step. The thread that receives one follows its container, or
+starts a missing one.
+"""
+
+import threading
 
 import structlog
 from sqlalchemy import Connection
 
 from tork_celery import webhook_outbox
-from tork_celery.domain import transitions
-from tork_celery.domain.errors import BrokerUnavailable, ConfigurationError
-from tork_celery.domain.model import Task
-from tork_celery.domain.node import Node, NodeStatus
-from tork_celery.store import Database, leases, nodes, tasks
-from tork_celery.worker.worker import Worker
+from tork_celery.domain import queue_names, transitions
+from tork_celery.domain.errors import BrokerUnavailable
+from tork_celery.domain.model import StepRef, Task
+from tork_celery.store import leases, nodes, tasks
+from tork_celery.worker.context import WorkerContext
 
 log = structlog.get_logger(__name__)
 
 
-def register(database: Database, node: Node, *, lease_s: float) -> None:
-    """Take the node's name. Raises ConfigurationError when a process that is alive has it."""
-    with database.transaction() as tx:
-        earlier = nodes.claim_name(tx, node.name)
-        alive = earlier and earlier.status(now=database.now(tx), lease_s=lease_s) is NodeStatus.UP
-        if earlier and alive and not _died_here(earlier):
-            raise ConfigurationError(
-                f"a node of the name {node.name!r} is alive on {earlier.hostname} (process {earlier.pid}); "
-                "give this worker another name with -n NAME@%h"
-            )
-        nodes.register(tx, node)
+class AdoptableSteps:
+    """Running steps that an earlier process of this node claimed. Each is adopted once. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tasks: dict[StepRef, Task] = {}
+
+    def add(self, task: Task) -> None:
+        with self._lock:
+            self._tasks[task.ref] = task
+
+    def remove(self, ref: StepRef) -> bool:
+        """Remove a step. Return whether it was there."""
+        with self._lock:
+            return self._tasks.pop(ref, None) is not None
+
+    def all(self) -> list[Task]:
+        with self._lock:
+            return list(self._tasks.values())
 
 
-def recover(worker: Worker) -> None:
-    """Publish again what this node had begun, to its own queue; remove what it left of anything else.
+class Recovery:
+    """Recovers the tasks of a node."""
 
-    Raises DatastoreUnavailable, EngineUnavailable.
-    """
-    with worker.database.transaction() as tx:
-        leases.extend(tx, node=worker.node, lease_s=worker.lease_s)
-        begun = leases.of_node(tx, worker.node)
-        if not worker.runtime.adopts:
-            begun = _release_task(tx, worker, begun)
-    for task in begun:
-        if task.step_running:
-            worker.adoptable.add(task)
-    publish(worker, begun)
-    remove_leftovers(worker)
+    def __init__(self, context: WorkerContext, adoptable: AdoptableSteps) -> None:
+        self._context = context
+        self._adoptable = adoptable
 
+    def recover(self) -> None:
+        """Publish the tasks that the node holds to its own queue; remove the leftovers of all others.
 
-def remove_leftovers(worker: Worker) -> None:
-    """Remove what this node, or one that is not there any more, has on this host of deliveries that ended or
-    were superseded, and what the runtime has kept for long enough."""
-    worker.runtime.collect_garbage()
-    left = list(worker.runtime.leftovers())
-    if not left:
-        return
-    with worker.database.reading() as tx:
-        alive = {node.name for node in nodes.active(tx, within_s=worker.lease_s)}
-        held = leases.held_by(tx, {leftovers.node for leftovers in left})
-    ending = {(worker.node, step.ref.task_id, step.ref.delivery) for step in worker.steps.all()}
-    for leftovers in left:
-        others = leftovers.node != worker.node and leftovers.node in alive
-        if not others and leftovers not in held | ending:
-            log.info("delivery.removed", **leftovers._asdict())
-            worker.runtime.remove_delivery(leftovers.task_id, leftovers.delivery)
+        Where steps die with their process, release the tasks instead.
 
+        Raises DatastoreUnavailable, EngineUnavailable.
+        """
+        with self._context.database.transaction() as tx:
+            leases.extend(tx, node=self._context.node, lease_s=self._context.lease_s)
+            held = leases.of_node(tx, self._context.node)
+            if not self._context.runtime.adopts:
+                held = self._release(tx, held)
+        for task in held:
+            if task.step_running:
+                self._adoptable.add(task)
+        self._publish(held)
+        self.remove_leftovers()
 
-def publish(worker: Worker, begun: list[Task]) -> None:
-    try:
-        for task in begun:
-            worker.dispatcher.send(task)
-    except BrokerUnavailable as error:
-        log.warning("tasks.not_taken_up", reason=str(error))  # the heartbeat tries again
+    def publish_missing(self) -> None:
+        """Publish the steps to adopt again if the node's queue holds fewer messages than steps.
 
+        The broker was away or lost the messages. Steps that have a message wait for a slot.
+        """
+        adoptable = self._adoptable.all()
+        try:
+            if adoptable and self._context.dispatcher.depth(queue_names.of_node(self._context.node)) < len(
+                adoptable
+            ):
+                self._publish(adoptable)
+        except BrokerUnavailable as error:
+            log.warning("tasks.not_published", reason=str(error))
 
-def _release_task(tx: Connection, worker: Worker, begun: list[Task]) -> list[Task]:
-    """Steps that died with their process: their tasks start again, on any node."""
-    now = worker.database.now(tx)
-    free = [transitions.release(task, now=now) for task in begun]
-    webhook_outbox.record_tasks(tx, free)
-    tasks.save(tx, free)
-    return free
+    def remove_leftovers(self) -> None:
+        """Remove what ended or superseded deliveries left on this host, and unused images.
 
+        Another node that is alive removes its own. Raises DatastoreUnavailable, EngineUnavailable.
+        """
+        self._context.runtime.collect_garbage()
+        leftovers = list(self._context.runtime.leftovers())
+        if not leftovers:
+            return
+        with self._context.database.reading() as tx:
+            alive = {node.name for node in nodes.active(tx, within_s=self._context.lease_s)} - {
+                self._context.node
+            }
+            held = leases.held_by(tx, {left.node for left in leftovers})
+        # The container of a cancelled step has a grace period; its task is no longer held.
+        active = {
+            (self._context.node, step.ref.task_id, step.ref.delivery) for step in self._context.steps.all()
+        }
+        for left in leftovers:
+            if left.node not in alive and left not in held | active:
+                log.info("delivery.removed", **left._asdict())
+                self._context.runtime.remove_delivery(left.task_id, left.delivery)
 
-def _died_here(node: Node) -> bool:
-    """Whether the node was a process of this host that is gone."""
-    if node.hostname != socket.gethostname():
-        return False
-    try:
-        os.kill(node.pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return node.pid == os.getpid()
+    def _publish(self, held: list[Task]) -> None:
+        try:
+            for task in held:
+                self._context.dispatcher.send(task)
+        except BrokerUnavailable as error:  # `publish_missing` tries again
+            log.warning("tasks.not_published", reason=str(error))
+
+    def _release(self, tx: Connection, held: list[Task]) -> list[Task]:
+        now = self._context.database.now(tx)
+        released = [transitions.release(task, now=now) for task in held]
+        webhook_outbox.record_tasks(tx, released)
+        tasks.save(tx, released)
+        return released

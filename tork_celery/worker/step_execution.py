@@ -1,4 +1,4 @@
-"""One claimed step on the runtime: its environment, its timeouts, its output, until it exits."""
+"""The execution of one claimed step on the runtime, with its timeouts and outages."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,39 +14,37 @@ from tork_celery.domain.redaction import secrets_of_task
 from tork_celery.runtime.protocol import (
     AlreadyStarted,
     Detached,
-    Runtime,
     SidecarRun,
     StepExit,
     StepRun,
     Stream,
 )
-from tork_celery.store import Database, claims, jobs, logs
-from tork_celery.worker.active_steps import ActiveStep, ActiveSteps
-from tork_celery.worker.backoff import Backoff
+from tork_celery.store import claims, jobs, logs
+from tork_celery.worker.active_steps import ActiveStep
+from tork_celery.worker.backoff import InterruptibleBackoff
+from tork_celery.worker.context import WorkerContext
 from tork_celery.worker.log_shipper import LogShipper
 from tork_celery.worker.step_output import StepOutput
 
 log = structlog.get_logger(__name__)
 
-_KILLED = {137, 143, 255}  # by KILL, by TERM, or found dead by an engine that starts
-_LEAVING_S = 1.0  # an engine whose socket another program keeps does not refuse: it does not answer
+_KILLED_CODES = {137, 143, 255}  # by KILL, by TERM, found dead by an engine that starts
+# An engine that shuts down may answer nothing rather than refuse, if another program keeps its socket.
+_CHECK_WITHIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Execution:
-    """How the steps of one worker are run."""
+class StepExecution:
+    """Runs steps for a worker. Thread-safe."""
 
-    database: Database
-    runtime: Runtime
-    steps: ActiveSteps
+    context: WorkerContext
     shipper: LogShipper
-    node: str
     log_limit_bytes: int
     defaults: Defaults
 
     def new_step(self, task: Task, ref: StepRef, *, adopted: bool) -> ActiveStep:
-        """Raises DatastoreUnavailable."""
-        with self.database.reading() as tx:
+        """Return the step of a claimed task, ready to run. Raises DatastoreUnavailable."""
+        with self.context.database.reading() as tx:
             secrets = jobs.secrets(tx, task.job_id)
             stored = logs.position(tx, ref) if adopted else LogPosition()
         output = StepOutput(
@@ -58,10 +56,14 @@ class Execution:
         )
         return ActiveStep(ref=ref, job_id=task.job_id, output=output)
 
-    def run(self, task: Task, step: ActiveStep, backoff: Backoff) -> StepExit:
-        """Run the step to its end, or follow it when an earlier process began it. While the engine or the
-        datastore does not answer this waits, and a step that an engine took with it when it stopped runs
-        again: neither uses up an attempt. Raises StepFailed, Detached."""
+    def run(self, task: Task, step: ActiveStep, backoff: InterruptibleBackoff) -> StepExit:
+        """Run the step to its end, or follow it if an earlier process started it.
+
+        Waits while the engine or the datastore does not answer. Runs the step again if it was killed by an
+        engine that stopped. Neither uses up an attempt.
+
+        Raises StepFailed, Detached.
+        """
         engine_was_away = False
         while True:
             try:
@@ -69,20 +71,21 @@ class Execution:
                 if not _killed_by_others(exit_, step):
                     return exit_
                 if not engine_was_away and not exit_.ended_before_follow:
-                    self.runtime.check(within_s=_LEAVING_S)  # it may be the engine's own end that killed it
+                    self.context.runtime.check(
+                        within_s=_CHECK_WITHIN_S
+                    )  # fails if the engine killed the step to stop
                     return exit_
                 log.warning("step.killed_with_engine", step=str(step.ref), code=exit_.code)
                 for ref in containers_of(task, step.ref):
-                    self.runtime.reset_step(ref)
+                    self.context.runtime.reset_step(ref)
                 engine_was_away = False
-                with step.output.storing:
-                    step.output.restart(LogPosition())
+                step.output.restart()
             except EngineUnavailable as error:
                 engine_was_away = True
                 log.warning("step.engine_away", step=str(step.ref), reason=str(error))
                 if not backoff.wait():
                     raise Detached from error
-                backoff.until_answered(lambda: self._read_again(step))
+                backoff.until_answered(lambda: self._restart_output(step))
 
     def _run_or_follow(self, task: Task, step: ActiveStep) -> StepExit:
         def sink(stream: Stream, data: bytes) -> None:
@@ -95,46 +98,54 @@ class Execution:
 
         run = _step_run(task, step.ref, limits_of(task.definition.limits, self.defaults.limits))
         try:
-            return self.runtime.run(run, sink, started=started)
+            return self.context.runtime.run(run, sink, started=started)
         except AlreadyStarted:
             started()
-            found = self.runtime.follow(step.ref, sink)
-            return found if found is not None else self.runtime.run(run, sink, started=started)
+            exit_ = self.context.runtime.follow(step.ref, sink)
+            return exit_ if exit_ is not None else self.context.runtime.run(run, sink, started=started)
 
     def _start_timers(self, task: Task, step: ActiveStep) -> None:
-        """The timeout of the task runs from its first container on, that of a step from the step's."""
+        """Start the timeouts. A task's counts from its first container, a step's from its own."""
         definition = task.definition.steps[step.ref.step]
         if step.ref.step != task.definition.main and definition.timeout:
-            self.steps.kill_after(step, durations.seconds(definition.timeout), definition.timeout)
+            self.context.steps.kill_after(step, durations.seconds(definition.timeout), definition.timeout)
         if timeout := task.definition.timeout or self.defaults.timeout:
             left_s = self._left_s(step.ref, durations.seconds(timeout))
             if left_s is not None:
-                self.steps.kill_after(step, left_s, timeout)
+                self.context.steps.kill_after(step, left_s, timeout)
 
     def _left_s(self, ref: StepRef, timeout_s: float) -> float | None:
-        """The seconds until the task's deadline. While the datastore is away that is the whole timeout: the
-        container has started, and is not to run without an end."""
+        """Return the seconds until the task's deadline, or None if the node does not hold the step.
+
+        If the datastore is away, that is the whole timeout: the step has started and must not run forever.
+        """
         try:
-            with self.database.transaction() as tx:
-                return claims.set_deadline(tx, ref, node=self.node, timeout_s=timeout_s)
+            with self.context.database.transaction() as tx:
+                return claims.set_deadline(tx, ref, node=self.context.node, timeout_s=timeout_s)
         except DatastoreUnavailable as error:
             log.warning("step.deadline_not_stored", step=str(ref), reason=str(error))
             return timeout_s
 
-    def _read_again(self, step: ActiveStep) -> None:
-        """Its output comes from the beginning again: pass over what is stored."""
-        with step.output.storing, self.database.reading() as tx:
-            step.output.restart(logs.position(tx, step.ref))
+    def _restart_output(self, step: ActiveStep) -> None:
+        """Expect the output from its first byte again. Raises DatastoreUnavailable."""
+
+        def stored_position() -> LogPosition:
+            with self.context.database.reading() as tx:
+                return logs.position(tx, step.ref)
+
+        step.output.restart(stored_position)
 
 
 def _killed_by_others(exit_: StepExit, step: ActiveStep) -> bool:
-    """Not by this worker, nor for what the runtime knows of."""
-    return step.stop_reason is None and exit_.note is None and exit_.code in _KILLED
+    """Return whether the step was killed by neither this worker nor a cause that the runtime knows."""
+    return step.stop_reason is None and exit_.note is None and exit_.code in _KILLED_CODES
 
 
 def containers_of(task: Task, ref: StepRef) -> list[StepRef]:
-    """What the run of a step may have made: its sidecars, and itself. The references of the sidecars come
-    after those of the task's steps."""
+    """Return the references of all containers of a step: its sidecars, then the step itself.
+
+    Sidecars are numbered after the steps of the task.
+    """
     if ref.step != task.definition.main:
         return [ref]
     after = len(task.definition.steps)
@@ -144,20 +155,20 @@ def containers_of(task: Task, ref: StepRef) -> list[StepRef]:
 
 def _step_run(task: Task, ref: StepRef, limits: Limits | None) -> StepRun:
     definition = task.definition
-    common = _common(task, limits)
-    run = StepRun(**common, ref=ref, **_own(definition.steps[ref.step]))
+    shared = _shared_fields(task, limits)
+    run = StepRun(**shared, ref=ref, **_own_fields(definition.steps[ref.step]))
     if ref.step != definition.main:
         return run
     *refs, _ = containers_of(task, ref)
     sidecars = tuple(
-        SidecarRun(**common, ref=ref, **_own(sidecar), probe=sidecar.probe)
+        SidecarRun(**shared, ref=ref, **_own_fields(sidecar), probe=sidecar.probe)
         for ref, sidecar in zip(refs, definition.sidecars, strict=True)
     )
     return replace(run, workdir=definition.workdir, gpus=definition.gpus, sidecars=sidecars)
 
 
-def _common(task: Task, limits: Limits | None) -> dict[str, Any]:
-    """What all containers of a task are given."""
+def _shared_fields(task: Task, limits: Limits | None) -> dict[str, Any]:
+    """Return the fields that all runs of a task have in common."""
     return {
         "job_id": task.job_id,
         "mounts": task.definition.all_mounts,
@@ -166,5 +177,5 @@ def _common(task: Task, limits: Limits | None) -> dict[str, Any]:
     }
 
 
-def _own(definition: StepDefinition) -> dict[str, Any]:
+def _own_fields(definition: StepDefinition) -> dict[str, Any]:
     return {"definition": definition, "env": definition.env}

@@ -9,7 +9,7 @@ from tork_celery.worker.step_output import StepOutput
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepOutcome:
-    """`error` is None when the step succeeded; `result` is None unless it is the main step."""
+    """`error` is None if the step succeeded. Only a main step has a `result`."""
 
     error: str | None = None
     result: str | None = None
@@ -24,17 +24,17 @@ def outcome_of(exit_: StepExit, step: ActiveStep, *, is_main: bool) -> StepOutco
 
 
 def _result(exit_: StepExit, output: StepOutput) -> str:
-    """What the step wrote to TORK_OUTPUT or, where that is nothing, printed on stdout."""
+    """Return what the step wrote to TORK_OUTPUT, or its stdout if it wrote nothing there."""
     written = exit_.output or output.stdout()
-    cut = len(written) > MAX_RESULT_BYTES
-    if cut:
+    too_long = len(written) > MAX_RESULT_BYTES
+    if too_long:
         output.note(f"the result is longer than {MAX_RESULT_BYTES} bytes, and was cut there")
-    # a character that the cut went through is left out; PostgreSQL cannot store NUL in a text
-    text = written[:MAX_RESULT_BYTES].decode("utf-8", errors="ignore" if cut else "replace")
+    # "ignore" drops a character that the cut splits. PostgreSQL cannot store NUL in a text.
+    text = written[:MAX_RESULT_BYTES].decode("utf-8", errors="ignore" if too_long else "replace")
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def _error(exit_: StepExit, output: StepOutput) -> str:
-    """The exit code, what is known of its cause, and the last ten lines of the output."""
-    said = [f"exit code {exit_.code}", exit_.note, output.last_lines()]
-    return ": ".join(text for text in said if text)
+    """Return the exit code, the runtime's note on its cause, and the last ten lines of the output."""
+    parts = [f"exit code {exit_.code}", exit_.note, output.last_lines()]
+    return ": ".join(part for part in parts if part)

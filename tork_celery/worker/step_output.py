@@ -1,9 +1,11 @@
-"""What a step prints, on its way into the log, the result and the error: one stream, read once."""
+"""The output of a step, on its way to the log, the result and the error."""
 
 import codecs
 import threading
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 
 from tork_celery.domain.logs import LogPart, LogPosition
 from tork_celery.domain.redaction import StreamMask
@@ -15,13 +17,26 @@ _TAIL_CHARACTERS = 8 * 1024
 _TAIL_LINES = 10
 _ABOVE_LIMIT = "\n[the rest of the output is above the limit and not kept]\n"
 FULL_CHARACTERS = 1024 * 1024
-"""A buffer with more than this waits for the datastore before it takes more."""
+"""A buffer with more than this accepts no output before some of it is stored."""
 
 
-class _Reader:
-    """One of the streams of a step: its bytes become text, its lines are counted."""
+class LogBatch:
+    """Log parts to store in one transaction."""
+
+    def __init__(self, parts: Sequence[LogPart]) -> None:
+        self.parts = parts
+        self.stored = False
+
+    def mark_stored(self) -> None:
+        """Record that the parts are in the datastore, or must not be stored at all."""
+        self.stored = True
+
+
+class _StreamReader:
+    """Decodes and masks one stream of a step, and skips the text that is stored already."""
 
     def __init__(self, *, skip_lines: int, skip_open: int, secrets: Collection[str]) -> None:
+        """Skip the first `skip_lines` lines and `skip_open` characters of the next line."""
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._mask = StreamMask(secrets)
         self._skip_lines = skip_lines
@@ -32,8 +47,8 @@ class _Reader:
         text = self._decoder.decode(data, final).replace("\x00", "\N{REPLACEMENT CHARACTER}")
         return self._mask.feed(text, final=final)
 
-    def skip(self, text: str) -> str:
-        """`text` without what was stored by an earlier process."""
+    def skip_stored(self, text: str) -> str:
+        """Return the part of `text` that is not stored yet."""
         while self._skip_lines and text:
             end = text.find("\n")
             if end < 0:
@@ -46,9 +61,9 @@ class _Reader:
 
 
 class StepOutput:
-    """A `runtime.Sink` that keeps what a step prints until it is taken to the datastore, `secrets` masked.
+    """A sink that buffers the output of a step, with secrets masked, until it is stored. Thread-safe.
 
-    `stored` is what of this step's output is in the datastore already: that much is passed over.
+    The text before the position `stored` is in the datastore already and is skipped.
     """
 
     def __init__(
@@ -65,84 +80,104 @@ class StepOutput:
         self._limit_bytes = limit_bytes
         self._secrets = secrets
         self._lock = threading.Lock()
-        self.storing = threading.Lock()
-        """Held from `take` to `stored`, so that parts are stored once and in order."""
-        self.restart(stored)
-
-    def restart(self, stored: LogPosition) -> None:
-        """From now on the output comes again from its very beginning. What was not stored is forgotten."""
-        with self._lock:
-            self._position = stored
-            self._room = self._limit_bytes
-            self._cut = False
-            self._readers = {
-                Stream.STDOUT: self._reader(stored.stdout_lines, stored.stdout_open),
-                Stream.STDERR: self._reader(stored.stderr_lines, stored.stderr_open),
-                Stream.NOTE: self._reader(0, 0),
-            }
-            self._pending: deque[tuple[Stream, str]] = deque()
-            self._taken: list[LogPart] = []
-            self._unstored_characters = 0
-            self._head = bytearray()
-            self._tail = ""
+        self._storing = (
+            threading.Lock()
+        )  # held while a batch is stored: each part is stored once and in order
+        self._restart(stored)
 
     def __call__(self, stream: Stream, data: bytes, /) -> None:
         with self._lock:
-            self._take_in(stream, self._readers[stream].read(data))
+            self._append_text(stream, self._readers[stream].read(data))
             if stream is Stream.STDOUT and len(self._head) <= MAX_RESULT_BYTES:
                 self._head += data[: MAX_RESULT_BYTES + 1 - len(self._head)]
 
     def note(self, text: str) -> None:
-        """Add a line of the system's own to the log."""
+        """Add a line to the log that the step did not print."""
         self(Stream.NOTE, f"{text}\n".encode())
+
+    def restart(self, read_position: Callable[[], LogPosition] = LogPosition) -> None:
+        """Expect the output from its first byte again, and drop what is not stored.
+
+        `read_position` returns the position up to which the output is stored. No batch is stored meanwhile.
+        """
+        with self._storing:
+            position = read_position()
+            with self._lock:
+                self._restart(position)
 
     @property
     def full(self) -> bool:
         return self._unstored_characters > FULL_CHARACTERS
 
-    def take(self, *, final: bool = False) -> Sequence[LogPart]:
-        """What is to be stored now, in order: the same again until `stored` is called. Unless `final`, a line
-        that is still open is held back while there are whole ones before it."""
+    @contextmanager
+    def storing(self, *, final: bool = False) -> Iterator[LogBatch]:
+        """Yield the parts to store, in order. Other threads wait until the context ends.
+
+        If the batch is not marked as stored, the next batch starts with the same parts. Unless `final`, an
+        open line at the end is held back while it follows complete lines.
+        """
+        with self._storing:
+            batch = LogBatch(self._take(final=final))
+            try:
+                yield batch
+            finally:
+                if batch.stored:
+                    self._drop_taken()
+
+    def stdout(self) -> bytes:
+        """Return the beginning of stdout: up to MAX_RESULT_BYTES, and one byte more if there was more."""
+        return bytes(self._head)
+
+    def last_lines(self) -> str:
+        """Return the last ten lines of stdout and stderr."""
+        return "\n".join(self._tail.rstrip("\n").split("\n")[-_TAIL_LINES:])
+
+    def _restart(self, stored: LogPosition) -> None:
+        self._position = stored
+        self._room = self._limit_bytes
+        self._cut = False
+        self._readers = {
+            Stream.STDOUT: self._reader(stored.stdout_lines, stored.stdout_open),
+            Stream.STDERR: self._reader(stored.stderr_lines, stored.stderr_open),
+            Stream.NOTE: self._reader(0, 0),
+        }
+        self._pending: deque[tuple[Stream, str]] = deque()
+        self._taken: list[LogPart] = []
+        self._unstored_characters = 0
+        self._head = bytearray()
+        self._tail = ""
+
+    def _reader(self, lines: int, open_characters: int) -> _StreamReader:
+        return _StreamReader(skip_lines=lines, skip_open=open_characters, secrets=self._secrets)
+
+    def _take(self, *, final: bool) -> Sequence[LogPart]:
+        """Move pending text into parts; return all parts that are not stored."""
         with self._lock:
             if final:
                 for stream, reader in self._readers.items():
-                    self._take_in(stream, reader.read(b"", final=True))
+                    self._append_text(stream, reader.read(b"", final=True))
             held = [] if final else self._hold_open_line()
             while self._pending:
                 self._taken.append(self._next_part())
             self._pending.extend(held)
             return tuple(self._taken)
 
-    def stored(self) -> None:
-        """What was taken is in the datastore."""
+    def _drop_taken(self) -> None:
         with self._lock:
             self._unstored_characters -= sum(len(part.contents) for part in self._taken)
             self._taken.clear()
 
-    def stdout(self) -> bytes:
-        """The beginning of what was printed on stdout: MAX_RESULT_BYTES, and one more if there was more."""
-        return bytes(self._head)
-
-    def last_lines(self) -> str:
-        """The last ten lines of what was printed."""
-        return "\n".join(self._tail.rstrip("\n").split("\n")[-_TAIL_LINES:])
-
-    def _reader(self, lines: int, still_open: int) -> _Reader:
-        return _Reader(skip_lines=lines, skip_open=still_open, secrets=self._secrets)
-
-    def _take_in(self, stream: Stream, text: str) -> None:
-        if not text:
-            return
-        if stream is not Stream.NOTE:
+    def _append_text(self, stream: Stream, text: str) -> None:
+        if stream is Stream.NOTE:
+            self._append(stream, text)
+        elif text:
             self._tail = (self._tail + text)[-_TAIL_CHARACTERS:]
-            # what an earlier process stored counts, too: the limit is that of the step, whoever reads it
+            # The limit counts the text that an earlier process stored too: it is the limit of the step.
             kept, self._room = text[: self._room], max(0, self._room - len(text))
-            self._append(stream, self._readers[stream].skip(kept))
+            self._append(stream, self._readers[stream].skip_stored(kept))
             if len(kept) < len(text) and not self._cut:
                 self._cut = True
                 self._append(Stream.NOTE, _ABOVE_LIMIT)
-        else:
-            self._append(stream, text)
 
     def _append(self, stream: Stream, text: str) -> None:
         if text:
@@ -150,7 +185,7 @@ class StepOutput:
             self._unstored_characters += len(text)
 
     def _hold_open_line(self) -> list[tuple[Stream, str]]:
-        """Take the open line off the end of what is pending, unless nothing else is."""
+        """Remove an open line from the end of the pending text, unless it is all of it or fills a part."""
         if not self._pending:
             return []
         stream, text = self._pending[-1]
@@ -167,14 +202,14 @@ class StepOutput:
         room = _PART_BYTES
         while self._pending and room > 0:
             stream, text = self._pending.popleft()
-            taken, rest = _cut(text, room)
+            fitting, rest = _split(text, room)
             if rest:
                 self._pending.appendleft((stream, rest))
-            if not taken:
+            if not fitting:
                 break
-            room = 0 if rest else room - _bytes_at_most(taken)
-            self._position = _after(self._position, stream, taken)
-            texts.append(taken)
+            room = 0 if rest else room - _bytes_at_most(fitting)
+            self._position = _advance(self._position, stream, fitting)
+            texts.append(fitting)
         return LogPart(
             task_id=self._task_id, step=self._step, contents="".join(texts), position=self._position
         )
@@ -184,33 +219,31 @@ def _bytes_at_most(text: str) -> int:
     return len(text) if text.isascii() else len(text) * _WIDEST_CHARACTER_BYTES
 
 
-def _cut(text: str, room: int) -> tuple[str, str]:
-    """As much of `text` as fits into `room` bytes, up to a line's end if one is there; and the rest."""
+def _split(text: str, room: int) -> tuple[str, str]:
+    """Split `text` into what fits into `room` bytes, up to the end of a line if possible, and the rest."""
     if _bytes_at_most(text) <= room:
         return text, ""
     fitting = room if text[:room].isascii() else room // _WIDEST_CHARACTER_BYTES
     line = text.rfind("\n", 0, fitting) + 1
     if not line and room < _PART_BYTES:
-        return "", text  # begin a part of its own with it
+        return "", text  # start a new part with this text
     return text[: line or fitting], text[line or fitting :]
 
 
-def _after(position: LogPosition, stream: Stream, text: str) -> LogPosition:
-    """Where a reader stands that has read `text` from `position` on."""
+def _advance(position: LogPosition, stream: Stream, text: str) -> LogPosition:
+    """Return the position after `text`, which starts at `position`."""
     lines = text.count("\n")
-    still_open = len(text) - text.rfind("\n") - 1
+    open_characters = len(text) - text.rfind("\n") - 1
     if stream is Stream.STDOUT:
-        return LogPosition(
+        return replace(
+            position,
             stdout_lines=position.stdout_lines + lines,
-            stdout_open=still_open if lines else position.stdout_open + len(text),
-            stderr_lines=position.stderr_lines,
-            stderr_open=position.stderr_open,
+            stdout_open=open_characters if lines else position.stdout_open + len(text),
         )
     if stream is Stream.STDERR:
-        return LogPosition(
-            stdout_lines=position.stdout_lines,
-            stdout_open=position.stdout_open,
+        return replace(
+            position,
             stderr_lines=position.stderr_lines + lines,
-            stderr_open=still_open if lines else position.stderr_open + len(text),
+            stderr_open=open_characters if lines else position.stderr_open + len(text),
         )
     return position
