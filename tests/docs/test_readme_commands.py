@@ -11,7 +11,7 @@ import docker
 import pytest
 
 from tests.docs.documents import ROOT, blocks
-from tests.system.installation import Installation, installed
+from tests.system.installation import Installation, running_installation
 
 PRINTED = [
     line for block in blocks(ROOT / "README.md") if block.info == "sh" for line in block.text.splitlines()
@@ -28,7 +28,7 @@ def installation(
     engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
     del engine  # it is there, with the images that the examples name
-    with installed(tmp_path_factory.mktemp("tork") / "data", "--queue", "default:2") as running:
+    with running_installation(tmp_path_factory.mktemp("tork") / "data", "--queue", "default:2") as running:
         yield running
 
 
@@ -71,7 +71,7 @@ def test_the_curl_lines_submit_the_task_and_show_its_result(installation: Instal
     submit = printed("curl -s -X POST --data-binary @hello.yaml")
     show = printed("curl -s http://localhost:3000/task/$TASK_ID")
     task_id = run(submit, installation, path=path, folder=examples).strip()
-    installation.ended_task(task_id)
+    installation.wait_for_task(task_id)
     shown = run(show, installation, path=path, folder=examples, TASK_ID=task_id)
     _, _, comment = show.partition("# ")
     for field in comment.split(", "):

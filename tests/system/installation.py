@@ -1,4 +1,4 @@
-"""A whole installation in processes of its own, as a user would start it."""
+"""A whole installation in separate processes, started as a user starts it."""
 
 import contextlib
 import os
@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import yaml
 from tests.eventually import eventually
 
 LONG_LEASE = {"TORK_LEASE": "60s"}
-"""For what a worker is to find when it is back: on a busy machine its start may outlast the usual lease."""
+"""For tests that restart a worker: on a busy machine the start may take longer than the default lease."""
 ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
 _START_WITHIN_S = 60
 _BIN = Path(sys.executable).parent
@@ -30,7 +30,7 @@ def free_port() -> int:
 
 
 class Installation:
-    """`tork-celery standalone` with a data directory of its own; started and killed at will."""
+    """`tork-celery standalone` with a new port, workers beside it, and a client of its API."""
 
     def __init__(self, data_dir: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
         self.data_dir = data_dir
@@ -38,23 +38,23 @@ class Installation:
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {**os.environ, "TORK_DATA_DIR": str(data_dir), **(environment or {})}
         self._options = options
-        self._log = data_dir.parent / "standalone.log"
-        self._others: list[subprocess.Popen[bytes]] = []
+        self._log_file = data_dir.parent / "standalone.log"
+        self._workers: list[subprocess.Popen[bytes]] = []
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Returns when it says that it is ready."""
+        """Start it and wait until it is ready."""
         command = [str(_BIN / "tork-celery"), "standalone", "--port", str(self.port), *self._options]
-        with self._log.open("wb") as log:
+        with self._log_file.open("wb") as log:
             self.process = subprocess.Popen(
                 command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        eventually(self._healthy, within_s=_START_WITHIN_S, explain=self.log)
+        eventually(self._is_ready, within_s=_START_WITHIN_S, explain=self.process_log)
 
-    def worker(self, queue: str, slots: int, *options: str, name: str) -> subprocess.Popen[bytes]:
-        """Another worker beside it, of the node name `name`; the options are Celery's."""
+    def start_worker(self, queue: str, slots: int, *options: str, name: str) -> subprocess.Popen[bytes]:
+        """Start another worker with the node name `name`; the options are Celery's."""
         celery = [str(_BIN / "celery"), "-A", "tork_celery", "worker", "-Q", queue, "-c", str(slots)]
-        with self._log.open("ab") as log:
+        with self._log_file.open("ab") as log:
             process = subprocess.Popen(
                 [*celery, "-n", name, *options],
                 env={**self.environment, "TORK_BROKER_URL": self.broker_url},
@@ -62,7 +62,7 @@ class Installation:
                 stdout=log,
                 stderr=log,
             )
-        self._others.append(process)
+        self._workers.append(process)
         return process
 
     @property
@@ -71,8 +71,9 @@ class Installation:
             f"redis+socket://{self.data_dir}/broker.sock?virtual_host=0"
         )
 
-    def log(self) -> str:
-        return self._log.read_text(errors="replace")[-8000:]
+    def process_log(self) -> str:
+        """Return the last 8,000 characters that its processes have printed."""
+        return self._log_file.read_text(errors="replace")[-8000:]
 
     def kill(self) -> None:
         assert self.process is not None
@@ -80,22 +81,22 @@ class Installation:
         self.process.wait()
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
-        """Ask it to end; its exit code."""
+        """Send it a signal and wait for its end; return the exit code."""
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(timeout=30)
 
-    def dismiss_workers(self) -> None:
-        """End those that were started beside it."""
-        for process in self._others:
+    def stop_workers(self) -> None:
+        """Stop the workers that `start_worker` has started."""
+        for process in self._workers:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
-        for process in self._others:
+        for process in self._workers:
             process.wait(timeout=30)
-        self._others.clear()
+        self._workers.clear()
 
     def close(self) -> None:
-        self.dismiss_workers()
+        self.stop_workers()
         if self.process is not None and self.process.poll() is None:
             self.stop()
 
@@ -103,27 +104,31 @@ class Installation:
 
     def post(self, route: str, document: Mapping[str, Any]) -> dict[str, Any]:
         body = yaml.safe_dump(dict(document)).encode()
-        answer = requests.post(self.url + route, data=body, headers={"Content-Type": "text/yaml"}, timeout=10)
-        assert answer.ok, answer.text
-        return dict(answer.json())
+        response = requests.post(
+            self.url + route, data=body, headers={"Content-Type": "text/yaml"}, timeout=10
+        )
+        assert response.ok, response.text
+        return dict(response.json())
 
     def get(self, route: str) -> Any:
-        answer = requests.get(self.url + route, timeout=10)
-        assert answer.ok, answer.text
-        return answer.json()
+        response = requests.get(self.url + route, timeout=10)
+        assert response.ok, response.text
+        return response.json()
 
-    def ended_task(self, task_id: str, *, within_s: float = 60) -> dict[str, Any]:
-        return self._until(lambda: self.get(f"/task/{task_id}"), within_s)
+    def wait_for_task(self, task_id: str, *, within_s: float = 60) -> dict[str, Any]:
+        """Wait for the end of a task and return it."""
+        return self._wait_until_ended(f"/task/{task_id}", within_s)
 
-    def ended_job(self, job_id: str, *, within_s: float = 60) -> dict[str, Any]:
-        return self._until(lambda: self.get(f"/jobs/{job_id}"), within_s)
+    def wait_for_job(self, job_id: str, *, within_s: float = 60) -> dict[str, Any]:
+        """Wait for the end of a job and return it."""
+        return self._wait_until_ended(f"/jobs/{job_id}", within_s)
 
     def run_task(self, document: Mapping[str, Any], *, within_s: float = 60) -> dict[str, Any]:
-        """The task, ended."""
-        return self.ended_task(self.post("/task", document)["id"], within_s=within_s)
+        """Submit a task, wait for its end and return it."""
+        return self.wait_for_task(self.post("/task", document)["id"], within_s=within_s)
 
-    def log_of(self, route: str) -> str:
-        """The whole log behind a route, oldest first."""
+    def read_log(self, route: str) -> str:
+        """Return the whole log of the task or job at `route`, oldest part first."""
         first = self.get(f"{route}/log?size=100")
         pages = [
             first,
@@ -132,19 +137,19 @@ class Installation:
         newest_first = [part["contents"] for page in pages for part in page["items"]]
         return "".join(reversed(newest_first))
 
-    def _until(self, look: Callable[[], dict[str, Any]], within_s: float) -> dict[str, Any]:
+    def _wait_until_ended(self, route: str, within_s: float) -> dict[str, Any]:
         def ended() -> dict[str, Any] | None:
-            found = look()
-            return found if found["state"] in ENDED else None
+            shown: dict[str, Any] = self.get(route)
+            return shown if shown["state"] in ENDED else None
 
-        found = eventually(ended, within_s=within_s, explain=lambda: f"{look()}\n{self.log()}")
-        assert found is not None
-        return found
+        return eventually(
+            ended, within_s=within_s, explain=lambda: f"{self.get(route)}\n{self.process_log()}"
+        )
 
-    def _healthy(self) -> bool:
+    def _is_ready(self) -> bool:
         assert self.process is not None
-        assert self.process.poll() is None, self.log()
-        if b"ready: listening" not in self._log.read_bytes():
+        assert self.process.poll() is None, self.process_log()
+        if b"ready: listening" not in self._log_file.read_bytes():
             return False
         with contextlib.suppress(requests.ConnectionError):
             return requests.get(self.url + "/health", timeout=5).ok
@@ -152,9 +157,11 @@ class Installation:
 
 
 @contextlib.contextmanager
-def installed(data_dir: Path, *options: str, **more: Any) -> Iterator[Installation]:
-    """An installation that runs while the context lasts."""
-    installation = Installation(data_dir, *options, **more)
+def running_installation(
+    data_dir: Path, *options: str, environment: Mapping[str, str] | None = None
+) -> Iterator[Installation]:
+    """Run an installation while the context lasts; `options` are those of `tork-celery standalone`."""
+    installation = Installation(data_dir, *options, environment=environment)
     try:
         installation.start()
         yield installation
@@ -162,6 +169,8 @@ def installed(data_dir: Path, *options: str, **more: Any) -> Iterator[Installati
         installation.close()
 
 
-def two_slots(folders: pytest.TempPathFactory) -> contextlib.AbstractContextManager[Installation]:
-    """An installation with a new data directory."""
-    return installed(folders.mktemp("tork") / "data", "--queue", "default:2")
+def two_slot_installation(
+    directories: pytest.TempPathFactory,
+) -> contextlib.AbstractContextManager[Installation]:
+    """Run an installation with a new data directory and two slots."""
+    return running_installation(directories.mktemp("tork") / "data", "--queue", "default:2")

@@ -1,4 +1,4 @@
-"""A container engine of the test's own, which may be stopped: others use the first one."""
+"""A separate container engine, which a test may stop without disturbing other tests."""
 
 import contextlib
 import os
@@ -10,43 +10,43 @@ from pathlib import Path
 
 import docker
 
-from scripts import engine as first_engine
+from scripts import engine as shared_engine
 from scripts.server_process import Server
 
 BRIDGE = "tork-test0"
 ADDRESS = "10.213.197.1"
 
 
-def may_run() -> bool:
-    """As root, where Docker's own programs and those that make its bridge are installed."""
+def can_run() -> bool:
+    """Return whether this is root, and the programs of Docker and `ip` are installed."""
     return os.geteuid() == 0 and all(map(shutil.which, ("dockerd", "containerd", "ip")))
 
 
 @contextlib.contextmanager
 def private_engine() -> Iterator[Server]:
-    """It shares nothing with the first engine: it has its own data, containerd, socket and bridge."""
+    """Run an engine that shares nothing with the other one: data, containerd, socket and bridge are new."""
     with _bridge(), tempfile.TemporaryDirectory(prefix="tork-engine-") as name:
-        folder = Path(name)
-        (folder / "daemon.json").write_text("{}")  # the first one's is not for this one
-        url = f"unix://{folder}/docker.sock"
+        directory = Path(name)
+        (directory / "daemon.json").write_text("{}")  # not the configuration of the shared engine
+        url = f"unix://{directory}/docker.sock"
         server = Server(
             url=url,
-            command=_command(folder, url),
-            directory=folder,
-            is_ready=lambda: first_engine.answers(url),
+            command=_command(directory, url),
+            directory=directory,
+            is_ready=lambda: shared_engine.answers(url),
         )
         with server.running():
             yield server
 
 
-def _command(folder: Path, url: str) -> list[str]:
+def _command(directory: Path, url: str) -> list[str]:
     options = {
         "host": url,
-        "data-root": str(folder / "data"),
-        "exec-root": str(folder / "run"),
-        "pidfile": str(folder / "docker.pid"),
-        "config-file": str(folder / "daemon.json"),
-        "bridge": BRIDGE,  # an engine without one removes docker0, which is the first engine's
+        "data-root": str(directory / "data"),
+        "exec-root": str(directory / "run"),
+        "pidfile": str(directory / "docker.pid"),
+        "config-file": str(directory / "daemon.json"),
+        "bridge": BRIDGE,  # an engine without a bridge removes docker0, which the shared engine uses
         "iptables": "false",
         "ip6tables": "false",
         "ip-forward": "false",

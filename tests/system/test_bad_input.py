@@ -1,4 +1,4 @@
-"""What is refused is refused with its reason, stored nowhere, and harms nothing."""
+"""Invalid input is rejected with a reason, is not stored, and does no harm."""
 
 import itertools
 
@@ -11,12 +11,15 @@ YAML = {"Content-Type": "text/yaml"}
 JSON = {"Content-Type": "application/json"}
 BOMB = "\n".join(
     ["a: &a [x, x, x, x, x, x, x, x, x]"]
-    + [f"{that}: &{that} [{', '.join([f'*{this}'] * 9)}]" for this, that in itertools.pairwise("abcdefghi")]
+    + [
+        f"{name}: &{name} [{', '.join([f'*{previous}'] * 9)}]"
+        for previous, name in itertools.pairwise("abcdefghi")
+    ]
 )
 
 
 @pytest.mark.parametrize(
-    ("body", "headers", "status", "says"),
+    ("body", "headers", "status", "message"),
     [
         ("name: [", YAML, 400, "line"),
         ("[1, 2]", JSON, 400, "got a list"),
@@ -33,25 +36,25 @@ BOMB = "\n".join(
         ("x" * 10_000_000, YAML, 413, "larger"),
     ],
 )
-def test_a_bad_body_is_refused_and_nothing_is_stored(
-    installation: Installation, body: str | bytes, headers: dict[str, str], status: int, says: str
+def test_invalid_body_is_rejected_and_not_stored(
+    installation: Installation, body: str | bytes, headers: dict[str, str], status: int, message: str
 ) -> None:
     before = installation.get("/jobs")["totalItems"]
     data = body if isinstance(body, bytes) else body.encode()
-    answer = requests.post(f"{installation.url}/task", data=data, headers=headers, timeout=10)
-    assert answer.status_code == status
-    assert says in answer.json()["message"]
+    response = requests.post(f"{installation.url}/task", data=data, headers=headers, timeout=10)
+    assert response.status_code == status
+    assert message in response.json()["message"]
     assert installation.get("/jobs")["totalItems"] == before
 
 
 @pytest.mark.parametrize("route", ["/task/none", "/tasks/none", "/jobs/none", "/tasks/none/log", "/nothing"])
-def test_what_is_not_there_is_404(installation: Installation, route: str) -> None:
-    answer = requests.get(installation.url + route, timeout=10)
-    assert answer.status_code == 404
-    assert answer.json()["message"]
+def test_unknown_route_or_id_is_404(installation: Installation, route: str) -> None:
+    response = requests.get(installation.url + route, timeout=10)
+    assert response.status_code == 404
+    assert response.json()["message"]
 
 
-def test_the_system_is_well_afterwards(installation: Installation) -> None:
+def test_system_is_healthy_after_invalid_input(installation: Installation) -> None:
     assert installation.get("/health") == {"status": "UP"}
     task = installation.run_task({"name": "t", "image": "busybox:stable", "cmd": ["echo", "-n", "well"]})
     assert task["result"] == "well"

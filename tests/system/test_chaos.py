@@ -1,7 +1,7 @@
-"""What is promised when things are killed, frozen and emptied: every task ends, and each attempt counts once.
+"""Processes are killed and frozen, queues emptied: every task ends, and each attempt counts once.
 
 `make test` runs this with few tasks and short outages; `make chaos` with many (CHAOS_TASKS) and long ones
-(CHAOS_OUTAGE_S).
+(CHAOS_OUTAGE_S) and prints how long recovery took.
 """
 
 import os
@@ -11,7 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -24,234 +24,255 @@ import redis
 import requests
 
 from tests.eventually import eventually
-from tests.system.installation import LONG_LEASE, Installation, installed
-from tests.system.lasting import away, lasting
-from tests.system.private_engine import copy_image, may_run, private_engine
-from tests.system.visits import Visits, visits
+from tests.system.installation import LONG_LEASE, Installation, running_installation
+from tests.system.outages import at_least, stopped
+from tests.system.private_engine import can_run, copy_image, private_engine
+from tests.system.run_counter import RunCounter, counting_runs
 
 IMAGE = "busybox:stable"
 TASKS = int(os.environ.get("CHAOS_TASKS", "40"))
 KILL_EVERY_S = 2.0
 RERUN_WITHIN_S = 15
-ADOPTED_WITHIN_S = 3
-STOPPED_WITHIN_S = 1
-BEYOND_THE_WORK_S = 30
+ALLOWANCE_S = 30
 ANSWERED_WITHIN_S = 5
 
 
-def test_workers_that_are_killed_again_and_again_lose_nothing(
+def test_no_task_is_lost_when_workers_are_killed_repeatedly(
     engine: docker.DockerClient, tmp_path: Path
 ) -> None:
-    with visits(engine) as seen, installed(tmp_path / "data", "--queue", "other:1") as installation:
+    with (
+        counting_runs(engine) as runs,
+        running_installation(tmp_path / "data", "--queue", "other:1") as installation,
+    ):
         names = ["one@chaos", "two@chaos"]
-        workers = {name: installation.worker("default", 3, name=name) for name in names}
-        posted = _post(installation, seen, TASKS, work="sleep 1")
-        chance = random.Random(7)
+        workers = {name: installation.start_worker("default", 3, name=name) for name in names}
+        posted = _post(installation, runs, TASKS, work="sleep 1")
+        rng = random.Random(7)
         while not _all_ended(installation):
-            with lasting(KILL_EVERY_S):
-                victim = chance.choice(names)
+            with at_least(KILL_EVERY_S):
+                victim = rng.choice(names)
                 workers[victim].send_signal(signal.SIGKILL)
                 workers[victim].wait()
-                workers[victim] = installation.worker("default", 3, name=victim)
+                workers[victim] = installation.start_worker("default", 3, name=victim)
         ended = [installation.get(f"/task/{task_id}") for task_id in posted.values()]
-        eventually(lambda: not _left(engine, posted.values()), within_s=60)
+        eventually(lambda: not _containers(engine, posted.values()), within_s=60)
     assert {task["state"] for task in ended} == {"COMPLETED"}
     for task in ended:
-        assert 1 <= seen.count[task["name"]] <= 1 + task.get("redelivered", 0), task
+        assert 1 <= runs.counts[task["name"]] <= 1 + task.get("redelivered", 0), task
 
 
-def test_an_emptied_broker_loses_nothing(engine: docker.DockerClient, tmp_path: Path) -> None:
-    with visits(engine) as seen, installed(tmp_path / "data", "--queue", "default:2") as installation:
-        posted = _post(installation, seen, TASKS // 2, work="true")
-        eventually(lambda: len(seen.count) > 2)
+def test_no_task_is_lost_when_the_broker_is_emptied(engine: docker.DockerClient, tmp_path: Path) -> None:
+    with (
+        counting_runs(engine) as runs,
+        running_installation(tmp_path / "data", "--queue", "default:2") as installation,
+    ):
+        posted = _post(installation, runs, TASKS // 2, work="true")
+        eventually(lambda: len(runs.counts) > 2)
         with redis.Redis(unix_socket_path=str(tmp_path / "data" / "broker.sock")) as broker:
             broker.flushall()
-        _all_run_once(installation, seen, posted)
+        _assert_all_run_once(installation, runs, posted)
 
 
-def test_a_broker_that_is_killed_and_whose_files_are_gone_loses_nothing(
-    engine: docker.DockerClient, tmp_path: Path
-) -> None:
-    with visits(engine) as seen, installed(tmp_path / "data", "--queue", "default:2") as installation:
-        posted = _post(installation, seen, TASKS // 2, work="true")
-        eventually(lambda: len(seen.count) > 2)
+def test_no_task_is_lost_when_the_broker_loses_its_files(engine: docker.DockerClient, tmp_path: Path) -> None:
+    with (
+        counting_runs(engine) as runs,
+        running_installation(tmp_path / "data", "--queue", "default:2") as installation,
+    ):
+        posted = _post(installation, runs, TASKS // 2, work="true")
+        eventually(lambda: len(runs.counts) > 2)
         _child(installation, "valkey-server").kill()
         shutil.rmtree(tmp_path / "data" / "broker")
         (tmp_path / "data" / "broker").mkdir()
-        _all_run_once(installation, seen, posted)
+        _assert_all_run_once(installation, runs, posted)
 
 
-def test_what_a_frozen_worker_had_runs_elsewhere_and_its_late_result_is_refused(
+def test_task_of_a_frozen_worker_is_redelivered_and_its_late_result_rejected(
     engine: docker.DockerClient, tmp_path: Path
 ) -> None:
-    with visits(engine) as seen, installed(tmp_path / "data", "--queue", "other:1") as installation:
-        frozen = installation.worker("default", 1, name="frozen@chaos")
-        script = f"{seen.script('begun')}; sleep 12; echo -n late"
+    with (
+        counting_runs(engine) as runs,
+        running_installation(tmp_path / "data", "--queue", "other:1") as installation,
+    ):
+        frozen = installation.start_worker("default", 1, name="frozen@chaos")
+        script = f"{runs.script('started')}; sleep 12; echo -n late"
         task_id = installation.post("/task", {"name": "t", "image": IMAGE, "run": script})["id"]
-        eventually(lambda: seen.count["begun"] == 1)
+        eventually(lambda: runs.counts["started"] == 1)
         _freeze(frozen)
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
-            installation.worker("default", 1, name="healthy@chaos")
-            eventually(lambda: seen.count["begun"] == 2, within_s=4 * RERUN_WITHIN_S)
-            rerun_s = time.monotonic() - begun
+            installation.start_worker("default", 1, name="healthy@chaos")
+            eventually(lambda: runs.counts["started"] == 2, within_s=4 * RERUN_WITHIN_S)
+            rerun_s = time.monotonic() - started
         finally:
             frozen.send_signal(signal.SIGCONT)
-        ended = installation.ended_task(task_id, within_s=60)
+        ended = installation.wait_for_task(task_id, within_s=60)
         assert (ended["nodeId"], ended["redelivered"]) == ("healthy@chaos", 1)
-        eventually(lambda: not _left(engine, [task_id]))
-    print(f"frozen to run elsewhere: {rerun_s:.1f} s of {RERUN_WITHIN_S} s")
-    assert seen.count["begun"] == 2
+        eventually(lambda: not _containers(engine, [task_id]))
+    print(f"from the freeze to the run on another node: {rerun_s:.1f} s")
+    assert runs.counts["started"] == 2
 
 
-def test_a_worker_that_starts_again_takes_up_its_step_and_a_cancelled_one_stops(
+def test_restarted_worker_adopts_its_step_which_can_be_cancelled(
     engine: docker.DockerClient, tmp_path: Path
 ) -> None:
-    with installed(tmp_path / "data", "--queue", "other:1", environment=LONG_LEASE) as installation:
-        worker = installation.worker("default", 1, name="one@chaos")
+    with running_installation(
+        tmp_path / "data", "--queue", "other:1", environment=LONG_LEASE
+    ) as installation:
+        worker = installation.start_worker("default", 1, name="one@chaos")
         script = "i=0; while :; do echo $i; i=$((i + 1)); sleep 0.1; done"
         task_id = installation.post("/task", {"name": "t", "image": IMAGE, "run": script})["id"]
-        eventually(lambda: installation.log_of(f"/tasks/{task_id}"))
+        eventually(lambda: installation.read_log(f"/tasks/{task_id}"))
         worker.kill()
         worker.wait()
-        stored = len(installation.log_of(f"/tasks/{task_id}"))
-        begun = time.monotonic()
-        installation.worker("default", 1, name="one@chaos")
-        eventually(lambda: len(installation.log_of(f"/tasks/{task_id}")) > stored)
-        adopted_s = time.monotonic() - begun
-        begun = time.monotonic()
+        stored = len(installation.read_log(f"/tasks/{task_id}"))
+        started = time.monotonic()
+        installation.start_worker("default", 1, name="one@chaos")
+        eventually(lambda: len(installation.read_log(f"/tasks/{task_id}")) > stored)
+        adopted_s = time.monotonic() - started
+        started = time.monotonic()
         assert requests.put(f"{installation.url}/task/{task_id}/cancel", timeout=10).ok
         eventually(lambda: not engine.containers.list(filters={"label": f"tork.task={task_id}"}))
-        stopped_s = time.monotonic() - begun
-        lines = installation.log_of(f"/tasks/{task_id}").splitlines()
-        eventually(lambda: not _left(engine, [task_id]))
-    print(f"a worker's start to its step's next output: {adopted_s:.1f} s of {ADOPTED_WITHIN_S} s")
-    print(f"cancelled to stopped: {stopped_s:.2f} s of {STOPPED_WITHIN_S} s")
-    assert lines == [str(number) for number in range(len(lines))]  # none lost, none twice
+        stopped_s = time.monotonic() - started
+        lines = installation.read_log(f"/tasks/{task_id}").splitlines()
+        eventually(lambda: not _containers(engine, [task_id]))
+    print(f"from the worker's start to the next output of its step: {adopted_s:.1f} s")
+    print(f"from the cancel to the end of the container: {stopped_s:.2f} s")
+    assert lines == [str(number) for number in range(len(lines))]  # none lost, none duplicated
 
 
-def test_a_frozen_broker_hangs_no_request_and_loses_no_job(
-    engine: docker.DockerClient, tmp_path: Path
-) -> None:
-    with visits(engine) as seen, installed(tmp_path / "data", "--queue", "default:2") as installation:
+def test_jobs_are_accepted_while_the_broker_is_frozen(engine: docker.DockerClient, tmp_path: Path) -> None:
+    with (
+        counting_runs(engine) as runs,
+        running_installation(tmp_path / "data", "--queue", "default:2") as installation,
+    ):
         broker = _child(installation, "valkey-server")
         broker.suspend()
         try:
-            begun = time.monotonic()
-            posted = _post(installation, seen, 2, work="true")
-            posting_s = (time.monotonic() - begun) / 2
+            started = time.monotonic()
+            posted = _post(installation, runs, 2, work="true")
+            posting_s = (time.monotonic() - started) / 2
             health = requests.get(f"{installation.url}/health", timeout=10)
         finally:
             broker.resume()
         assert health.status_code == HTTPStatus.SERVICE_UNAVAILABLE
         assert "broker" in health.json()["down"]
-        _all_run_once(installation, seen, posted)
+        _assert_all_run_once(installation, runs, posted)
     print(f"a request with a frozen broker: {posting_s:.1f} s of {ANSWERED_WITHIN_S} s")
     assert posting_s < ANSWERED_WITHIN_S
 
 
-def test_a_broker_that_is_away_under_load_keeps_nobody_from_posting(
+def test_jobs_are_accepted_under_load_while_the_broker_is_down(
     engine: docker.DockerClient, tmp_path: Path
 ) -> None:
-    with visits(engine) as seen, installed(tmp_path / "data", "--queue", "default:2") as installation:
-        before = _post(installation, seen, TASKS // 5, work="sleep 0.5")
-        eventually(lambda: len(seen.count) > 2)
-        with _broker_away(installation), lasting():
-            begun = time.monotonic()
-            meanwhile = _post(installation, seen, 3, work="true", prefix="m")
-            posting_s = (time.monotonic() - begun) / 3
+    with (
+        counting_runs(engine) as runs,
+        running_installation(tmp_path / "data", "--queue", "default:2") as installation,
+    ):
+        before = _post(installation, runs, TASKS // 5, work="sleep 0.5")
+        eventually(lambda: len(runs.counts) > 2)
+        with _broker_down(installation), at_least():
+            started = time.monotonic()
+            during_outage = _post(installation, runs, 3, work="true", prefix="m")
+            posting_s = (time.monotonic() - started) / 3
             health = requests.get(f"{installation.url}/health", timeout=10)
         assert health.status_code == HTTPStatus.SERVICE_UNAVAILABLE
         assert "broker" in health.json()["down"]
-        _all_run_once(installation, seen, before | meanwhile)
+        _assert_all_run_once(installation, runs, before | during_outage)
     print(f"a request without a broker: {posting_s:.1f} s of {ANSWERED_WITHIN_S} s")
     assert posting_s < ANSWERED_WITHIN_S
 
 
-def test_a_datastore_that_takes_no_writes_under_load_is_waited_for(
+def test_tasks_complete_after_an_outage_of_datastore_writes_under_load(
     engine: docker.DockerClient, tmp_path: Path
 ) -> None:
-    """SQLite cannot be stopped: it is locked. A server is, in test_servers.py."""
-    with visits(engine) as seen, installed(tmp_path / "data", "--queue", "default:2") as installation:
-        posted = _post(installation, seen, TASKS // 5, work="sleep 0.5")
-        eventually(lambda: len(seen.count) > 2)
+    """SQLite is locked here, since it has no server; test_servers.py stops a PostgreSQL server."""
+    with (
+        counting_runs(engine) as runs,
+        running_installation(tmp_path / "data", "--queue", "default:2") as installation,
+    ):
+        posted = _post(installation, runs, TASKS // 5, work="sleep 0.5")
+        eventually(lambda: len(runs.counts) > 2)
         with (
             closing(sqlite3.connect(tmp_path / "data" / "tork.db", isolation_level=None)) as datastore,
-            lasting(),
+            at_least(),
         ):
             datastore.execute("BEGIN IMMEDIATE")
-            refused = requests.post(
+            rejected = requests.post(
                 f"{installation.url}/task", json={"name": "t", "image": IMAGE}, timeout=20
             )
-        assert refused.status_code == HTTPStatus.SERVICE_UNAVAILABLE
-        _all_run_once(installation, seen, posted)
+        assert rejected.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+        _assert_all_run_once(installation, runs, posted)
 
 
-@pytest.mark.skipif(not may_run(), reason="needs root, dockerd and ip for an engine of its own")
-def test_an_engine_that_is_away_under_load_uses_up_no_attempt(
-    engine: docker.DockerClient, tmp_path: Path
-) -> None:
-    """What it took with it when it stopped, two steps at the most, runs again."""
+@pytest.mark.skipif(not can_run(), reason="needs root, dockerd and ip for an engine of its own")
+def test_engine_outage_under_load_uses_up_no_attempt(engine: docker.DockerClient, tmp_path: Path) -> None:
+    """The steps that ran when the engine stopped, two at most, run again."""
     with private_engine() as server, closing(docker.DockerClient(base_url=server.url)) as private:
         copy_image(IMAGE, source=engine, target=private)
         environment = {"TORK_DOCKER_URL": server.url}
         with (
-            visits(private) as seen,
-            installed(tmp_path / "data", "--queue", "default:2", environment=environment) as installation,
+            counting_runs(private) as runs,
+            running_installation(
+                tmp_path / "data", "--queue", "default:2", environment=environment
+            ) as installation,
         ):
-            posted = _post(installation, seen, TASKS // 5, work="sleep 0.5")
-            eventually(lambda: len(seen.count) > 2)
-            with away(server):
+            posted = _post(installation, runs, TASKS // 5, work="sleep 0.5")
+            eventually(lambda: len(runs.counts) > 2)
+            with stopped(server):
                 pass
-            _all_completed(installation, posted)  # none may be tried again, so that none has failed
+            _assert_all_completed(installation, posted)  # without retries: no attempt has failed
             eventually(lambda: not private.containers.list(all=True))
-    assert set(seen.count) == set(posted)
-    assert seen.count.total() <= len(posted) + 2
+    assert set(runs.counts) == set(posted)
+    assert runs.counts.total() <= len(posted) + 2
 
 
-def test_a_message_that_comes_again_while_its_step_runs_does_not_run_it_again(
+def test_redelivered_message_does_not_run_a_running_step_again(
     engine: docker.DockerClient, tmp_path: Path
 ) -> None:
-    soon = {"TORK_BROKER_VISIBILITY_TIMEOUT": "3s"}
+    environment = {"TORK_BROKER_VISIBILITY_TIMEOUT": "3s"}
     with (
-        visits(engine) as seen,
-        installed(tmp_path / "data", "--queue", "default:4", environment=soon) as installation,
+        counting_runs(engine) as runs,
+        running_installation(
+            tmp_path / "data", "--queue", "default:4", environment=environment
+        ) as installation,
     ):
-        posted = _post(installation, seen, 3, work="sleep 10")
-        _all_run_once(installation, seen, posted)
+        posted = _post(installation, runs, 3, work="sleep 10")
+        _assert_all_run_once(installation, runs, posted)
 
 
 def _post(
-    installation: Installation, seen: Visits, number: int, *, work: str, prefix: str = "t"
+    installation: Installation, runs: RunCounter, number: int, *, work: str, prefix: str = "t"
 ) -> dict[str, str]:
-    """That many tasks, their ids by their names."""
+    """Submit `number` tasks that do `work`; return their ids by name."""
     posted = {}
     for index in range(number):
         name = f"{prefix}{index}"
-        task: dict[str, Any] = {"name": name, "image": IMAGE, "run": f"{seen.script(name)}; {work}"}
+        task: dict[str, Any] = {"name": name, "image": IMAGE, "run": f"{runs.script(name)}; {work}"}
         posted[name] = installation.post("/task", task)["id"]
     return posted
 
 
-def _all_run_once(installation: Installation, seen: Visits, posted: dict[str, str]) -> None:
-    _all_completed(installation, posted)
-    assert seen.count == dict.fromkeys(posted, 1)
+def _assert_all_run_once(installation: Installation, runs: RunCounter, posted: dict[str, str]) -> None:
+    _assert_all_completed(installation, posted)
+    assert runs.counts == dict.fromkeys(posted, 1)
 
 
-def _all_completed(installation: Installation, posted: dict[str, str]) -> None:
-    """Each by its first delivery."""
-    within_s = BEYOND_THE_WORK_S + 2 * len(posted)
-    ended = [installation.ended_task(task_id, within_s=within_s) for task_id in posted.values()]
-    odd = [task for task in ended if task["state"] != "COMPLETED" or "redelivered" in task]
-    assert not [(task["name"], task["state"], task.get("error"), task.get("redelivered")) for task in odd]
+def _assert_all_completed(installation: Installation, posted: dict[str, str]) -> None:
+    """Wait for the tasks; assert that each completed in its first delivery."""
+    within_s = ALLOWANCE_S + 2 * len(posted)
+    ended = [installation.wait_for_task(task_id, within_s=within_s) for task_id in posted.values()]
+    unexpected = [task for task in ended if task["state"] != "COMPLETED" or "redelivered" in task]
+    assert not [
+        (task["name"], task["state"], task.get("error"), task.get("redelivered")) for task in unexpected
+    ]
 
 
 def _all_ended(installation: Installation) -> bool:
-    busy = installation.get("/queues")
-    return not any(queue["size"] or queue["unacked"] for queue in busy if queue["name"] == "default")
+    queues = installation.get("/queues")
+    return not any(queue["size"] or queue["unacked"] for queue in queues if queue["name"] == "default")
 
 
-def _left(engine: docker.DockerClient, task_ids: Any) -> list[str]:
+def _containers(engine: docker.DockerClient, task_ids: Iterable[str]) -> list[str]:
     return [
         f"{container['Names']} {container['State']}"
         for task_id in task_ids
@@ -260,8 +281,8 @@ def _left(engine: docker.DockerClient, task_ids: Any) -> list[str]:
 
 
 @contextmanager
-def _broker_away(installation: Installation) -> Iterator[None]:
-    """The broker is killed, and who would start it again is frozen."""
+def _broker_down(installation: Installation) -> Iterator[None]:
+    """Kill the broker and freeze the supervisor, which would restart it."""
     assert installation.process is not None
     _freeze(installation.process)
     try:
@@ -276,7 +297,7 @@ def _freeze(process: subprocess.Popen[bytes]) -> None:
     eventually(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
 
 
-def _child(installation: Installation, word: str) -> psutil.Process:
+def _child(installation: Installation, program: str) -> psutil.Process:
     assert installation.process is not None
     children = psutil.Process(installation.process.pid).children()
-    return next(child for child in children if any(word in part for part in child.cmdline()))
+    return next(child for child in children if any(program in part for part in child.cmdline()))

@@ -1,4 +1,4 @@
-"""Composites, conditions and secrets through the whole system, in real containers."""
+"""Composites, expressions and secrets in the whole system, with real containers."""
 
 import docker
 import requests
@@ -11,15 +11,13 @@ LONG = {"name": "long", "image": IMAGE, "run": "echo up; sleep 60"}
 SECRET = "correct-horse-battery"
 
 
-def test_what_fails_stops_the_containers_beside_it(
-    engine: docker.DockerClient, installation: Installation
-) -> None:
+def test_failed_child_stops_its_siblings(engine: docker.DockerClient, installation: Installation) -> None:
     failing = {"name": "failing", "image": IMAGE, "run": "sleep 2; echo broken; exit 3"}
     job = installation.post(
         "/jobs", {"name": "j", "tasks": [{"name": "both", "parallel": {"tasks": [LONG, failing]}}]}
     )
 
-    ended = installation.ended_job(job["id"])
+    ended = installation.wait_for_job(job["id"])
 
     assert (ended["state"], ended["error"]) == ("FAILED", "exit code 3: broken")
     states = {task["name"]: task["state"] for task in ended["execution"]}
@@ -27,14 +25,14 @@ def test_what_fails_stops_the_containers_beside_it(
     eventually(lambda: not _containers(engine, job["id"]), within_s=10)
 
 
-def test_cancelling_a_job_stops_the_containers_of_its_subjobs(
+def test_cancelling_a_job_kills_the_containers_of_its_subjobs(
     engine: docker.DockerClient, installation: Installation
 ) -> None:
     job = installation.post(
         "/jobs", {"name": "j", "tasks": [{"name": "s", "subjob": {"name": "inner", "tasks": [LONG]}}]}
     )
     inner = installation.get(f"/jobs/{job['id']}")["execution"][0]["subjob"]["id"]
-    eventually(lambda: installation.log_of(f"/jobs/{inner}") == "up\n")
+    eventually(lambda: installation.read_log(f"/jobs/{inner}") == "up\n")
 
     requests.put(f"{installation.url}/jobs/{job['id']}/cancel", timeout=10).raise_for_status()
 
@@ -42,15 +40,15 @@ def test_cancelling_a_job_stops_the_containers_of_its_subjobs(
     eventually(lambda: not _containers(engine, inner), within_s=10)
 
 
-def test_an_expression_that_fails_says_which_and_why(installation: Installation) -> None:
+def test_failed_expression_is_reported_with_its_path(installation: Installation) -> None:
     job = installation.post(
         "/jobs",
         {"name": "j", "tasks": [{"name": "t", "image": IMAGE, "env": {"A": "{{ inputs.a + 1 }}"}}]},
     )
-    assert installation.ended_job(job["id"])["error"].startswith("env.A: ")
+    assert installation.wait_for_job(job["id"])["error"].startswith("env.A: ")
 
 
-LEAKS = {
+LEAKING = {
     "name": "of {{ secrets.key }}",
     "image": IMAGE,
     "env": {"KEY": "{{ secrets.key }}"},
@@ -58,27 +56,27 @@ LEAKS = {
     "printf %s $KEY | cut -c 10-; echo -n $KEY > $TORK_OUTPUT",
     "var": "leak",
 }
-TAKES = {"name": "take it", "image": IMAGE, "env": {"A": "{{ tasks.leak }}"}, "run": f"[ $A = {SECRET} ]"}
-FAILS = {"name": "fail", "image": IMAGE, "env": {"A": "{{ tasks.leak }}"}, "run": "echo $A; exit 1"}
+USING = {"name": "use it", "image": IMAGE, "env": {"A": "{{ tasks.leak }}"}, "run": f"[ $A = {SECRET} ]"}
+FAILING = {"name": "fail", "image": IMAGE, "env": {"A": "{{ tasks.leak }}"}, "run": "echo $A; exit 1"}
 
 
-def test_a_secret_is_seen_by_the_container_and_by_nobody_else(installation: Installation) -> None:
+def test_secret_is_visible_in_the_container_only(installation: Installation) -> None:
     job = installation.post(
-        "/jobs", {"name": "j", "secrets": {"key": SECRET}, "tasks": [LEAKS, TAKES, FAILS]}
+        "/jobs", {"name": "j", "secrets": {"key": SECRET}, "tasks": [LEAKING, USING, FAILING]}
     )
 
-    ended = installation.ended_job(job["id"])
+    ended = installation.wait_for_job(job["id"])
 
     assert [task["state"] for task in ended["execution"]] == ["COMPLETED", "COMPLETED", "FAILED"]
-    assert installation.log_of(f"/jobs/{job['id']}") == "correct-\n[REDACTED]\n[REDACTED]\n"
-    answers = [requests.get(f"{installation.url}{route}", timeout=10).text for route in ("/jobs", "/nodes")]
-    for place in (str(ended), *answers, installation.log()):
-        assert SECRET not in place
+    assert installation.read_log(f"/jobs/{job['id']}") == "correct-\n[REDACTED]\n[REDACTED]\n"
+    responses = [requests.get(f"{installation.url}{route}", timeout=10).text for route in ("/jobs", "/nodes")]
+    for text in (str(ended), *responses, installation.process_log()):
+        assert SECRET not in text
     for file in installation.data_dir.rglob("*"):
         if file.is_file() and not file.name.startswith("tork.db"):
             assert SECRET.encode() not in file.read_bytes(), file
 
 
 def _containers(engine: docker.DockerClient, job_id: str) -> list[str]:
-    found = engine.api.containers(all=True, filters={"label": f"tork.job={job_id}"})
-    return [container["State"] for container in found]
+    containers = engine.api.containers(all=True, filters={"label": f"tork.job={job_id}"})
+    return [container["State"] for container in containers]

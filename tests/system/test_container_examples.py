@@ -1,4 +1,4 @@
-"""The example jobs that need something of the engine or of the worker's machine."""
+"""The example jobs that need a network, a registry or a directory of the host."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,15 +8,15 @@ import pytest
 import yaml
 
 from tests.runtime.docker import fake_registry
-from tests.system.installation import Installation, installed
+from tests.system.installation import Installation, running_installation
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 STATUS = "mkdir /www; echo -n out of paper > /www/status; exec httpd -f -p 80 -h /www"
 
 
 @pytest.fixture
-def printer(engine: docker.DockerClient) -> Iterator[str]:
-    """A network with a server in it; its name."""
+def printer_network(engine: docker.DockerClient) -> Iterator[str]:
+    """Run a server named `printer` in a new network; yield the name of the network."""
     network = engine.networks.create("tork-test-office")
     server = engine.containers.run(
         "busybox:stable", ["sh", "-c", STATUS], name="printer", network=network.name, detach=True, init=True
@@ -26,34 +26,38 @@ def printer(engine: docker.DockerClient) -> Iterator[str]:
     network.remove()
 
 
-def text_of(name: str) -> str:
+def read_example(name: str) -> str:
     return (EXAMPLES / name).read_text()
 
 
 @pytest.mark.parametrize(
     ("name", "result"), [("sidecar.yaml", "hello from beside"), ("tmpfs.yaml", "1\n2\n3\n")]
 )
-def test_an_example_runs_as_it_stands(installation: Installation, name: str, result: str) -> None:
-    task = installation.run_task(yaml.safe_load(text_of(name)))
+def test_example_completes(installation: Installation, name: str, result: str) -> None:
+    task = installation.run_task(yaml.safe_load(read_example(name)))
 
     assert (task["state"], task.get("result")) == ("COMPLETED", result)
 
 
-def test_bind(engine: docker.DockerClient, tmp_path: Path) -> None:
-    del engine  # it is there, and watched
+def test_bind_example_lists_the_host_directory(engine: docker.DockerClient, tmp_path: Path) -> None:
+    del engine  # only started
     (tmp_path / "media").mkdir()
     (tmp_path / "media" / "a film").touch()
-    text = text_of("bind.yaml").replace("/srv/media", f"{tmp_path}/media")
+    text = read_example("bind.yaml").replace("/srv/media", f"{tmp_path}/media")
     environment = {"TORK_BIND_SOURCES": f"{tmp_path}/media"}
 
-    with installed(tmp_path / "data", "--queue", "default:1", environment=environment) as installation:
+    with running_installation(
+        tmp_path / "data", "--queue", "default:1", environment=environment
+    ) as installation:
         task = installation.run_task(yaml.safe_load(text))
 
     assert (task["state"], task.get("result")) == ("COMPLETED", "a film\n")
 
 
-def test_networks(installation: Installation, printer: str) -> None:
-    text = text_of("networks.yaml").replace("[office]", f"[{printer}]")
+def test_networks_example_reaches_a_server_in_its_network(
+    installation: Installation, printer_network: str
+) -> None:
+    text = read_example("networks.yaml").replace("[office]", f"[{printer_network}]")
 
     task = installation.run_task(yaml.safe_load(text))
 
@@ -61,8 +65,8 @@ def test_networks(installation: Installation, printer: str) -> None:
 
 
 @pytest.fixture
-def guarded_image(engine: docker.DockerClient) -> Iterator[str]:
-    """An image in a registry of this machine, for the user of the example alone."""
+def private_image(engine: docker.DockerClient) -> Iterator[str]:
+    """An image in a local registry, which only the user of the example may pull."""
     with fake_registry.serving() as registry:
         registry.store(b"".join(engine.api.get_image("busybox:stable")))
         registry.users = {"builder": "change-me"}
@@ -72,8 +76,8 @@ def guarded_image(engine: docker.DockerClient) -> Iterator[str]:
 
 
 @pytest.mark.covers("Step.registry")
-def test_registry(installation: Installation, guarded_image: str) -> None:
-    text = text_of("registry.yaml").replace("registry.example.com/team/tool:1", guarded_image)
+def test_registry_example_pulls_with_credentials(installation: Installation, private_image: str) -> None:
+    text = read_example("registry.yaml").replace("registry.example.com/team/tool:1", private_image)
 
     task = installation.run_task(yaml.safe_load(text))
 

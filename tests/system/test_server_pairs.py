@@ -1,4 +1,4 @@
-"""A short run on each pair of real servers; test_servers.py has the long ones."""
+"""A short run on each pair of real servers. The long runs are in test_servers.py."""
 
 from collections import Counter
 from pathlib import Path
@@ -10,9 +10,9 @@ import pytest
 
 from scripts import servers
 from tests.eventually import eventually
-from tests.servers.datastores import a_database
-from tests.system.installation import LONG_LEASE, Installation, installed
-from tests.system.visits import Visits, visits
+from tests.servers.datastores import temporary_database
+from tests.system.installation import LONG_LEASE, Installation, running_installation
+from tests.system.run_counter import RunCounter, counting_runs
 
 IMAGE = "busybox:stable"
 BROKERS = {"redis": servers.redis, "rabbitmq": servers.rabbitmq}
@@ -20,34 +20,34 @@ QUEUES = ["default", "other", "default"]
 
 
 @pytest.mark.parametrize("broker", BROKERS)
-def test_a_job_over_two_queues_outlives_a_killed_worker(
+def test_job_over_two_queues_survives_a_killed_worker(
     engine: docker.DockerClient, tmp_path: Path, postgresql_server: str, broker: str
 ) -> None:
-    """Each of its steps runs once."""
+    """Each step runs once."""
     with (
         BROKERS[broker]() as broker_url,
-        a_database(postgresql_server) as datastore_url,
-        visits(engine) as seen,
-        installed(
+        temporary_database(postgresql_server) as datastore_url,
+        counting_runs(engine) as runs,
+        running_installation(
             tmp_path / "data",
             *("--queue", "default:2", "--queue", "other:1"),
             environment={"TORK_BROKER_URL": broker_url, "TORK_DATASTORE_URL": datastore_url, **LONG_LEASE},
         ) as installation,
     ):
-        tasks = [_task(seen, f"t{number}", queue) for number, queue in enumerate(QUEUES)]
+        tasks = [_task(runs, f"t{number}", queue) for number, queue in enumerate(QUEUES)]
         job_id = installation.post("/jobs", {"name": "j", "tasks": tasks})["id"]
-        eventually(lambda: seen.count["t0-main"] == 1)
+        eventually(lambda: runs.counts["t0-main"] == 1)
         _worker(installation, "default").kill()
-        ended = installation.ended_job(job_id)
+        ended = installation.wait_for_job(job_id)
     assert ended["state"] == "COMPLETED"
     assert not [task for task in ended["execution"] if "redelivered" in task]
     steps = [f"{task['name']}-{step}" for task in tasks for step in ("pre", "main", "post")]
-    assert seen.count == Counter(steps)
+    assert runs.counts == Counter(steps)
 
 
-def _task(seen: Visits, name: str, queue: str) -> dict[str, Any]:
+def _task(runs: RunCounter, name: str, queue: str) -> dict[str, Any]:
     pre, main, post = (
-        {"image": IMAGE, "run": seen.script(f"{name}-{step}")} for step in ("pre", "main", "post")
+        {"image": IMAGE, "run": runs.script(f"{name}-{step}")} for step in ("pre", "main", "post")
     )
     return {
         "name": name,

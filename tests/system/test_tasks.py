@@ -1,4 +1,4 @@
-"""Tasks through the whole system, in real containers."""
+"""Tasks in the whole system, with real containers."""
 
 import re
 
@@ -10,19 +10,19 @@ from tests.system.installation import Installation
 IMAGE = "busybox:stable"
 
 
-def test_the_result_is_what_was_printed(installation: Installation) -> None:
+def test_result_is_the_output(installation: Installation) -> None:
     task = installation.run_task({"name": "hello", "image": IMAGE, "cmd": ["echo", "-n", "hello world"]})
     assert (task["state"], task["result"]) == ("COMPLETED", "hello world")
 
 
-def test_what_is_written_to_the_output_file_goes_before_what_was_printed(installation: Installation) -> None:
+def test_output_file_takes_precedence_over_the_output(installation: Installation) -> None:
     task = installation.run_task(
         {"name": "t", "image": IMAGE, "run": "echo printed; echo -n written > $TORK_OUTPUT"}
     )
     assert task["result"] == "written"
 
 
-def test_a_failing_step_fails_the_task_with_its_last_output(installation: Installation) -> None:
+def test_failed_step_fails_the_task_with_its_last_output(installation: Installation) -> None:
     task = installation.run_task(
         {"name": "t", "image": IMAGE, "run": "seq 1 20 >&2; echo broken >&2; exit 3"},
     )
@@ -32,7 +32,7 @@ def test_a_failing_step_fails_the_task_with_its_last_output(installation: Instal
     assert len(task["error"].splitlines()) == 10
 
 
-def test_a_failing_pre_step_keeps_the_others_from_running(installation: Installation) -> None:
+def test_failed_pre_step_skips_the_main_step(installation: Installation) -> None:
     task = installation.run_task(
         {
             "name": "t",
@@ -43,7 +43,7 @@ def test_a_failing_pre_step_keeps_the_others_from_running(installation: Installa
     )
     assert task["state"] == "FAILED"
     assert task["error"] == "exit code 7: pre"
-    assert "main" not in installation.log_of(f"/tasks/{task['id']}")
+    assert "main" not in installation.read_log(f"/tasks/{task['id']}")
 
 
 @pytest.mark.covers("Task.pre", "Task.post")
@@ -59,11 +59,11 @@ def test_steps_share_volumes_and_run_in_order(installation: Installation) -> Non
         }
     )
     assert task["result"] == "pre\nmain\n"
-    assert installation.log_of(f"/tasks/{task['id']}").endswith("pre\nmain\npost\n")
+    assert installation.read_log(f"/tasks/{task['id']}").endswith("pre\nmain\npost\n")
 
 
 @pytest.mark.covers("Step.env")
-def test_a_container_sees_its_environment_files_and_ids(installation: Installation) -> None:
+def test_container_sees_its_environment_files_and_ids(installation: Installation) -> None:
     task = installation.run_task(
         {
             "name": "t",
@@ -81,7 +81,7 @@ def test_a_container_sees_its_environment_files_and_ids(installation: Installati
     ]
 
 
-def test_a_step_that_exceeds_its_memory_is_killed_and_says_so(installation: Installation) -> None:
+def test_step_that_exceeds_its_memory_limit_fails_with_that_error(installation: Installation) -> None:
     task = installation.run_task(
         {"name": "t", "image": IMAGE, "limits": {"memory": "16m"}, "run": "tail -c 100m /dev/zero"}
     )
@@ -89,7 +89,7 @@ def test_a_step_that_exceeds_its_memory_is_killed_and_says_so(installation: Inst
     assert re.match(r"exit code 137: .*exceeded its memory limit of 16m", task["error"])
 
 
-def test_a_timeout_ends_a_task_of_several_steps(installation: Installation) -> None:
+def test_timeout_covers_all_steps_of_a_task(installation: Installation) -> None:
     task = installation.run_task(
         {
             "name": "t",
@@ -102,19 +102,19 @@ def test_a_timeout_ends_a_task_of_several_steps(installation: Installation) -> N
     assert (task["state"], task["error"]) == ("FAILED", "timed out after 2s")
 
 
-def test_an_image_that_does_not_exist_fails_the_task_and_says_so(installation: Installation) -> None:
+def test_missing_image_fails_the_task_with_its_name(installation: Installation) -> None:
     task = installation.run_task({"name": "t", "image": "no-such-image:1.0", "run": "true"})
     assert task["state"] == "FAILED"
     assert 'image "no-such-image:1.0" could not be pulled' in task["error"]
 
 
-def test_a_command_that_does_not_exist_fails_the_task_and_says_so(installation: Installation) -> None:
+def test_missing_command_fails_the_task_with_its_name(installation: Installation) -> None:
     task = installation.run_task({"name": "t", "image": IMAGE, "cmd": ["no-such-command"]})
     assert task["state"] == "FAILED"
     assert "no-such-command" in task["error"]
 
 
-def test_progress_shows_while_the_step_runs(installation: Installation) -> None:
+def test_progress_is_shown_while_the_step_runs(installation: Installation) -> None:
     task = installation.post(
         "/task", {"name": "t", "image": IMAGE, "run": "echo 42 > $TORK_PROGRESS; sleep 60", "timeout": "20s"}
     )
@@ -122,7 +122,7 @@ def test_progress_shows_while_the_step_runs(installation: Installation) -> None:
 
 
 @pytest.mark.covers("Job.tasks")
-def test_tasks_of_a_job_run_in_order_and_their_results_are_kept_by_var(installation: Installation) -> None:
+def test_tasks_of_a_job_run_in_order_and_store_results_by_var(installation: Installation) -> None:
     job = installation.post(
         "/jobs",
         {
@@ -133,14 +133,14 @@ def test_tasks_of_a_job_run_in_order_and_their_results_are_kept_by_var(installat
             ],
         },
     )
-    ended = installation.ended_job(job["id"])
+    ended = installation.wait_for_job(job["id"])
     assert ended["state"] == "COMPLETED"
     assert ended["context"]["tasks"] == {"first": "1", "second": "2"}
     first, second = ended["execution"]
     assert first["completedAt"] <= second["startedAt"]
 
 
-def test_a_failed_task_fails_its_job_with_its_error(installation: Installation) -> None:
+def test_failed_task_fails_its_job_with_its_error(installation: Installation) -> None:
     job = installation.post(
         "/jobs",
         {
@@ -151,14 +151,14 @@ def test_a_failed_task_fails_its_job_with_its_error(installation: Installation) 
             ],
         },
     )
-    ended = installation.ended_job(job["id"])
+    ended = installation.wait_for_job(job["id"])
     assert (ended["state"], ended["error"]) == ("FAILED", "exit code 1: no")
     assert len(ended["execution"]) == 1
 
 
-def test_a_result_that_is_too_long_is_cut_and_the_log_says_so(installation: Installation) -> None:
+def test_long_result_is_truncated_with_a_note_in_the_log(installation: Installation) -> None:
     task = installation.run_task({"name": "t", "image": IMAGE, "run": "yes | head -c 70000"})
     assert len(task["result"]) == 64 * 1024
-    assert installation.log_of(f"/tasks/{task['id']}").endswith(
+    assert installation.read_log(f"/tasks/{task['id']}").endswith(
         "longer than 65536 bytes, and was cut there\n"
     )

@@ -1,4 +1,4 @@
-"""A webhook arrives, through an outage of its receiver too, in order and with its secrets."""
+"""Webhook calls arrive in order and with their secrets, also after an outage of the receiver."""
 
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,17 +15,16 @@ TASK = {"name": "t", "image": "busybox:stable", "run": "echo -n s3cret > $TORK_O
 
 
 class Receiver(ThreadingHTTPServer):
-    """Remembers what it was sent, as (headers, document); answers 503 to the first `refusals`."""
+    """Records calls as (headers, document), and answers 503 to the first `failures` calls."""
 
-    def __init__(self, port: int, *, refusals: int = 0) -> None:
+    def __init__(self, port: int, *, failures: int = 0) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
-        self.refusals = refusals
-        self.refused = 0
-        self.heard: list[tuple[dict[str, str], Any]] = []
+        self.failures_left = failures
+        self.calls: list[tuple[dict[str, str], Any]] = []
 
     @property
     def states(self) -> list[str]:
-        return [body["state"] for _, body in self.heard]
+        return [body["state"] for _, body in self.calls]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -33,16 +32,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        refuse = self.server.refused < self.server.refusals
-        if refuse:
-            self.server.refused += 1
+        fail = self.server.failures_left > 0
+        if fail:
+            self.server.failures_left -= 1
         else:
-            self.server.heard.append((dict(self.headers), body))
-        self.send_response(503 if refuse else 204)
+            self.server.calls.append((dict(self.headers), body))
+        self.send_response(503 if fail else 204)
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class's name
-        """Says nothing."""
+        """Log nothing."""
 
 
 def job(port: int, **webhook: Any) -> dict[str, Any]:
@@ -50,52 +49,53 @@ def job(port: int, **webhook: Any) -> dict[str, Any]:
     return {"name": "j", "secrets": {"key": "s3cret"}, "webhooks": [hook], "tasks": [TASK]}
 
 
-def test_the_states_of_a_job_arrive_in_order(engine: docker.DockerClient, installation: Installation) -> None:
-    del engine
+def test_states_of_a_job_arrive_in_order(engine: docker.DockerClient, installation: Installation) -> None:
+    del engine  # only started
     with serving(Receiver(port := free_port())) as receiver:
-        made = installation.post("/jobs", job(port, headers={"X-Key": "{{ secrets.key }}"}))
-        ended = installation.ended_job(made["id"])
+        submitted = installation.post("/jobs", job(port, headers={"X-Key": "{{ secrets.key }}"}))
+        ended = installation.wait_for_job(submitted["id"])
         eventually(lambda: "COMPLETED" in receiver.states)
 
     assert receiver.states == ["SCHEDULED", "RUNNING", "COMPLETED"]
-    headers, last = receiver.heard[-1]
+    headers, last = receiver.calls[-1]
     assert headers["X-Key"] == "s3cret"
     assert headers["Content-Type"] == "application/json"
     assert {key: last[key] for key in ("id", "name", "state")} == {
         key: ended[key] for key in ("id", "name", "state")
     }
-    assert "s3cret" not in json.dumps([body for _, body in receiver.heard])
+    assert "s3cret" not in json.dumps([body for _, body in receiver.calls])
 
 
-def test_a_task_tells_of_itself(engine: docker.DockerClient, installation: Installation) -> None:
-    del engine
+def test_state_of_a_task_arrives_when_the_condition_holds(
+    engine: docker.DockerClient, installation: Installation
+) -> None:
+    del engine  # only started
     condition = {"event": "task.StateChange", "if": "task.state == 'COMPLETED'"}
     with serving(Receiver(port := free_port())) as receiver:
-        made = installation.post("/jobs", job(port, **condition))
-        eventually(lambda: receiver.heard)
+        submitted = installation.post("/jobs", job(port, **condition))
+        eventually(lambda: receiver.calls)
 
-    [(_, body)] = receiver.heard
-    assert (body["jobId"], body["state"], body["result"]) == (made["id"], "COMPLETED", "[REDACTED]")
+    [(_, body)] = receiver.calls
+    assert (body["jobId"], body["state"], body["result"]) == (submitted["id"], "COMPLETED", "[REDACTED]")
 
 
-@pytest.mark.parametrize("away", ["it answers 503", "nobody answers"])
-def test_an_outage_of_the_receiver_holds_up_no_job_and_loses_nothing(
-    engine: docker.DockerClient, installation: Installation, away: str
+@pytest.mark.parametrize("outage", ["503", "connection refused"])
+def test_receiver_outage_delays_no_job_and_loses_no_call(
+    engine: docker.DockerClient, installation: Installation, outage: str
 ) -> None:
-    del engine
+    del engine  # only started
     port = free_port()
-    refusals = 2 if away == "it answers 503" else 0
-    if refusals:
-        with serving(Receiver(port, refusals=refusals)) as receiver:
-            assert _ended(installation, port)["state"] == "COMPLETED"
-            eventually(lambda: len(receiver.heard) == 3, within_s=60)
+    if outage == "503":
+        with serving(Receiver(port, failures=2)) as receiver:
+            assert _run_job(installation, port)["state"] == "COMPLETED"
+            eventually(lambda: len(receiver.calls) == 3, within_s=60)
     else:
-        assert _ended(installation, port)["state"] == "COMPLETED"
+        assert _run_job(installation, port)["state"] == "COMPLETED"
         with serving(Receiver(port)) as receiver:
-            eventually(lambda: len(receiver.heard) == 3, within_s=60)
+            eventually(lambda: len(receiver.calls) == 3, within_s=60)
 
     assert receiver.states == ["SCHEDULED", "RUNNING", "COMPLETED"]
 
 
-def _ended(installation: Installation, port: int) -> dict[str, Any]:
-    return installation.ended_job(installation.post("/jobs", job(port))["id"])
+def _run_job(installation: Installation, port: int) -> dict[str, Any]:
+    return installation.wait_for_job(installation.post("/jobs", job(port))["id"])

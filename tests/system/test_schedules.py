@@ -1,8 +1,9 @@
-"""A scheduled job is made by a running installation when its time comes."""
+"""A running installation fires scheduled jobs."""
 
 import sqlite3
 import time
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import docker
@@ -18,28 +19,32 @@ NIGHTLY = {
 }
 
 
-def let_it_be_time(installation: Installation, schedule_id: str) -> None:
-    """As if the clock had come to the schedule's next time."""
-    with closing(sqlite3.connect(installation.data_dir / "tork.db", timeout=10)) as database, database:
-        database.execute(
+def make_due(installation: Installation, schedule_id: str) -> None:
+    """Set the next firing of a schedule to now, in the datastore."""
+    with closing(sqlite3.connect(installation.data_dir / "tork.db", timeout=10)) as datastore, datastore:
+        datastore.execute(
             "UPDATE scheduled_jobs SET next_at = ? WHERE id = ?", (float(int(time.time())), schedule_id)
         )
 
 
-def made(installation: Installation, schedule_id: str) -> list[dict[str, Any]]:
+def jobs_of_schedule(installation: Installation, schedule_id: str) -> list[dict[str, Any]]:
     jobs = installation.get("/jobs")["items"]
     return [job for job in jobs if job.get("schedule", {}).get("id") == schedule_id]
 
 
-def test_each_time_makes_one_job_until_it_is_paused(
+def has_jobs(installation: Installation, schedule_id: str, number: int) -> bool:
+    return len(jobs_of_schedule(installation, schedule_id)) == number
+
+
+def test_each_firing_makes_one_job_until_the_schedule_is_paused(
     engine: docker.DockerClient, installation: Installation
 ) -> None:
-    del engine
+    del engine  # only started
     scheduled = installation.post("/scheduled-jobs", NIGHTLY)
     for number in (1, 2):
-        let_it_be_time(installation, scheduled["id"])
-        eventually(lambda number=number: len(made(installation, scheduled["id"])) == number)
-        ended = installation.ended_job(made(installation, scheduled["id"])[0]["id"])
+        make_due(installation, scheduled["id"])
+        eventually(partial(has_jobs, installation, scheduled["id"], number))
+        ended = installation.wait_for_job(jobs_of_schedule(installation, scheduled["id"])[0]["id"])
         assert ended["state"] == "COMPLETED"
         assert ended["schedule"] == {"id": scheduled["id"], "cron": "30 4 1 1 *"}
 
@@ -48,4 +53,4 @@ def test_each_time_makes_one_job_until_it_is_paused(
     assert requests.put(f"{path}/pause", timeout=10).ok
     assert installation.get(f"/scheduled-jobs/{scheduled['id']}")["state"] == "PAUSED"
     assert requests.delete(path, timeout=10).ok
-    assert len(made(installation, scheduled["id"])) == 2
+    assert len(jobs_of_schedule(installation, scheduled["id"])) == 2

@@ -1,4 +1,4 @@
-"""Counts how often each task really ran: every run visits a web server of the test's own."""
+"""Counts how often a script ran: each run sends a request to a web server of the test."""
 
 import threading
 from collections import Counter
@@ -9,28 +9,27 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import docker
 
 
-class Visits:
-    """A task's script ends with `script(name)` or has it in its middle; `count[name]` is how often it got
-    there."""
+class RunCounter:
+    """`script(name)` is a shell command that counts one run; `counts[name]` is the number of runs so far."""
 
-    def __init__(self, address: str, count: "Counter[str]") -> None:
+    def __init__(self, address: str, counts: "Counter[str]") -> None:
         self._address = address
-        self.count = count
+        self.counts = counts
 
     def script(self, name: str) -> str:
         return f"wget -q -O /dev/null http://{self._address}/{name}"
 
 
 @contextmanager
-def visits(engine: docker.DockerClient) -> Iterator[Visits]:
-    """A server that containers on the bridge network reach."""
-    count: Counter[str] = Counter()
+def counting_runs(engine: docker.DockerClient) -> Iterator[RunCounter]:
+    """Run the server while the context lasts. Containers on the engine's bridge network reach it."""
+    counts: Counter[str] = Counter()
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             with lock:
-                count[self.path.removeprefix("/")] += 1
+                counts[self.path.removeprefix("/")] += 1
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -43,7 +42,7 @@ def visits(engine: docker.DockerClient) -> Iterator[Visits]:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield Visits(f"{gateway}:{server.server_port}", count)
+            yield RunCounter(f"{gateway}:{server.server_port}", counts)
         finally:
             server.shutdown()
             thread.join()

@@ -1,4 +1,4 @@
-"""The servers that an installation may use: a broker and a datastore, by their URLs alone."""
+"""Pairs of a broker and a datastore server for an installation."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -14,16 +14,17 @@ SHORT_CONSUMER_TIMEOUT_S = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class ServerPair:
     broker: Server
     datastore: Server
 
     @property
     def environment(self) -> dict[str, str]:
+        """The settings that make an installation use these servers."""
         return {"TORK_BROKER_URL": self.broker.url, "TORK_DATASTORE_URL": self.datastore.url}
 
     def empty_broker(self, queues: Sequence[str]) -> None:
-        """Nothing waits in these queues any more; on Redis nothing is left at all."""
+        """Delete the messages of these queues; on Redis delete everything."""
         if self.broker.url.startswith("redis:"):
             with closing(redis.Redis.from_url(self.broker.url)) as client:
                 client.flushall()
@@ -35,17 +36,17 @@ class Pair:
 
 
 @contextmanager
-def redis_and_postgresql() -> Iterator[Pair]:
+def redis_and_postgresql() -> Iterator[ServerPair]:
     with servers.running_redis() as broker, servers.running_postgresql() as datastore:
-        yield Pair(broker=broker, datastore=datastore)
+        yield ServerPair(broker=broker, datastore=datastore)
 
 
 @contextmanager
-def rabbitmq_and_postgresql() -> Iterator[Pair]:
-    """RabbitMQ gives up on a message that is not acknowledged within 20 s, and looks every 2 s."""
+def rabbitmq_and_postgresql() -> Iterator[ServerPair]:
+    """RabbitMQ redelivers a message that is not acknowledged within 20 s, and checks every 2 s."""
     options = {"consumer_timeout": str(SHORT_CONSUMER_TIMEOUT_S * 1000), "channel_tick_interval": "2000"}
     with servers.running_rabbitmq(options) as broker, servers.running_postgresql() as datastore:
-        yield Pair(broker=broker, datastore=datastore)
+        yield ServerPair(broker=broker, datastore=datastore)
 
 
 PAIRS = {
