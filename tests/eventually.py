@@ -1,4 +1,4 @@
-"""Waiting for a condition, with an end."""
+"""Waiting for a condition, with a timeout."""
 
 import time
 from collections.abc import Callable
@@ -7,16 +7,20 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-_PAUSE_S = 0.02  # between two looks at processes that nobody tells of
+_PAUSE_S = 0.02  # between two checks of the condition
 
 
 def eventually(
     condition: Callable[[], T | None], *, within_s: float = 30.0, explain: Callable[[], str] = str
 ) -> T:
-    """Wait until the condition is true, and return its value; fail with what it was last, and what `explain`
-    says then. The one place where tests look again and again."""
+    """Wait until the condition is truthy, and return its value. The only place where tests poll.
+
+    Fails after `within_s` seconds, with the last value and the text that `explain` returns.
+    """
     deadline = time.monotonic() + within_s
     while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {within_s} s; it is {value!r}\n{explain()}"
+        assert time.monotonic() < deadline, (
+            f"not within {within_s} s; the last value is {value!r}\n{explain()}"
+        )
         time.sleep(_PAUSE_S)
     return value
