@@ -32,6 +32,7 @@ EXAMPLES: dict[str, tuple[str, Any]] = {
     "TORK_IMAGE_TTL": ("168h", 604800.0),
     "TORK_LOG_LIMIT": ("64k", 2**16),
     "TORK_AUTH": ("basic, key", ("basic", "key")),
+    "TORK_HOSTS": ("tork.example.com, tork", ("tork.example.com", "tork")),
     "TORK_CORS_ORIGINS": (
         "http://localhost:8080,https://[::1]",
         ("http://localhost:8080", "https://[::1]"),
@@ -175,3 +176,10 @@ def test_load_reads_the_environment_of_the_process(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("TORK_LEASE", "7s")
 
     assert load().lease_s == 7.0
+
+
+def test_wildcard_origin_needs_authentication() -> None:
+    with pytest.raises(ConfigurationError, match=r"TORK_CORS_ORIGINS: \* .* set TORK_AUTH"):
+        Settings.load({"TORK_CORS_ORIGINS": "*"})
+
+    assert Settings.load({"TORK_CORS_ORIGINS": "*", "TORK_AUTH": "key"}).cors_origins == ("*",)

@@ -125,6 +125,7 @@ def build_api(settings: Settings, *, port: int, processes: int, threads: int) ->
             image_required=settings.runtime != "shell",
             authenticator=Authenticator(database, schemes=settings.auth) if settings.auth else None,
             cors_origins=settings.cors_origins,
+            hosts=settings.hosts,
         )
     )
     name = f"api-{port}" if processes == 1 else f"api-{port}-{os.getpid()}"

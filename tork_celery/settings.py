@@ -16,6 +16,7 @@ from tork_celery.domain.errors import ConfigurationError
 PREFIX = "TORK_"
 _HEARTBEATS_PER_LEASE = 3
 _BROKER_URL = re.compile(r"(redis|rediss|redis\+socket|amqp|amqps|pyamqp)://.*")
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?")
 
 
@@ -62,6 +63,7 @@ class Settings:
     log_limit_bytes: int = 256 * 1024 * 1024
     auth: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     body_limit_bytes: int = 4 * 1024 * 1024
     keep_jobs_s: float | None = None
     broker_visibility_timeout_s: float = 3600.0
@@ -91,6 +93,11 @@ class Settings:
             raise ConfigurationError(
                 f"TORK_HEARTBEAT: {self.heartbeat_s:g}s is more than a third of TORK_LEASE, "
                 f"{self.lease_s:g}s: a node that misses one or two heartbeats would lose its tasks"
+            )
+        if "*" in self.cors_origins and not self.auth:
+            raise ConfigurationError(
+                "TORK_CORS_ORIGINS: * lets every web page use the API of its visitors; list the origins, "
+                "or set TORK_AUTH"
             )
 
 
@@ -170,6 +177,14 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
+def _host_names(text: str) -> tuple[str, ...]:
+    names = _comma_separated(text)
+    for name in names:
+        if not _HOST_NAME.fullmatch(name):
+            raise _not_allowed(name, "a host name", "names without a port, such as tork.example.com,tork")
+    return names
+
+
 def _comma_separated(text: str) -> tuple[str, ...]:
     return tuple(stripped for part in text.split(",") if (stripped := part.strip()))
 
@@ -229,6 +244,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "log_limit_bytes": quantities.size_bytes,
     "auth": _auth,
     "cors_origins": _origins,
+    "hosts": _host_names,
     "body_limit_bytes": quantities.size_bytes,
     "keep_jobs_s": durations.positive_seconds,
     "broker_visibility_timeout_s": durations.positive_seconds,

@@ -7,6 +7,7 @@ from tork_celery.api.authentication import authenticate
 from tork_celery.api.context import ApiContext
 from tork_celery.api.cors import allow_origins
 from tork_celery.api.errors import handle_errors
+from tork_celery.api.request_guard import guard_requests
 from tork_celery.api.request_parsing import reject_nul_paths
 
 
@@ -15,6 +16,7 @@ def create_app(api: ApiContext) -> Flask:
     app = Flask("tork_celery.api", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # keep the order of the fields
     handle_errors(app)
+    guard_requests(app, api)
     reject_nul_paths(app)
     authenticate(app, api)
     allow_origins(app, api.cors_origins)

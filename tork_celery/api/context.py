@@ -12,7 +12,7 @@ class ApiContext:
     """Dependencies and options of the API.
 
     `image_required` is False for the shell runtime. Without an `authenticator` every request is allowed.
-    `cors_origins` are the web sites whose pages may call the API.
+    `cors_origins` are the web sites whose pages may call the API. `hosts` are further names of the API.
     """
 
     services: ServiceContext
@@ -22,3 +22,4 @@ class ApiContext:
     version: str = "0"
     authenticator: Authenticator | None = None
     cors_origins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()

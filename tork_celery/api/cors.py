@@ -1,5 +1,6 @@
 """Cross-origin requests (CORS): which web sites' pages may call the API."""
 
+import re
 from collections.abc import Sequence
 
 from flask import Flask
@@ -19,7 +20,8 @@ def allow_origins(app: Flask, origins: Sequence[str]) -> None:
     named = ANY not in origins
     CORS(
         app,
-        origins=list(origins) if named else ANY,
+        # Patterns: the library would take the brackets of an IPv6 address for one of its own.
+        origins=[re.compile(re.escape(origin) + r"\Z") for origin in origins] if named else ANY,
         supports_credentials=named,
         send_wildcard=not named,
         max_age=_PREFLIGHT_MAX_AGE_S,

@@ -9,7 +9,9 @@ from werkzeug.exceptions import HTTPException
 
 from tork_celery.domain.errors import (
     BodyTooLarge,
+    Forbidden,
     InvalidInput,
+    MisdirectedRequest,
     NotFound,
     StillRunning,
     TorkError,
@@ -25,6 +27,8 @@ _STATUS: dict[type[TorkError], HTTPStatus] = {
     WrongState: HTTPStatus.BAD_REQUEST,
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    Forbidden: HTTPStatus.FORBIDDEN,
+    MisdirectedRequest: HTTPStatus.MISDIRECTED_REQUEST,
     NotFound: HTTPStatus.NOT_FOUND,
     StillRunning: HTTPStatus.REQUEST_TIMEOUT,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,

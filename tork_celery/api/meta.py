@@ -1,5 +1,8 @@
 """The API's description of itself: OpenAPI, the JSON Schema of job files, and a page to read."""
 
+import base64
+import hashlib
+import re
 from importlib.resources import files
 
 from flask import Blueprint, Response
@@ -13,6 +16,7 @@ from tork_celery.jobfile import json_schema
 def routes(api: ApiContext) -> Blueprint:
     blueprint = Blueprint("meta", __name__)
     page = (files("tork_celery.api") / "docs.html").read_text("utf-8")
+    page_policy = _policy_of(page)
 
     @blueprint.get("/openapi.json")
     def get_description() -> Document:
@@ -24,6 +28,21 @@ def routes(api: ApiContext) -> Blueprint:
 
     @blueprint.get("/docs")
     def get_docs() -> Response:
-        return Response(page, content_type="text/html; charset=utf-8")
+        response = Response(page, content_type="text/html; charset=utf-8")
+        response.headers["Content-Security-Policy"] = page_policy
+        return response
 
     return blueprint
+
+
+def _policy_of(page: str) -> str:
+    """Return a Content-Security-Policy that allows exactly the script and the style inside the page."""
+    hashes = {
+        element: base64.b64encode(hashlib.sha256(found[1].encode()).digest()).decode()
+        for element in ("script", "style")
+        if (found := re.search(rf"<{element}>(.*?)</{element}>", page, re.DOTALL))
+    }
+    return (
+        f"default-src 'none'; script-src 'sha256-{hashes['script']}'; style-src 'sha256-{hashes['style']}'; "
+        "connect-src 'self'; frame-ancestors 'none'"
+    )

@@ -5,6 +5,8 @@
     ├── BodyTooLarge          a request body above the limit: HTTP 413
     ├── WrongState            the operation is not possible in the current state: HTTP 400
     ├── Unauthenticated       missing or wrong credentials: HTTP 401
+    ├── Forbidden             the client may not do this: HTTP 403
+    ├── MisdirectedRequest    a request for a host that the API does not answer to: HTTP 421
     ├── NotFound              HTTP 404
     ├── StillRunning          a client waited for the end of a job until its timeout: HTTP 408
     ├── Unavailable           a part of the system does not answer: HTTP 503
@@ -63,6 +65,14 @@ class WrongState(TorkError):
 
 class Unauthenticated(TorkError):
     """The request has no credentials, or wrong ones."""
+
+
+class Forbidden(TorkError):
+    """The client may not do this."""
+
+
+class MisdirectedRequest(TorkError):
+    """The request is for a host that this API does not answer to."""
 
 
 class NotFound(TorkError):
