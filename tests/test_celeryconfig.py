@@ -3,10 +3,13 @@
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+from celery.beat import Scheduler
+
 import celeryconfig as reexported
-from tork_celery import celeryconfig
+from tork_celery import bootstrap, celeryconfig
 
 
 def report(directory: Path) -> str:
@@ -38,3 +41,8 @@ def test_celeryconfig_at_the_top_level_has_every_setting() -> None:
 
     assert "task_acks_late" in names
     assert {name for name in names if getattr(reexported, name) != getattr(celeryconfig, name)} == set()
+
+
+def test_beat_has_nothing_to_send() -> None:
+    with closing(bootstrap.build_celery_app()) as app:
+        assert Scheduler(app).schedule == {}

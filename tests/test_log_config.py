@@ -1,9 +1,9 @@
-"""Records of ours and of libraries go to stderr, in one form."""
+"""Our records and those of libraries go to stderr, in one format."""
 
 import subprocess
 import sys
 
-SAYS = """
+PROGRAM = """
 import logging, structlog
 from tork_celery import log_config
 log_config.configure("INFO")
@@ -18,9 +18,9 @@ except ValueError as error:
 """
 
 
-def test_what_is_logged_is_one_line_a_record() -> None:
+def test_each_record_is_one_line() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", SAYS], check=True, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True, timeout=60
     )
 
     lines = [line for line in done.stderr.splitlines() if line.startswith("timestamp=")]

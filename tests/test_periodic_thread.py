@@ -1,4 +1,4 @@
-"""What goes on in the background outlives a bug in it, and ends when it is told to."""
+"""A periodic thread survives outages and bugs, and runs nothing after its stop."""
 
 import pytest
 
@@ -7,47 +7,49 @@ from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.periodic_thread import PeriodicThread, survive_bugs
 
 
-class Turns:
-    """Each turn does what is next: it raises an error, or nothing is left to do."""
+class Action:
+    """Raises one error per run while there are any left, and counts the runs."""
 
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
-        self.taken = 0
+        self.runs = 0
 
     def __call__(self) -> None:
-        self.taken += 1
+        self.runs += 1
         if self.errors:
             raise self.errors.pop(0)
 
 
-def repeating(turns: Turns) -> PeriodicThread:
-    return PeriodicThread(turns, name="t", interval_s=0.01, missed="test.missed", broken="test.broken")
+def make_thread(action: Action) -> PeriodicThread:
+    return PeriodicThread(
+        action, name="t", interval_s=0.01, outage_event="test.missed", bug_event="test.failed"
+    )
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), DatastoreUnavailable("away")])
-def test_the_next_turn_comes_whatever_was_raised(error: Exception) -> None:
-    turns = Turns(error)
-    repeater = repeating(turns)
-    repeater.start()
-    eventually(lambda: turns.taken > 1)
-    repeater.stop()
+def test_next_run_follows_a_run_that_raised(error: Exception) -> None:
+    action = Action(error)
+    thread = make_thread(action)
+    thread.start()
+    eventually(lambda: action.runs > 1)
+    thread.stop()
 
 
-def test_no_turn_begins_after_the_stop() -> None:
-    turns = Turns()
-    repeater = repeating(turns)
-    repeater.start()
-    eventually(lambda: turns.taken)
-    repeater.stop()
+def test_no_run_starts_after_the_stop() -> None:
+    action = Action()
+    thread = make_thread(action)
+    thread.start()
+    eventually(lambda: action.runs)
+    thread.stop()
 
-    taken = turns.taken
+    runs = action.runs
 
-    assert repeater.pause()
-    assert turns.taken == taken
+    assert thread.wait()
+    assert action.runs == runs
 
 
-def test_a_bug_goes_no_further_and_what_is_away_is_raised() -> None:
-    with survive_bugs("test.broken"):
-        raise KeyError
-    with pytest.raises(DatastoreUnavailable), survive_bugs("test.broken"):
-        raise DatastoreUnavailable("away")
+def test_bugs_are_suppressed_and_outages_are_raised() -> None:
+    with survive_bugs("test.failed"):
+        Action(KeyError())()
+    with pytest.raises(DatastoreUnavailable), survive_bugs("test.failed"):
+        Action(DatastoreUnavailable("away"))()

@@ -1,5 +1,7 @@
-"""Where `celery -A tork_celery` looks for the app. A setting that is wrong is said here, in one line, before
-Celery's own configuration reads the settings."""
+"""Entry point of `celery -A tork_celery`.
+
+Invalid settings are reported here in one line, before Celery's configuration reads them.
+"""
 
 import sys
 

@@ -1,13 +1,16 @@
-"""How processes log: one line a record on stderr, a constant event name and its fields."""
+"""Log configuration: one line per record on stderr, with a constant event name and its fields."""
 
 import logging
 import sys
 
 import structlog
 
+# Loggers that write a line per message; our own events say what happens to a task.
+_VERBOSE_LOGGERS = ("celery.worker.strategy", "celery.app.trace", "kombu", "alembic", "amqp")
+
 
 def configure(level: str) -> None:
-    """Send structlog's records and those of every library to stderr, in one form."""
+    """Send the records of structlog and of all libraries to stderr, in one format."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -21,24 +24,21 @@ def configure(level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    terminal = sys.stderr.isatty()
-    renderer = (
-        structlog.dev.ConsoleRenderer()
-        if terminal
-        else structlog.processors.LogfmtRenderer(
-            key_order=["timestamp", "level", "event"], bool_as_flag=False
-        )
-    )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer()],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # A line for every message that comes and goes is noise: our own events say what happened to a task.
-    for noisy in ("celery.worker.strategy", "celery.app.trace", "kombu", "alembic", "amqp"):
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    for name in _VERBOSE_LOGGERS:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+def _renderer() -> structlog.typing.Processor:
+    if sys.stderr.isatty():
+        return structlog.dev.ConsoleRenderer()
+    return structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)

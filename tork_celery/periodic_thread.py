@@ -1,4 +1,4 @@
-"""What goes on in the background: threads that do one thing again and again, and outlive a bug in it."""
+"""Threads that repeat an action and survive outages and bugs in it."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -13,8 +13,11 @@ log = structlog.get_logger(__name__)
 
 @contextmanager
 def survive_bugs(event: str, **fields: object) -> Iterator[None]:
-    """A bug within is logged as `event` and goes no further, for the thread has more to do: the leases of
-    other tasks, the output of other steps. What is only away is raised: the caller knows how to wait."""
+    """Log an unexpected exception as `event`, with its traceback, and suppress it.
+
+    For threads that serve many tasks: a bug that concerns one must not stop the others. Unavailable is not
+    suppressed, because the caller knows how to wait for the part that is away.
+    """
     try:
         yield
     except Unavailable:
@@ -24,39 +27,41 @@ def survive_bugs(event: str, **fields: object) -> Iterator[None]:
 
 
 class PeriodicThread:
-    """A thread that does `action` every `interval_s`. When a part of the system is away this is logged as
-    `missed`, a bug as `broken`; the next turn comes all the same."""
+    """A daemon thread that waits `interval_s` and then runs `action`, until it is stopped.
+
+    An outage is logged as `outage_event` and a bug as `bug_event`; neither ends the thread.
+    """
 
     def __init__(
-        self, action: Callable[[], object], *, name: str, interval_s: float, missed: str, broken: str
+        self, action: Callable[[], object], *, name: str, interval_s: float, outage_event: str, bug_event: str
     ) -> None:
         self._action = action
         self._interval_s = interval_s
-        self._missed = missed
-        self._broken = broken
-        self._ended = threading.Event()
+        self._outage_event = outage_event
+        self._bug_event = bug_event
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def end(self) -> None:
-        """After this turn there is none."""
-        self._ended.set()
+    def request_stop(self) -> None:
+        """Start no run after the current one. Returns at once, so the action itself may call this."""
+        self._stopping.set()
 
     def stop(self) -> None:
-        """Returns when the last turn is over."""
-        self.end()
+        """Request the stop and wait for the end of the current run."""
+        self.request_stop()
         self._thread.join()
 
-    def pause(self) -> bool:
-        """Wait until the next turn is due; True when there is none."""
-        return self._ended.wait(self._interval_s)
+    def wait(self) -> bool:
+        """Wait for one interval. Return True, at once, if the thread is to stop."""
+        return self._stopping.wait(self._interval_s)
 
     def _run(self) -> None:
-        while not self.pause():
+        while not self.wait():
             try:
-                with survive_bugs(self._broken):
+                with survive_bugs(self._bug_event):
                     self._action()
             except Unavailable as error:
-                log.warning(self._missed, reason=str(error))
+                log.warning(self._outage_event, reason=str(error))

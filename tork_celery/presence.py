@@ -45,8 +45,8 @@ class Presence:
             self.beat,
             name="heartbeat",
             interval_s=interval_s,
-            missed="heartbeat.missed",
-            broken="heartbeat.failed",
+            outage_event="heartbeat.missed",
+            bug_event="heartbeat.failed",
         )
 
     def start(self) -> None:
@@ -72,7 +72,7 @@ class Presence:
             raise
         if now is None and self._on_replaced is not None:
             log.error("node.replaced", node=self._node.name)
-            self._thread.end()
+            self._thread.request_stop()
             self._on_replaced()
 
     def _record(self) -> float | None:

@@ -4,7 +4,7 @@ import re
 
 from tests.docs.documents import ROOT, section, text_of
 
-_OF_A_BUG = re.compile(r'(?:survive_bugs\(|broken=)"([a-z_.]+)"')
+_OF_A_BUG = re.compile(r'(?:survive_bugs\(|bug_event=)"([a-z_.]+)"')
 
 
 def test_every_event_of_a_bug_is_in_the_table() -> None:

@@ -1,4 +1,4 @@
-"""The Procfile starts commands that exist, and every queue of the system has somebody who serves it."""
+"""The Procfile starts commands that exist, and a worker for every queue of the system."""
 
 import re
 import shlex
@@ -15,14 +15,14 @@ PROCESSES = dict(line.split(": ", 1) for line in text_of("Procfile").splitlines(
 
 
 def words(process: str) -> list[str]:
-    """Its command, with the variables as .env.example has them."""
+    """Return the words of a command, with its variables replaced by their defaults."""
     return shlex.split(
-        re.sub(r"\$\{?\w+(:-(\w+)|:\?[^}]*)?\}?", lambda found: found[2] or "value", PROCESSES[process])
+        re.sub(r"\$\{?\w+(:-(\w+)|:\?[^}]*)?\}?", lambda match: match[2] or "value", PROCESSES[process])
     )
 
 
 @pytest.mark.parametrize("process", PROCESSES)
-def test_its_command_exists(process: str) -> None:
+def test_command_exists(process: str) -> None:
     program, *arguments = words(process)
     if program == "celery":
         app, name, command = arguments[:2], arguments[2], celery.commands
@@ -36,11 +36,15 @@ def test_its_command_exists(process: str) -> None:
             assert isinstance(context, click.Context)
 
 
-def test_the_queues_of_the_system_are_served() -> None:
+def test_queues_of_the_system_are_served() -> None:
     served = [
         line.partition(" -Q ")[2].split()[0]
         for line in PROCESSES.values()
         if line.startswith("celery -A tork_celery worker")
     ]
     assert {CONTROL_QUEUE, DEFAULT_QUEUE} <= set(served)
-    assert len(served) == len(set(served))  # two of one queue would have one node name
+    assert len(served) == len(set(served))  # two workers of one queue would have the same node name
+
+
+def test_no_process_is_a_beat() -> None:
+    assert [process for process in PROCESSES if "beat" in words(process)] == []

@@ -1,4 +1,4 @@
-"""Sweeps at given times, over tasks that were lost."""
+"""Fixtures that sweep at given times, and the values of a lost task."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +22,8 @@ LOST: dict[str, Any] = {
 
 
 class FakeClock:
+    """The datastore's clock."""
+
     def __init__(self) -> None:
         self.now = 100.0
 
@@ -41,12 +43,12 @@ def recovery_sweep(context: ServiceContext, clock: FakeClock) -> RecoverySweep:
 
 @pytest.fixture
 def sweep_at(recovery_sweep: RecoverySweep, clock: FakeClock) -> Callable[..., None]:
-    """Sweeps so many seconds after the start, in turn. The datastore answers each time."""
+    """Sweep once at each of the given offsets, in seconds from now. The datastore answers each time."""
 
-    def sweep(*seconds: float) -> None:
+    def sweep(*offsets_s: float) -> None:
         start = clock.now
-        for offset in seconds:
-            clock.now = start + offset
+        for offset_s in offsets_s:
+            clock.now = start + offset_s
             recovery_sweep.datastore_answered(clock.now)
             recovery_sweep.sweep()
 

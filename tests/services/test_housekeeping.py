@@ -1,4 +1,4 @@
-"""Ended jobs go when their time has come, and only then."""
+"""Ended jobs are removed when they are due."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,8 +19,8 @@ from tork_celery.store.tables import jobs as table
 AGO_S = 100.0
 
 
-def ended(database: FlakyDatabase, *, state: JobState = JobState.FAILED, **values: Any) -> Job:
-    """A job that ended a while ago."""
+def store_ended_job(database: FlakyDatabase, *, state: JobState = JobState.FAILED, **values: Any) -> Job:
+    """Store a job that ended AGO_S seconds ago."""
     job, _ = store_job(database)
     long_ago = seconds_now(database) - AGO_S
     with database.transaction() as tx:
@@ -29,62 +29,69 @@ def ended(database: FlakyDatabase, *, state: JobState = JobState.FAILED, **value
     return job
 
 
-def is_there(database: FlakyDatabase, job: Job) -> bool:
+def exists(database: FlakyDatabase, job: Job) -> bool:
     with database.reading() as tx:
         return jobs.get(tx, job.id) is not None
 
 
 @pytest.mark.parametrize("state", [JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED])
-def test_a_job_goes_at_its_time(context: ServiceContext, database: FlakyDatabase, state: JobState) -> None:
+def test_job_is_removed_at_its_time(
+    context: ServiceContext, database: FlakyDatabase, state: JobState
+) -> None:
     now = seconds_now(database)
-    due, later = (ended(database, state=state, delete_at=now + offset) for offset in (-1.0, 3600.0))
+    due, later = (store_ended_job(database, state=state, delete_at=now + offset) for offset in (-1.0, 3600.0))
 
     RecoverySweep(context).sweep()
 
-    assert not is_there(database, due)
+    assert not exists(database, due)
     assert tasks_of(database, due.id) == []
-    assert is_there(database, later)
+    assert exists(database, later)
 
 
-def test_other_jobs_are_kept_for_as_long_as_is_set(context: ServiceContext, database: FlakyDatabase) -> None:
-    job, timed = ended(database), ended(database, delete_at=seconds_now(database) + 3600.0)
-
-    for keep_s, there in ((None, True), (2 * AGO_S, True), (AGO_S / 2, False)):
-        housekeeping.tidy(replace(context, keep_jobs_s=keep_s))
-        assert is_there(database, job) is there
-        assert is_there(database, timed)
-
-
-def test_a_job_that_has_not_ended_stays(context: ServiceContext, database: FlakyDatabase) -> None:
-    job = ended(database, state=JobState.RUNNING, delete_at=1.0)
-
-    housekeeping.tidy(replace(context, keep_jobs_s=1.0))
-
-    assert is_there(database, job)
-
-
-def test_a_subjob_stays_until_its_parent_has_moved_on(
+def test_other_jobs_are_removed_after_the_retention_period(
     context: ServiceContext, database: FlakyDatabase
 ) -> None:
-    waiting = store_task(database, state=TaskState.RUNNING)
-    done = store_task(database, state=TaskState.COMPLETED)
-    awaited = ended(database, delete_at=1.0, parent_id=waiting.id)
-    over = ended(database, delete_at=1.0, parent_id=done.id)
+    job, timed = (
+        store_ended_job(database),
+        store_ended_job(database, delete_at=seconds_now(database) + 3600.0),
+    )
 
-    housekeeping.tidy(context)
+    for keep_s, kept_job in ((None, True), (2 * AGO_S, True), (AGO_S / 2, False)):
+        housekeeping.run(replace(context, keep_jobs_s=keep_s))
+        assert exists(database, job) is kept_job
+        assert exists(database, timed)
 
-    assert is_there(database, awaited)
-    assert not is_there(database, over)
+
+def test_active_job_is_kept(context: ServiceContext, database: FlakyDatabase) -> None:
+    job = store_ended_job(database, state=JobState.RUNNING, delete_at=1.0)
+
+    housekeeping.run(replace(context, keep_jobs_s=1.0))
+
+    assert exists(database, job)
 
 
-def test_many_jobs_go_in_one_sweep(
+def test_subjob_is_kept_until_its_parent_has_advanced(
+    context: ServiceContext, database: FlakyDatabase
+) -> None:
+    waiting_parent = store_task(database, state=TaskState.RUNNING)
+    advanced_parent = store_task(database, state=TaskState.COMPLETED)
+    kept = store_ended_job(database, delete_at=1.0, parent_id=waiting_parent.id)
+    removed = store_ended_job(database, delete_at=1.0, parent_id=advanced_parent.id)
+
+    housekeeping.run(context)
+
+    assert exists(database, kept)
+    assert not exists(database, removed)
+
+
+def test_one_run_removes_several_batches(
     context: ServiceContext, database: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(housekeeping, "_BATCH", 2)
-    made = [ended(database, delete_at=1.0) for _ in range(7)]
+    due = [store_ended_job(database, delete_at=1.0) for _ in range(7)]
 
-    housekeeping.tidy(context)
+    housekeeping.run(context)
 
-    assert not any(is_there(database, job) for job in made)
+    assert not any(exists(database, job) for job in due)
     expected = count_rows(database)
     assert stored_counts(database, expected) == expected == {"": 0}

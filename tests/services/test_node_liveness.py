@@ -1,4 +1,4 @@
-"""Nodes are judged by what they have said, once they have had the time to say it."""
+"""Leases are judged only after the datastore has answered for a whole lease without a gap."""
 
 import pytest
 from sqlalchemy import update
@@ -12,7 +12,7 @@ from tork_celery.store import nodes
 from tork_celery.store import tables as store_tables
 
 
-def test_leases_are_judged_only_after_a_whole_lease_of_answers(
+def test_lost_task_is_redelivered_after_a_whole_lease_of_answers(
     database: FlakyDatabase, sweep_at: Sweep
 ) -> None:
     task = store_task(database, **LOST)
@@ -24,7 +24,7 @@ def test_leases_are_judged_only_after_a_whole_lease_of_answers(
     assert task_now(database, task.id).state is TaskState.SCHEDULED
 
 
-def test_an_outage_of_the_datastore_starts_the_count_anew(
+def test_outage_of_the_datastore_restarts_the_count(
     database: FlakyDatabase, recovery_sweep: RecoverySweep, sweep_at: Sweep
 ) -> None:
     task = store_task(database, **LOST)
@@ -36,7 +36,7 @@ def test_an_outage_of_the_datastore_starts_the_count_anew(
     assert task_now(database, task.id) == task
 
 
-def test_who_has_not_heard_of_the_datastore_judges_no_lease(
+def test_no_lease_is_judged_before_the_first_heartbeat(
     database: FlakyDatabase, recovery_sweep: RecoverySweep
 ) -> None:
     task = store_task(database, **LOST)
@@ -46,10 +46,8 @@ def test_who_has_not_heard_of_the_datastore_judges_no_lease(
     assert task_now(database, task.id) == task
 
 
-def test_a_lease_without_news_of_the_datastore_starts_the_count_anew(
-    database: FlakyDatabase, sweep_at: Sweep
-) -> None:
-    """A process that was suspended knows nothing of the time between."""
+def test_pause_of_more_than_a_lease_restarts_the_count(database: FlakyDatabase, sweep_at: Sweep) -> None:
+    """The process was suspended."""
     task = store_task(database, **LOST)
 
     sweep_at(0, 11, 20)
@@ -59,10 +57,10 @@ def test_a_lease_without_news_of_the_datastore_starts_the_count_anew(
     assert task_now(database, task.id) != task
 
 
-def test_a_sweep_comes_before_the_first_news_after_a_gap(
+def test_sweep_before_the_first_heartbeat_after_a_pause_judges_no_lease(
     database: FlakyDatabase, recovery_sweep: RecoverySweep, clock: FakeClock, sweep_at: Sweep
 ) -> None:
-    """The whole machine was asleep: its workers have had no time to renew anything."""
+    """The machine was suspended: its workers could not renew their leases yet."""
     task = store_task(database, **LOST | {"lease_until": 9e9})
     sweep_at(0, 5, 10)
     change(database, task, **LOST)
@@ -74,7 +72,7 @@ def test_a_sweep_comes_before_the_first_news_after_a_gap(
 
 
 @pytest.mark.parametrize("jump_s", [3600, -3600])
-def test_a_clock_that_jumps_starts_the_count_anew(
+def test_jump_of_the_clock_restarts_the_count(
     database: FlakyDatabase, clock: FakeClock, sweep_at: Sweep, jump_s: float
 ) -> None:
     task = store_task(database, **LOST | {"lease_until": 9e9})
@@ -89,7 +87,9 @@ def test_a_clock_that_jumps_starts_the_count_anew(
     assert task_now(database, task.id) != lost
 
 
-def test_nodes_that_are_long_gone_are_forgotten(database: FlakyDatabase, sweep_at: Sweep) -> None:
+def test_stale_nodes_are_removed_after_a_whole_lease_of_answers(
+    database: FlakyDatabase, sweep_at: Sweep
+) -> None:
     node = Node(name=NODE, instance="1", hostname="here", pid=1, queues=("default",), version="0")
     with database.transaction() as tx:
         nodes.register(tx, node)
@@ -99,7 +99,7 @@ def test_nodes_that_are_long_gone_are_forgotten(database: FlakyDatabase, sweep_a
         tx.execute(update(store_tables.nodes).values(heartbeat_at=LONG_AGO))
 
     sweep_at(0)
-    with database.transaction() as tx:  # the datastore may have been away for as long
+    with database.transaction() as tx:  # the datastore may have been away as long
         assert nodes.get(tx, NODE) is not None
     sweep_at(10)
 

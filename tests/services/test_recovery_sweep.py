@@ -1,6 +1,7 @@
-"""The sweep finds what was left behind, and takes nothing from anybody who is at work."""
+"""The sweep recovers tasks and jobs that stopped moving, and leaves those that move alone."""
 
 import pytest
+from sqlalchemy import func, select
 
 from tests.domain.samples import job_definition, task_definition
 from tests.services.fakes import FakeDispatcher
@@ -13,29 +14,30 @@ from tork_celery.domain.transitions import MAX_LOSSES
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.recovery_sweep import RecoverySweep
 from tork_celery.services.submit import submit
+from tork_celery.store.tables import job_count_changes
 
 
-def test_a_sweep_without_a_datastore_says_so(database: FlakyDatabase, recovery_sweep: RecoverySweep) -> None:
+def test_sweep_raises_without_a_datastore(database: FlakyDatabase, recovery_sweep: RecoverySweep) -> None:
     database.down = True
 
     with pytest.raises(DatastoreUnavailable):
         recovery_sweep.sweep()
 
 
-def test_a_lost_task_gets_the_next_delivery_and_is_sent(
+def test_lost_task_is_redelivered(
     database: FlakyDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
 ) -> None:
     task = store_task(database, task_definition(pre=1), **LOST, delivery=3, step=1)
 
     sweep_at(0, 10)
 
-    again = task_now(database, task.id)
-    assert dispatcher.sent == [again]
-    assert (again.state, again.delivery, again.losses) == (TaskState.SCHEDULED, 4, 1)
-    assert (again.step, again.step_running, again.node, again.lease_until) == (0, False, None, None)
+    now = task_now(database, task.id)
+    assert dispatcher.sent == [now]
+    assert (now.state, now.delivery, now.losses) == (TaskState.SCHEDULED, 4, 1)
+    assert (now.step, now.step_running, now.node, now.lease_until) == (0, False, None, None)
 
 
-def test_a_task_whose_lease_lasts_stays_where_it_is(
+def test_task_with_a_valid_lease_is_not_redelivered(
     database: FlakyDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
 ) -> None:
     task = store_task(database, **LOST | {"lease_until": seconds_now(database) + 600})
@@ -46,7 +48,7 @@ def test_a_task_whose_lease_lasts_stays_where_it_is(
     assert dispatcher.sent == []
 
 
-def test_a_task_that_was_lost_too_often_fails_and_its_job_with_it(
+def test_task_that_was_lost_too_often_fails_with_its_job(
     database: FlakyDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
 ) -> None:
     task = store_task(database, **LOST, losses=MAX_LOSSES)
@@ -56,7 +58,7 @@ def test_a_task_that_was_lost_too_often_fails_and_its_job_with_it(
     assert failed.outcome is Outcome.FAILED
     assert failed.error == f"it lost its worker {MAX_LOSSES + 1} times; the last one was {NODE}"
 
-    change(database, failed, ended_at=LONG_AGO)  # a while ago: nobody advanced it
+    change(database, failed, ended_at=LONG_AGO)  # the message of `advance` was lost
     sweep_at(0)
 
     job = job_now(database, task.job_id)
@@ -65,7 +67,7 @@ def test_a_task_that_was_lost_too_often_fails_and_its_job_with_it(
     assert dispatcher.sent == []
 
 
-def test_a_task_may_be_lost_so_often_and_not_more(
+def test_task_is_redelivered_up_to_the_limit_of_losses(
     database: FlakyDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
 ) -> None:
     task = store_task(database, **LOST)
@@ -80,7 +82,7 @@ def test_a_task_may_be_lost_so_often_and_not_more(
     assert len(dispatcher.sent) == MAX_LOSSES
 
 
-def test_a_task_that_ended_and_was_not_advanced_is(
+def test_ended_task_without_an_advance_is_advanced(
     database: FlakyDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
 ) -> None:
     job, task = store_job(database, task_definition(), task_definition(name="second"))
@@ -100,7 +102,7 @@ def test_a_task_that_ended_and_was_not_advanced_is(
     assert job_now(database, job.id).position == 2
 
 
-def test_a_task_that_ended_just_now_is_left_to_its_message(database: FlakyDatabase, sweep_at: Sweep) -> None:
+def test_task_that_ended_just_now_is_not_advanced(database: FlakyDatabase, sweep_at: Sweep) -> None:
     task = store_task(
         database, state=TaskState.RUNNING, outcome=Outcome.COMPLETED, ended_at=seconds_now(database) + 60
     )
@@ -110,23 +112,23 @@ def test_a_task_that_ended_just_now_is_left_to_its_message(database: FlakyDataba
     assert task_now(database, task.id) == task
 
 
-def waiting(database: FlakyDatabase, number: int) -> list[Task]:
+def store_waiting_tasks(database: FlakyDatabase, number: int) -> list[Task]:
     return [store_task(database, sent_at=LONG_AGO + offset) for offset in range(number)]
 
 
 @pytest.mark.parametrize(("depth", "republished"), [(0, 3), (1, 2), (2, 1), (3, 0), (9, 0)])
-def test_as_many_are_published_again_as_there_are_more_tasks_than_messages(
+def test_missing_messages_are_republished(
     database: FlakyDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep, depth: int, republished: int
 ) -> None:
-    found = waiting(database, 3)
+    waiting = store_waiting_tasks(database, 3)
     dispatcher.depths["default"] = depth
 
     sweep_at(0)
 
-    assert dispatcher.sent_ids == [task.id for task in found[:republished]]
+    assert dispatcher.sent_ids == [task.id for task in waiting[:republished]]
 
 
-def test_a_message_that_was_published_a_moment_ago_is_not_missed(
+def test_recently_published_message_is_not_missing(
     database: FlakyDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
 ) -> None:
     store_task(database, sent_at=seconds_now(database) + 60)
@@ -136,21 +138,21 @@ def test_a_message_that_was_published_a_moment_ago_is_not_missed(
     assert dispatcher.sent == []
 
 
-def test_a_task_is_not_published_again_with_every_sweep(
+def test_task_is_not_republished_with_every_sweep(
     database: FlakyDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
 ) -> None:
-    waiting(database, 1)
+    store_waiting_tasks(database, 1)
 
     sweep_at(0, 2)
 
     assert len(dispatcher.sent) == 1
 
 
-def test_a_step_that_waits_for_its_node_is_missed_in_the_nodes_own_queue(
+def test_message_of_a_started_task_is_looked_up_in_the_queue_of_its_node(
     database: FlakyDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
 ) -> None:
-    begun = LOST | {"step_running": False, "step": 1, "lease_until": 9e9}
-    task = store_task(database, task_definition(post=1), **begun)
+    started = LOST | {"step_running": False, "step": 1, "lease_until": 9e9}
+    task = store_task(database, task_definition(post=1), **started)
     dispatcher.depths[f"node.{NODE}"] = 1
     sweep_at(0)
     assert dispatcher.sent == []
@@ -162,7 +164,7 @@ def test_a_step_that_waits_for_its_node_is_missed_in_the_nodes_own_queue(
     assert dispatcher.sent_ids == [task.id]
 
 
-def test_what_the_broker_did_not_take_is_published_later(
+def test_message_is_published_once_the_broker_is_back(
     context: ServiceContext,
     database: FlakyDatabase,
     dispatcher: FakeDispatcher,
@@ -180,7 +182,7 @@ def test_what_the_broker_did_not_take_is_published_later(
     assert dispatcher.sent_ids == [task.id]
 
 
-def test_without_a_broker_lost_tasks_are_still_made_free(
+def test_lost_task_is_redelivered_without_a_broker(
     database: FlakyDatabase, dispatcher: FakeDispatcher, recovery_sweep: RecoverySweep, sweep_at: Sweep
 ) -> None:
     task = store_task(database, **LOST)
@@ -195,3 +197,16 @@ def test_without_a_broker_lost_tasks_are_still_made_free(
     recovery_sweep.sweep()
 
     assert dispatcher.sent_ids == [task.id]
+
+
+def test_counts_of_jobs_are_folded_without_a_broker(
+    database: FlakyDatabase, dispatcher: FakeDispatcher, recovery_sweep: RecoverySweep
+) -> None:
+    store_waiting_tasks(database, 1)
+    dispatcher.away = True
+
+    with pytest.raises(BrokerUnavailable):
+        recovery_sweep.sweep()
+
+    with database.reading() as tx:
+        assert tx.scalar(select(func.count()).select_from(job_count_changes)) == 0

@@ -1,4 +1,4 @@
-"""What the sweep tidies up: jobs that are to be removed, and the counts of jobs."""
+"""Housekeeping of the datastore: removal of old jobs, and their counts."""
 
 import structlog
 
@@ -8,12 +8,15 @@ from tork_celery.store import job_counts, retention
 log = structlog.get_logger(__name__)
 
 _BATCH = 50
-_BATCHES = 20  # a sweep: the rest waits for the next one
+_BATCHES_PER_RUN = 20
 
 
-def tidy(context: ServiceContext) -> None:
-    """Remove the jobs that are due, a few at a time, so that nobody waits long for the datastore."""
-    for _ in range(_BATCHES):
+def run(context: ServiceContext) -> None:
+    """Remove jobs that are due for deletion, in small transactions, and fold the counts of jobs.
+
+    A run removes at most 1,000 jobs. Raises DatastoreUnavailable.
+    """
+    for _ in range(_BATCHES_PER_RUN):
         with context.database.transaction() as tx:
             removed = retention.remove_due(tx, keep_s=context.keep_jobs_s, limit=_BATCH)
         if removed:

@@ -32,15 +32,15 @@ class PeriodicWork:
             self.run_due,
             name="periodic-work",
             interval_s=due_interval_s,
-            missed="periodic_work.missed",
-            broken="periodic_work.failed",
+            outage_event="periodic_work.missed",
+            bug_event="periodic_work.failed",
         )
         self._sweep_thread = PeriodicThread(
             recovery_sweep.sweep,
             name="recovery-sweep",
             interval_s=sweep_interval_s,
-            missed="sweep.missed",
-            broken="sweep.failed",
+            outage_event="sweep.missed",
+            bug_event="sweep.failed",
         )
 
     def start(self) -> None:
@@ -49,8 +49,8 @@ class PeriodicWork:
 
     def stop(self) -> None:
         """Stop both threads and wait for the runs in progress; started webhook calls are completed."""
-        self._due_thread.end()
-        self._sweep_thread.end()
+        self._due_thread.request_stop()
+        self._sweep_thread.request_stop()
         self._due_thread.stop()
         self._sweep_thread.stop()
         self._webhook_sender.close()

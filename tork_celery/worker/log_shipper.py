@@ -22,8 +22,8 @@ class LogShipper:
             lambda: self.ship(steps.all()),
             name="log-shipper",
             interval_s=interval_s,
-            missed="log.not_stored",
-            broken="log.shipping_failed",
+            outage_event="log.not_stored",
+            bug_event="log.shipping_failed",
         )
 
     def start(self) -> None:
@@ -38,7 +38,7 @@ class LogShipper:
         While the datastore is away this blocks the step: otherwise its output would be lost.
         """
         while step.output.full and step.stop_reason is None:
-            if not self.ship([step]) and self._thread.pause():
+            if not self.ship([step]) and self._thread.wait():
                 return
 
     def ship(self, steps: Sequence[ActiveStep], *, final: bool = False) -> bool:

@@ -86,8 +86,8 @@ class Worker:
             self._recovery.remove_leftovers,
             name="cleanup",
             interval_s=cleanup_interval_s,
-            missed="cleanup.missed",
-            broken="cleanup.failed",
+            outage_event="cleanup.missed",
+            bug_event="cleanup.failed",
         )
         self._draining = threading.Event()  # no step starts
         self._stopping = threading.Event()  # running steps are detached or released
@@ -171,7 +171,7 @@ class Worker:
     def _stop(self) -> None:
         self._draining.set()
         self._stopping.set()
-        self._cleanup.end()
+        self._cleanup.request_stop()
 
     def _stop_reason(self, task_id: str) -> StopReason:
         try:
