@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.api.documents import document
-from tests.store.stores import CuttableDatabase
+from tests.store.stores import FlakyDatabase
 from tork_celery.services import users
 
 ADA = {"username": "ada", "password": "s3cret", "name": "Ada L."}
@@ -15,7 +15,7 @@ ADA = {"username": "ada", "password": "s3cret", "name": "Ada L."}
 @pytest.mark.covers(
     "User.username", "User.name", "UserAnswer.username", "UserAnswer.name", "UserAnswer.createdAt"
 )
-def test_user_is_added(client: FlaskClient, database: CuttableDatabase) -> None:
+def test_user_is_added(client: FlaskClient, database: FlakyDatabase) -> None:
     response = client.post("/users", json=ADA)
 
     assert response.status_code == 200, response.text
@@ -57,7 +57,7 @@ def test_taken_name_is_rejected(client: FlaskClient) -> None:
     ],
 )
 def test_invalid_user_is_rejected_with_its_path(
-    client: FlaskClient, database: CuttableDatabase, body: Any, message: str
+    client: FlaskClient, database: FlakyDatabase, body: Any, message: str
 ) -> None:
     response = client.post("/users", json=body)
 
