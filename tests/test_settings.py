@@ -33,6 +33,7 @@ EXAMPLES: dict[str, tuple[str, Any]] = {
     "TORK_LOG_LIMIT": ("64k", 2**16),
     "TORK_AUTH": ("basic, key", ("basic", "key")),
     "TORK_HOSTS": ("tork.example.com, tork", ("tork.example.com", "tork")),
+    "TORK_WAIT_MAX": ("30m", 1800.0),
     "TORK_CORS_ORIGINS": (
         "http://localhost:8080,https://[::1]",
         ("http://localhost:8080", "https://[::1]"),

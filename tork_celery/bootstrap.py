@@ -5,8 +5,8 @@ import os
 import socket
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from wsgiref.types import WSGIApplication
+from functools import partial
+from typing import TYPE_CHECKING
 
 from celery import Celery
 
@@ -21,22 +21,17 @@ from tork_celery.presence import Presence
 from tork_celery.runtime.protocol import Runtime
 from tork_celery.services.authentication import Authenticator
 from tork_celery.services.context import ServiceContext
-from tork_celery.services.long_poll import JobWaiter
+from tork_celery.services.long_poll import ended_jobs
 from tork_celery.settings import Settings
 from tork_celery.store import Database, nodes, schema_version
 from tork_celery.worker.worker import Worker
 
+if TYPE_CHECKING:
+    from tork_celery.api.front import Front
+
 VERSION = importlib.metadata.version("tork_celery")
 
 _CONNECTIONS_BESIDE_SLOTS = 6  # for the heartbeat, the log shipper and other threads
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiProcess:
-    """A process of the API: its WSGI app, and its presence among the nodes."""
-
-    app: WSGIApplication
-    presence: Presence
 
 
 def build_celery_app() -> Celery:
@@ -110,17 +105,19 @@ def build_worker(settings: Settings, app: Celery, database: Database, *, node: s
     )
 
 
-def build_api(settings: Settings, *, port: int, processes: int, threads: int) -> ApiProcess:
+def build_api(settings: Settings, *, port: int, processes: int, threads: int) -> "Front":
     """Build one of `processes` processes that serve the API on a port, each with `threads` threads."""
     from tork_celery.api import create_app  # noqa: PLC0415  workers need no Flask
     from tork_celery.api.context import ApiContext  # noqa: PLC0415
+    from tork_celery.api.front import Front  # noqa: PLC0415
 
     database = build_database(settings, slots=threads)
+    services = _service_context(settings, build_celery_app(), database)
     app = create_app(
         ApiContext(
-            services=_service_context(settings, build_celery_app(), database),
+            services=services,
             version=VERSION,
-            job_waiter=JobWaiter(slots=max(1, threads // 2)),
+            wait_max_s=settings.wait_max_s,
             body_limit_bytes=settings.body_limit_bytes,
             image_required=settings.runtime != "shell",
             authenticator=Authenticator(database, schemes=settings.auth) if settings.auth else None,
@@ -130,7 +127,15 @@ def build_api(settings: Settings, *, port: int, processes: int, threads: int) ->
     )
     name = f"api-{port}" if processes == 1 else f"api-{port}-{os.getpid()}"
     node = _node(f"{name}@{socket.gethostname()}", port=port)
-    return ApiProcess(app=app, presence=Presence(database, node, interval_s=settings.heartbeat_s))
+    api_presence = Presence(database, node, interval_s=settings.heartbeat_s)
+    return Front(
+        app,
+        threads=threads,
+        body_limit_bytes=settings.body_limit_bytes,
+        ended_jobs=partial(ended_jobs, services),
+        on_startup=api_presence.start,
+        on_shutdown=api_presence.stop,
+    )
 
 
 def build_runtime(settings: Settings, *, cluster: str, node: str, slots: int) -> Runtime:

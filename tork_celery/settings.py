@@ -65,6 +65,7 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     body_limit_bytes: int = 4 * 1024 * 1024
+    wait_max_s: float = 3600.0
     keep_jobs_s: float | None = None
     broker_visibility_timeout_s: float = 3600.0
     log_level: str = "INFO"
@@ -246,6 +247,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "cors_origins": _origins,
     "hosts": _host_names,
     "body_limit_bytes": quantities.size_bytes,
+    "wait_max_s": durations.positive_seconds,
     "keep_jobs_s": durations.positive_seconds,
     "broker_visibility_timeout_s": durations.positive_seconds,
     "log_level": _log_level,

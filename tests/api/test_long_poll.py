@@ -1,135 +1,123 @@
-"""A client that submits a job with `wait` receives the response when the job has ended."""
+"""A job with `wait` is submitted; the front then holds its request until the job has ended."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
 
 from tests.api.documents import document
-from tests.store.stores import FlakyDatabase, job_now
+from tests.store.stores import FlakyDatabase, change_job, job_now
 from tork_celery.api import create_app
 from tork_celery.api.context import ApiContext
-from tork_celery.domain.search import EVERYTHING
+from tork_celery.api.front.waits import WAIT_KEY, JobWait
+from tork_celery.domain.errors import TooManyWaiters
 from tork_celery.domain.states import JobState
 from tork_celery.services.context import ServiceContext
-from tork_celery.services.long_poll import JobWaiter
-from tork_celery.store import job_pages, jobs
+from tork_celery.services.long_poll import WaitSlots, ended_jobs
+from tork_celery.store import jobs
 
-JOB = {
-    "name": "j",
-    "wait": {"timeout": "10s"},
-    "tasks": [{"name": "t", "image": "busybox"}],
-}
-
-
-class FakeTime:
-    """A clock that only `sleep` advances. `at` maps a time to an action, which runs when it is reached."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.pauses: list[float] = []
-        self.at: dict[float, Callable[[], object]] = {}
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        self.pauses.append(seconds)
-        for when in [when for when in self.at if when <= self.now]:
-            self.at.pop(when)()
+JOB = {"name": "j", "wait": {"timeout": "10s"}, "tasks": [{"name": "t", "image": "busybox"}]}
 
 
 @pytest.fixture
-def time() -> FakeTime:
-    return FakeTime()
+def slots() -> WaitSlots:
+    return WaitSlots(total=2, per_owner=1)
 
 
 @pytest.fixture
-def job_waiter(time: FakeTime) -> JobWaiter:
-    return JobWaiter(slots=1, clock=lambda: time.now, sleep=time.sleep)
-
-
-@pytest.fixture
-def client_with_waiter(context: ServiceContext, job_waiter: JobWaiter) -> FlaskClient:
-    api = ApiContext(services=context, body_limit_bytes=10_000, job_waiter=job_waiter)
+def waiting_client(context: ServiceContext, slots: WaitSlots) -> FlaskClient:
+    api = ApiContext(services=context, body_limit_bytes=10_000, wait_slots=slots, wait_max_s=60.0)
     return create_app(api).test_client()
 
 
-def newest_job_id(database: FlakyDatabase) -> str:
-    with database.reading() as tx:
-        [job], _ = job_pages.page(tx, EVERYTHING, number=1, size=1)
-    return job.id
+@pytest.fixture
+def submit_waiting(waiting_client: FlaskClient) -> Callable[..., tuple[int, list[JobWait]]]:
+    """Return a function that submits a job and returns the status and what the front is asked to wait for."""
+
+    def post(timeout: str = "10s", address: str = "10.0.0.1") -> tuple[int, list[JobWait]]:
+        waits: list[JobWait] = []
+        response = waiting_client.post(
+            "/jobs",
+            json=JOB | {"wait": {"timeout": timeout}},
+            environ_overrides={WAIT_KEY: waits, "REMOTE_ADDR": address},
+        )
+        return response.status_code, waits
+
+    return post
 
 
-def end(database: FlakyDatabase) -> None:
-    job = job_now(database, newest_job_id(database))
-    with database.transaction() as tx:
-        jobs.save(tx, replace(job, state=JobState.COMPLETED, result="42"))
+Submit = Callable[..., tuple[int, list[JobWait]]]
 
 
-@pytest.mark.covers("Job.wait")
-def test_response_is_the_whole_job_when_it_has_ended(
-    client_with_waiter: FlaskClient, database: FlakyDatabase, time: FakeTime
+@pytest.mark.covers("Job.wait", "Wait.timeout")
+def test_front_is_asked_to_wait_for_the_submitted_job(
+    submit_waiting: Submit, database: FlakyDatabase
 ) -> None:
-    time.at[5.0] = lambda: end(database)
+    status, [wait] = submit_waiting("10s")
 
-    response = client_with_waiter.post("/jobs", json=JOB)
-
-    assert response.status_code == 200
-    assert (document(response)["state"], document(response)["result"]) == ("COMPLETED", "42")
-    assert document(response)["execution"][0]["name"] == "t"
-    assert 5.0 <= time.now < 6.0
-    assert time.pauses[0] == 0.02
-    assert max(time.pauses) == 0.5
+    assert status == 200
+    assert wait.timeout_s == 10.0
+    assert job_now(database, wait.job_id).state is JobState.SCHEDULED
 
 
-@pytest.mark.covers("Wait.timeout")
-def test_job_keeps_running_after_the_wait_timeout(
-    client_with_waiter: FlaskClient, database: FlakyDatabase, time: FakeTime
+def test_longest_wait_is_a_setting(submit_waiting: Submit) -> None:
+    _, [wait] = submit_waiting("2h")
+
+    assert wait.timeout_s == 60.0
+
+
+def test_second_wait_of_one_owner_is_rejected_and_its_job_not_stored(
+    submit_waiting: Submit, stored_jobs: Callable[[], int]
 ) -> None:
-    response = client_with_waiter.post("/jobs", json=JOB)
+    _, [wait] = submit_waiting()
 
-    job_id = newest_job_id(database)
-    assert response.status_code == 408
-    assert document(response) == {
-        "message": f"the job {job_id} has not ended within its `wait`; it keeps running"
-    }
-    assert job_now(database, job_id).state is JobState.SCHEDULED
-    assert time.now == pytest.approx(10.0)
-
-
-def test_wait_outlasts_a_datastore_outage(
-    client_with_waiter: FlaskClient, database: FlakyDatabase, time: FakeTime
-) -> None:
-    def end_outage() -> None:
-        database.down = False
-        end(database)
-
-    time.at[1.0] = lambda: setattr(database, "away", True)
-    time.at[2.0] = end_outage
-
-    assert document(client_with_waiter.post("/jobs", json=JOB))["state"] == "COMPLETED"
-
-
-def test_job_that_is_deleted_during_the_wait_is_404(
-    client_with_waiter: FlaskClient, database: FlakyDatabase, time: FakeTime
-) -> None:
-    def delete() -> None:
-        with database.transaction() as tx:
-            jobs.remove(tx, newest_job_id(database))
-
-    time.at[1.0] = delete
-
-    assert client_with_waiter.post("/jobs", json=JOB).status_code == 404
-
-
-def test_submission_is_rejected_when_all_waiter_slots_are_taken(
-    client_with_waiter: FlaskClient, job_waiter: JobWaiter, stored_jobs: Callable[[], int]
-) -> None:
-    with job_waiter.slot():
-        response = client_with_waiter.post("/jobs", json=JOB)
-
-    assert response.status_code == 503
-    assert document(response)["message"].startswith("1 clients already wait")
-    assert stored_jobs() == 0
-    assert client_with_waiter.post("/jobs", json=JOB).status_code == 408  # the slot is free again
+    assert submit_waiting() == (503, [])
     assert stored_jobs() == 1
+    assert submit_waiting(address="10.0.0.2")[0] == 200  # another client has slots of its own
+    wait.release()
+    assert submit_waiting()[0] == 200
+
+
+def test_rejected_job_takes_no_slot(waiting_client: FlaskClient, slots: WaitSlots) -> None:
+    for _ in range(5):
+        response = waiting_client.post("/jobs", json=JOB | {"permissions": [{"user": "nobody"}]})
+        assert response.status_code == 400, document(response)
+
+    slots.take("127.0.0.1")
+
+
+def test_slots_are_limited_in_all(slots: WaitSlots) -> None:
+    slots.take("a")
+    slots.take("b")
+
+    with pytest.raises(TooManyWaiters, match="2 in all already wait"):
+        slots.take("c")
+
+
+def test_slot_is_released_once(slots: WaitSlots) -> None:
+    release = slots.take("a")
+    slots.take("b")
+    release()
+    release()
+
+    slots.take("a")
+    with pytest.raises(TooManyWaiters):
+        slots.take("c")
+
+
+def test_ended_and_deleted_jobs_are_found(
+    context: ServiceContext, submit: Callable[..., dict[str, str]], database: FlakyDatabase
+) -> None:
+    plain = {key: value for key, value in JOB.items() if key != "wait"}
+    running, ended, deleted = (submit("/jobs", plain)["id"] for _ in range(3))
+    change_job(database, job_now(database, ended), state=JobState.COMPLETED)
+    with database.transaction() as tx:
+        jobs.remove(tx, deleted)
+
+    assert ended_jobs(context, [running, ended, deleted]) == {ended, deleted}
+
+
+def test_outage_of_the_datastore_is_waited_out(context: ServiceContext, database: FlakyDatabase) -> None:
+    database.down = True
+
+    assert ended_jobs(context, ["j"]) == set()

@@ -19,9 +19,9 @@ from schemathesis.specs.openapi.checks import (
 from tests.store.stores import FlakyDatabase, change, job_now, store_job, tasks_of
 from tork_celery.api import create_app, openapi
 from tork_celery.api.context import ApiContext
+from tork_celery.api.front.waits import WAIT_KEY
 from tork_celery.domain.states import JobState, TaskState
 from tork_celery.services.context import ServiceContext
-from tork_celery.services.long_poll import JobWaiter
 from tork_celery.store import jobs
 
 CHECKS = [
@@ -65,11 +65,14 @@ def test_the_page_needs_nothing_from_elsewhere(client: FlaskClient) -> None:
 
 @pytest.fixture
 def described_api(context: ServiceContext, database: FlakyDatabase) -> schemathesis.BaseSchema:
-    """An API with a job in it, where nobody waits for long."""
+    """Return the description of an API with one job. Requests with `wait` return at once."""
     store_job(database)
-    room = JobWaiter(slots=1, clock=iter(range(10**9)).__next__, sleep=lambda _: None)
-    api = ApiContext(services=context, body_limit_bytes=100_000, job_waiter=room)
-    return schemathesis.openapi.from_wsgi("/openapi.json", create_app(api))
+    app = create_app(ApiContext(services=context, body_limit_bytes=100_000))
+
+    def without_waiting(environment: dict[str, Any], start_response: Any) -> Any:
+        return app(environment | {WAIT_KEY: []}, start_response)
+
+    return schemathesis.openapi.from_wsgi("/openapi.json", without_waiting)
 
 
 @pytest.mark.parametrize("route", openapi.ROUTES, ids=lambda route: f"{route.method} {route.path}")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from tork_celery.services.authentication import Authenticator
 from tork_celery.services.context import ServiceContext
-from tork_celery.services.long_poll import JobWaiter
+from tork_celery.services.long_poll import WaitSlots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,11 +13,13 @@ class ApiContext:
 
     `image_required` is False for the shell runtime. Without an `authenticator` every request is allowed.
     `cors_origins` are the web sites whose pages may call the API. `hosts` are further names of the API.
+    A `wait` that is longer than `wait_max_s` counts as `wait_max_s`.
     """
 
     services: ServiceContext
     body_limit_bytes: int
-    job_waiter: JobWaiter = field(default_factory=lambda: JobWaiter(slots=4))
+    wait_slots: WaitSlots = field(default_factory=WaitSlots)
+    wait_max_s: float = 3600.0
     image_required: bool = True
     version: str = "0"
     authenticator: Authenticator | None = None

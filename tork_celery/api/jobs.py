@@ -6,6 +6,7 @@ from tork_celery import jobfile
 from tork_celery.api import responses
 from tork_celery.api.authentication import current_user, current_username
 from tork_celery.api.context import ApiContext
+from tork_celery.api.front.waits import WAIT_KEY, JobWait
 from tork_celery.api.request_parsing import parse_body, parse_log_page, parse_page, parse_search_text
 from tork_celery.domain import durations, search
 from tork_celery.domain.codec import Document
@@ -21,11 +22,15 @@ def routes(api: ApiContext) -> Blueprint:
         if definition.wait is None:
             job, _ = submit.submit(api.services, definition, created_by=current_username())
             return responses.job_summary(job)
-        timeout_s = durations.seconds(definition.wait.timeout)
-        with api.job_waiter.slot():
+        timeout_s = min(durations.seconds(definition.wait.timeout), api.wait_max_s)
+        release = api.wait_slots.take(current_username() or request.remote_addr or "")
+        try:
             job, _ = submit.submit(api.services, definition, created_by=current_username())
-            api.job_waiter.wait_until_ended(api.services, job.id, timeout_s=timeout_s)
-        return responses.job(*queries.job(api.services, job.id))
+        except BaseException:
+            release()
+            raise
+        request.environ[WAIT_KEY].append(JobWait(job.id, timeout_s, release))
+        return responses.job_summary(job)  # the front replaces it when the job has ended
 
     @blueprint.get("/jobs")
     def get_jobs() -> Document:

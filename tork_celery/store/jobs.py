@@ -1,5 +1,6 @@
 """Queries of jobs."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -141,6 +142,12 @@ def remove(tx: Connection, job_id: str) -> None:
 def state(tx: Connection, job_id: str) -> JobState | None:
     value = tx.scalar(select(jobs.c.state).where(jobs.c.id == job_id))
     return None if value is None else JobState(value)
+
+
+def states_by_id(tx: Connection, job_ids: Collection[str]) -> dict[str, JobState]:
+    """Return the states of those of the jobs that exist, by id."""
+    query = select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(job_ids))
+    return {row.id: JobState(row.state) for row in tx.execute(query)}
 
 
 def count(tx: Connection, state: JobState) -> int:

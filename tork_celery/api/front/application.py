@@ -1,0 +1,152 @@
+"""The ASGI application: it receives requests on the event loop and answers them by a WSGI application."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+from wsgiref.types import WSGIApplication
+
+import structlog
+
+from tork_celery.api.front import wsgi
+from tork_celery.api.front.bodies import BodyReader, BodyRejected, ClientDisconnected
+from tork_celery.api.front.waits import WAIT_KEY, EndedJobs, JobPoller, JobWait
+from tork_celery.api.front.wsgi import Headers, Response
+
+log = structlog.get_logger(__name__)
+
+MAX_QUEUED = 512
+"""Complete requests of a process that wait for a thread. Beyond them: 503."""
+_HEALTH = "/health"
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+
+class Front:
+    """Hands complete requests to `app` in `threads` threads.
+
+    `/health` has a thread of its own, so it answers while all others are busy. `on_startup` and `on_shutdown`
+    run once for each process.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        *,
+        threads: int,
+        body_limit_bytes: int,
+        ended_jobs: EndedJobs,
+        on_startup: Callable[[], None] = lambda: None,
+        on_shutdown: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._app = app
+        self._bodies = BodyReader(limit_bytes=body_limit_bytes)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
+        self._health_thread = ThreadPoolExecutor(1, thread_name_prefix="health")
+        self._queued = 0
+        self._poller = JobPoller(ended_jobs)
+        self._on_startup = on_startup
+        self._on_shutdown = on_shutdown
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await asyncio.to_thread(self._on_startup)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await asyncio.to_thread(self._on_shutdown)
+        self._threads.shutdown(wait=False)
+        self._health_thread.shutdown(wait=False)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await self._bodies.read(receive)
+        except ClientDisconnected:
+            return
+        except BodyRejected as rejected:
+            await _send(send, _error(rejected.status, str(rejected), close=True))
+            return
+        try:
+            response = await self._respond(scope, body, receive)
+        finally:
+            self._bodies.release(body)
+        if response is not None:
+            await _send(send, response)
+
+    async def _respond(self, scope: Scope, body: bytes, receive: Receive) -> Response | None:
+        """Return the response, or None when the client has gone meanwhile."""
+        environment = wsgi.environ(scope, body)
+        waits: list[JobWait] = []
+        environment[WAIT_KEY] = waits
+        response = await self._call(environment)
+        if not waits:
+            return response
+        return await self._wait(waits[0], scope, receive)
+
+    async def _wait(self, wait: JobWait, scope: Scope, receive: Receive) -> Response | None:
+        """Wait until a job has ended, then answer as `GET /jobs/{id}` does."""
+        ended = asyncio.create_task(self._poller.wait(wait.job_id, timeout_s=wait.timeout_s))
+        gone = asyncio.create_task(_disconnected(receive))
+        try:
+            await asyncio.wait((ended, gone), return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                return None
+            if not ended.result():
+                message = f"the job {wait.job_id} has not ended within its `wait`; it keeps running"
+                return _error(HTTPStatus.REQUEST_TIMEOUT, message)
+        finally:
+            ended.cancel()
+            gone.cancel()
+            wait.release()
+        path = f"/jobs/{wait.job_id}"
+        read = {**scope, "method": "GET", "raw_path": path.encode(), "query_string": b""}
+        return await self._call(wsgi.environ(read, b""))
+
+    async def _call(self, environment: dict[str, Any]) -> Response:
+        if environment["PATH_INFO"] == _HEALTH:
+            return await self._in_thread(self._health_thread, environment)
+        if self._queued >= MAX_QUEUED:
+            return _error(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests are waiting; try again later")
+        self._queued += 1
+        try:
+            return await self._in_thread(self._threads, environment)
+        finally:
+            self._queued -= 1
+
+    async def _in_thread(self, threads: ThreadPoolExecutor, environment: dict[str, Any]) -> Response:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(threads, partial(wsgi.call, self._app, environment))
+
+
+async def _disconnected(receive: Receive) -> None:
+    """Return when the client has closed the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _error(status: HTTPStatus, message: str, *, close: bool = False) -> Response:
+    headers: Headers = [(b"content-type", b"application/json")]
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append((b"retry-after", b"1"))
+    if close:
+        headers.append((b"connection", b"close"))
+    return Response(status, headers, json.dumps({"message": message}).encode())
+
+
+async def _send(send: Send, response: Response) -> None:
+    headers = response.headers
+    if not any(name == b"content-length" for name, _ in headers):
+        headers = [*headers, (b"content-length", str(len(response.body)).encode())]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
