@@ -90,9 +90,9 @@ def all_fields() -> Iterator[str]:
     for schema in schemas:
         yield from (f"{json_schema.name_of(schema)}.{key}" for key in key_tables.own_keys(schema))
     for name, document in SCHEMAS.items():
-        summary = SCHEMAS.get(name.replace("Answer", "Summary"), {}) if name.endswith("Answer") else {}
+        summary = SCHEMAS.get(name.replace("Response", "Summary"), {}) if name.endswith("Response") else {}
         inherited = summary.get("properties", {})
-        yield from (f"{name}.{key}" for key in document["properties"] if key not in inherited)
+        yield from (f"{name}.{key}" for key in document.get("properties", ()) if key not in inherited)
 
 
 def _errors(covered: set[str]) -> Iterator[str]:

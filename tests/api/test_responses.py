@@ -1,13 +1,15 @@
-"""What was submitted and what became of it is all in the answers."""
+"""Responses about jobs, tasks and scheduled jobs have the keys of the definition and the fields of a run."""
 
 import json
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
+from tests.api.documents import document
 from tests.store.stores import FlakyDatabase, change, job_now, tasks_of
 from tork_celery.domain.definition import Schedule
 from tork_celery.domain.states import JobState, TaskState
@@ -43,39 +45,58 @@ TASK: dict[str, Any] = {
     "tags": ["slow"],
     "priority": 3,
 }
-GIVEN: dict[str, Any] = {
+JOB: dict[str, Any] = {
     "name": "j",
     "description": "d",
     "tags": ["t"],
     "inputs": {"a": "b"},
     "output": "{{ 1 }}",
     "autoDelete": {"after": "1h"},
-}
-HIDDEN: dict[str, Any] = {
-    "secrets": {"key": "s3cr3t"},
     "defaults": {"priority": 3, "timeout": "1m"},
     "webhooks": [{"url": "http://localhost/x", "headers": {"A": "b"}, "event": "job.Progress", "if": "true"}],
 }
-JOB: dict[str, Any] = {
-    **GIVEN,
-    **HIDDEN,
-    "tasks": [
-        TASK
-        | {
-            "registry": {"username": "u", "password": "p4ssw0rd"},
-            "retry": {"limit": 2, "initialDelay": "1s", "scalingFactor": 3.0, "maxDelay": "1m"},
-        }
-    ],
+RETRY = {"limit": 2, "initialDelay": "1s", "scalingFactor": 3.0, "maxDelay": "1m"}
+SECRET_JOB: dict[str, Any] = {
+    **JOB,
+    "secrets": {"key": "s3cr3t"},
+    "tasks": [TASK | {"registry": {"username": "u", "password": "p4ssw0rd"}, "retry": RETRY}],
 }
+JOB_RUN = {
+    "createdBy": {"username": "mia"},
+    "parentId": "p",
+    "startedAt": "1970-01-01T00:00:01.000Z",
+    "taskCount": 1,
+    "result": "r",
+    "error": "e",
+    "progress": 50.0,
+}
+TASK_RUN = {
+    "parentId": "p",
+    "position": 1,
+    "scheduledAt": "1970-01-01T00:00:00.500Z",
+    "startedAt": "1970-01-01T00:00:01.000Z",
+    "nodeId": "n@here",
+    "redelivered": 2,
+    "result": "r",
+    "error": "e",
+    "progress": 5.0,
+}
+ENDED_AT = "1970-01-01T00:00:02.000Z"
+
+
+def fields(schema: str, *documents: dict[str, Any] | str) -> list[str]:
+    """Return the names of fields for the marker `covers`: of the keys of documents, or of one key."""
+    keys = [[each] if isinstance(each, str) else each for each in documents]
+    return [f"{schema}.{key}" for key in chain(*keys)]
 
 
 @pytest.fixture
 def job_id(client: FlaskClient) -> str:
-    return str(client.post("/jobs", json=JOB).json["id"])
+    return str(document(client.post("/jobs", json=SECRET_JOB))["id"])
 
 
-def end(database: FlakyDatabase, job_id: str, state: JobState) -> None:
-    """The job has ended, with all that a job can have."""
+def end_job(database: FlakyDatabase, job_id: str, state: JobState) -> None:
+    """End the job. Every field of its summary gets a value."""
     job = job_now(database, job_id)
     definition = replace(job.definition, schedule=Schedule(id="s", cron="@daily"))
     summary = jobs._summary(replace(job, definition=definition))
@@ -89,223 +110,127 @@ def end(database: FlakyDatabase, job_id: str, state: JobState) -> None:
 
 
 @pytest.mark.covers(
-    "JobSummary.id",
-    "JobSummary.name",
-    "JobSummary.state",
-    "JobSummary.createdAt",
-    "JobSummary.position",
-    "JobSummary.createdBy",
-    "JobSummary.parentId",
-    "JobSummary.inputs",
-    "JobSummary.description",
-    "JobSummary.tags",
-    "JobSummary.startedAt",
-    "JobSummary.completedAt",
-    "JobSummary.failedAt",
-    "JobSummary.taskCount",
-    "JobSummary.result",
-    "JobSummary.error",
-    "JobSummary.progress",
-    "JobSummary.schedule",
+    *fields("JobSummary", JOB_RUN, "id", "name", "description", "tags", "inputs", "schedule", "state"),
+    *fields("JobSummary", "createdAt", "completedAt", "failedAt", "position"),
+    "Creator.username",
 )
 @pytest.mark.parametrize(
-    ("state", "at"), [(JobState.COMPLETED, "completedAt"), (JobState.FAILED, "failedAt")]
+    ("state", "field"), [(JobState.COMPLETED, "completedAt"), (JobState.FAILED, "failedAt")]
 )
-def test_a_job_in_a_list_has_all_of_a_summary(
-    client: FlaskClient, database: FlakyDatabase, job_id: str, state: JobState, at: str
+def test_listed_job_has_all_fields_of_a_summary(
+    client: FlaskClient, database: FlakyDatabase, job_id: str, state: JobState, field: str
 ) -> None:
-    end(database, job_id, state)
+    end_job(database, job_id, state)
 
-    [summary] = client.get("/jobs").json["items"]
+    [summary] = document(client.get("/jobs"))["items"]
 
     assert summary.pop("createdAt")
-    assert summary == {
+    assert summary == JOB_RUN | {
         "id": job_id,
-        "createdBy": {"username": "mia"},
-        "parentId": "p",
-        "inputs": GIVEN["inputs"],
         "name": "j",
         "description": "d",
         "tags": ["t"],
-        "state": state,
-        "startedAt": "1970-01-01T00:00:01.000Z",
-        at: "1970-01-01T00:00:02.000Z",
-        "position": 2 if state is JobState.COMPLETED else 1,
-        "taskCount": 1,
-        "result": "r",
-        "error": "e",
-        "progress": 50.0,
+        "inputs": {"a": "b"},
         "schedule": {"id": "s", "cron": "@daily"},
+        "state": state,
+        field: ENDED_AT,
+        "position": 2 if state is JobState.COMPLETED else 1,
     }
 
 
-def test_a_job_that_is_done_is_past_its_last_task(
+def test_position_of_a_completed_job_is_beyond_its_last_task(
     client: FlaskClient, database: FlakyDatabase, job_id: str
 ) -> None:
-    end(database, job_id, JobState.COMPLETED)
+    end_job(database, job_id, JobState.COMPLETED)
 
-    found = client.get(f"/jobs/{job_id}").json
+    job = document(client.get(f"/jobs/{job_id}"))
 
-    assert (found["position"], found["taskCount"]) == (2, 1)
+    assert (job["position"], job["taskCount"]) == (2, 1)
 
 
 @pytest.mark.covers(
-    "JobAnswer.tasks",
-    "JobAnswer.execution",
-    "JobAnswer.context",
-    "JobAnswer.output",
-    "JobAnswer.defaults",
-    "JobAnswer.webhooks",
-    "JobAnswer.autoDelete",
-    "JobAnswer.deleteAt",
-    "JobAnswer.secrets",
+    *fields("JobResponse", "tasks", "execution", "context", "output", "defaults", "webhooks", "autoDelete"),
+    *fields("JobResponse", "deleteAt", "secrets"),
 )
-def test_a_whole_job_has_its_summary_and_all_that_was_given(
+def test_whole_job_has_its_summary_and_its_definition(
     client: FlaskClient, database: FlakyDatabase, job_id: str
 ) -> None:
-    end(database, job_id, JobState.FAILED)
-    [summary] = client.get("/jobs").json["items"]
+    end_job(database, job_id, JobState.FAILED)
+    [summary] = document(client.get("/jobs"))["items"]
 
-    whole = client.get(f"/jobs/{job_id}").json
+    job = document(client.get(f"/jobs/{job_id}"))
 
-    del summary["schedule"]  # only the list's copy was changed
-    assert summary.items() <= whole.items()
-    assert GIVEN.items() <= whole.items()
-    assert whole["secrets"] == {"key": "[REDACTED]"}
-    assert (whole["defaults"], whole["webhooks"]) == (HIDDEN["defaults"], HIDDEN["webhooks"])
-    assert whole["deleteAt"] == "1970-01-01T00:00:09.000Z"
-    assert TASK.items() <= whole["tasks"][0].items()
-    assert [run["name"] for run in whole["execution"]] == ["t"]
-    assert whole["context"]["inputs"] == GIVEN["inputs"]
+    del summary["schedule"]  # only the listed copy has one
+    assert summary.items() <= job.items()
+    assert JOB.items() <= job.items()
+    assert job["secrets"] == {"key": "[REDACTED]"}
+    assert job["deleteAt"] == "1970-01-01T00:00:09.000Z"
+    assert TASK.items() <= job["tasks"][0].items()
+    assert [run["name"] for run in job["execution"]] == ["t"]
+    assert job["context"]["inputs"] == JOB["inputs"]
 
 
 @pytest.mark.covers(
-    "TaskAnswer.id",
-    "TaskAnswer.jobId",
-    "TaskAnswer.position",
-    "TaskAnswer.state",
-    "TaskAnswer.createdAt",
-    "TaskAnswer.parentId",
-    "TaskAnswer.name",
-    "TaskAnswer.description",
-    "TaskAnswer.scheduledAt",
-    "TaskAnswer.startedAt",
-    "TaskAnswer.completedAt",
-    "TaskAnswer.failedAt",
-    "TaskAnswer.cmd",
-    "TaskAnswer.entrypoint",
-    "TaskAnswer.run",
-    "TaskAnswer.image",
-    "TaskAnswer.registry",
-    "TaskAnswer.env",
-    "TaskAnswer.files",
-    "TaskAnswer.queue",
-    "TaskAnswer.redelivered",
-    "TaskAnswer.error",
-    "TaskAnswer.pre",
-    "TaskAnswer.post",
-    "TaskAnswer.sidecars",
-    "TaskAnswer.mounts",
-    "TaskAnswer.volumes",
-    "TaskAnswer.networks",
-    "TaskAnswer.nodeId",
-    "TaskAnswer.retry",
-    "TaskAnswer.limits",
-    "TaskAnswer.timeout",
-    "TaskAnswer.result",
-    "TaskAnswer.var",
-    "TaskAnswer.if",
-    "TaskAnswer.gpus",
-    "TaskAnswer.tags",
-    "TaskAnswer.workdir",
-    "TaskAnswer.priority",
-    "TaskAnswer.progress",
-    "Task.tags",
-    "Step.description",
-    "Step.cmd",
+    *fields("TaskResponse", TASK, TASK_RUN, "registry", "retry", "id", "jobId", "state"),
+    *fields("TaskResponse", "createdAt", "completedAt", "failedAt"),
+    *("Task.tags", "Step.description", "Step.cmd"),
 )
 @pytest.mark.parametrize(
-    ("state", "at"), [(TaskState.COMPLETED, "completedAt"), (TaskState.FAILED, "failedAt")]
+    ("state", "field"), [(TaskState.COMPLETED, "completedAt"), (TaskState.FAILED, "failedAt")]
 )
-def test_a_task_has_all_that_was_given_and_what_became_of_it(
-    client: FlaskClient, database: FlakyDatabase, job_id: str, state: TaskState, at: str
+def test_task_has_its_definition_and_its_run(
+    client: FlaskClient, database: FlakyDatabase, job_id: str, state: TaskState, field: str
 ) -> None:
     [run] = tasks_of(database, job_id)
-    became = {
-        "scheduled_at": 0.5,
-        "started_at": 1.0,
-        "ended_at": 2.0,
-        "node": "n@here",
-        "losses": 2,
-        "result": "r",
-        "error": "e",
-        "progress": 5.0,
-        "parent_id": "p",
-        "attempts": 1,
-    }
-    change(database, run, state=state, **became)
+    times = {"scheduled_at": 0.5, "started_at": 1.0, "ended_at": 2.0}
+    outcome = {"node": "n@here", "losses": 2, "result": "r", "error": "e", "progress": 5.0, "attempts": 1}
+    change(database, run, state=state, parent_id="p", **times, **outcome)
 
-    found = client.get(f"/tasks/{run.id}").json
+    task = document(client.get(f"/tasks/{run.id}"))
 
-    assert TASK.items() <= found.items()
-    assert found["registry"] == {"username": "u", "password": "[REDACTED]"}
-    assert found["retry"] == JOB["tasks"][0]["retry"] | {"attempts": 1}
-    assert found["createdAt"]
-    assert {
-        "id": run.id,
-        "jobId": job_id,
-        "parentId": "p",
-        "position": 1,
-        "state": state,
-        "scheduledAt": "1970-01-01T00:00:00.500Z",
-        "startedAt": "1970-01-01T00:00:01.000Z",
-        at: "1970-01-01T00:00:02.000Z",
-        "nodeId": "n@here",
-        "redelivered": 2,
-        "result": "r",
-        "error": "e",
-        "progress": 5.0,
-    }.items() <= found.items()
+    assert TASK.items() <= task.items()
+    assert task["registry"] == {"username": "u", "password": "[REDACTED]"}
+    assert task["retry"] == RETRY | {"attempts": 1}
+    assert task["createdAt"]
+    expected = TASK_RUN | {"id": run.id, "jobId": job_id, "state": state, field: ENDED_AT}
+    assert expected.items() <= task.items()
 
 
-@pytest.mark.covers("JobAnswer.permissions", "ScheduledJobAnswer.permissions")
-def test_a_job_shows_whom_it_is_for(client: FlaskClient, database: FlakyDatabase) -> None:
+@pytest.mark.covers("JobResponse.permissions", "ScheduledJobResponse.permissions")
+def test_permissions_name_users_and_roles(client: FlaskClient, database: FlakyDatabase) -> None:
     users.add(database, NewUser(username="mia", password="s3cr3t"))
-    permissions = [{"user": "mia"}, {"role": "public"}]
-    job = client.post("/jobs", json=JOB | {"permissions": permissions}).json
-    scheduled = client.post(
-        "/scheduled-jobs", json=JOB | {"permissions": permissions, "schedule": {"cron": "@daily"}}
-    ).json
+    body = SECRET_JOB | {"permissions": [{"user": "mia"}, {"role": "public"}]}
+    job = document(client.post("/jobs", json=body))
+    scheduled = document(client.post("/scheduled-jobs", json=body | {"schedule": {"cron": "@daily"}}))
 
-    shown = [{"user": {"username": "mia"}}, {"role": {"slug": "public"}}]
-    assert client.get(f"/jobs/{job['id']}").json["permissions"] == shown
-    assert client.get(f"/scheduled-jobs/{scheduled['id']}").json["permissions"] == shown
+    expected = [{"user": {"username": "mia"}}, {"role": {"slug": "public"}}]
+    assert document(client.get(f"/jobs/{job['id']}"))["permissions"] == expected
+    assert document(client.get(f"/scheduled-jobs/{scheduled['id']}"))["permissions"] == expected
 
 
 @pytest.mark.covers(
     "ScheduledJobSummary.inputs",
-    "ScheduledJobAnswer.autoDelete",
-    "ScheduledJobAnswer.defaults",
-    "ScheduledJobAnswer.output",
-    "ScheduledJobAnswer.webhooks",
+    *fields("ScheduledJobResponse", "autoDelete", "defaults", "output", "webhooks"),
+    *fields("ScheduleOfJobs", "id", "cron"),
 )
-def test_a_scheduled_job_has_all_that_was_given(client: FlaskClient) -> None:
-    summary = client.post("/scheduled-jobs", json=JOB | {"schedule": {"cron": "@daily"}}).json
+def test_scheduled_job_has_its_definition(client: FlaskClient) -> None:
+    body = SECRET_JOB | {"schedule": {"cron": "@daily"}}
+    summary = document(client.post("/scheduled-jobs", json=body))
 
-    whole = client.get(f"/scheduled-jobs/{summary['id']}").json
+    scheduled = document(client.get(f"/scheduled-jobs/{summary['id']}"))
 
-    assert summary["inputs"] == GIVEN["inputs"]
-    assert summary.items() <= whole.items()
-    assert GIVEN.items() <= whole.items()
-    assert (whole["defaults"], whole["webhooks"]) == (HIDDEN["defaults"], HIDDEN["webhooks"])
+    assert summary["inputs"] == JOB["inputs"]
+    assert summary["schedule"] == {"id": summary["id"], "cron": "@daily"}
+    assert summary.items() <= scheduled.items()
+    assert JOB.items() <= scheduled.items()
 
 
 INNER = {"name": "i", "image": "busybox"}
 
 
-@pytest.mark.covers("TaskAnswer.parallel", "TaskAnswer.each", "TaskAnswer.subjob")
+@pytest.mark.covers("TaskResponse.parallel", "TaskResponse.each", "TaskResponse.subjob")
 @pytest.mark.parametrize(
-    ("block", "stands"),
+    ("block", "progress"),
     [
         ({"parallel": {"tasks": [INNER]}}, {"completions": 3}),
         (
@@ -316,16 +241,22 @@ INNER = {"name": "i", "image": "busybox"}
     ],
     ids=["parallel", "each", "subjob"],
 )
-def test_a_composite_says_where_it_stands(
-    client: FlaskClient, database: FlakyDatabase, block: dict[str, Any], stands: dict[str, Any]
+def test_composite_has_its_progress(
+    client: FlaskClient, database: FlakyDatabase, block: dict[str, Any], progress: dict[str, Any]
 ) -> None:
-    job = client.post("/jobs", json={"name": "j", "tasks": [INNER]}).json
+    job = document(client.post("/jobs", json={"name": "j", "tasks": [INNER]}))
     definition = parse_task(json.dumps({"name": "c"} | block).encode(), "application/json")
     [run] = tasks_of(database, job["id"])
     values = {"size": 5, "completions": 3, "started_children": 4, "subjob_id": "sub"}
     change(database, run, definition=definition, **values)
 
-    found = client.get(f"/tasks/{run.id}").json
+    task = document(client.get(f"/tasks/{run.id}"))
 
     [(kind, given)] = block.items()
-    assert (given | stands).items() <= found[kind].items()
+    assert (given | progress).items() <= task[kind].items()
+
+
+def test_text_outside_ascii_is_encoded_as_utf8(client: FlaskClient) -> None:
+    response = client.post("/jobs", json={"name": "größer", "tasks": [INNER]})
+
+    assert '"name":"größer"'.encode() in response.data

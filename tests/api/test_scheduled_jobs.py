@@ -32,8 +32,8 @@ Submit = Callable[..., Any]
     "ScheduledJobSummary.description",
     "ScheduledJobSummary.tags",
     "ScheduledJobSummary.nextRunAt",
-    "ScheduledJobAnswer.tasks",
-    "ScheduledJobAnswer.secrets",
+    "ScheduledJobResponse.tasks",
+    "ScheduledJobResponse.secrets",
 )
 def test_schedule_is_created_and_shown(client: FlaskClient, submit: Submit) -> None:
     summary = submit("/scheduled-jobs", JOB)

@@ -158,7 +158,10 @@ def load(database: FlakyDatabase) -> None:
     register(database, "api-3000@here", cpu_percent=30.0)
 
 
-@pytest.mark.covers("Metrics.jobs", "Metrics.tasks", "Metrics.nodes")
+@pytest.mark.covers(
+    *("Metrics.jobs", "Metrics.tasks", "Metrics.nodes", "Running.running"),
+    *("OnlineNodes.online", "OnlineNodes.cpuPercent"),
+)
 @pytest.mark.usefixtures("load")
 @pytest.mark.parametrize("accept", ["", "*/*", "application/json", "text/html,*/*;q=0.8", "image/png"])
 def test_metrics_are_json_by_default(client: FlaskClient, accept: str) -> None:

@@ -13,7 +13,7 @@ ADA = {"username": "ada", "password": "s3cret", "name": "Ada L."}
 
 
 @pytest.mark.covers(
-    "User.username", "User.name", "UserAnswer.username", "UserAnswer.name", "UserAnswer.createdAt"
+    "User.username", "User.name", "UserResponse.username", "UserResponse.name", "UserResponse.createdAt"
 )
 def test_user_is_added(client: FlaskClient, database: FlakyDatabase) -> None:
     response = client.post("/users", json=ADA)

@@ -1,6 +1,5 @@
 """A key is declared once, in its schema: the definition, the JSON Schema and the responses follow from it."""
 
-import dataclasses
 import typing
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +26,7 @@ from tork_celery.jobfile.fields import (
     StringMap,
 )
 from tork_celery.jobfile.jobs import JobSchema, ScheduledJobSchema
-from tork_celery.jobfile.mapping_schema import MappingSchema, field_name
+from tork_celery.jobfile.mapping_schema import MappingSchema, field_names
 from tork_celery.jobfile.tasks import TaskSchema
 
 SCHEMAS: list[type[MappingSchema]] = [*json_schema.schemas(), UserSchema]
@@ -71,19 +70,16 @@ def test_key_has_a_field_of_its_type_in_the_definition(schema: type[MappingSchem
         return
     expected = definition_type(json_schema.keys(schema)[key])
 
-    hint = typing.get_type_hints(schema.definition)[field_name(key)]
+    hints = typing.get_type_hints(schema.definition)
 
-    assert hint in (expected, expected | None)
+    assert hints[field_names(schema.definition)[key]] in (expected, expected | None)
 
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=title)
 def test_definition_has_no_field_without_a_key(schema: type[MappingSchema]) -> None:
-    names = {field.name for field in dataclasses.fields(schema.definition)}
-    of_keys = {field_name(key) for key in json_schema.keys(schema)}
+    without_key = field_names(schema.definition).keys() - json_schema.keys(schema).keys()
 
-    others = {f"{schema.definition.__name__}.{name}" for name in names - of_keys}
-
-    assert others <= SYSTEM_FIELDS
+    assert {f"{schema.definition.__name__}.{key}" for key in without_key} <= SYSTEM_FIELDS
 
 
 @pytest.mark.parametrize(("schema", "key"), KEYS, ids=title)
@@ -98,9 +94,9 @@ def test_key_has_a_description_and_a_valid_example(schema: type[MappingSchema], 
 @pytest.mark.parametrize(
     ("response", "schema", "hidden"),
     [
-        ("TaskAnswer", TaskSchema, set()),
-        ("JobAnswer", JobSchema, {"wait"}),
-        ("ScheduledJobAnswer", ScheduledJobSchema, {"wait"}),
+        ("TaskResponse", TaskSchema, set()),
+        ("JobResponse", JobSchema, {"wait"}),
+        ("ScheduledJobResponse", ScheduledJobSchema, {"wait"}),
     ],
 )
 def test_key_is_in_the_response(response: str, schema: type[MappingSchema], hidden: set[str]) -> None:

@@ -9,12 +9,13 @@ from tork_celery.api.cors import allow_origins
 from tork_celery.api.errors import handle_errors
 from tork_celery.api.request_guard import guard_requests
 from tork_celery.api.request_parsing import reject_nul_paths
+from tork_celery.api.responses import JsonProvider
 
 
 def create_app(api: ApiContext) -> Flask:
     """Return the application with all routes, authentication and error handling."""
     app = Flask("tork_celery.api", static_folder=None)
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # keep the order of the fields
+    app.json = JsonProvider(app)
     handle_errors(app)
     guard_requests(app, api)
     reject_nul_paths(app)

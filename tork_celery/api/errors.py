@@ -7,6 +7,7 @@ from flask import Flask
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
+from tork_celery.api import responses
 from tork_celery.domain.errors import (
     BodyTooLarge,
     Forbidden,
@@ -44,7 +45,7 @@ def handle_errors(app: Flask) -> None:
 def _tork_error(error: TorkError) -> ResponseReturnValue:
     for known, status in _STATUS.items():
         if isinstance(error, known):
-            return {"message": str(error)}, status
+            return responses.error(str(error)), status
     return _internal_error(error)
 
 
@@ -52,7 +53,7 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     allowed = getattr(error, "valid_methods", None)  # of a 405
     headers = {"Allow": ", ".join(allowed)} if allowed else {}
     return (
-        {"message": error.description or error.name},
+        responses.error(error.description or error.name),
         error.code or HTTPStatus.INTERNAL_SERVER_ERROR,
         headers,
     )
@@ -60,4 +61,4 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
 
 def _internal_error(error: Exception) -> ResponseReturnValue:
     log.error("request.failed", exc_info=error)
-    return {"message": "internal error; see the server's log"}, HTTPStatus.INTERNAL_SERVER_ERROR
+    return responses.error("internal error; see the server's log"), HTTPStatus.INTERNAL_SERVER_ERROR

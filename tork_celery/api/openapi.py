@@ -1,4 +1,4 @@
-"""The API's own description, OpenAPI 3.1: bodies by the shapes that check them, answers by `api.answers`."""
+"""The description of the API in OpenAPI 3.1: its routes, with the schemas of bodies and responses."""
 
 import json
 import re
@@ -19,91 +19,100 @@ _PAGE, _LOG_PAGE = ("page", "size", "q"), ("page", "log_size", "q")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """`body` and `answer` are names of schemas; `also` are further answers by status. Without a body a
-    route takes none; where a `path` has a variable it may also answer 404."""
+    """A route.
+
+    `body` is the name of the schema of its body, `response` the schema of its 200 response, and
+    `other_responses` has further schemas by status. Every route may respond with 401 and 503, and one whose
+    `path` has a variable with 404.
+    """
 
     method: str
     path: str
     summary: str
-    answer: Document
+    response: Document
     body: str | None = None
     query: tuple[str, ...] = ()
-    also: tuple[tuple[int, Document], ...] = ()
+    other_responses: tuple[tuple[HTTPStatus, Document], ...] = ()
     media_types: tuple[str, ...] = (_JSON,)
 
 
-_WAITED = {"anyOf": [ref("JobSummary"), ref("JobAnswer")]}
-_DOWN = ((503, ref("Health")),)
+_SUBMITTED = {"anyOf": [ref("JobSummary"), ref("JobResponse")]}
+_DOWN = ((HTTPStatus.SERVICE_UNAVAILABLE, ref("Health")),)
 
 
-def _get(path: str, summary: str, answer: Document, **options: Any) -> Route:
-    return Route(method="get", path=path, summary=summary, answer=answer, **options)
+def _get(path: str, summary: str, response: Document, **options: Any) -> Route:
+    return Route(method="get", path=path, summary=summary, response=response, **options)
 
 
 def _put(path: str, summary: str) -> Route:
-    return Route(method="put", path=path, summary=summary, answer=ref("Ok"), also=((400, ref("Error")),))
+    return _action("put", path, summary)
 
 
 def _delete(path: str, summary: str) -> Route:
-    return Route(method="delete", path=path, summary=summary, answer=ref("Ok"), also=((400, ref("Error")),))
+    return _action("delete", path, summary)
 
 
-def _post(path: str, summary: str, body: str, answer: Document, **options: Any) -> Route:
-    return Route(method="post", path=path, summary=summary, body=body, answer=answer, **options)
+def _action(method: str, path: str, summary: str) -> Route:
+    errors = ((HTTPStatus.BAD_REQUEST, ref("Error")),)
+    return Route(method=method, path=path, summary=summary, response=ref("Ok"), other_responses=errors)
+
+
+def _post(path: str, summary: str, body: str, response: Document, **options: Any) -> Route:
+    return Route(method="post", path=path, summary=summary, body=body, response=response, **options)
 
 
 def _both(path: str) -> tuple[str, str]:
-    """Routes of tasks have two names."""
+    """Return both paths of a route of tasks."""
     return path, path.replace("/tasks", "/task", 1)
 
 
 ROUTES = (
-    *(_post(path, "Submit one task", "Task", ref("TaskAnswer")) for path in _both("/tasks")),
-    *(_get(path, "A task", ref("TaskAnswer")) for path in _both("/tasks/{task_id}")),
-    *(_put(path, "Cancel a task, and its job") for path in _both("/tasks/{task_id}/cancel")),
+    *(_post(path, "Submit one task", "Task", ref("TaskResponse")) for path in _both("/tasks")),
+    *(_get(path, "Get a task", ref("TaskResponse")) for path in _both("/tasks/{task_id}")),
+    *(_put(path, "Cancel a task and its job") for path in _both("/tasks/{task_id}/cancel")),
     *(
-        _get(path, "The log of a task", ref("LogPage"), query=_LOG_PAGE)
+        _get(path, "Get the log of a task", ref("LogPage"), query=_LOG_PAGE)
         for path in _both("/tasks/{task_id}/log")
     ),
     _post(
         "/jobs",
-        "Submit a job; with `wait`, answers the whole job when it has ended",
+        "Submit a job. With `wait`, the whole job is returned when it has ended",
         "Job",
-        _WAITED,
-        also=((408, ref("Error")),),
+        _SUBMITTED,
+        other_responses=((HTTPStatus.REQUEST_TIMEOUT, ref("Error")),),
     ),
-    _get("/jobs", "Jobs, the newest first", ref("JobPage"), query=_PAGE),
-    _get("/jobs/{job_id}", "A whole job", ref("JobAnswer")),
-    _get("/jobs/{job_id}/log", "The log of all tasks of a job", ref("LogPage"), query=_LOG_PAGE),
+    _get("/jobs", "List jobs, newest first", ref("JobPage"), query=_PAGE),
+    _get("/jobs/{job_id}", "Get a job", ref("JobResponse")),
+    _get("/jobs/{job_id}/log", "Get the log of all tasks of a job", ref("LogPage"), query=_LOG_PAGE),
     _put("/jobs/{job_id}/cancel", "Cancel a job"),
-    _put("/jobs/{job_id}/restart", "Let a job go on from where it stopped"),
-    _delete("/jobs/{job_id}", "Remove a job that has ended"),
-    _post("/scheduled-jobs", "Schedule a job", "ScheduledJob", ref("ScheduledJobSummary")),
+    _put("/jobs/{job_id}/restart", "Restart a failed or cancelled job"),
+    _delete("/jobs/{job_id}", "Delete an ended job"),
+    _post("/scheduled-jobs", "Create a scheduled job", "ScheduledJob", ref("ScheduledJobSummary")),
     _get(
         "/scheduled-jobs",
-        "Scheduled jobs, the newest first",
+        "List scheduled jobs, newest first",
         ref("ScheduledJobPage"),
         query=("page", "size"),
     ),
-    _get("/scheduled-jobs/{schedule_id}", "A whole scheduled job", ref("ScheduledJobAnswer")),
-    _put("/scheduled-jobs/{schedule_id}/pause", "Let it make no more jobs for now"),
-    _put("/scheduled-jobs/{schedule_id}/resume", "Let it make jobs again"),
-    _delete("/scheduled-jobs/{schedule_id}", "Remove a scheduled job"),
-    _get("/nodes", "The workers and coordinators", list_of(ref("Node"))),
-    _get("/queues", "The queues", list_of(ref("Queue"))),
-    _get("/queues/{name}", "A queue", ref("Queue")),
-    _delete("/queues/{name}", "Remove a queue's messages; tasks that wait are sent again"),
+    _get("/scheduled-jobs/{schedule_id}", "Get a scheduled job", ref("ScheduledJobResponse")),
+    _put("/scheduled-jobs/{schedule_id}/pause", "Pause a scheduled job"),
+    _put("/scheduled-jobs/{schedule_id}/resume", "Resume a paused scheduled job"),
+    _delete("/scheduled-jobs/{schedule_id}", "Delete a scheduled job"),
+    _get("/nodes", "List nodes", list_of(ref("Node"))),
+    _get("/queues", "List queues", list_of(ref("Queue"))),
+    _get("/queues/{name}", "Get a queue", ref("Queue")),
+    _delete("/queues/{name}", "Remove the messages of a queue. Waiting tasks are sent again"),
     _get(
         "/metrics",
-        "How busy the system is",
+        "Get metrics",
         ref("Metrics"),
         media_types=(_JSON, "text/plain", "application/openmetrics-text"),
     ),
-    _get("/health", "Whether the system is well", ref("Health"), also=_DOWN),
-    _post("/users", "Add a user", "User", ref("UserAnswer")),
-    _get("/openapi.json", "This description", {"type": "object"}),
-    _get("/docs", "This description, to read", TEXT, media_types=("text/html",)),
-    _get("/schema/job.json", "The JSON Schema of job files", {"type": "object"}),
+    _get("/health", "Get the health of the system", ref("Health"), other_responses=_DOWN),
+    _post("/users", "Add a user", "User", ref("UserResponse")),
+    _get("/openapi.json", "Get this description", {"type": "object"}),
+    _get("/docs", "Show this description as a page", TEXT, media_types=("text/html",)),
+    _get("/schema/job.json", "Get the JSON Schema of job files", {"type": "object"}),
 )
 
 _PARAMETERS: dict[str, Document] = {
@@ -115,7 +124,7 @@ _PARAMETERS: dict[str, Document] = {
 
 
 def description(version: str, *, image_required: bool) -> Document:
-    """The whole document."""
+    """Return the OpenAPI document."""
     paths: dict[str, Document] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method] = _operation(route)
@@ -141,7 +150,7 @@ def _operation(route: Route) -> Document:
     operation: Document = {
         "operationId": re.sub(r"\W+", "_", f"{route.method}{route.path}").strip("_"),
         "summary": route.summary,
-        "responses": _answers(route),
+        "responses": _responses(route),
     }
     parameters = [_PARAMETERS[name] | {"in": "query"} for name in route.query]
     parameters += [
@@ -157,19 +166,22 @@ def _operation(route: Route) -> Document:
     return operation
 
 
-def _answers(route: Route) -> Document:
-    faults = [503]
-    faults += [400, 413] if route.body else [400] if route.query else []
-    faults += [404] if "{" in route.path else []
-    answers = dict.fromkeys(faults, ref("Error")) | dict(route.also)
-    described = {str(status): _answer(HTTPStatus(status), schema) for status, schema in answers.items()}
-    named = {
-        name: {"schema": TEXT if name.startswith(("text/", "application/open")) else route.answer}
+def _responses(route: Route) -> Document:
+    statuses = [HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE]
+    if route.body or route.query:
+        statuses.append(HTTPStatus.BAD_REQUEST)
+    if route.body:
+        statuses.append(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    if "{" in route.path:
+        statuses.append(HTTPStatus.NOT_FOUND)
+    schemas = dict.fromkeys(statuses, ref("Error")) | dict(route.other_responses)
+    content = {
+        name: {"schema": TEXT if name.startswith(("text/", "application/open")) else route.response}
         for name in route.media_types
     }
-    described["200"] = {"description": "OK", "content": named}
-    return described | {"401": _answer(HTTPStatus.UNAUTHORIZED, ref("Error"))}
+    errors = {str(int(status)): _response(status, schema) for status, schema in schemas.items()}
+    return {"200": {"description": "OK", "content": content}} | errors
 
 
-def _answer(status: HTTPStatus, schema: Document) -> Document:
+def _response(status: HTTPStatus, schema: Document) -> Document:
     return {"description": status.phrase, "content": {_JSON: {"schema": schema}}}

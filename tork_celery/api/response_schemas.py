@@ -1,181 +1,175 @@
-"""What the API answers, as JSON Schema: the description of `api.documents` and `domain.summaries`."""
+"""Declarations of response bodies, and their JSON Schema for the description of the API.
 
-from enum import StrEnum
+Responses about jobs, tasks and scheduled jobs have fields of `domain.response_fields` and job-file keys.
+"""
+
+from collections.abc import Collection
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
 
 from tork_celery.domain.codec import Document
 from tork_celery.domain.node import NodeStatus
-from tork_celery.domain.scheduled_job import ScheduleState
-from tork_celery.domain.states import JobState, TaskState
+from tork_celery.domain.response_fields import (
+    Count,
+    Fields,
+    JobDetails,
+    JobSummary,
+    ScheduledJobSummary,
+    TaskRun,
+    Time,
+)
+from tork_celery.domain.serializers import JOB_HIDDEN_KEYS, JOB_SUMMARY_KEYS
+from tork_celery.jobfile import json_schema
+from tork_celery.jobfile.jobs import ScheduledJobSchema
+from tork_celery.jobfile.mapping_schema import MappingSchema
+from tork_celery.jobfile.tasks import TaskSchema
 
 TEXT: Document = {"type": "string"}
-WHOLE: Document = {"type": "integer", "minimum": 0}
-NUMBER: Document = {"type": "number"}
-TIME: Document = {"type": "string", "format": "date-time"}
-TEXTS: Document = {"type": "array", "items": TEXT}
-BY_NAME: Document = {"type": "object", "additionalProperties": TEXT}
-PART: Document = {"type": "object"}
-PARTS: Document = {"type": "array", "items": PART}
+_REFERENCE = "#/components/schemas/{name}"
+
+
+class Error(Fields, frozen=True, kw_only=True):
+    message: str
+
+
+class Ok(Fields, frozen=True, kw_only=True):
+    status: Literal["OK"] = "OK"
+
+
+class LogPart(Fields, frozen=True, kw_only=True):
+    id: str
+    number: Count
+    task_id: str
+    contents: str
+    created_at: Time
+
+
+class PageFields(Fields, frozen=True, kw_only=True):
+    """A page. In a search for words, `totalItems` is at most 10,000."""
+
+    number: Count
+    size: Count
+    total_pages: Count
+    total_items: Count
+
+
+class Node(Fields, frozen=True, kw_only=True):
+    id: str
+    name: str
+    hostname: str
+    started_at: Time
+    cpu_percent: float
+    last_heartbeat_at: Time
+    status: NodeStatus
+    task_count: Count
+    version: str
+    port: Count | UnsetType = UNSET
+    queue: str | UnsetType = UNSET
+
+
+class Queue(Fields, frozen=True, kw_only=True):
+    name: str
+    size: Count
+    subscribers: Count
+    unacked: Count
+
+
+class Running(Fields, frozen=True, kw_only=True):
+    running: Count
+
+
+class OnlineNodes(Fields, frozen=True, kw_only=True):
+    online: Count
+    cpu_percent: float
+
+
+class Metrics(Fields, frozen=True, kw_only=True):
+    jobs: Running
+    tasks: Running
+    nodes: OnlineNodes
+
+
+class Health(Fields, frozen=True, kw_only=True):
+    status: Literal["UP", "DOWN"]
+    down: dict[str, str] | UnsetType = UNSET
+
+
+class UserResponse(Fields, frozen=True, kw_only=True):
+    username: str
+    name: str
+    created_at: Time
 
 
 def ref(name: str) -> Document:
-    return {"$ref": f"#/components/schemas/{name}"}
+    """Return a reference to a schema in the description of the API."""
+    return {"$ref": _REFERENCE.format(name=name)}
 
 
 def list_of(item: Document) -> Document:
     return {"type": "array", "items": item}
 
 
-def one_of(values: type[StrEnum]) -> Document:
-    return {"type": "string", "enum": [str(value) for value in values]}
+def _structs() -> dict[str, Document]:
+    """Return the schemas of all structs, and of the enumerations in them, by name."""
+    own = (Error, Ok, LogPart, PageFields, Node, Queue, Metrics, Health, UserResponse)
+    _, components = msgspec.json.schema_components(
+        (*own, JobSummary, JobDetails, TaskRun, ScheduledJobSummary), ref_template=_REFERENCE
+    )
+    for document in components.values():
+        del document["title"]
+        if "enum" in document:
+            document.pop("description", None)  # the docstring of an enumeration is not for clients
+    return components
 
 
-def thing(required: dict[str, Document], may_be_left_out: dict[str, Document] | None = None) -> Document:
-    """An object with these keys and no others."""
-    properties = required | (may_be_left_out or {})
+def _keys(
+    schema: type[MappingSchema], *, only: Collection[str] | None = None, required: Collection[str] = ()
+) -> Document:
+    """Return the object of a schema's keys in responses."""
+    properties = json_schema.of_responses(schema)
+    chosen = properties.keys() - JOB_HIDDEN_KEYS if only is None else only
+    return {
+        "properties": {key: document for key, document in properties.items() if key in chosen},
+        "required": list(required),
+    }
+
+
+def _merged(description: str, *objects: Document) -> Document:
+    """Return an object with the properties of all objects. In case of the same key, the last one wins."""
     return {
         "type": "object",
-        "properties": properties,
-        "required": list(required),
+        "description": description,
+        "properties": {key: value for part in objects for key, value in part["properties"].items()},
+        "required": [key for part in objects for key in part["required"]],
         "additionalProperties": False,
     }
 
 
-def page_of(name: str) -> Document:
-    """`totalItems` counts at most 10,000 of a search for words."""
-    return thing(
-        {
-            "items": list_of(ref(name)),
-            "number": WHOLE,
-            "size": WHOLE,
-            "totalPages": WHOLE,
-            "totalItems": WHOLE,
-        }
-    )
+def _page_of(name: str, fields: Document) -> Document:
+    items = {"properties": {"items": list_of(ref(name))}, "required": ["items"]}
+    return _merged(fields["description"], items, fields)
 
 
-_SUMMARY_ALWAYS = {"id": TEXT, "name": TEXT, "state": one_of(JobState), "createdAt": TIME, "position": WHOLE}
-_SUMMARY = {
-    "createdBy": thing({"username": TEXT}),
-    "parentId": TEXT,
-    "inputs": BY_NAME,
-    "description": TEXT,
-    "tags": TEXTS,
-    "startedAt": TIME,
-    "completedAt": TIME,
-    "failedAt": TIME,
-    "taskCount": WHOLE,
-    "result": TEXT,
-    "error": TEXT,
-    "progress": NUMBER,
-    "schedule": PART,
-}
-_GIVEN = {
-    "output": TEXT,
-    "defaults": PART,
-    "webhooks": PARTS,
-    "permissions": PARTS,
-    "autoDelete": PART,
-    "secrets": BY_NAME,
-}
-_SCHEDULED_ALWAYS = {
-    "id": TEXT,
-    "name": TEXT,
-    "state": one_of(ScheduleState),
-    "cron": TEXT,
-    "schedule": thing({"id": TEXT, "cron": TEXT}),
-    "createdAt": TIME,
-}
-_SCHEDULED = {
-    "createdBy": thing({"username": TEXT}),
-    "description": TEXT,
-    "tags": TEXTS,
-    "inputs": BY_NAME,
-    "nextRunAt": TIME,
-}
-_TASK = {
-    "parentId": TEXT,
-    "name": TEXT,
-    "description": TEXT,
-    "scheduledAt": TIME,
-    "startedAt": TIME,
-    "completedAt": TIME,
-    "failedAt": TIME,
-    "cmd": TEXTS,
-    "entrypoint": TEXTS,
-    "run": TEXT,
-    "image": TEXT,
-    "registry": PART,
-    "env": BY_NAME,
-    "files": BY_NAME,
-    "queue": TEXT,
-    "redelivered": WHOLE,
-    "error": TEXT,
-    "pre": PARTS,
-    "post": PARTS,
-    "sidecars": PARTS,
-    "mounts": PARTS,
-    "volumes": TEXTS,
-    "networks": TEXTS,
-    "nodeId": TEXT,
-    "retry": PART,
-    "limits": PART,
-    "timeout": TEXT,
-    "result": TEXT,
-    "var": TEXT,
-    "if": TEXT,
-    "parallel": PART,
-    "each": PART,
-    "subjob": PART,
-    "gpus": TEXT,
-    "tags": TEXTS,
-    "workdir": TEXT,
-    "priority": {"type": ["integer", "string"]},
-    "progress": NUMBER,
-}
-_NODE = {
-    "port": WHOLE,
-    "queue": TEXT,
-}
+def _schemas() -> dict[str, Document]:
+    structs = _structs()
+    page, details, run = (structs.pop(name) for name in ("PageFields", "JobDetails", "TaskRun"))
+    summary, scheduled = structs["JobSummary"], structs["ScheduledJobSummary"]
+    execution = {"properties": {"execution": list_of(ref("TaskResponse"))}, "required": ["execution"]}
+    summary_keys = _keys(ScheduledJobSchema, only=JOB_SUMMARY_KEYS, required=["name"])
+    job_keys = _keys(ScheduledJobSchema, required=["name", "tasks"])
+    return structs | {
+        "JobSummary": _merged(summary["description"], summary_keys, summary),
+        "JobResponse": _merged("A whole job.", job_keys, summary, details, execution),
+        "TaskResponse": _merged("A task and its last attempt.", _keys(TaskSchema), run),
+        "ScheduledJobSummary": _merged(scheduled["description"], summary_keys, scheduled),
+        "ScheduledJobResponse": _merged("A whole scheduled job.", job_keys, scheduled),
+        "JobPage": _page_of("JobSummary", page),
+        "LogPage": _page_of("LogPart", page),
+        "ScheduledJobPage": _page_of("ScheduledJobSummary", page),
+    }
 
-SCHEMAS: dict[str, Document] = {
-    "Error": thing({"message": TEXT}),
-    "Ok": thing({"status": {"const": "OK"}}),
-    "JobSummary": thing(_SUMMARY_ALWAYS, _SUMMARY),
-    "JobAnswer": thing(
-        _SUMMARY_ALWAYS | {"tasks": PARTS, "execution": list_of(ref("TaskAnswer")), "context": PART},
-        _SUMMARY | _GIVEN | {"deleteAt": TIME},
-    ),
-    "TaskAnswer": thing(
-        {"id": TEXT, "jobId": TEXT, "position": WHOLE, "state": one_of(TaskState), "createdAt": TIME}, _TASK
-    ),
-    "LogPart": thing({"id": TEXT, "number": WHOLE, "taskId": TEXT, "contents": TEXT, "createdAt": TIME}),
-    "JobPage": page_of("JobSummary"),
-    "LogPage": page_of("LogPart"),
-    "ScheduledJobSummary": thing(_SCHEDULED_ALWAYS, _SCHEDULED),
-    "ScheduledJobAnswer": thing(_SCHEDULED_ALWAYS | {"tasks": PARTS}, _SCHEDULED | _GIVEN),
-    "ScheduledJobPage": page_of("ScheduledJobSummary"),
-    "Node": thing(
-        {
-            "id": TEXT,
-            "name": TEXT,
-            "hostname": TEXT,
-            "startedAt": TIME,
-            "cpuPercent": NUMBER,
-            "lastHeartbeatAt": TIME,
-            "status": one_of(NodeStatus),
-            "taskCount": WHOLE,
-            "version": TEXT,
-        },
-        _NODE,
-    ),
-    "Queue": thing({"name": TEXT, "size": WHOLE, "subscribers": WHOLE, "unacked": WHOLE}),
-    "Metrics": thing(
-        {
-            "jobs": thing({"running": WHOLE}),
-            "tasks": thing({"running": WHOLE}),
-            "nodes": thing({"online": WHOLE, "cpuPercent": NUMBER}),
-        }
-    ),
-    "Health": thing({"status": {"enum": ["UP", "DOWN"]}}, {"down": BY_NAME}),
-    "UserAnswer": thing({"username": TEXT, "name": TEXT, "createdAt": TIME}),
-}
+
+SCHEMAS = _schemas()
+"""JSON Schemas of all response bodies, by the name that `ref` takes."""

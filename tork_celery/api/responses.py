@@ -1,13 +1,16 @@
-"""What the API answers: domain objects as JSON, camelCase, empty fields left out, nothing secret shown.
+"""Response bodies. `domain.serializers` has those of jobs and tasks, since webhooks send them too."""
 
-Those of jobs and tasks are in `domain.summaries`: webhooks send them, too.
-"""
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
 
-from collections.abc import Callable
-from typing import TypeVar
+import msgspec
+from flask.json.provider import DefaultJSONProvider
+from msgspec import UNSET
 
+from tork_celery.api import response_schemas as schemas
 from tork_celery.domain.codec import Document
 from tork_celery.domain.logs import LogPart
+from tork_celery.domain.response_fields import Fields
 from tork_celery.domain.serializers import (
     job,
     job_summary,
@@ -15,7 +18,6 @@ from tork_celery.domain.serializers import (
     scheduled_job_summary,
     task,
     time,
-    without_empty,
 )
 from tork_celery.domain.user import User
 from tork_celery.services.queries import Metrics, NodeView, Page
@@ -23,6 +25,9 @@ from tork_celery.services.queues import QueueView
 
 __all__ = [
     "OK",
+    "JsonProvider",
+    "error",
+    "health",
     "job",
     "job_summary",
     "log_part",
@@ -38,62 +43,94 @@ __all__ = [
 
 T = TypeVar("T")
 
-OK: Document = {"status": "OK"}
-"""The answer to what was done and has nothing to show."""
+
+class JsonProvider(DefaultJSONProvider):
+    """Encodes responses with msgspec. The fields keep their order."""
+
+    def dumps(self, obj: Any, **_: Any) -> str:
+        return msgspec.json.encode(obj).decode()
 
 
 def log_part(part: LogPart) -> Document:
-    return {
-        "id": f"{part.task_id}-{part.number}",
-        "number": part.number,
-        "taskId": part.task_id,
-        "contents": part.contents,
-        "createdAt": time(part.created_at),
-    }
+    return _encode(
+        schemas.LogPart(
+            id=f"{part.task_id}-{part.number}",
+            number=part.number,
+            task_id=part.task_id,
+            contents=part.contents,
+            created_at=time(part.created_at),
+        )
+    )
 
 
 def node(view: NodeView) -> Document:
-    return without_empty(
-        {
-            "id": view.node.instance,
-            "name": view.node.name,
-            "hostname": view.node.hostname,
-            "port": view.node.port,
-            "startedAt": time(view.node.started_at),
-            "lastHeartbeatAt": time(view.node.heartbeat_at),
-            "queue": ",".join(view.node.queues),
-            "status": view.status,
-            "version": view.node.version,
-        }
-    ) | {"cpuPercent": view.node.cpu_percent, "taskCount": view.task_count}
+    node = view.node
+    return _encode(
+        schemas.Node(
+            id=node.instance,
+            name=node.name,
+            hostname=node.hostname,
+            port=node.port or UNSET,
+            started_at=time(node.started_at),
+            last_heartbeat_at=time(node.heartbeat_at),
+            queue=",".join(node.queues) or UNSET,
+            status=view.status,
+            version=node.version,
+            cpu_percent=node.cpu_percent,
+            task_count=view.task_count,
+        )
+    )
 
 
 def queue(view: QueueView) -> Document:
-    return {
-        "name": view.name,
-        "size": view.queued_tasks,
-        "subscribers": view.live_nodes,
-        "unacked": view.running_tasks,
-    }
+    return _encode(
+        schemas.Queue(
+            name=view.name,
+            size=view.queued_tasks,
+            subscribers=view.live_nodes,
+            unacked=view.running_tasks,
+        )
+    )
 
 
-def metrics(found: Metrics) -> Document:
-    return {
-        "jobs": {"running": found.running_jobs},
-        "tasks": {"running": sum(found.running_tasks.values())},
-        "nodes": {"online": found.online_nodes, "cpuPercent": found.cpu_percent},
-    }
+def metrics(metrics: Metrics) -> Document:
+    return _encode(
+        schemas.Metrics(
+            jobs=schemas.Running(running=metrics.running_jobs),
+            tasks=schemas.Running(running=sum(metrics.running_tasks.values())),
+            nodes=schemas.OnlineNodes(online=metrics.online_nodes, cpu_percent=metrics.cpu_percent),
+        )
+    )
 
 
-def user(found: User) -> Document:
-    return {"username": found.username, "name": found.name, "createdAt": time(found.created_at)}
+def health(down: Mapping[str, str]) -> Document:
+    """Return the health of the system. `down` has the error of each unavailable part, by name."""
+    return _encode(schemas.Health(status="DOWN", down=dict(down)) if down else schemas.Health(status="UP"))
 
 
-def page(found: Page[T], item: Callable[[T], Document]) -> Document:
-    return {
-        "items": [item(each) for each in found.items],
-        "number": found.number,
-        "size": len(found.items),
-        "totalPages": found.total_pages,
-        "totalItems": found.total_items,
-    }
+def user(user: User) -> Document:
+    return _encode(
+        schemas.UserResponse(username=user.username, name=user.name, created_at=time(user.created_at))
+    )
+
+
+def error(message: str) -> Document:
+    return _encode(schemas.Error(message=message))
+
+
+def page(page: Page[T], item: Callable[[T], Document]) -> Document:
+    fields = schemas.PageFields(
+        number=page.number,
+        size=len(page.items),
+        total_pages=page.total_pages,
+        total_items=page.total_items,
+    )
+    return {"items": [item(each) for each in page.items]} | _encode(fields)
+
+
+def _encode(fields: Fields) -> Document:
+    return cast(Document, msgspec.to_builtins(fields))
+
+
+OK = _encode(schemas.Ok())
+"""The response of a route that has nothing to return."""

@@ -42,8 +42,6 @@ def routes(api: ApiContext) -> Blueprint:
     @blueprint.get("/health")
     def get_health() -> ResponseReturnValue:
         down = queries.unavailable_parts(api.services)
-        if not down:
-            return {"status": "UP"}
-        return {"status": "DOWN", "down": down}, HTTPStatus.SERVICE_UNAVAILABLE
+        return responses.health(down), HTTPStatus.SERVICE_UNAVAILABLE if down else HTTPStatus.OK
 
     return blueprint

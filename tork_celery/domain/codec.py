@@ -20,11 +20,14 @@ def camel(name: str) -> str:
     return head + "".join(word.capitalize() for word in rest)
 
 
-def encode(instance: Any) -> Document:
-    """Return the document of a dataclass instance. Fields with None or an empty collection are omitted."""
+def encode(instance: Any, *, keys: frozenset[str] | None = None) -> Document:
+    """Return the document of a dataclass instance, or only some `keys` of it.
+
+    Fields with None or an empty collection are omitted.
+    """
     return {
         key: _encode_value(value)
-        for name, key in _keys(cast(Hashable, type(instance)))
+        for name, key in _keys(cast(Hashable, type(instance)), keys)
         if (value := getattr(instance, name)) is not None and not (_is_collection(value) and not value)
     }
 
@@ -53,8 +56,9 @@ def _encode_value(value: Any) -> Any:
 
 
 @functools.cache
-def _keys(cls: Hashable) -> tuple[tuple[str, str], ...]:
-    return tuple((field.name, camel(field.name)) for field in dataclasses.fields(cast(Any, cls)))
+def _keys(cls: Hashable, chosen: frozenset[str] | None = None) -> tuple[tuple[str, str], ...]:
+    keys = ((field.name, camel(field.name)) for field in dataclasses.fields(cast(Any, cls)))
+    return tuple((name, key) for name, key in keys if chosen is None or key in chosen)
 
 
 @functools.cache

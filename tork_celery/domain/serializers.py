@@ -1,115 +1,104 @@
-"""Jobs and tasks as JSON documents of the API and of webhooks.
+"""Jobs, tasks and scheduled jobs as JSON documents, which the API returns and webhooks send.
 
-Keys are camelCase, empty fields are omitted, and secrets are redacted.
+Keys are camelCase, empty fields are left out, and secrets are redacted. A document consists of keys of the
+definition and of the fields that `response_fields` declares.
 """
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import cast
+
+import msgspec
+from msgspec import UNSET, UnsetType
 
 from tork_celery.domain.codec import Document, encode
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.redaction import masking, redacted, secrets_of_job, secrets_of_task
+from tork_celery.domain.response_fields import (
+    Creator,
+    Fields,
+    JobDetails,
+    JobSummary,
+    ScheduledJobSummary,
+    ScheduleOfJobs,
+    TaskRun,
+)
 from tork_celery.domain.scheduled_job import ScheduledJob
 from tork_celery.domain.states import JobState, TaskState
 
-_TASK_SUMMARY_KEYS = (
-    *("id", "jobId", "parentId", "position", "name", "description", "tags", "state", "queue"),
-    *("createdAt", "scheduledAt", "startedAt", "completedAt", "failedAt"),
-    *("nodeId", "redelivered", "var", "progress", "result", "error"),
-)
-_JOB_DEFINITION_KEYS = ("tasks", "output", "defaults", "webhooks", "permissions", "autoDelete", "secrets")
+JOB_SUMMARY_KEYS = frozenset({"name", "description", "tags", "inputs", "schedule"})
+"""Keys of a job's definition in its summary."""
+JOB_HIDDEN_KEYS = frozenset({"wait", "hidden"})
+"""Keys of a job's definition that are in no document."""
+TASK_SUMMARY_KEYS = frozenset({"name", "description", "tags", "var"})
+"""Keys of a task's definition in its summary."""
 
 
 def job_summary(job: Job) -> Document:
     """Return a job without its tasks."""
-    return _redacted_for(job.definition, _job_summary(job))
+    return _redacted(_job_summary(job), secrets_of_job(job.definition))
 
 
 def job(job: Job, execution: Sequence[Task]) -> Document:
     """Return a whole job. `execution` has its tasks."""
-    document = _job_summary(job) | {
-        "context": {
-            "job": {"id": job.id, "name": job.definition.name},
-            "inputs": dict(job.definition.inputs),
-            "secrets": dict(job.definition.secrets),
-            "tasks": dict(job.results),
+    definition = job.definition
+    details = JobDetails(
+        context={
+            "job": {"id": job.id, "name": definition.name},
+            "inputs": definition.inputs,
+            "secrets": definition.secrets,
+            "tasks": job.results,
         },
-        **_definition(job.definition),
-        **without_empty({"deleteAt": time(job.delete_at)}),
-    }
-    secrets = secrets_of_job(job.definition)
-    return _redacted_for(job.definition, document) | {"execution": [task(run, secrets) for run in execution]}
+        delete_at=_time_or_unset(job.delete_at),
+    )
+    secrets = secrets_of_job(definition)
+    document = _definition(definition) | _job_summary(job) | _encode(details)
+    return _redacted(document, secrets) | {"execution": [task(run, secrets) for run in execution]}
 
 
 def task(task: Task, job_secrets: Collection[str]) -> Document:
     """Return a whole task. `job_secrets` has the values of its job to mask."""
-    definition: Document = encode(task.definition)
+    definition = encode(task.definition)
     if "retry" in definition:
         definition["retry"] |= {"attempts": task.attempts}
-    definition |= _composite(task, definition)
-    document = definition | without_empty(
-        {
-            "id": task.id,
-            "jobId": task.job_id,
-            "parentId": task.parent_id,
-            "position": task.position,
-            "state": task.state,
-            "queue": None if task.definition.is_composite else task.queue,
-            "createdAt": time(task.created_at),
-            "scheduledAt": time(task.scheduled_at),
-            **_start_and_end(task),
-            "nodeId": task.node,
-            "redelivered": task.losses,
-            "result": task.result,
-            "error": task.error,
-            "progress": task.progress,
-        }
-    )
-    return cast(Document, redacted(document, masking({*job_secrets, *secrets_of_task(task.definition)})))
+    document = definition | _composite(task, definition) | _task_run(task)
+    return _redacted(document, {*job_secrets, *secrets_of_task(task.definition)})
 
 
-def task_summary(task_: Task, job_secrets: Collection[str]) -> Document:
+def task_summary(task: Task, job_secrets: Collection[str]) -> Document:
     """Return a task without what it runs. `job_secrets` has the values of its job to mask."""
-    document = task(task_, job_secrets)
-    return {key: document[key] for key in _TASK_SUMMARY_KEYS if key in document}
+    document = encode(task.definition, keys=TASK_SUMMARY_KEYS) | _task_run(task)
+    return _redacted(document, {*job_secrets, *secrets_of_task(task.definition)})
 
 
 def scheduled_job_summary(scheduled: ScheduledJob) -> Document:
     """Return a scheduled job without the definition of its jobs."""
-    return _redacted_for(scheduled.definition, _scheduled_job_summary(scheduled))
+    return _redacted(_scheduled_job_summary(scheduled), secrets_of_job(scheduled.definition))
 
 
 def scheduled_job(scheduled: ScheduledJob) -> Document:
     """Return a whole scheduled job."""
-    document = _scheduled_job_summary(scheduled) | _definition(scheduled.definition)
-    return _redacted_for(scheduled.definition, document)
+    document = _definition(scheduled.definition) | _scheduled_job_summary(scheduled)
+    return _redacted(document, secrets_of_job(scheduled.definition))
 
 
-def time(seconds: float | None) -> str | None:
+def time(seconds: float) -> str:
     """Return a time in seconds since the epoch as RFC 3339, in UTC."""
-    if seconds is None:
-        return None
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def without_empty(document: Document) -> dict[str, Any]:
-    """Return a document without its fields that are None, empty or 0."""
-    return {key: value for key, value in document.items() if value not in (None, "", [], {}, 0)}
+def _encode(fields: Fields) -> Document:
+    return cast(Document, msgspec.to_builtins(fields))
 
 
-def _redacted_for(definition: JobDefinition, document: Document) -> Document:
-    return cast(Document, redacted(document, masking(secrets_of_job(definition))))
+def _redacted(document: Document, secrets: Collection[str]) -> Document:
+    return cast(Document, redacted(document, masking(secrets)))
 
 
 def _definition(definition: JobDefinition) -> Document:
-    """Return the fields of a definition that a summary does not have.
-
-    Users and roles in permissions are objects, as in Tork.
-    """
-    encoded = encode(definition)
-    document = {key: encoded[key] for key in _JOB_DEFINITION_KEYS if key in encoded}
+    """Return the keys of a whole job. Users and roles in permissions are objects, as in Tork."""
+    document = {key: value for key, value in encode(definition).items() if key not in JOB_HIDDEN_KEYS}
     if "permissions" in document:
         document["permissions"] = [
             {"user": {"username": permission["user"]}}
@@ -127,60 +116,73 @@ def _composite(task: Task, definition: Document) -> Document:
     if "each" in definition:
         counters = {"size": task.size, "completions": task.completions, "index": task.started_children}
         return {"each": definition["each"] | counters}
-    if "subjob" in definition:
-        return {"subjob": definition["subjob"] | without_empty({"id": task.subjob_id})}
+    if "subjob" in definition and task.subjob_id:
+        return {"subjob": definition["subjob"] | {"id": task.subjob_id}}
     return {}
 
 
 def _job_summary(job: Job) -> Document:
-    definition = job.definition
-    document = without_empty(
-        {
-            "id": job.id,
-            "createdBy": job.created_by and {"username": job.created_by},
-            "parentId": job.parent_id,
-            "inputs": dict(definition.inputs),
-            "name": definition.name,
-            "description": definition.description,
-            "tags": list(definition.tags),
-            "state": job.state,
-            "createdAt": time(job.created_at),
-            **_start_and_end(job),
-            "taskCount": job.task_count,
-            "result": job.result,
-            "error": job.error,
-            "progress": job.progress,
-            "schedule": encode(definition.schedule) if definition.schedule else None,
-        }
+    fields = JobSummary(
+        id=job.id,
+        state=job.state,
+        created_at=time(job.created_at),
+        # Clients compute the progress from the position: it is beyond the last task when all are done.
+        position=job.position + (job.state is JobState.COMPLETED),
+        created_by=_creator(job.created_by),
+        parent_id=job.parent_id or UNSET,
+        started_at=_time_or_unset(job.started_at),
+        completed_at=_ended_at(job, JobState.COMPLETED),
+        failed_at=_ended_at(job, JobState.FAILED),
+        task_count=job.task_count or UNSET,
+        result=job.result or UNSET,
+        error=job.error or UNSET,
+        progress=job.progress or UNSET,
     )
-    # Clients compute the progress from the position: it is beyond the last task when all are done.
-    return document | {"position": job.position + (job.state is JobState.COMPLETED)}
+    return encode(job.definition, keys=JOB_SUMMARY_KEYS) | _encode(fields)
+
+
+def _task_run(task: Task) -> Document:
+    fields = TaskRun(
+        id=task.id,
+        job_id=task.job_id,
+        position=task.position,
+        state=task.state,
+        created_at=time(task.created_at),
+        parent_id=task.parent_id or UNSET,
+        scheduled_at=_time_or_unset(task.scheduled_at),
+        started_at=_time_or_unset(task.started_at),
+        completed_at=_ended_at(task, TaskState.COMPLETED),
+        failed_at=_ended_at(task, TaskState.FAILED),
+        queue=UNSET if task.definition.is_composite else task.queue,
+        node_id=task.node or UNSET,
+        redelivered=task.losses or UNSET,
+        result=task.result or UNSET,
+        error=task.error or UNSET,
+        progress=task.progress or UNSET,
+    )
+    return _encode(fields)
 
 
 def _scheduled_job_summary(scheduled: ScheduledJob) -> Document:
-    definition = scheduled.definition
-    return without_empty(
-        {
-            "id": scheduled.id,
-            "createdBy": scheduled.created_by and {"username": scheduled.created_by},
-            "name": definition.name,
-            "description": definition.description,
-            "tags": list(definition.tags),
-            "inputs": dict(definition.inputs),
-            "state": scheduled.state,
-            "cron": scheduled.cron,
-            "schedule": {"id": scheduled.id, "cron": scheduled.cron},
-            "createdAt": time(scheduled.created_at),
-            "nextRunAt": time(scheduled.next_at),
-        }
+    fields = ScheduledJobSummary(
+        id=scheduled.id,
+        state=scheduled.state,
+        cron=scheduled.cron,
+        schedule=ScheduleOfJobs(id=scheduled.id, cron=scheduled.cron),
+        created_at=time(scheduled.created_at),
+        created_by=_creator(scheduled.created_by),
+        next_run_at=_time_or_unset(scheduled.next_at),
     )
+    return encode(scheduled.definition, keys=JOB_SUMMARY_KEYS) | _encode(fields)
 
 
-def _start_and_end(row: Job | Task) -> Document:
-    completed = row.state in (JobState.COMPLETED, TaskState.COMPLETED)
-    failed = row.state in (JobState.FAILED, TaskState.FAILED)
-    return {
-        "startedAt": time(row.started_at),
-        "completedAt": time(row.ended_at) if completed else None,
-        "failedAt": time(row.ended_at) if failed else None,
-    }
+def _creator(username: str | None) -> Creator | UnsetType:
+    return Creator(username=username) if username else UNSET
+
+
+def _ended_at(row: Job | Task, state: JobState | TaskState) -> str | UnsetType:
+    return _time_or_unset(row.ended_at) if row.state is state else UNSET
+
+
+def _time_or_unset(seconds: float | None) -> str | UnsetType:
+    return UNSET if seconds is None else time(seconds)

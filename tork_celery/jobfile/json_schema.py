@@ -4,7 +4,7 @@ The JSON Schema covers keys, types, ranges and patterns. Only the parser evaluat
 values with each other.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from functools import singledispatch
 from typing import Any, cast
 
@@ -73,16 +73,12 @@ def of_schema(schema: type[MappingSchema], *, image_required: bool = False) -> D
     return document | ({"required": required} if required else {})
 
 
-def of_responses(schema: type[MappingSchema], *, without: Collection[str] = ()) -> dict[str, Document]:
-    """Return the properties that the keys of a schema are in a response, where all are optional.
+def of_responses(schema: type[MappingSchema]) -> dict[str, Document]:
+    """Return the properties that the keys of a schema are in a response.
 
     A property has the type of its key but none of its checks: templates may be evaluated, and secrets masked.
     """
-    return {
-        key: _type_only(_of_field(field)) | _description(field)
-        for key, field in keys(schema).items()
-        if key not in without
-    }
+    return {key: _type_only(_of_field(field)) | _description(field) for key, field in keys(schema).items()}
 
 
 def schemas() -> list[type[MappingSchema]]:

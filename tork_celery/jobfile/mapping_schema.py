@@ -1,20 +1,20 @@
 """The base of all schemas of the job file: how a mapping is validated, and how its faults read."""
 
+import dataclasses
 import difflib
-import re
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError
 
+from tork_celery.domain.codec import camel
 from tork_celery.jobfile.faults import Faults
 from tork_celery.jobfile.source import Path, describe
 
 REQUIRED = "required, but missing or empty"
 _MAX_KEY_COMPARED = 40
 _SIMILARITY = 0.7  # `imagee` is similar to `image`; `tasks` is not similar to `tags`
-_UPPER = re.compile("[A-Z]")
-_KEYWORDS = {"if": "if_"}
 
 
 class MappingSchema(Schema):
@@ -29,7 +29,7 @@ class MappingSchema(Schema):
         unknown = RAISE
 
     definition: ClassVar[type[Any]]
-    """The class of the object that `load` returns. Each key is one of its fields, in snake_case."""
+    """The dataclass of the object that `load` returns. Each key has a field in it, in snake_case."""
 
     def __init__(self, *, image_required: bool = True, **options: Any) -> None:
         super().__init__(**options)
@@ -64,7 +64,11 @@ class MappingSchema(Schema):
 
     def build(self, values: dict[str, Any]) -> Any:
         """Return the `definition` of valid values."""
-        return self.definition(**{field_name(key): value for key, value in values.items()})
+        return self.definition(**{self._field_names[key]: value for key, value in values.items()})
+
+    @functools.cached_property
+    def _field_names(self) -> dict[str, str]:
+        return field_names(self.definition)
 
     def _load_values(self, data: Mapping[str, Any], faults: Faults) -> dict[str, Any]:
         values = dict[str, Any]()
@@ -80,9 +84,9 @@ class MappingSchema(Schema):
         return values
 
 
-def field_name(key: str) -> str:
-    """Return the definition's field for a key: `initial_delay` for `initialDelay`, `if_` for `if`."""
-    return _KEYWORDS.get(key) or _UPPER.sub(r"_\g<0>", key).lower()
+def field_names(definition: type[Any]) -> dict[str, str]:
+    """Return the fields of a definition by key: `initial_delay` by `initialDelay`, `if_` by `if`."""
+    return {camel(field.name): field.name for field in dataclasses.fields(definition)}
 
 
 def _unknown_key(key: str, known: Iterable[str]) -> str:
