@@ -32,8 +32,15 @@ def free_port() -> int:
 class Installation:
     """`tork-celery standalone` with a new port, workers beside it, and a client of its API."""
 
-    def __init__(self, data_dir: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *options: str,
+        environment: Mapping[str, str] | None = None,
+        command_dir: Path = _BIN,
+    ) -> None:
         self.data_dir = data_dir
+        self.command_dir = command_dir
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {**os.environ, "TORK_DATA_DIR": str(data_dir), **(environment or {})}
@@ -44,7 +51,13 @@ class Installation:
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
-        command = [str(_BIN / "tork-celery"), "standalone", "--port", str(self.port), *self._options]
+        command = [
+            str(self.command_dir / "tork-celery"),
+            "standalone",
+            "--port",
+            str(self.port),
+            *self._options,
+        ]
         with self._log_file.open("wb") as log:
             self.process = subprocess.Popen(
                 command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -53,7 +66,16 @@ class Installation:
 
     def start_worker(self, queue: str, slots: int, *options: str, name: str) -> subprocess.Popen[bytes]:
         """Start another worker with the node name `name`; the options are Celery's."""
-        celery = [str(_BIN / "celery"), "-A", "tork_celery", "worker", "-Q", queue, "-c", str(slots)]
+        celery = [
+            str(self.command_dir / "celery"),
+            "-A",
+            "tork_celery",
+            "worker",
+            "-Q",
+            queue,
+            "-c",
+            str(slots),
+        ]
         with self._log_file.open("ab") as log:
             process = subprocess.Popen(
                 [*celery, "-n", name, *options],
