@@ -47,12 +47,13 @@ def build_celery_app() -> Celery:
     )
 
 
-def build_database(settings: Settings, *, slots: int = 4) -> Database:
+def build_database(settings: Settings, *, slots: int = 4, detect_hangs: bool = False) -> Database:
     """Return the datastore, with connections for `slots` steps or requests at a time."""
     return Database.connect(
         settings.datastore_url,
         pool_size=slots + _CONNECTIONS_BESIDE_SLOTS,
         full_sync=settings.datastore_full_sync,
+        detect_hangs=detect_hangs,
     )
 
 
@@ -111,7 +112,7 @@ def build_api(settings: Settings, *, port: int, processes: int, threads: int) ->
     from tork_celery.api.context import ApiContext  # noqa: PLC0415
     from tork_celery.api.front import Front  # noqa: PLC0415
 
-    database = build_database(settings, slots=threads)
+    database = build_database(settings, slots=threads, detect_hangs=True)
     services = _service_context(settings, build_celery_app(), database)
     app = create_app(
         ApiContext(

@@ -2,7 +2,8 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
@@ -15,9 +16,11 @@ from sqlalchemy.sql.selectable import ScalarSelect
 from sqlalchemy.types import Double
 
 from tork_celery.domain.errors import ConfigurationError, DatastoreUnavailable
+from tork_celery.store.hang_detector import HangDetector
 
 _BUSY_TIMEOUT_MS = 5_000
 _CONNECT_TIMEOUT_S = 3
+_PROBE_TIMEOUT_S = 2
 _URL_HINT = "write it like sqlite:////srv/tork.db or postgresql://USER:PASSWORD@HOST/NAME"
 _KEEPALIVES = {  # with libpq's defaults, a dead host is detected after two hours
     "keepalives_idle": 5,
@@ -55,41 +58,45 @@ def datastore_now_once() -> ScalarSelect[float]:
 class Database:
     """Datastore at one URL (SQLite or PostgreSQL). Thread-safe."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, hang_detector: HangDetector | None = None) -> None:
         self.engine = engine
+        self._hang_detector = hang_detector
 
     @classmethod
-    def connect(cls, url: str, *, pool_size: int = 8, full_sync: bool = False) -> "Database":
+    def connect(
+        cls, url: str, *, pool_size: int = 8, full_sync: bool = False, detect_hangs: bool = False
+    ) -> "Database":
         """Create the connection pool; connections are opened on first use.
 
         With `full_sync`, SQLite survives a power failure and not only a killed process; commits are slower.
+        With `detect_hangs`, calls to a PostgreSQL server that is frozen fail within 5 s.
         Raises ConfigurationError for a URL that is neither SQLite nor PostgreSQL.
         """
         parsed = _parse_url(url)
         if parsed.drivername == "sqlite":
             return cls(_sqlite_engine(url, pool_size=pool_size, full_sync=full_sync))
-        return cls(
-            create_engine(
-                parsed.set(drivername="postgresql+psycopg"),
-                pool_size=pool_size,
-                max_overflow=pool_size,
-                pool_timeout=_CONNECT_TIMEOUT_S,
-                pool_pre_ping=True,
-                hide_parameters=True,
-                connect_args={"connect_timeout": _CONNECT_TIMEOUT_S, **_KEEPALIVES},
-            )
+        engine = create_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_timeout=_CONNECT_TIMEOUT_S,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={"connect_timeout": _CONNECT_TIMEOUT_S, **_KEEPALIVES},
         )
+        detector = HangDetector(engine, partial(_probe_postgresql, parsed)) if detect_hangs else None
+        return cls(engine, hang_detector=detector)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Open a transaction: commit at the end, roll back on an exception. Raises DatastoreUnavailable."""
-        with _translate_errors(), self.engine.begin() as connection:
+        with self._watched(), _translate_errors(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Open a read-only snapshot, which takes no write lock. Raises DatastoreUnavailable."""
-        with _translate_errors(), self.engine.connect() as connection:
+        with self._watched(), _translate_errors(), self.engine.connect() as connection:
             reading = connection.execution_options(tork_readonly=True)
             if connection.dialect.name == "postgresql":  # the default is a snapshot per statement
                 reading = reading.execution_options(
@@ -104,6 +111,16 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+    def _watched(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._hang_detector is None else self._hang_detector.call()
+
+
+def _probe_postgresql(url: URL) -> None:
+    import psycopg  # noqa: PLC0415  not needed on SQLite
+
+    address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    psycopg.connect(address, connect_timeout=_PROBE_TIMEOUT_S).close()
 
 
 def _parse_url(url: str) -> URL:
