@@ -38,9 +38,11 @@ class Installation:
         *options: str,
         environment: Mapping[str, str] | None = None,
         command_dir: Path = _BIN,
+        cwd: Path | None = None,
     ) -> None:
         self.data_dir = data_dir
         self.command_dir = command_dir
+        self._cwd = cwd
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {**os.environ, "TORK_DATA_DIR": str(data_dir), **(environment or {})}
@@ -60,7 +62,12 @@ class Installation:
         ]
         with self._log_file.open("wb") as log:
             self.process = subprocess.Popen(
-                command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command,
+                cwd=self._cwd,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         eventually(self._is_ready, within_s=_START_WITHIN_S, explain=self.process_log)
 

@@ -19,6 +19,7 @@ from tork_celery.store.database import Database
 _READY_WITHIN_S = 60.0
 _STOP_WITHIN_S = 15.0
 _CONTROL_THREADS = 4
+_PYTHON = (sys.executable, "-P", "-m")  # -P: without the working directory, where anybody may have put files
 
 # Ctrl-C kills the steps and releases their tasks; SIGTERM and a closed terminal detach from the steps.
 _WORKER_STOP_SIGNALS = {
@@ -115,7 +116,7 @@ def _coordinator() -> Service:
 
 
 def _api(options: StandaloneOptions) -> Service:
-    command = [sys.executable, "-m", "tork_celery.cli", "api"]
+    command = [*_PYTHON, "tork_celery.cli", "api"]
     command += ["--host", options.host, "--port", str(options.port)]
     if options.insecure:
         command.append("--insecure")
@@ -129,8 +130,7 @@ def _worker(queue: str, slots: int) -> Service:
 
 
 def _celery_worker(queue: str, threads: int) -> list[str]:
-    celery = [sys.executable, "-m", "celery", "-A", "tork_celery", "--quiet", "worker"]
-    return [*celery, "-Q", queue, "-c", str(threads)]
+    return [*_PYTHON, "tork_celery.celery", "--quiet", "worker", "-Q", queue, "-c", str(threads)]
 
 
 def _report(text: str) -> None:

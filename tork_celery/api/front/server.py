@@ -1,5 +1,6 @@
 """Runs the front under uvicorn, in one process or in several that share a socket."""
 
+import os
 import resource
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ def serve(build: Callable[[], Front], *, host: str, port: int, processes: int) -
     if processes == 1:
         server.run()
         return
+    # The children are started by `python -c`, which would import from the working directory first.
+    os.environ["PYTHONSAFEPATH"] = "1"
     server.config.workers = processes
     Multiprocess(server.config, sockets=[server.config.bind_socket()]).run()
 
