@@ -29,7 +29,7 @@ _INTERVAL_S = 0.25
 class HangDetector:
     """Watches the calls to one server. While it hangs, calls fail at once.
 
-    `probe` asks for a sign of life by a new connection, with a short timeout; it raises when there is none.
+    `probe` asks for a sign of life by a new connection, with a short timeout; it raises without one.
     """
 
     def __init__(self, engine: Engine, probe: Callable[[], None]) -> None:
