@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import make_url
 
 from tork_celery.domain.errors import ConfigurationError
 from tork_celery.settings import Settings, ShutdownPolicy, load, variable
@@ -67,6 +68,7 @@ def test_empty_variable_counts_as_unset(name: str) -> None:
             "is not a boolean; allowed: true, false (or 1, 0, yes, no, on, off)",
         ),
         ("TORK_SHELL_ALLOW_ROOT", "2", "is not a boolean; allowed: true, false (or 1, 0, yes, no, on, off)"),
+        ("TORK_DATA_DIR", "/srv/\udcff", "is not valid UTF-8; choose another directory"),
         ("TORK_RUNTIME", "podman", "is not a runtime; allowed: docker, shell"),
         ("TORK_BIND_SOURCES", "data", "is not an absolute path; write paths like /srv/data:/srv/media"),
         ("TORK_LEASE", "10", "write it like 1h30m"),
@@ -152,6 +154,13 @@ def test_shutdown_policy_is_leave_or_release(text: str, value: ShutdownPolicy) -
 
 def test_default_datastore_is_a_file_in_the_data_directory() -> None:
     assert Settings.load({"TORK_DATA_DIR": "/x/../y"}).datastore_url == "sqlite:////y/tork.db"
+
+
+@pytest.mark.parametrize("name", ["q?x=1", "h#ash", "p%20c", "semi;colon", "new\nline", "ü: '\"\\"])
+def test_datastore_url_quotes_the_data_directory(name: str) -> None:
+    url = Settings.load({"TORK_DATA_DIR": f"/srv/{name}"}).datastore_url
+
+    assert make_url(url).database == f"/srv/{name}/tork.db"
 
 
 def test_relative_data_directory_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from tork_celery.domain import durations, quantities
 from tork_celery.domain.errors import ConfigurationError
@@ -83,7 +84,7 @@ class Settings:
                 values[field.name] = _parse(name, text, _PARSERS[field.name])
         values.setdefault("docker_url", environment.get("DOCKER_HOST", ""))  # like every Docker client
         data_dir = values.pop("data_dir", None) or _default_data_dir()
-        values.setdefault("datastore_url", f"sqlite:///{data_dir.resolve()}/tork.db")
+        values.setdefault("datastore_url", f"sqlite:///{quote(str(data_dir.resolve()))}/tork.db")
         loaded = cls(data_dir=data_dir.resolve(), **values)
         loaded.check()
         return loaded
@@ -150,6 +151,15 @@ def _broker_url(text: str) -> str:
             "too) or amqp://USER:PASSWORD@HOST:5672//, with TLS rediss:// or amqps://"
         )
     return text
+
+
+def _data_dir(text: str) -> Path:
+    """SQLite and the broker take paths as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{text!r} is not valid UTF-8; choose another directory") from error
+    return Path(text)
 
 
 def _paths(text: str) -> tuple[Path, ...]:
@@ -223,7 +233,7 @@ def _log_level(text: str) -> str:
 
 
 _PARSERS: dict[str, Callable[[str], Any]] = {
-    "data_dir": Path,
+    "data_dir": _data_dir,
     "broker_url": _broker_url,
     "broker_ca": str,
     "datastore_url": str,

@@ -1,5 +1,6 @@
 """Transactions are atomic, and a datastore that does not answer raises DatastoreUnavailable."""
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -158,3 +159,15 @@ def test_other_url_is_rejected_with_an_example(url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"TORK_DATASTORE_URL.*write it like sqlite:////") as error:
         Database.connect(url)
     assert "hidden" not in str(error.value)
+
+
+def test_files_of_sqlite_are_private(tmp_path: Path) -> None:
+    umask = os.umask(0o022)
+    try:
+        with closing(Database.connect(f"sqlite:///{tmp_path}/tork.db")) as database:
+            migrate(database)
+            modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    finally:
+        os.umask(umask)
+
+    assert modes == {"tork.db": 0o600, "tork.db-wal": 0o600, "tork.db-shm": 0o600}

@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -136,6 +137,48 @@ def test_coordinator_has_no_beat_process(installation: Installation) -> None:
     [coordinator] = [p for p in supervisor.children() if "-Q control" in " ".join(p.cmdline())]
 
     assert coordinator.children() == []
+
+
+def test_files_are_closed_to_other_users(engine: docker.DockerClient, tmp_path: Path) -> None:
+    del engine  # only started
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    data_dir.chmod(0o755)
+
+    with running_installation(data_dir) as installation:
+        installation.run_task({"name": "t", "image": IMAGE, "run": "true"})
+        entries = [data_dir, *data_dir.iterdir(), *(data_dir / "broker").iterdir()]
+        open_to_others = [str(path) for path in entries if path.stat().st_mode & 0o077]
+
+    assert {"lock", "tork.db", "tork.db-wal", "tork.db-shm", "broker.sock"} <= {path.name for path in entries}
+    assert open_to_others == []
+
+
+def test_steps_of_the_shell_runtime_have_the_umask_of_the_command(tmp_path: Path) -> None:
+    shell = {"TORK_RUNTIME": "shell", "TORK_SHELL_ALLOW_ROOT": "true"}
+    umask = os.umask(0o077)
+    os.umask(umask)
+
+    with running_installation(tmp_path / "data", environment=shell) as installation:
+        task = installation.run_task({"name": "t", "run": "umask"})
+
+    assert int(task["result"], 8) == umask
+
+
+def test_data_directory_may_have_any_name(engine: docker.DockerClient) -> None:
+    del engine  # only started
+    # A short path, for the broker's socket to be in the data directory.
+    with tempfile.TemporaryDirectory(prefix="tork-") as parent:
+        data_dir = Path(parent) / "q?x=1 h#ash p%20c semi;colon\nü'\",$&[x]\\"
+        with running_installation(data_dir) as installation:
+            task = installation.run_task(
+                {"name": "t", "image": IMAGE, "run": "cat in >$TORK_OUTPUT", "files": {"in": "hello"}}
+            )
+            names = {path.name for path in data_dir.iterdir()}
+        assert {path.name for path in Path(parent).iterdir()} == {data_dir.name, "standalone.log"}
+
+    assert task["result"] == "hello"
+    assert {"tork.db", "broker.sock", "work"} <= names
 
 
 def test_data_directory_in_use_is_rejected(installation: Installation) -> None:

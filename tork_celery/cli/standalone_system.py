@@ -32,12 +32,14 @@ _WORKER_STOP_SIGNALS = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandaloneOptions:
     """What the system serves: `queues` maps the name of a queue to its slots; the API listens on `host` and
-    `port`, without authentication beyond this machine only if `insecure`."""
+    `port`, without authentication beyond this machine only if `insecure`. `umask` is that of the workers,
+    which the steps of the shell runtime inherit."""
 
     queues: dict[str, int]
     host: str
     port: int
     insecure: bool
+    umask: int
 
     @property
     def api_url(self) -> str:
@@ -103,7 +105,7 @@ class StandaloneSystem:
         self._supervisor.start(_coordinator())
         self._supervisor.start(_api(self._options))
         for queue, slots in self._options.queues.items():
-            self._supervisor.start(_worker(queue, slots))
+            self._supervisor.start(_worker(queue, slots, self._options.umask))
 
     def _report_ready(self) -> None:
         served = ", ".join(f"{name}:{slots}" for name, slots in self._options.queues.items())
@@ -123,9 +125,12 @@ def _api(options: StandaloneOptions) -> Service:
     return Service(name="api", command=command)
 
 
-def _worker(queue: str, slots: int) -> Service:
+def _worker(queue: str, slots: int, umask: int) -> Service:
     return Service(
-        name=f"worker {queue}", command=_celery_worker(queue, slots), stop_signals=_WORKER_STOP_SIGNALS
+        name=f"worker {queue}",
+        command=_celery_worker(queue, slots),
+        stop_signals=_WORKER_STOP_SIGNALS,
+        umask=umask,
     )
 
 

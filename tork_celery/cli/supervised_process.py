@@ -18,12 +18,13 @@ class Service:
     """A command to keep running.
 
     `stop_signals` maps a signal that stops the supervisor to the signal that stops this service; the default
-    is SIGTERM.
+    is SIGTERM. `umask` is that of the process, -1 for the supervisor's own.
     """
 
     name: str
     command: Sequence[str]
     stop_signals: Mapping[signal.Signals, signal.Signals] = field(default_factory=dict)
+    umask: int = -1
 
 
 class RestartPolicy:
@@ -93,6 +94,7 @@ class SupervisedProcess:
             self.service.command,
             env=self._environment,
             stdin=subprocess.DEVNULL,
+            umask=self.service.umask,
             start_new_session=True,  # the supervisor forwards a terminal's Ctrl-C
             preexec_fn=child_processes.die_with_parent,  # noqa: PLW1509  the supervisor has one thread
         )

@@ -1,8 +1,9 @@
 """Connections to the datastore and their transactions."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -74,6 +75,7 @@ class Database:
         """
         parsed = _parse_url(url)
         if parsed.drivername == "sqlite":
+            _create_private_file(parsed.database)
             return cls(_sqlite_engine(url, pool_size=pool_size, full_sync=full_sync))
         engine = create_engine(
             parsed.set(drivername="postgresql+psycopg"),
@@ -134,6 +136,16 @@ def _parse_url(url: str) -> URL:
             f"TORK_DATASTORE_URL: {parsed.drivername!r} is neither SQLite nor PostgreSQL; {_URL_HINT}"
         )
     return parsed
+
+
+def _create_private_file(path: str | None) -> None:
+    """Create a missing file of SQLite for this user only. SQLite gives its further files the same mode.
+
+    An existing file is not opened: closing it would release the locks of connections of this process.
+    """
+    if path and path != ":memory:":
+        with suppress(OSError):  # SQLite reports what is wrong with the path
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 @contextmanager
