@@ -60,6 +60,18 @@ def test_front_is_asked_to_wait_for_the_submitted_job(
     assert job_now(database, wait.job_id).state is JobState.SCHEDULED
 
 
+@pytest.mark.parametrize("preference", ["respond-async", "wait=10, Respond-Async; foo"])
+def test_client_may_prefer_not_to_wait(waiting_client: FlaskClient, preference: str) -> None:
+    waits: list[JobWait] = []
+
+    response = waiting_client.post(
+        "/jobs", json=JOB, headers={"Prefer": preference}, environ_overrides={WAIT_KEY: waits}
+    )
+
+    assert document(response)["state"] == "SCHEDULED"
+    assert waits == []
+
+
 def test_longest_wait_is_a_setting(submit_waiting: Submit) -> None:
     _, [wait] = submit_waiting("2h")
 

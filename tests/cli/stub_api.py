@@ -1,6 +1,7 @@
 """A stub of the API with canned responses."""
 
 import json
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -9,13 +10,15 @@ class StubApi(ThreadingHTTPServer):
     """Answers with canned responses and records requests.
 
     `responses` maps a method and path such as "GET /jobs/1" to (status, document) pairs, which are used in
-    order; the last one is repeated. `requests` are (method and path, content type, body).
+    order; the last one is repeated. A status of 0 closes the connection without a response. `requests` are
+    (method and path, content type, body), and `headers` those of the requests.
     """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.responses: dict[str, list[tuple[int, Any]]] = {}
         self.requests: list[tuple[str, str, bytes]] = []
+        self.headers: list[Message] = []
 
     @property
     def url(self) -> str:
@@ -33,7 +36,11 @@ class _Handler(BaseHTTPRequestHandler):
         request = f"{self.command} {self.path}"
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.requests.append((request, self.headers.get("Content-Type", ""), body))
+        self.server.headers.append(self.headers)
         status, document = self.server.next_response(request)
+        if status == 0:
+            self.close_connection = True
+            return
         response = document if isinstance(document, bytes) else json.dumps(document).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(response)))

@@ -43,3 +43,11 @@ def test_invalid_expression_is_an_error() -> None:
 
     assert result.exit_code == 1
     assert "of the expression `1 +`" in result.output
+
+
+@pytest.mark.parametrize("expression", ["1/0", "0 - 1/0", "0/0", "[{'a': 1/0}]"])
+def test_number_that_json_does_not_have_is_an_error(expression: str) -> None:
+    done = run(expression)
+
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "NaN or an infinity, which JSON does not have" in done.stderr

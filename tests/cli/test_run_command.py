@@ -1,5 +1,9 @@
 """`tork-celery run FILE` submits a job, waits for its end, and exits with a code that tells the outcome."""
 
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,3 +173,89 @@ def test_password_in_the_url_is_not_printed(command: Command) -> None:
     assert code == 1
     assert "no answer from http://127.0.0.1:1:" in errors
     assert "s3cret" not in errors
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [(0, None), (503, {"message": "away"}), (502, b"<h1>"), (429, {"message": "slow"}), (200, b"<h1>")],
+)
+def test_api_that_is_away_is_asked_again(stub: StubApi, command: Command, lost: tuple[int, Any]) -> None:
+    stub.responses = {
+        "POST /jobs": [(200, {"id": "j"})],
+        "GET /jobs/j": [job_response("RUNNING"), lost, lost, lost, job_response("COMPLETED", result="done")],
+    }
+
+    code, printed, errors = command.run(stub.url, JOB)
+
+    assert (code, printed) == (0, "done\n")
+    assert errors.count("trying again until the API answers about the job j: ") == 1
+    assert errors.count(f"{stub.url} answers again") == 1
+
+
+def test_submission_is_not_repeated(stub: StubApi, command: Command) -> None:
+    stub.responses = {"POST /jobs": [(0, None)]}
+
+    code, _, errors = command.run(stub.url, JOB)
+
+    assert code == 1
+    assert "no answer from" in errors
+    assert [request for request, _, _ in stub.requests] == ["POST /jobs"]
+
+
+def test_file_with_wait_is_followed_like_any_other(stub: StubApi, command: Command) -> None:
+    stub.responses = {
+        "POST /jobs": [(200, {"id": "j"})],
+        "GET /jobs/j": [job_response("RUNNING"), job_response("COMPLETED", result="done")],
+    }
+
+    code, printed, _ = command.run(stub.url, JOB + "wait: {timeout: 5m}\n")
+
+    assert (code, printed) == (0, "done\n")
+    assert stub.headers[0]["Prefer"] == "respond-async"
+
+
+def test_names_on_a_terminal_are_no_markup(stub: StubApi, tmp_path: Path) -> None:
+    name = "deploy [/prod] a [red]b :smile:"
+    task = {"id": "t", "name": "[/x]", "state": "RUNNING"}
+    job = {"id": "j", "name": name, "result": "done", "execution": [task]}
+    stub.responses = {
+        "POST /jobs": [(200, {"id": "j"})],
+        "GET /jobs/j": [(0, None), (200, {**job, "state": "COMPLETED"})],
+    }
+    (tmp_path / "job.yaml").write_text(JOB)
+
+    code, printed, shown = run_in_terminal("run", str(tmp_path / "job.yaml"), "--url", stub.url)
+
+    assert (code, printed) == (0, "done\n")
+    assert name in shown
+    assert "[/x]" in shown
+    assert "trying again" in shown
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1", "127.0.0.1:3000", "http://[bad", "http://", "http://a:0"])
+def test_invalid_url_is_rejected(command: Command, url: str) -> None:
+    code, _, errors = command.run(url, JOB)
+
+    assert code == 1
+    assert errors == (
+        "Error: --url or TORK_URL is not the URL of an API; write it like http://127.0.0.1:3000\n"
+    )
+
+
+def run_in_terminal(*arguments: str) -> tuple[int, str, str]:
+    """Run tork-celery with a terminal as stderr; return its exit code, stdout and that terminal's text."""
+    terminal, end = pty.openpty()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tork_celery.cli", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=end,
+            text=True,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "200", "NO_COLOR": "1"},
+        )
+        printed, _ = process.communicate(timeout=60)
+        os.set_blocking(terminal, False)
+        return process.returncode, printed, os.read(terminal, 1 << 20).decode()
+    finally:
+        os.close(terminal)
+        os.close(end)

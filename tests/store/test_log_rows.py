@@ -121,6 +121,15 @@ def test_text_search_is_paged_and_case_insensitive(database: Database) -> None:
         assert logs.page_of_task(tx, task.id, number=1, size=2, text="0%")[1] == 1
 
 
+@pytest.mark.parametrize("text", ["äö", "ÄÖ", "Ж", "ж", "_", "%"])
+def test_text_search_folds_the_case_of_any_alphabet(database: Database, text: str) -> None:
+    task = store_task(database)
+    add(database, task, step_of(task), "xÄÖx", "жук_%", "neither")
+
+    with database.reading() as tx:
+        assert logs.page_of_task(tx, task.id, number=1, size=2, text=text)[1] == 1
+
+
 @pytest.mark.parametrize("text", ["", "fox"])
 def test_page_is_read_in_index_order(database: Database, text: str) -> None:
     """A sort would read the whole log for each page."""

@@ -7,7 +7,13 @@ from tork_celery.api import responses
 from tork_celery.api.authentication import current_user, current_username
 from tork_celery.api.context import ApiContext
 from tork_celery.api.front.waits import WAIT_KEY, JobWait
-from tork_celery.api.request_parsing import parse_body, parse_log_page, parse_page, parse_search_text
+from tork_celery.api.request_parsing import (
+    parse_body,
+    parse_log_page,
+    parse_page,
+    parse_search_text,
+    prefers_async,
+)
 from tork_celery.domain import durations, search
 from tork_celery.domain.codec import Document
 from tork_celery.services import job_control, queries, submit
@@ -19,7 +25,7 @@ def routes(api: ApiContext) -> Blueprint:
     @blueprint.post("/jobs")
     def submit_job() -> Document:
         definition = parse_body(api, jobfile.parse_job, image_required=api.image_required)
-        if definition.wait is None:
+        if definition.wait is None or prefers_async(request):
             job, _ = submit.submit(api.services, definition, created_by=current_username())
             return responses.job_summary(job)
         timeout_s = min(durations.seconds(definition.wait.timeout), api.wait_max_s)

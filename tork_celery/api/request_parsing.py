@@ -17,7 +17,8 @@ _MAX_PAGE_SIZE = 20
 _LOG_PAGE_SIZE = 25
 _MAX_LOG_PAGE_SIZE = 100
 _MAX_PAGE_NUMBER = 10**9
-_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
+_MAX_DIGITS = 18  # int() rejects more than 4,300
 
 
 def reject_nul_paths(app: Flask) -> None:
@@ -54,6 +55,12 @@ def parse_search_text(request: Request) -> str:
     return text
 
 
+def prefers_async(request: Request) -> bool:
+    """Return whether the client asks not to wait for the job's end, by `Prefer: respond-async` (RFC 7240)."""
+    preferences = request.headers.get("Prefer", "").lower().split(",")
+    return any(each.partition(";")[0].strip() == "respond-async" for each in preferences)
+
+
 def parse_page(
     request: Request, *, default_size: int = _PAGE_SIZE, max_size: int = _MAX_PAGE_SIZE
 ) -> tuple[int, int]:
@@ -77,4 +84,7 @@ def _parse_number(request: Request, name: str, *, default: int, maximum: int) ->
     if not _INTEGER.fullmatch(text):
         message = f"{text[:40]!r} is not a whole number from 1 to {maximum}"
         raise InvalidInput(Fault(path=name, message=message))
-    return min(max(int(text), 1), maximum)
+    digits = text.lstrip("-0")
+    if text.startswith("-") or not digits:
+        return 1
+    return maximum if len(digits) > _MAX_DIGITS else min(int(digits), maximum)

@@ -1,31 +1,38 @@
 """A client of the REST API."""
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
-from requests.auth import AuthBase
 
-from tork_celery.cli.credentials import without_credentials
+from tork_celery.cli.credentials import credentials, without_credentials
 from tork_celery.domain.errors import InvalidInput, TorkError, Unauthenticated, Unavailable
 
 _TIMEOUT_S = 30
 
 
 class Client:
-    """Calls the API at `url`, such as http://127.0.0.1:3000. The URL may hold a user name and a password."""
+    """Calls the API at `url`, such as http://127.0.0.1:3000. The URL may hold a user name and a password.
 
-    def __init__(self, url: str, *, auth: AuthBase | None = None) -> None:
-        self._url = url.rstrip("/")
+    Raises InvalidInput for a text that is no such URL.
+    """
+
+    def __init__(self, url: str, *, environment: Mapping[str, str]) -> None:
+        """`environment` has the credentials, unless the URL has them."""
+        _check_url(url)
+        self.url = without_credentials(url).rstrip("/")
         self._session = requests.Session()
-        self._session.auth = auth
+        self._session.auth = credentials(environment, url)
 
     def submit(self, kind: str, body: bytes, media_type: str) -> dict[str, Any]:
-        """Submit a job or a task, as `kind` says; return the response.
+        """Submit a job or a task, as `kind` says; return the response, without waiting for the job's end.
 
         Raises InvalidInput, Unauthenticated, Unavailable.
         """
         route = "/jobs" if kind == "job" else "/task"
-        return self._call("POST", route, data=body, headers={"Content-Type": media_type})
+        headers = {"Content-Type": media_type, "Prefer": "respond-async"}
+        return self._call("POST", route, data=body, headers=headers)
 
     def job(self, job_id: str) -> dict[str, Any]:
         """Return a job with its tasks. Raises InvalidInput, Unauthenticated, Unavailable."""
@@ -36,25 +43,39 @@ class Client:
 
     def _call(self, method: str, route: str, **options: Any) -> dict[str, Any]:
         try:
-            response = self._session.request(method, self._url + route, timeout=_TIMEOUT_S, **options)
+            response = self._session.request(method, self.url + route, timeout=_TIMEOUT_S, **options)
         except requests.RequestException as error:
             raise Unavailable(
-                f"no answer from {without_credentials(self._url)}: start the system with "
-                "`tork-celery standalone`, or set another address with --url or TORK_URL"
+                f"no answer from {self.url}: start the system with `tork-celery standalone`, or set another "
+                "address with --url or TORK_URL"
             ) from error
-        if response.ok:
+        if not response.ok:
+            raise _error(response)
+        try:
             document: dict[str, Any] = response.json()
-            return document
-        raise _error(response)
+        except ValueError as error:
+            raise Unavailable(f"the answer of {self.url} is not JSON: {response.text[:100]!r}") from error
+        return document
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise InvalidInput("--url or TORK_URL is not the URL of an API; write it like http://127.0.0.1:3000")
 
 
 def _error(response: requests.Response) -> TorkError:
     message = _message(response)
-    if response.status_code == requests.codes.unauthorized:
+    status = response.status_code
+    if status == requests.codes.unauthorized:
         return Unauthenticated(f"not authenticated: {message}; set TORK_KEY, or TORK_USER and TORK_PASSWORD")
-    if response.status_code < requests.codes.server_error:
-        return InvalidInput(message)
-    return Unavailable(f"the server answered {response.status_code}: {message}")
+    if status >= requests.codes.server_error or status == requests.codes.too_many_requests:
+        return Unavailable(f"the server answered {status}: {message}")
+    return InvalidInput(message)
 
 
 def _message(response: requests.Response) -> str:

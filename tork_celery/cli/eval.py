@@ -27,7 +27,13 @@ def evaluate(expression: str, context_file: Path | None) -> None:
         value = expr.evaluate_whole(expression, _read_context(context_file), _HOST)
     except expr.ExpressionError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(json.dumps(value, ensure_ascii=False, default=expr.to_text))
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=expr.to_text, allow_nan=False)
+    except ValueError as error:
+        raise click.ClickException(
+            "the value holds NaN or an infinity, which JSON does not have; string() makes a text of a number"
+        ) from error
+    click.echo(text)
 
 
 def _read_context(file: Path | None) -> dict[str, Any]:

@@ -162,6 +162,10 @@ def _translate_errors() -> Iterator[None]:
         raise
 
 
+def _contains_folded(contents: str, folded: str) -> bool:
+    return folded in contents.casefold()
+
+
 def _sqlite_engine(url: str, *, pool_size: int, full_sync: bool) -> Engine:
     engine = create_engine(
         url,
@@ -174,6 +178,7 @@ def _sqlite_engine(url: str, *, pool_size: int, full_sync: bool) -> Engine:
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.create_function("contains_folded", 2, _contains_folded, deterministic=True)
         connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {'FULL' if full_sync else 'NORMAL'}")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select
 
 from tork_celery.domain.logs import LogPart, LogPosition
 from tork_celery.domain.model import StepRef
@@ -92,13 +92,20 @@ def _page(
     """
     offset = (number - 1) * size
     if text:  # the search is slow, so one query serves both page and total
-        matches = tx.scalars(seqs.where(log_parts.c.contents.icontains(text, autoescape=True))).all()
+        matches = tx.scalars(seqs.where(_contains(tx, text))).all()
         shown, total = matches[offset : offset + size], len(matches)
     else:
         shown = tx.scalars(seqs.limit(size).offset(offset)).all()
         total = tx.scalar(select(func.count()).select_from(seqs.order_by(None).subquery())) or 0
     query = select(log_parts).where(log_parts.c.seq.in_(shown)).order_by(log_parts.c.seq.desc())
     return [_part(row) for row in tx.execute(query)], total
+
+
+def _contains(tx: Connection, text: str) -> ColumnElement[bool]:
+    """Return whether a part contains a text, case-insensitive; SQLite's own functions fold ASCII only."""
+    if tx.dialect.name == "sqlite":
+        return func.contains_folded(log_parts.c.contents, text.casefold())
+    return log_parts.c.contents.icontains(text, autoescape=True)
 
 
 def _part(row: Row[Any]) -> LogPart:
