@@ -24,10 +24,10 @@ demo: setup ## run examples/hello.yaml in a container and print its result
 	@$(ENGINE) $(BIN)/python -m scripts.demo
 
 unit: setup ## the tests that need no engine, no server and no root, in under a minute; ARGS goes to pytest
-	$(PYTEST) -n 2 -m "not engine and not postgresql and not servers" $(ARGS)
+	$(PYTEST) -n 2 -m "not engine and not postgresql and not servers and not slow" $(ARGS)
 
 test: lint unit ## all checks, the unit tests, then those against a real engine; ARGS goes to pytest
-	$(ENGINE) $(PYTEST) -n 3 -m "(engine or postgresql) and not servers" $(ARGS)
+	$(ENGINE) $(PYTEST) -n 3 -m "(engine or postgresql or slow) and not servers" $(ARGS)
 
 check: test docs ## the same and the docs site
 

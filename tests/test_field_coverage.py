@@ -7,6 +7,7 @@ import pytest
 from tests.field_coverage import all_fields
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 UNIT, *ENGINE = sorted(all_fields())

@@ -78,6 +78,7 @@ def described_api(context: ServiceContext, database: FlakyDatabase) -> schemathe
     return schemathesis.openapi.from_wsgi("/openapi.json", without_waiting)
 
 
+@pytest.mark.slow  # most of it makes random job files
 @pytest.mark.parametrize("route", openapi.ROUTES, ids=lambda route: f"{route.method} {route.path}")
 def test_responses_to_random_requests_conform(
     described_api: schemathesis.BaseSchema, route: openapi.Route

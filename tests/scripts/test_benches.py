@@ -8,6 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("bench", ["bench.run", "bench.paging"])
 def test_help_shows_the_usage(bench: str) -> None:
