@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest --dist worksteal
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo unit test check coverage lint bench chaos servers docs format lock images engine clean
+.PHONY: help setup demo unit test check coverage lint bench chaos hostile long servers docs format lock images engine clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -27,12 +27,12 @@ unit: setup ## the tests that need no engine, no server and no root, in under a 
 	$(PYTEST) -n 2 -m "not engine and not postgresql and not servers and not slow" $(ARGS)
 
 test: lint unit ## all checks, the unit tests, then those against a real engine; ARGS goes to pytest
-	$(ENGINE) $(PYTEST) -n 3 -m "(engine or postgresql or slow) and not servers" $(ARGS)
+	$(ENGINE) $(PYTEST) -n 3 -m "(engine or postgresql or slow) and not servers and not hostile" $(ARGS)
 
 check: test docs ## the same and the docs site
 
 coverage: setup ## the tests of `make test` again, slower, with the lines that they do not reach
-	$(ENGINE) $(PYTEST) -n 3 -m "not servers" --cov --cov-report=term:skip-covered $(ARGS)
+	$(ENGINE) $(PYTEST) -n 3 -m "not servers and not hostile" --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: setup ## the static checks alone: format, lint, types, layers
 	$(BIN)/ruff format --check .
@@ -48,6 +48,14 @@ docs: setup ## build the docs site into build/site; a warning is an error
 
 chaos: setup ## the chaos tests with 200 tasks and outages of 30 s, printing how long recovery took
 	CHAOS_TASKS=200 CHAOS_OUTAGE_S=30 $(ENGINE) $(BIN)/python -m pytest tests/system/test_chaos.py -s $(ARGS)
+
+hostile: setup ## attacks on a running installation: floods, slow clients, poison jobs, dripping webhooks
+	$(ENGINE) $(PYTEST) -m hostile tests/system -s $(ARGS)
+
+long: setup ## 2,000 random job files, the hostile tests, and the chaos tests with 200 tasks
+	FUZZ_FILES=2000 $(ENGINE) $(PYTEST) -m engine tests/system/test_random_job_files.py
+	$(MAKE) hostile
+	$(MAKE) chaos
 
 bench: setup ## measure throughput and latency against the bare engine; ARGS goes to the bench
 	$(ENGINE) $(BIN)/python -m bench.run $(ARGS)
