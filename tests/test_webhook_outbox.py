@@ -12,7 +12,8 @@ from tests.store.stores import FlakyDatabase, change, database, job_now, task_no
 from tork_celery import webhook_outbox
 from tork_celery.domain.definition import JobDefinition, Parallel, TaskDefinition, Webhook
 from tork_celery.domain.model import Job, Task
-from tork_celery.domain.states import Outcome
+from tork_celery.domain.plan import Plan
+from tork_celery.domain.states import Outcome, TaskState
 from tork_celery.services import job_control
 from tork_celery.services.advance import advance
 from tork_celery.services.context import ServiceContext
@@ -198,8 +199,8 @@ def test_job_without_webhooks_costs_one_query_per_claim(
     event.listen(database.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
 
     with database.transaction() as tx:
-        webhook_outbox.record_job(tx, job, [task])
-        webhook_outbox.record_early_end(tx, job, task.state)
+        webhook_outbox.record(tx, webhook_outbox.calls_of_plan(tx, Plan(job=job, added=(task,))))
+        webhook_outbox.calls_of_ends(tx, job, [task], TaskState.CANCELLED)
         webhook_outbox.record_claim(tx, task, job_started=True)
 
     assert len([statement for statement in statements if "FROM" in statement]) == 1

@@ -171,9 +171,10 @@ def test_purge_removes_messages(app: Celery, dispatcher: Dispatcher) -> None:
 def test_control_messages_carry_an_id(app: Celery, dispatcher: Dispatcher) -> None:
     dispatcher.start_children("parent")
     dispatcher.cancel_subjob("subjob")
+    dispatcher.end_tasks("job")
 
     messages = [(message.headers["task"], message.payload[0]) for message in take_messages(app, "control")]
-    assert messages == [("tork.start_children", ["parent"]), ("tork.cancel_subjob", ["subjob"])]
+    assert messages == [("tork.start_children", ["parent"]), ("tork.cancel_subjob", ["subjob"]), ("tork.end_tasks", ["job"])]
 
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "amqp://127.0.0.1:1//"])

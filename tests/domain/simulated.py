@@ -24,6 +24,7 @@ class Simulation:
     def __init__(self, definition: JobDefinition, *, now: float = 0.0) -> None:
         self.jobs: dict[str, Job] = {}
         self.tasks: dict[str, Task] = {}
+        self.job_results: dict[str, dict[str, str]] = {}
         self.now = now
         plan = transitions.submit(definition, now=now, random=RANDOM)
         self.job_id = plan.job.id
@@ -33,6 +34,11 @@ class Simulation:
     @property
     def job(self) -> Job:
         return self.jobs[self.job_id]
+
+    @property
+    def stored_results(self) -> dict[str, str]:
+        """The results of the job's tasks, by `var`."""
+        return self.job_results[self.job_id]
 
     def named(self, name: str) -> list[Task]:
         return [task for task in self.tasks.values() if task.definition.name == name]
@@ -53,6 +59,9 @@ class Simulation:
         children = [task for task in self.tasks.values() if task.parent_id == parent_id]
         created = [task for task in children if task.state is TaskState.CREATED]
         return sorted(created, key=lambda task: task.index)[:limit]
+
+    def results(self, job_id: str) -> dict[str, str]:
+        return self.job_results.get(job_id, {})
 
     # ------------------------------------------------------------ events
 
@@ -92,7 +101,7 @@ class Simulation:
 
     def restart(self) -> None:
         if self.job.state in (JobState.FAILED, JobState.CANCELLED):
-            self._apply(transitions.restart(self.job, now=self.now, random=RANDOM))
+            self._apply(transitions.restart(self.job, self, now=self.now, random=RANDOM))
 
     def run(self, results: dict[str, str] | None = None) -> None:
         """Run all tasks successfully, one after the other. `results` has results by task name."""
@@ -130,6 +139,7 @@ class Simulation:
 
     def _apply(self, plan: Plan) -> None:
         self._store_job(plan.job)
+        self.job_results[plan.job.id] |= plan.results
         for task in plan.changed:
             same_definition = task.definition == self.tasks[task.id].definition
             assert same_definition or task.id in plan.redefined, "only redefined tasks store a definition"
@@ -146,6 +156,7 @@ class Simulation:
 
     def _store_new_job(self, plan: Plan) -> None:
         self.jobs[plan.job.id] = plan.job
+        self.job_results[plan.job.id] = dict(plan.results)
         self.tasks |= {task.id: task for task in plan.added}
         for subjob in plan.subjobs:
             self._store_new_job(subjob)

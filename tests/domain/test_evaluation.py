@@ -85,7 +85,7 @@ def test_field_that_cannot_be_evaluated_fails_the_task(values: dict[str, Any], e
 def test_false_condition_skips_the_task(condition: str) -> None:
     done = run_job(leaf("one", if_=condition, var="a"), leaf("two"), inputs={"a": "x"})
     assert done.states() == {"one": ["SKIPPED"], "two": ["COMPLETED"]}
-    assert done.job.results == {}
+    assert done.stored_results == {}
 
 
 @pytest.mark.parametrize("condition", ["0", "{{ 0.0 }}", "nil", "''", "[]", "'False'"])

@@ -30,7 +30,7 @@ def test_var_that_is_no_identifier_is_read_with_brackets() -> None:
         inputs={"b": "var"},
         output="{{ tasks['my-var.1'] }}",
     )
-    assert (done.job.results, done.job.result) == ({"my-var.1": "1"}, "1")
+    assert (done.stored_results, done.job.result) == ({"my-var.1": "1"}, "1")
 
 
 def test_children_with_heavy_expressions_start_in_several_plans(
@@ -75,7 +75,7 @@ def test_parallel_tasks_start_together_and_the_next_task_waits_for_all() -> None
     assert simulation.job.state is JobState.RUNNING
     simulation.run({"a": "1"})
     assert simulation.states() == {name: ["COMPLETED"] for name in ("parallel", "a", "b", "c")}
-    assert simulation.job.results == {"a": "1"}
+    assert simulation.stored_results == {"a": "1"}
 
 
 @pytest.mark.covers("Each.list", "Each.task", "Task.each")

@@ -45,7 +45,7 @@ def test_completed_task_starts_the_next_one() -> None:
 
     assert plan is not None
     assert (plan.job.state, plan.job.position, plan.job.progress) == (JobState.RUNNING, 2, 50.0)
-    assert plan.job.results == {"one": "42"}
+    assert plan.results == {"one": "42"}
     assert plan.changed == (replace(task, state=TaskState.COMPLETED, ended_at=9.0),)
     assert plan.send == plan.added
     assert [added.definition.name for added in plan.added] == ["second"]

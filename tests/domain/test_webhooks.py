@@ -12,8 +12,8 @@ from tork_celery.domain import webhooks
 from tork_celery.domain.definition import Webhook
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.states import JobState, TaskState
-from tork_celery.domain.webhooks import SkippedCall, StateSnapshot, WebhookCall
-from tork_celery.expr import HostFunctions
+from tork_celery.domain.webhooks import Environment, SkippedCall, StateSnapshot, WebhookCall
+from tork_celery.expr import Budget, HostFunctions
 
 URL = "http://example.com/hook"
 SCHEDULED = StateSnapshot(JobState.SCHEDULED, 0.0)
@@ -39,12 +39,18 @@ def make_running_task(**values: Any) -> Task:
 HOST = HostFunctions(now=lambda: datetime.fromtimestamp(0, UTC), randbelow=lambda n: n - 1)
 
 
-def job_calls(before: StateSnapshot | None, after: Job) -> list[WebhookCall | SkippedCall]:
-    return webhooks.job_calls(before, after, HOST)
+def environment(*, results: dict[str, str] | None = None, steps: int = 10_000) -> Environment:
+    return Environment(results=results or {}, host=HOST, budget=Budget(steps))
+
+
+def job_calls(
+    before: StateSnapshot | None, after: Job, *, results: dict[str, str] | None = None
+) -> list[WebhookCall | SkippedCall]:
+    return webhooks.job_calls(before, after, environment(results=results))
 
 
 def task_calls(job: Job, before: StateSnapshot | None, after: Task) -> list[WebhookCall | SkippedCall]:
-    return webhooks.task_calls(job, before, after, HOST)
+    return webhooks.task_calls(job, before, after, environment())
 
 
 def only(calls: list[WebhookCall | SkippedCall]) -> WebhookCall:
@@ -163,7 +169,7 @@ def test_url_and_headers_are_templates() -> None:
         headers={"Authorization": "Bearer {{ secrets.key }}", "X-State": "{{ job.state }}"},
     )
 
-    call = only(job_calls(SCHEDULED, make_job(webhook, results={"x": "8"})))
+    call = only(job_calls(SCHEDULED, make_job(webhook), results={"x": "8"}))
 
     assert call.url == "http://there/j/8"
     assert call.headers == {"Authorization": "Bearer s3cret", "X-State": "RUNNING"}

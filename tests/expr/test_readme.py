@@ -46,4 +46,10 @@ def test_module_is_listed(module: str) -> None:
 def test_limits_have_the_documented_values() -> None:
     numbers = {int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*\d", section("Limits"))}
 
-    assert numbers == {limits.SOURCE_CHARS, limits.DEPTH, limits.STEPS, limits.TEXT_CHARS}
+    assert numbers == {
+        limits.SOURCE_CHARS,
+        limits.DEPTH,
+        limits.STEPS,
+        limits.TEXT_CHARS,
+        limits.TEMPLATE_CHARS,
+    }

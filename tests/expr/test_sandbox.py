@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import pytest
 
 from tests.expr.hosts import HOST
-from tork_celery.expr import ExpressionError, check, check_template, evaluate, render
+from tork_celery.expr import Budget, ExpressionError, check, check_template, evaluate, limits, render
 
 
 class _Untouchable:
@@ -236,3 +236,41 @@ def test_reading_long_texts_counts_steps(source: str) -> None:
     context = {"a": text, "b": "".join(["é"] * 900_000), "m": {"a": text}}
     with pytest.raises(ExpressionError, match="too many steps"):
         evaluate(f"count(1..100000, {source})", context, HOST)
+
+
+def steps_of(template: str) -> int:
+    budget = Budget(limits.STEPS)
+    render(template, _CONTEXT, HOST, budget=budget)
+    return limits.STEPS - budget.left
+
+
+def test_text_that_a_template_copies_counts_as_steps() -> None:
+    assert steps_of("{{ s }}{{ s }}") >= 2 * len(_CONTEXT["s"]) >> 4
+
+
+def test_value_that_a_template_writes_as_json_counts_as_steps() -> None:
+    steps_of("{{ [s[0:100000]] }}")
+    compiled = steps_of("{{ [s[0:100000]] }}")
+
+    assert compiled >= 2 * 100_000 >> 4, "once as a value, once as a text"
+
+
+def test_expressions_of_a_template_share_the_steps() -> None:
+    with pytest.raises(ExpressionError, match="the expression takes too many steps"):
+        render("{{ len(map(1..100000, # * 2)) }}" * 10, _CONTEXT, HOST)
+
+
+@pytest.mark.parametrize("source", ["1", "inputs.a", "1 + 1"])
+def test_each_node_counts_as_a_step(source: str) -> None:
+    with pytest.raises(ExpressionError, match="the expression takes too many steps"):
+        evaluate(source, {"inputs": {"a": 1}}, HOST, budget=Budget(0))
+
+
+def test_long_expression_counts_its_compilation() -> None:
+    """An expression that is too long for the cache is compiled for each evaluation."""
+    source = "[" + ",".join(["1"] * 2_000) + "]"
+    assert len(source) > limits.CACHED_CHARS
+    for _ in range(2):
+        budget = Budget(limits.STEPS)
+        evaluate(source, {}, HOST, budget=budget)
+        assert limits.STEPS - budget.left > 10 * 2_000

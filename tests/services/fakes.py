@@ -19,6 +19,7 @@ class FakeDispatcher(Dispatcher):
         self.killed_steps: list[Task] = []
         self.cancelled_subjobs: list[str] = []
         self.parents_to_start: list[str] = []
+        self.jobs_to_end: list[str] = []
         self.purged_queues: list[str] = []
         self.depths: Counter[str] = Counter()
         self.away = False
@@ -40,6 +41,10 @@ class FakeDispatcher(Dispatcher):
     def cancel_subjob(self, job_id: str) -> None:
         self.ping()
         self.cancelled_subjobs.append(job_id)
+
+    def end_tasks(self, job_id: str) -> None:
+        self.ping()
+        self.jobs_to_end.append(job_id)
 
     def kill_step(self, task: Task) -> None:
         self.ping()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.domain.samples import task_definition
 from tests.services.fakes import FakeDispatcher
-from tests.store.stores import FlakyDatabase, change, job_now, store_job, task_now, tasks_of
+from tests.store.stores import FlakyDatabase, change, job_now, results_of, store_job, task_now, tasks_of
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.services.advance import advance
@@ -49,7 +49,8 @@ def test_next_task_is_stored_and_sent(
     assert (second.state, second.definition.name) == (TaskState.SCHEDULED, "second")
     assert dispatcher.sent == [second]
     advanced = job_now(database, job.id)
-    assert advanced == replace(job, position=2, progress=50.0, results={"one": "42"})
+    assert advanced == replace(job, position=2, progress=50.0)
+    assert results_of(database, job.id) == {"one": "42"}
 
 
 def test_second_call_does_nothing(

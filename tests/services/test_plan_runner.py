@@ -2,19 +2,25 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import text
+import pytest
+from sqlalchemy import event, text
 
 from tests.domain.samples import job_definition, task_definition
 from tests.services.fakes import FakeDispatcher
 from tests.services.samples import PARALLEL, SUBJOB, each_job
-from tests.store.stores import FlakyDatabase, change, change_job, job_now, task_now, tasks_of
-from tork_celery.domain.model import Task
+from tests.store.stores import FlakyDatabase, change, change_job, job_now, results_of, task_now, tasks_of
+from tork_celery.domain.definition import Each, Subjob, TaskDefinition
+from tork_celery.domain.model import Job, Task
+from tork_celery.domain.plan import Plan
 from tork_celery.domain.planner import MAX_STARTED_CHILDREN
 from tork_celery.domain.states import JobState, Outcome, TaskState
-from tork_celery.services import job_control
+from tork_celery.services import job_control, plan_runner
 from tork_celery.services.advance import start_children
 from tork_celery.services.context import ServiceContext
+from tork_celery.services.plan_runner import StoredTaskReader
 from tork_celery.services.recovery_sweep import RecoverySweep
 from tork_celery.services.submit import submit
 from tork_celery.store import jobs, tasks
@@ -164,3 +170,75 @@ def test_plan_is_published_until_the_broker_fails_once(
 
     job_control.cancel(context, job.id)
     assert dispatcher.failed_calls == 2
+
+
+def test_decision_holds_no_lock(context: ServiceContext, database: FlakyDatabase) -> None:
+    job, _ = submit(context, job_definition())
+
+    def decide(current: Job, _: StoredTaskReader, now: float) -> Plan:
+        with database.transaction() as tx:  # would fail: SQLite has one writer at a time
+            jobs.set_stopping(tx, "another job", None)
+        return Plan(job=replace(current, progress=now))
+
+    assert plan_runner.run(context, lambda tx: jobs.get(tx, job.id), decide) == job_now(database, job.id)
+
+
+def test_decision_is_made_again_if_the_job_changes_meanwhile(
+    context: ServiceContext, database: FlakyDatabase
+) -> None:
+    job, _ = submit(context, job_definition())
+    seen: list[JobState] = []
+
+    def decide(current: Job, _: StoredTaskReader, __: float) -> Plan:
+        seen.append(current.state)
+        if len(seen) == 1:
+            with database.transaction() as tx:
+                jobs.start(tx, job.id)
+        return Plan(job=replace(current, progress=50.0))
+
+    plan_runner.run(context, lambda tx: jobs.get(tx, job.id), decide)
+
+    assert seen == [JobState.SCHEDULED, JobState.RUNNING]
+    stored = job_now(database, job.id)
+    assert (stored.state, stored.progress) == (JobState.RUNNING, 50.0)
+
+
+def test_job_that_is_deleted_meanwhile_is_left_alone(
+    context: ServiceContext, database: FlakyDatabase
+) -> None:
+    job, _ = submit(context, job_definition())
+
+    def decide(current: Job, _: StoredTaskReader, __: float) -> Plan:
+        with database.transaction() as tx:
+            jobs.remove(tx, job.id)
+        return Plan(job=current)
+
+    assert plan_runner.run(context, lambda tx: jobs.get(tx, job.id), decide) is None
+
+
+@pytest.mark.parametrize("size", [1_000, 50_000])
+def test_bytes_that_a_fan_out_writes_grow_with_its_results_only(context: ServiceContext, size: int) -> None:
+    """Each result is written once for its task and once under its `var`, whatever others there are."""
+    written = [bytes_written(context, children=children, size=size) for children in (10, 40)]
+
+    assert written[1] < 4.5 * written[0]
+
+
+def bytes_written(context: ServiceContext, *, children: int, size: int) -> int:
+    """Run an `each` of subjobs with results of this size; return the bytes of all texts in its statements."""
+    output = f"{{{{ repeat('x', {size}) }}}}"
+    inner = Subjob(name="inner", tasks=(task_definition(if_="false"),), output=output)
+    child = TaskDefinition(name="sub", subjob=inner, var="r{{ item.index }}")
+    each = Each(list=f"sequence(0, {children})", task=child)
+    total = 0
+
+    def count(*arguments: Any) -> None:
+        nonlocal total
+        rows = arguments[3] if arguments[5] else [arguments[3]]
+        total += sum(len(value) for row in rows for value in row if isinstance(value, str))
+
+    event.listen(context.database.engine, "before_cursor_execute", count)
+    job, _ = submit(context, job_definition(TaskDefinition(name="each", each=each)))
+    event.remove(context.database.engine, "before_cursor_execute", count)
+    assert results_of(context.database, job.id) == {f"r{n}": "x" * size for n in range(children)}
+    return total

@@ -37,7 +37,6 @@ def _row(index: int) -> dict[str, Any]:
         "name": name,
         "state": JobState.FAILED if failed else JobState.COMPLETED,
         "summary": {"name": name, "tags": ["a"] if failed else ["b"], "taskCount": 1},
-        "results": {},
         "position": 1,
         "created_at": 1.0,
         "progress": 0.0,

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import Connection
 
 from tests.domain.samples import task_definition
-from tests.store.stores import seconds_now, store_job, store_task, task_now
+from tests.store.stores import change, change_job, seconds_now, store_job, store_task, task_now
 from tork_celery.domain.model import StepRef, Task
-from tork_celery.domain.states import Outcome, TaskState
+from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.store import Database, claims, jobs, tasks
 
 NODE, OTHER = "default@here", "default@there"
@@ -76,6 +76,19 @@ def test_claim_is_refused(database: Database, values: dict[str, Any], reason: st
     task = store_task(database, THREE_STEPS, **values)
 
     assert claim(database, StepRef(task_id=task.id, delivery=2, step=1)) is None, reason
+    assert task_now(database, task.id) == task
+
+
+@pytest.mark.parametrize("values", [{"delivery": 2, "step": 1, "state": TaskState.SCHEDULED}, BETWEEN])
+@pytest.mark.parametrize("state", [JobState.CANCELLED, JobState.FAILED, JobState.COMPLETED])
+def test_no_step_of_an_ended_job_is_claimed(
+    database: Database, values: dict[str, Any], state: JobState
+) -> None:
+    job, task = store_job(database, THREE_STEPS)
+    task = change(database, task, **values)
+    change_job(database, job, state=state)
+
+    assert claim(database, task.ref) is None
     assert task_now(database, task.id) == task
 
 
@@ -196,7 +209,7 @@ def test_concurrent_claim_and_cancel_do_not_deadlock(database: Database) -> None
         barrier.wait()
         with database.transaction() as tx:
             jobs.lock(tx, task.job_id)
-            tasks.end_active(tx, task.job_id, state=TaskState.CANCELLED)
+            tasks.end_active(tx, [task.id], state=TaskState.CANCELLED)
 
     with ThreadPoolExecutor(2) as pool:
         for _ in range(20):

@@ -5,10 +5,10 @@ from dataclasses import replace
 from sqlalchemy import update
 
 from tests.domain.samples import submission, task_definition
-from tests.store.stores import job_now, store_job, store_task, task_now, tasks_of
+from tests.store.stores import change, job_now, results_of, store_job, store_task, task_now, tasks_of
 from tork_celery.domain.definition import Limits, Mount, StepDefinition
 from tork_celery.domain.states import JobState, Outcome, TaskState
-from tork_celery.store import Database, jobs, tasks
+from tork_celery.store import Database, job_results, jobs, tasks
 from tork_celery.store.tables import jobs as job_table
 
 FULL_DEFINITION = task_definition(
@@ -34,7 +34,6 @@ def test_job_round_trips(database: Database) -> None:
     job = replace(
         job,
         state=JobState.FAILED,
-        results={"x": "1"},
         position=1,
         started_at=1.5,
         ended_at=2.5,
@@ -79,7 +78,7 @@ def test_unknown_ids_return_none(database: Database) -> None:
     with database.transaction() as tx:
         assert jobs.get(tx, "none") is None
         assert tasks.get(tx, "none") is None
-        assert jobs.lock_by_task(tx, "none") is None
+        assert jobs.get_by_task(tx, "none") is None
 
 
 def test_jobs_are_counted_by_state(database: Database) -> None:
@@ -116,12 +115,62 @@ def test_ended_job_does_not_start(database: Database) -> None:
     assert job_now(database, job.id).state is JobState.FAILED
 
 
-def test_job_is_locked_by_task_id(database: Database) -> None:
+def test_job_is_found_by_task_id(database: Database) -> None:
     store_job(database)
     job, task = store_job(database)
 
     with database.transaction() as tx:
-        assert jobs.lock_by_task(tx, task.id) == job
+        assert jobs.get_by_task(tx, task.id) == job
+
+
+def test_each_change_of_a_job_is_noticed(database: Database) -> None:
+    job, _ = store_job(database)
+    with database.transaction() as tx:
+        assert jobs.lock_unchanged(tx, job)
+        jobs.start(tx, job.id)
+        assert not jobs.lock_unchanged(tx, job)
+    started = job_now(database, job.id)
+    with database.transaction() as tx:
+        jobs.save(tx, replace(started, position=1))
+        assert not jobs.lock_unchanged(tx, started)
+        jobs.remove(tx, job.id)
+        assert not jobs.lock_unchanged(tx, replace(started, version=2))
+
+
+def test_later_result_replaces_the_earlier_one_of_its_name(database: Database) -> None:
+    job, _ = store_job(database)
+    other, _ = store_job(database)
+    with database.transaction() as tx:
+        job_results.save(tx, job.id, {"x": "1", "a": "2"})
+        job_results.save(tx, other.id, {"x": "other"})
+        job_results.save(tx, job.id, {"x": "3"})
+        job_results.save(tx, job.id, {})
+
+    assert list(results_of(database, job.id).items()) == [("a", "2"), ("x", "3")]
+    with database.reading() as tx:
+        assert job_results.StoredResults(tx, job.id).get("x") == "3"
+        assert job_results.StoredResults(tx, job.id).get("y") is None
+
+
+def test_active_tasks_end_and_others_stay(database: Database) -> None:
+    job, running = store_job(database)
+    change(database, running, state=TaskState.RUNNING, node="n", step_running=True)
+    added = [replace(submission().added[0], job_id=job.id) for _ in range(3)]
+    with database.transaction() as tx:
+        tasks.add(tx, added)
+    done = change(database, added[0], state=TaskState.COMPLETED)
+
+    with database.transaction() as tx:
+        assert [task.id for task in tasks.active(tx, job.id, limit=1)] == [running.id], "running tasks first"
+        assert {task.id for task in tasks.active(tx, job.id, limit=9)} == {
+            task.id for task in (running, *added[1:])
+        }
+        ids = [task.id for task in (running, *added)]
+        ended = tasks.end_active(tx, ids, state=TaskState.CANCELLED)
+
+    assert {task.id for task in ended} == {running.id, added[1].id, added[2].id}
+    assert task_now(database, done.id) == done
+    assert {task_now(database, task.id).state for task in ended} == {TaskState.CANCELLED}
 
 
 def test_tasks_of_a_job_are_in_order(database: Database) -> None:

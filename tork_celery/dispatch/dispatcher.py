@@ -19,7 +19,7 @@ from tork_celery.domain.states import TaskState
 
 PRE, MAIN, POST = "tork.pre", "tork.main", "tork.post"
 ADVANCE, START_CHILDREN = "tork.advance", "tork.start_children"
-CANCEL_SUBJOB = "tork.cancel_subjob"
+CANCEL_SUBJOB, END_TASKS = "tork.cancel_subjob", "tork.end_tasks"
 KILL_STEP = "tork_kill_step"  # a remote control command of workers
 
 _MAX_NAME_LENGTH = 60  # of job and task names, as Flower shows them
@@ -44,6 +44,10 @@ class Dispatcher:
     def cancel_subjob(self, job_id: str) -> None:
         """Tell a coordinator to cancel a subjob whose parent task was cancelled or stopped."""
         self._publish_control(CANCEL_SUBJOB, job_id)
+
+    def end_tasks(self, job_id: str) -> None:
+        """Tell a coordinator to end more tasks of a job that has ended early."""
+        self._publish_control(END_TASKS, job_id)
 
     def kill_step(self, task: Task) -> None:
         """Tell the node of a cancelled or stopped task to kill its running step."""

@@ -36,12 +36,15 @@ S = TypeVar("S", bound=StepDefinition)
 Context = Mapping[str, object]
 
 
-def context(job: Job, scope: Context) -> dict[str, object]:
-    """Return the names that expressions of a job see. `scope` has those of the enclosing `each` tasks."""
+def context(job: Job, results: expr.MapSource, scope: Context) -> dict[str, object]:
+    """Return the names that expressions of a job see.
+
+    `results` has the results of its tasks by `var`, `scope` the names of the enclosing `each` tasks.
+    """
     return {
         "inputs": job.definition.inputs,
         "secrets": job.definition.secrets,
-        "tasks": job.results,
+        "tasks": expr.LazyMap(results),
         "job": {"id": job.id, "name": job.definition.name},
         **scope,
     }
@@ -184,9 +187,9 @@ def subjob(definition: Subjob, evaluator: Evaluator) -> JobDefinition:
     )
 
 
-def output(job: Job, host: expr.HostFunctions) -> str | None:
+def output(job: Job, evaluator: Evaluator) -> str | None:
     """Return the rendered `output` of a job, which is its result."""
-    return Evaluator(context(job, {}), host).optional_text("output", job.definition.output)
+    return evaluator.optional_text("output", job.definition.output)
 
 
 def _steps(path: str, steps: tuple[S, ...], evaluator: Evaluator) -> tuple[S, ...]:

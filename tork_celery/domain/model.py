@@ -45,7 +45,8 @@ class Task:
     - `scope`: names that its expressions see in addition to those of the job.
 
     Composites:
-    - `size`: number of children. Of these, `started_children` were started and `completions` are done.
+    - `size`: number of children. Of these, `created_children` have rows, `started_children` were started and
+      `completions` are done.
     - `concurrency`: number of children that may run at a time; 0 means all.
     - `subjob_id`: the job that a `subjob` started.
     """
@@ -61,6 +62,7 @@ class Task:
     index: int = 0
     scope: Mapping[str, Any] = field(default_factory=dict)
     size: int = 0
+    created_children: int = 0
     started_children: int = 0
     completions: int = 0
     concurrency: int = 0
@@ -109,10 +111,10 @@ class Job:
     """A job.
 
     - `position`: of the current top-level task, from 1.
-    - `results`: of its tasks, by their `var`.
     - `parent_id`: on a subjob, the id of the task that waits for it.
     - `created_by`: name of the user who submitted it.
     - `delete_at`: time at which it is removed.
+    - `version`: as it was read; the stored number grows with each change of the job.
     """
 
     id: str
@@ -128,7 +130,7 @@ class Job:
     result: str | None = None
     error: str | None = None
     progress: float = 0.0
-    results: Mapping[str, str] = field(default_factory=dict)
+    version: int = field(default=0, compare=False)
 
     def with_state(self, state: JobState) -> Self:
         """Return the job in another state. Raises IllegalTransition."""

@@ -1,9 +1,10 @@
 """What a planner reads, and the plan that it returns."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from tork_celery import expr
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.states import TaskState
 
@@ -13,6 +14,7 @@ class Plan:
     """The rows to store and the tasks to send, in that order.
 
     job: the job in its new state.
+    results: results of tasks by their `var`, which are new or replace earlier ones.
     changed: stored tasks in their new state.
     added: new tasks.
     redefined: ids of the changed tasks whose definition changed too, because they were started.
@@ -23,6 +25,7 @@ class Plan:
     """
 
     job: Job
+    results: Mapping[str, str] = field(default_factory=dict)
     changed: tuple[Task, ...] = ()
     added: tuple[Task, ...] = ()
     redefined: frozenset[str] = frozenset()
@@ -33,13 +36,33 @@ class Plan:
 
 
 class TaskReader(Protocol):
-    """The stored tasks of a job."""
+    """The stored tasks of a job, and their results."""
 
     def task(self, task_id: str) -> Task:
         """Return the task with this id. Raises LookupError."""
 
     def created_children(self, parent_id: str, limit: int) -> Sequence[Task]:
         """Return the first `limit` children of a composite that are CREATED, in order of their index."""
+
+    def results(self, job_id: str) -> expr.MapSource:
+        """Return the results of a job, by their `var`."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobResults:
+    """The stored results of a job with those that a plan adds."""
+
+    stored: expr.MapSource
+    added: Mapping[str, str]
+
+    def get(self, var: str, /) -> str | None:
+        return self.added[var] if var in self.added else self.stored.get(var)
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        for var, result in self.stored.items():
+            if var not in self.added:
+                yield var, result
+        yield from self.added.items()
 
 
 class NoStoredTasks:
@@ -50,6 +73,12 @@ class NoStoredTasks:
 
     def created_children(self, parent_id: str, limit: int) -> Sequence[Task]:
         raise LookupError(parent_id, limit)
+
+    def results(self, _job_id: str) -> expr.MapSource:
+        return {}
+
+
+NO_STORED_TASKS = NoStoredTasks()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from tork_celery.domain.definition import JobDefinition, TaskDefinition
 from tork_celery.domain.errors import EvaluationFailed
 from tork_celery.domain.evaluation import Evaluator
 from tork_celery.domain.model import Job, Task
-from tork_celery.domain.plan import NoStoredTasks, Plan, RandomSource, TaskReader
+from tork_celery.domain.plan import NO_STORED_TASKS, JobResults, Plan, RandomSource, TaskReader
 from tork_celery.domain.planned_tasks import PlannedTasks
 from tork_celery.domain.redaction import secrets_of_job
 from tork_celery.domain.states import JobState, TaskState
@@ -30,9 +30,11 @@ MAX_ADDED_TASKS = 2_000
 """A plan that has added more tasks starts no further children: each may add as many."""
 
 
-def start_job(job: Job, *, now: float, random: RandomSource) -> Plan:
+def start_job(
+    job: Job, *, now: float, random: RandomSource, task_reader: TaskReader = NO_STORED_TASKS
+) -> Plan:
     """Start a new or restarted job at its position. It must have no active tasks."""
-    planner = Planner(job, NoStoredTasks(), now=now, random=random)
+    planner = Planner(job, task_reader, now=now, random=random)
     planner.start_next_task()
     return planner.plan()
 
@@ -43,6 +45,8 @@ class Planner:
     def __init__(self, job: Job, task_reader: TaskReader, *, now: float, random: RandomSource) -> None:
         self._job = job
         self._tasks = PlannedTasks(task_reader)
+        self._stored_results = task_reader.results(job.id)
+        self._results: dict[str, str] = {}
         self._now = now
         self._random = random
         self._host = expr.HostFunctions(
@@ -122,6 +126,7 @@ class Planner:
         by_id = {task.id: task for task in (*changed, *added)}
         return Plan(
             job=self._job,
+            results=self._results,
             changed=tuple(changed),
             added=tuple(added),
             redefined=frozenset(self._redefined & {task.id for task in changed}),
@@ -141,8 +146,7 @@ class Planner:
     # ------------------------------------------------------------ start a task
 
     def _start(self, task: Task) -> None:
-        names = evaluation.context(self._job, task.scope)
-        evaluator = Evaluator(names, self._host, self._budget)
+        evaluator = self._evaluator(task.scope)
         try:
             if not evaluation.condition_holds(task.definition, evaluator):
                 self._finish(task, TaskState.SKIPPED)
@@ -152,6 +156,10 @@ class Planner:
             self._start_evaluated(replace(task, definition=definition), evaluator)
         except EvaluationFailed as error:
             self.fail(replace(task, error=str(error)))
+
+    def _evaluator(self, scope: evaluation.Context) -> Evaluator:
+        results = JobResults(self._stored_results, self._results)
+        return Evaluator(evaluation.context(self._job, results, scope), self._host, self._budget)
 
     def _start_evaluated(self, task: Task, evaluator: Evaluator) -> None:
         definition = task.definition
@@ -178,7 +186,7 @@ class Planner:
         A child that is not started has the name of its definition only; `start_children` takes the whole
         definition from the parent. There may be 100,000 children.
         """
-        parent = self._run_task(replace(task, size=len(scopes)))
+        parent = self._run_task(replace(task, size=len(scopes), created_children=len(scopes)))
         if not scopes:
             self.complete(parent)
             return
@@ -248,7 +256,7 @@ class Planner:
         """End a task as COMPLETED or SKIPPED and start what follows it."""
         self._end_task(task, state)
         if task.definition.var and task.result is not None:
-            self._job = replace(self._job, results={**self._job.results, task.definition.var: task.result})
+            self._results[task.definition.var] = task.result
         if task.parent_id is None:
             progress = round(100.0 * self._job.position / self._job.task_count, 2)
             self._job = replace(self._job, progress=progress)
@@ -269,7 +277,7 @@ class Planner:
 
     def _complete_job(self) -> None:
         try:
-            result = evaluation.output(self._job, self._host)
+            result = evaluation.output(self._job, self._evaluator({}))
         except EvaluationFailed as error:
             self._end_job(JobState.FAILED, error=str(error))
             return

@@ -4,7 +4,7 @@ Keys are camelCase, empty fields are left out, and secrets are redacted. A docum
 definition and of the fields that `response_fields` declares.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import cast
 
@@ -40,15 +40,15 @@ def job_summary(job: Job) -> Document:
     return _redacted(_job_summary(job), secrets_of_job(job.definition))
 
 
-def job(job: Job, execution: Sequence[Task]) -> Document:
-    """Return a whole job. `execution` has its tasks."""
+def job(job: Job, results: Mapping[str, str], execution: Sequence[Task]) -> Document:
+    """Return a whole job. `results` has the results of its tasks by `var`, `execution` its tasks."""
     definition = job.definition
     details = JobDetails(
         context={
             "job": {"id": job.id, "name": definition.name},
             "inputs": definition.inputs,
             "secrets": definition.secrets,
-            "tasks": job.results,
+            "tasks": results,
         },
         delete_at=_time_or_unset(job.delete_at),
     )

@@ -96,7 +96,7 @@ def cancel(job: Job, task_reader: TaskReader, *, now: float, random: RandomSourc
     return planner.plan()
 
 
-def restart(job: Job, *, now: float, random: RandomSource) -> Plan:
+def restart(job: Job, task_reader: TaskReader, *, now: float, random: RandomSource) -> Plan:
     """Run a failed or cancelled job from the top-level task at which it ended. Raises WrongState."""
     if job.state not in (JobState.FAILED, JobState.CANCELLED):
         raise WrongState(
@@ -111,7 +111,7 @@ def restart(job: Job, *, now: float, random: RandomSource) -> Plan:
         started_at=None,
         delete_at=None,
     )
-    return start_job(restarted, now=now, random=random)
+    return start_job(restarted, now=now, random=random, task_reader=task_reader)
 
 
 def redeliver(task: Task, *, now: float) -> Task:

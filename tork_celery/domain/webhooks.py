@@ -19,6 +19,9 @@ JOB_STATE, JOB_PROGRESS = "job.StateChange", "job.Progress"
 TASK_STATE, TASK_PROGRESS = "task.StateChange", "task.Progress"
 EVENTS = (JOB_STATE, JOB_PROGRESS, TASK_STATE, TASK_PROGRESS)
 
+MAX_STEPS = 250_000
+"""Evaluation steps of the webhooks of one transaction: about a quarter of a second."""
+
 MAX_ATTEMPTS = 5
 _BACKOFF = Backoff(first_s=2.0, longest_s=1250.0, factor=5.0)
 
@@ -67,20 +70,30 @@ class SkippedCall:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What the expressions of a job's webhooks use: the results of its tasks by `var`, functions of the host,
+    and a budget of steps that all calls of a transaction share."""
+
+    results: expr.MapSource
+    host: expr.HostFunctions
+    budget: expr.Budget
+
+
 def job_calls(
-    before: StateSnapshot | None, after: Job, host: expr.HostFunctions
+    before: StateSnapshot | None, after: Job, environment: Environment
 ) -> list[WebhookCall | SkippedCall]:
     """Return the calls for a job that has changed, or is new (`before` is None)."""
     events = _events(before, after.state, after.progress, JOB_STATE, JOB_PROGRESS)
     if not (webhooks := _webhooks_for(after, events)):
         return []
     summary = job_summary(after)
-    builder = _CallBuilder.of(after, {"job": _with_tork_names(summary)}, host)
+    builder = _CallBuilder.of(after, {"job": _with_tork_names(summary)}, environment)
     return builder.calls(webhooks, subject_id=after.id, body=json.dumps(summary))
 
 
 def task_calls(
-    job: Job, before: StateSnapshot | None, after: Task, host: expr.HostFunctions
+    job: Job, before: StateSnapshot | None, after: Task, environment: Environment
 ) -> list[WebhookCall | SkippedCall]:
     """Return the calls for a task of `job` that has changed, or is new (`before` is None)."""
     events = _events(before, after.state, after.progress, TASK_STATE, TASK_PROGRESS)
@@ -88,7 +101,7 @@ def task_calls(
         return []
     summary = task_summary(after, secrets_of_job(job.definition))
     names = {"job": _with_tork_names(job_summary(job)), "task": _with_tork_names(summary)}
-    builder = _CallBuilder.of(job, names, host)
+    builder = _CallBuilder.of(job, names, environment)
     return builder.calls(webhooks, subject_id=after.id, body=json.dumps(summary))
 
 
@@ -97,9 +110,9 @@ def is_url(text: str) -> bool:
     return len(text) <= _MAX_URL_CHARS and _URL.fullmatch(text) is not None
 
 
-def has_task_webhooks(job: Job) -> bool:
-    """Return whether any webhook of the job is called for events of its tasks."""
-    return any(webhook.event in (TASK_STATE, TASK_PROGRESS) for webhook in job.definition.webhooks)
+def task_webhooks(job: Job) -> int:
+    """Return the number of webhooks of the job that are called for events of its tasks."""
+    return sum(webhook.event in (TASK_STATE, TASK_PROGRESS) for webhook in job.definition.webhooks)
 
 
 def delay_s(*, attempts: int) -> float:
@@ -148,12 +161,12 @@ class _CallBuilder:
 
     job: Job
     names: evaluation.Context
-    host: expr.HostFunctions
+    environment: Environment
 
     @classmethod
-    def of(cls, job: Job, scope: Document, host: expr.HostFunctions) -> Self:
+    def of(cls, job: Job, scope: Document, environment: Environment) -> Self:
         plain = json.loads(json.dumps(scope))  # states become plain text
-        return cls(job, evaluation.context(job, plain), host)
+        return cls(job, evaluation.context(job, environment.results, plain), environment)
 
     def calls(
         self, webhooks: Iterable[tuple[int, Webhook]], *, subject_id: str, body: str
@@ -188,7 +201,10 @@ class _CallBuilder:
         if webhook.if_ is None:
             return True
         try:
-            return evaluation.is_true(expr.evaluate_whole(webhook.if_, self.names, self.host))
+            value = expr.evaluate_whole(
+                webhook.if_, self.names, self.environment.host, budget=self.environment.budget
+            )
+            return evaluation.is_true(value)
         except expr.ExpressionError as error:
             raise _CannotCall("if", str(error)) from error
 
@@ -200,7 +216,7 @@ class _CallBuilder:
 
     def _text(self, key: str, text: str) -> str:
         try:
-            rendered = expr.render(text, self.names, self.host)
+            rendered = expr.render(text, self.names, self.environment.host, budget=self.environment.budget)
         except expr.ExpressionError as error:
             raise _CannotCall(key, str(error)) from error
         if _CONTROL_CHARACTER.search(rendered):

@@ -13,6 +13,7 @@ from tork_celery.expr.evaluation import Budget, HostFunctions
 from tork_celery.expr.program import load_program
 from tork_celery.expr.values.durations import Duration, parse_nanoseconds
 from tork_celery.expr.values.go_format import to_text
+from tork_celery.expr.values.lazy_map import LazyMap, MapSource
 from tork_celery.expr.values.types import type_name
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "Duration",
     "ExpressionError",
     "HostFunctions",
+    "LazyMap",
+    "MapSource",
     "check",
     "check_template",
     "check_whole",
@@ -87,8 +90,13 @@ def render(
     *,
     budget: Budget | None = None,
 ) -> str:
-    """Replace each `{{ expression }}` in a text by its value, as `to_text` writes it."""
-    result = template.fill(text, lambda source: to_text(evaluate(source, context, host, budget=budget)))
-    if len(result) > limits.TEMPLATE_CHARS:
-        raise ExpressionError(f"the text would be longer than {limits.TEMPLATE_CHARS} characters", text)
-    return result
+    """Replace each `{{ expression }}` in a text by its value, as `to_text` writes it.
+
+    All expressions of the text share a `budget`, even if the caller passes none.
+    """
+    if not is_template(text):
+        return text
+    shared = Budget(limits.STEPS) if budget is None else budget
+    return template.fill(
+        text, lambda source: to_text(evaluate(source, context, host, budget=shared), shared), shared
+    )

@@ -23,6 +23,7 @@ from tork_celery.expr.operators.indexing import get_item, get_slice
 from tork_celery.expr.operators.table import BINARY_OPERATORS
 from tork_celery.expr.syntax import ast
 from tork_celery.expr.syntax.ast import Node
+from tork_celery.expr.values.lazy_map import loaded
 from tork_celery.expr.values.types import type_name
 
 _POINTERS = {"": ITEM, "index": INDEX, "acc": ACCUMULATOR}
@@ -61,8 +62,8 @@ class Compiler:
             slot = self._variables[name]
             return lambda frame: frame.slots[slot]
         if name == ast.ENVIRONMENT:
-            return lambda frame: dict(frame.names)
-        return lambda frame: frame.names.get(name)
+            return lambda frame: {key: loaded(frame, value) for key, value in frame.names.items()}
+        return lambda frame: loaded(frame, frame.names.get(name))
 
     def _pointer(self, node: ast.Pointer) -> Evaluator:
         slot = self._predicate_slots[-1] + _POINTERS[node.name]
@@ -128,7 +129,7 @@ class Compiler:
         return _located(node.offset, comparison)
 
     def _member(self, node: ast.Member) -> Evaluator:
-        base, key = self.compile(node.base), self.compile(node.key)
+        base, key = self._base(node.base), self.compile(node.key)
         offset, optional = node.offset, node.optional
 
         def member(frame: Frame) -> object:
@@ -142,6 +143,13 @@ class Compiler:
                 raise
 
         return member
+
+    def _base(self, node: Node) -> Evaluator:
+        """Compile the base of a member. A lazy map is not loaded: `get_item` reads one value of it."""
+        if isinstance(node, ast.Name) and node.name not in self._variables and node.name != ast.ENVIRONMENT:
+            name = node.name
+            return lambda frame: frame.names.get(name)
+        return self.compile(node)
 
     def _slice(self, node: ast.Slice) -> Evaluator:
         base = self.compile(node.base)

@@ -7,6 +7,8 @@ from datetime import datetime
 from tork_celery.expr import limits
 from tork_celery.expr.errors import LanguageError
 
+TOO_MANY_STEPS = "the expression takes too many steps"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFunctions:
@@ -27,6 +29,12 @@ class Budget:
 
     def __init__(self, steps: int) -> None:
         self.left = steps
+
+    def spend(self, steps: int) -> None:
+        """Count steps outside of an evaluation. Raises LanguageError when they exceed the budget."""
+        if steps > self.left:
+            raise LanguageError(TOO_MANY_STEPS)
+        self.left -= steps
 
 
 class Frame:
@@ -61,7 +69,7 @@ class Frame:
         """Count steps before they are taken. Raises LanguageError when they exceed the limit."""
         self._steps -= steps
         if self._steps < 0:
-            raise LanguageError("the expression takes too many steps")
+            raise LanguageError(TOO_MANY_STEPS)
 
     def reserve_text(self, chars: int) -> None:
         """Count a text before it is created. Raises LanguageError when it is too long."""
@@ -74,9 +82,9 @@ Evaluator = Callable[[Frame], object]
 """A compiled node: returns its value in a frame, or raises LanguageError."""
 
 
-def standalone_frame() -> Frame:
+def standalone_frame(budget: Budget | None = None) -> Frame:
     """Return a frame without names and host functions, for work outside of an expression."""
-    return Frame({}, 0, _NO_HOST)
+    return Frame({}, 0, _NO_HOST, budget)
 
 
 def _no_clock() -> datetime:

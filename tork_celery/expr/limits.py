@@ -10,6 +10,8 @@ VALUE_DEPTH = 100
 # second in total.
 STEPS = 1_000_000
 TEXT_CHARS = 1_000_000
+# All values of a map that is loaded on demand, such as the results of a large job.
+LOADED_CHARS = 32_000_000
 TEMPLATE_CHARS = 4_000_000
 TEMPLATE_EXPRESSIONS = 1_000
 PATTERN_CHARS = 4_096

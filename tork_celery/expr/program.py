@@ -13,6 +13,7 @@ from tork_celery.expr.type_checker import TypeChecker
 from tork_celery.expr.values.types import Type, type_of
 
 _MOST_ACCEPTED_CONTEXTS = 64
+_STEPS_TO_COMPILE = 12  # one node
 
 
 class Program:
@@ -30,17 +31,20 @@ class Program:
         compiler = Compiler()
         self._evaluate = compiler.compile(self._tree)
         self._slot_count = compiler.slot_count
+        self._steps_to_compile = self._tree.size * _STEPS_TO_COMPILE  # until an evaluation has counted them
         self._accepted_types: set[tuple[Type | None, ...]] = set()
 
     def evaluate(
         self, context: Mapping[str, object], host: HostFunctions, budget: Budget | None = None
     ) -> object:
-        """Return the value of the expression in a context."""
+        """Return the value of the expression in a context. The first call counts the compilation, too."""
         types = tuple([type_of(context[name]) if name in context else None for name in self._names])
         if types not in self._accepted_types:
             self._accept(types)
         frame = Frame(context, self._slot_count, host, budget)
         try:
+            frame.spend(self._tree.size + self._steps_to_compile)
+            self._steps_to_compile = 0
             value = self._evaluate(frame)
             check_size(frame, value)
         except LanguageError as error:

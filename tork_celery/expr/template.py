@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from tork_celery.expr import limits
-from tork_celery.expr.errors import ExpressionError
+from tork_celery.expr.errors import ExpressionError, LanguageError
+from tork_celery.expr.evaluation import Budget
 
 OPENING, _CLOSING = "{{", "}}"
 # Braces inside of strings and comments do not count.
@@ -82,6 +83,19 @@ def strip_braces(text: str) -> str:
     return parts[0].source if len(parts) == 1 and isinstance(parts[0], Placeholder) else text
 
 
-def fill(template: str, evaluate: Callable[[str], str]) -> str:
-    """Replace each placeholder by the result of `evaluate` for its source."""
-    return "".join(part if isinstance(part, str) else evaluate(part.source) for part in split(template))
+def fill(template: str, evaluate: Callable[[str], str], budget: Budget) -> str:
+    """Replace each placeholder by the result of `evaluate` for its source. Copied text counts as steps."""
+    filled, chars = [], 0
+    for part in split(template):
+        text = part if isinstance(part, str) else evaluate(part.source)
+        chars += len(text)
+        if chars > limits.TEMPLATE_CHARS:
+            raise ExpressionError(
+                f"the text would be longer than {limits.TEMPLATE_CHARS} characters", template
+            )
+        try:
+            budget.spend(len(text) >> 4)
+        except LanguageError as error:
+            raise ExpressionError(error.reason, template) from None
+        filled.append(text)
+    return "".join(filled)

@@ -17,7 +17,7 @@ def advance(context: ServiceContext, task_id: str, delivery: int) -> None:
             return None
         return transitions.advance(job, task, task_reader, now=now, random=context.random)
 
-    run(context, lambda tx: jobs.lock_by_task(tx, task_id), decide)
+    run(context, lambda tx: jobs.get_by_task(tx, task_id), decide)
 
 
 def start_children(context: ServiceContext, parent_id: str) -> None:
@@ -27,4 +27,4 @@ def start_children(context: ServiceContext, parent_id: str) -> None:
         parent = task_reader.task(parent_id)
         return transitions.start_children(job, parent, task_reader, now=now, random=context.random)
 
-    run(context, lambda tx: jobs.lock_by_task(tx, parent_id), decide)
+    run(context, lambda tx: jobs.get_by_task(tx, parent_id), decide)

@@ -49,8 +49,10 @@ def restart(context: ServiceContext, job_id: str) -> None:
     """Restart a failed or cancelled job from the top-level task that it ended in. For a subjob, restart its
     outermost parent job. Raises NotFound, WrongState."""
 
-    def decide(job: Job, _: StoredTaskReader, now: float) -> Plan:
-        return transitions.restart(job, now=now, random=context.random)
+    def decide(job: Job, task_reader: StoredTaskReader, now: float) -> Plan:
+        if jobs.stopping(task_reader.tx, job.id):
+            raise WrongState("the tasks of the job are still being stopped; try again in a moment")
+        return transitions.restart(job, task_reader, now=now, random=context.random)
 
     _run(context, _outermost_job_id(context, job_id), decide)
 
@@ -69,7 +71,7 @@ def delete(context: ServiceContext, job_id: str) -> None:
 
 
 def _run(context: ServiceContext, job_id: str, decide: plan_runner.Decide) -> None:
-    if plan_runner.run(context, lambda tx: jobs.lock(tx, job_id), decide) is None:
+    if plan_runner.run(context, lambda tx: jobs.get(tx, job_id), decide) is None:
         raise _no_job(job_id)
 
 

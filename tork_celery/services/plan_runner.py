@@ -1,4 +1,8 @@
-"""Run plans: decide and store a plan in one transaction, then publish the messages that follow from it."""
+"""Run plans: decide on a plan, store it in one transaction, then publish the messages that follow from it.
+
+Decisions may evaluate expressions for up to a second. They are therefore made on a snapshot, without a lock,
+and made again under the lock only if the job has changed in the meantime.
+"""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -10,15 +14,17 @@ from tork_celery import webhook_outbox
 from tork_celery.domain import transitions
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan
-from tork_celery.domain.states import TaskState
+from tork_celery.domain.webhooks import WebhookCall
+from tork_celery.services import early_end
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.publisher import Publisher
-from tork_celery.store import jobs, tasks
+from tork_celery.store import job_results, jobs, tasks
+from tork_celery.store.job_results import StoredResults
 
 
 @dataclass(frozen=True, slots=True)
 class StoredTaskReader:
-    """Reads the tasks of a job in the transaction that has locked the job."""
+    """Reads the tasks and results of jobs in a transaction."""
 
     tx: Connection
 
@@ -31,67 +37,107 @@ class StoredTaskReader:
     def created_children(self, parent_id: str, limit: int) -> Sequence[Task]:
         return tasks.created_children(self.tx, parent_id, limit=limit)
 
+    def results(self, job_id: str) -> StoredResults:
+        return StoredResults(self.tx, job_id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredPlan:
-    """A plan that was stored at the time `now`. `ended_early` are the cancelled or stopped tasks that run on
-    a node or have a subjob."""
+class Decision:
+    """A plan, decided at the time `now`, with the webhook calls that report its changes.
+
+    If the plan ends the job early, `ends` has the first of its tasks to end.
+    """
 
     plan: Plan
-    ended_early: Sequence[Task] = ()
+    calls: Sequence[WebhookCall]
+    ends: early_end.Batch | None = None
     now: float
 
 
-Lock = Callable[[Connection], Job | None]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPlan:
+    """A plan that was stored at the time `now`.
+
+    `ended_early` are the cancelled or stopped tasks that run on a node or have a subjob. `ends_later` says
+    that further tasks are to end.
+    """
+
+    plan: Plan
+    ended_early: Sequence[Task] = ()
+    ends_later: bool = False
+    now: float
+
+
+Read = Callable[[Connection], Job | None]
 Decide = Callable[[Job, StoredTaskReader, float], Plan | None]
 
 
-def run(context: ServiceContext, lock: Lock, decide: Decide) -> Job | None:
-    """Lock a job, decide on a plan, store it, and publish what follows after the commit.
+def run(context: ServiceContext, read: Read, decide: Decide) -> Job | None:
+    """Read a job, decide on a plan, store it, and publish what follows after the commit.
 
-    Returns the changed job; None when there is no such job or `decide` returns None. Raises
-    DatastoreUnavailable and the errors of `decide`; then nothing is stored.
+    `decide` may be called twice. Returns the changed job; None when there is no such job or `decide` returns
+    None. Raises DatastoreUnavailable and the errors of `decide`; then nothing is stored.
     """
-    stored = _decide_and_store(context, lock, decide)
+    stored = _decide_and_store(context, read, decide)
     if stored is None:
         return None
     follow_up(context, stored)
     return stored.plan.job
 
 
-def _decide_and_store(context: ServiceContext, lock: Lock, decide: Decide) -> StoredPlan | None:
+def _decide_and_store(context: ServiceContext, read: Read, decide: Decide) -> StoredPlan | None:
+    with context.database.reading() as tx:
+        job = read(tx)
+        decision = _decide(context, tx, job, decide)
+    if job is None or decision is None:
+        return None
     with context.database.transaction() as tx:
-        job = lock(tx)
-        if job is None:
-            return None
-        now = context.database.now(tx)
-        plan = decide(job, StoredTaskReader(tx), now)
-        return None if plan is None else _store(tx, plan, now=now)
+        if not jobs.lock_unchanged(tx, job):
+            decision = _decide(context, tx, jobs.get(tx, job.id), decide)
+        return None if decision is None else _store(tx, decision)
 
 
-def _store(tx: Connection, plan: Plan, *, now: float) -> StoredPlan:
-    webhook_outbox.record_job(tx, plan.job, (*plan.changed, *plan.added))
+def _decide(context: ServiceContext, tx: Connection, job: Job | None, decide: Decide) -> Decision | None:
+    now = context.database.now(tx)
+    plan = None if job is None else decide(job, StoredTaskReader(tx), now)
+    if job is None or plan is None:
+        return None
+    planned = {task.id for task in plan.changed}
+    return Decision(
+        plan=plan,
+        calls=webhook_outbox.calls_of_plan(tx, plan),
+        ends=early_end.next_batch(tx, job, plan.stop, except_for=planned) if plan.stop else None,
+        now=now,
+    )
+
+
+def _store(tx: Connection, decision: Decision) -> StoredPlan:
+    plan, ends = decision.plan, decision.ends
+    webhook_outbox.record(tx, decision.calls)
     jobs.save(tx, plan.job)
+    job_results.save(tx, plan.job.id, plan.results)
     tasks.save(tx, plan.changed, redefined=plan.redefined)
     tasks.add(tx, plan.added)
-    ended_early = _end_active_tasks(tx, plan.job, plan.stop) if plan.stop else ()
+    ended_early = early_end.store(tx, plan.job.id, ends) if ends else ()
     for subjob in plan.subjobs:
-        store_new_job(tx, subjob)
-    return StoredPlan(plan=plan, ended_early=ended_early, now=now)
+        _add_job(tx, subjob)
+    return StoredPlan(
+        plan=plan, ended_early=ended_early, ends_later=bool(ends and not ends.last), now=decision.now
+    )
 
 
-def _end_active_tasks(tx: Connection, job: Job, state: TaskState) -> Sequence[Task]:
-    webhook_outbox.record_early_end(tx, job, state)
-    return tasks.end_active(tx, job.id, state=state)
+def store_new_job(tx: Connection, plan: Plan, calls: Sequence[WebhookCall] | None = None) -> None:
+    """Store the plan of a new job, with its subjobs, and the webhook calls that report them."""
+    webhook_outbox.record(tx, webhook_outbox.calls_of_plan(tx, plan) if calls is None else calls)
+    _add_job(tx, plan)
 
 
-def store_new_job(tx: Connection, plan: Plan) -> None:
-    """Store the plan of a new job, with its subjobs."""
-    webhook_outbox.record_job(tx, plan.job, plan.added)
+def _add_job(tx: Connection, plan: Plan) -> None:
     jobs.add(tx, plan.job)
+    job_results.save(tx, plan.job.id, plan.results)
     tasks.add(tx, plan.added)
     for subjob in plan.subjobs:
-        store_new_job(tx, subjob)
+        _add_job(tx, subjob)
 
 
 def follow_up(context: ServiceContext, stored: StoredPlan) -> None:
@@ -103,8 +149,7 @@ def follow_up(context: ServiceContext, stored: StoredPlan) -> None:
         stored = pending.popleft()
         plan = stored.plan
         publisher.send(plan.send, now=stored.now)
-        publisher.kill_steps(stored.ended_early)
-        publisher.cancel_subjobs(stored.ended_early)
+        early_end.publish(publisher, plan.job.id, stored.ended_early, last=not stored.ends_later)
         publisher.start_children(plan.partly_started)
         pending.extend(StoredPlan(plan=subjob, now=stored.now) for subjob in plan.subjobs)
         if plan.job.state.ended and plan.job.parent_id:
@@ -127,4 +172,4 @@ def _store_resumed_parent(context: ServiceContext, task_id: str) -> StoredPlan |
             return None
         return transitions.subjob_ended(job, task, subjob, task_reader, now=now, random=context.random)
 
-    return _decide_and_store(context, lambda tx: jobs.lock_by_task(tx, task_id), decide)
+    return _decide_and_store(context, lambda tx: jobs.get_by_task(tx, task_id), decide)

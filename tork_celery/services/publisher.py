@@ -46,6 +46,11 @@ class Publisher:
             if task.subjob_id:
                 self._publish(self._dispatcher.cancel_subjob, task.subjob_id)
 
+    def end_tasks(self, job_ids: Iterable[str]) -> None:
+        """Tell a coordinator to end more tasks of the jobs, which have ended early."""
+        for job_id in job_ids:
+            self._publish(self._dispatcher.end_tasks, job_id)
+
     def start_children(self, parent_ids: Iterable[str]) -> None:
         """Tell a coordinator to start more children of the composites, each in a transaction of its own."""
         for parent_id in parent_ids:

@@ -16,6 +16,7 @@ from tork_celery.periodic_thread import survive_bugs
 from tork_celery.services import housekeeping
 from tork_celery.services.advance import advance, start_children
 from tork_celery.services.context import ServiceContext
+from tork_celery.services.early_end import end_tasks
 from tork_celery.services.job_control import cancel_subjob
 from tork_celery.services.plan_runner import resume_parent
 from tork_celery.services.publisher import Publisher
@@ -93,17 +94,21 @@ class RecoverySweep:
             self._survive(advance, task_id, delivery)
 
     def _advance_composites(self) -> None:
-        """Start children with a free slot, resume parents of ended subjobs, cancel orphaned subjobs."""
+        """Start children with a free slot, resume parents of ended subjobs, cancel orphaned subjobs, and end
+        the tasks of jobs that ended early."""
         with self._context.database.reading() as tx:
             partly_started = recovery_queries.partly_started(tx, limit=_BATCH)
             with_ended_subjob = recovery_queries.with_ended_subjob(tx, limit=_BATCH)
             orphans = recovery_queries.orphans(tx, limit=_BATCH)
+            stopping = recovery_queries.stopping(tx, limit=_BATCH)
         for task_id in partly_started:
             self._survive(start_children, task_id)
         for task_id in with_ended_subjob:
             self._survive(resume_parent, task_id)
         for job_id in orphans:
             self._survive(cancel_subjob, job_id)
+        for job_id in stopping:
+            self._survive(end_tasks, job_id)
 
     def _survive(self, action: Callable[..., None], id_: str, *arguments: object) -> None:
         """Run an action on one task or job; a bug in it is logged and does not end the sweep."""

@@ -1,5 +1,6 @@
 """Submit jobs."""
 
+from tork_celery import webhook_outbox
 from tork_celery.domain import transitions
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.model import Job, Task
@@ -15,10 +16,12 @@ def submit(
     Raises InvalidInput for permissions of unknown users or roles, and DatastoreUnavailable; then nothing is
     stored. An unavailable broker is not an error.
     """
-    with context.database.transaction() as tx:
+    with context.database.reading() as tx:  # evaluates expressions, so it takes no lock
         permissions.check_grantees(tx, definition.permissions)
         now = context.database.now(tx)
         plan = transitions.submit(definition, now=now, random=context.random, created_by=created_by)
-        plan_runner.store_new_job(tx, plan)
+        calls = webhook_outbox.calls_of_plan(tx, plan)
+    with context.database.transaction() as tx:
+        plan_runner.store_new_job(tx, plan, calls)
     plan_runner.follow_up(context, plan_runner.StoredPlan(plan=plan, now=now))
     return plan.job, plan.added[0]

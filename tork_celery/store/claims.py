@@ -7,12 +7,12 @@ moved past them.
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Update, and_, func, or_, select, update
+from sqlalchemy import Connection, Update, and_, exists, func, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain import states
 from tork_celery.domain.model import StepRef, Task
-from tork_celery.domain.states import Outcome, TaskState
+from tork_celery.domain.states import ACTIVE_JOBS, Outcome, TaskState
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import jobs, tasks
 from tork_celery.store.task_conditions import claimed, due
@@ -23,10 +23,12 @@ def claim(tx: Connection, ref: StepRef, *, node: str, lease_s: float) -> Task | 
     """Claim a step for the node. Returns the task, or None if the step cannot be claimed.
 
     Any node may claim the first step of a due task. The next steps belong to the node that ran the first one.
+    No step of an ended job is claimed, although tasks of a large job end some time after it.
     """
     now = datastore_now()
     may_start = and_(tasks.c.state.in_(states.sources(TaskState.RUNNING)), due())
     may_continue = and_(tasks.c.state == TaskState.RUNNING, tasks.c.node == node)
+    job_is_active = exists().where(jobs.c.id == tasks.c.job_id, jobs.c.state.in_(ACTIVE_JOBS))
     query = (
         update(tasks)
         .where(
@@ -34,6 +36,7 @@ def claim(tx: Connection, ref: StepRef, *, node: str, lease_s: float) -> Task | 
             tasks.c.step_running.is_(False),
             tasks.c.outcome.is_(None),
             or_(may_start, may_continue),
+            job_is_active,
         )
         .values(
             state=TaskState.RUNNING,

@@ -21,7 +21,6 @@ from tork_celery.store.jobs import listed_values
 from tork_celery.store.tables import job_tags, job_texts, jobs
 
 MAX_MATCHES = 10_000
-_COLUMNS = [column for column in jobs.c if column is not jobs.c.results]
 
 
 def page(
@@ -46,7 +45,7 @@ def page(
     else:
         matches = tx.scalars(search_query(tx, search, visible)).all()
         seqs, total = matches[offset : offset + size], len(matches)
-    rows = tx.execute(select(*_COLUMNS).where(jobs.c.seq.in_(seqs)).order_by(jobs.c.seq.desc()))
+    rows = tx.execute(select(jobs).where(jobs.c.seq.in_(seqs)).order_by(jobs.c.seq.desc()))
     return [_listed_job(row) for row in rows], total
 
 

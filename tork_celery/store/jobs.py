@@ -13,7 +13,7 @@ from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.errors import IllegalTransition
 from tork_celery.domain.model import Job
 from tork_celery.domain.redaction import secrets_of_job
-from tork_celery.domain.states import ACTIVE, ACTIVE_JOBS, JobState
+from tork_celery.domain.states import ACTIVE, ACTIVE_JOBS, JobState, TaskState
 from tork_celery.store import permissions
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import job_definitions, jobs, tasks
@@ -30,6 +30,7 @@ _LISTED_COLUMNS = (
     "result",
     "error",
     "progress",
+    "version",
 )
 _select = select(jobs, job_definitions.c.definition).join(job_definitions)
 _select_locked = _select.with_for_update(of=jobs, key_share=True)  # inserts of log parts do not wait
@@ -47,17 +48,23 @@ def get(tx: Connection, job_id: str) -> Job | None:
     return None if row is None else _job(row)
 
 
+def get_by_task(tx: Connection, task_id: str) -> Job | None:
+    """Return the job of a task."""
+    job_id = select(tasks.c.job_id).where(tasks.c.id == task_id).scalar_subquery()
+    row = tx.execute(_select.where(jobs.c.id == job_id)).one_or_none()
+    return None if row is None else _job(row)
+
+
 def lock(tx: Connection, job_id: str) -> Job | None:
     """Return the job, with its row locked until this transaction ends."""
     row = tx.execute(_select_locked.where(jobs.c.id == job_id)).one_or_none()
     return None if row is None else _job(row)
 
 
-def lock_by_task(tx: Connection, task_id: str) -> Job | None:
-    """Return the job of a task, with its row locked until this transaction ends."""
-    job_id = select(tasks.c.job_id).where(tasks.c.id == task_id).scalar_subquery()
-    row = tx.execute(_select_locked.where(jobs.c.id == job_id)).one_or_none()
-    return None if row is None else _job(row)
+def lock_unchanged(tx: Connection, job: Job) -> bool:
+    """Lock the row of a job until this transaction ends. Return whether it is as it was read."""
+    query = select(jobs.c.version).where(jobs.c.id == job.id).with_for_update(key_share=True)
+    return tx.scalar(query) == job.version
 
 
 def save(tx: Connection, job: Job) -> None:
@@ -67,11 +74,22 @@ def save(tx: Connection, job: Job) -> None:
     """
     allowed = {job.state, *states.sources(job.state)}
     query = update(jobs).where(jobs.c.id == job.id, jobs.c.state.in_(allowed))
-    if tx.execute(query, _mutable_values(job)).rowcount == 0:
+    if tx.execute(query.values(version=jobs.c.version + 1, **_mutable_values(job))).rowcount == 0:
         stored = state(tx, job.id)
         if stored is None:
             raise LookupError(f"job {job.id} is not stored")
         raise IllegalTransition(f"job {job.id} cannot move from {stored} to {job.state}")
+
+
+def stopping(tx: Connection, job_id: str) -> TaskState | None:
+    """Return the state in which active tasks of an ended job are still to end; None if none are left."""
+    value = tx.scalar(select(jobs.c.stopping).where(jobs.c.id == job_id))
+    return None if value is None else TaskState(value)
+
+
+def set_stopping(tx: Connection, job_id: str, state: TaskState | None) -> None:
+    """Store the state in which active tasks of an ended job are still to end; None after the last one."""
+    tx.execute(update(jobs).where(jobs.c.id == job_id).values(stopping=state))
 
 
 def parent_job_id(tx: Connection, job_id: str) -> str | None:
@@ -105,7 +123,6 @@ def secrets(tx: Connection, job_id: str) -> set[str]:
     row = tx.execute(query).one_or_none()
     if row is None:
         return set()
-    values, inputs, hidden = row
     definition = JobDefinition(
         name="", tasks=(), secrets=values, inputs=inputs or {}, hidden=tuple(hidden or ())
     )
@@ -129,7 +146,7 @@ def start(tx: Connection, job_id: str) -> bool:
     query = (
         update(jobs)
         .where(jobs.c.id == job_id, jobs.c.state.in_(scheduled))
-        .values(state=JobState.RUNNING, started_at=datastore_now())
+        .values(state=JobState.RUNNING, started_at=datastore_now(), version=jobs.c.version + 1)
     )
     return tx.execute(query).rowcount == 1
 
@@ -173,7 +190,6 @@ def _mutable_values(job: Job) -> dict[str, Any]:
     return {
         "state": job.state,
         "delete_at": job.delete_at,
-        "results": dict(job.results),
         "position": job.position,
         "started_at": job.started_at,
         "ended_at": job.ended_at,
@@ -209,4 +225,4 @@ def listed_values(row: Row[Any]) -> dict[str, Any]:
 
 def _job(row: Row[Any]) -> Job:
     definition = replace(row.definition, secrets=row.secrets)
-    return Job(**listed_values(row), definition=definition, results=row.results)
+    return Job(**listed_values(row), definition=definition)

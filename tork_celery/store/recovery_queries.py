@@ -104,6 +104,11 @@ def with_ended_subjob(tx: Connection, *, limit: int) -> list[str]:
     return list(tx.scalars(query.limit(limit)))
 
 
+def stopping(tx: Connection, *, limit: int) -> list[str]:
+    """Return the ids of ended jobs that still have active tasks."""
+    return list(tx.scalars(select(jobs.c.id).where(jobs.c.stopping.is_not(None)).limit(limit)))
+
+
 def orphans(tx: Connection, *, limit: int) -> list[str]:
     """Return the ids of active subjobs whose parent task is no longer active."""
     query = (

@@ -52,7 +52,6 @@ jobs = Table(
     Column(
         "secrets", JSON, nullable=False, server_default="{}"
     ),  # separate from the definition, which the API returns
-    Column("results", JSON, nullable=False),
     Column("parent_id", String(32)),  # task that waits for this job
     Column("created_by", String(256)),
     Column("delete_at", Double),
@@ -65,6 +64,13 @@ jobs = Table(
     Column("progress", Double, nullable=False),
     Column("restricted", Boolean, nullable=False, server_default=false()),  # whether it has permissions
     Column("has_webhooks", Boolean, nullable=False, server_default=false()),
+    Column("version", Integer, nullable=False, server_default="0"),  # grows with each change of the job
+    Column("stopping", String(16)),  # state in which the active tasks of an ended job are still to end
+    Column("root_id", String(32)),  # outermost job of a subjob; null in the outermost job itself
+    # What expressions have added to an outermost job and its subjobs; the limits are in domain.job_size
+    Column("dispatched_tasks", Integer, nullable=False, server_default="0"),
+    Column("dispatched_chars", BigInteger, nullable=False, server_default="0"),
+    Column("queues", JSON, nullable=False, server_default="[]"),  # names of the queues of its tasks
     Index(None, "state", "seq"),
     Index(None, "ended_at"),
     sqlite_autoincrement=True,
@@ -74,6 +80,13 @@ Index(
     jobs.c.delete_at,
     sqlite_where=jobs.c.delete_at.is_not(None),
     postgresql_where=jobs.c.delete_at.is_not(None),
+)
+
+Index(
+    "ix_jobs_stopping",
+    jobs.c.stopping,
+    sqlite_where=jobs.c.stopping.is_not(None),
+    postgresql_where=jobs.c.stopping.is_not(None),
 )
 
 job_permissions = Table(
@@ -90,6 +103,15 @@ job_definitions = Table(
     metadata,
     Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     Column("definition", DefinitionType(JobDefinition), nullable=False),
+)
+
+# One row for each result: a large result is written once, not with every change of the job.
+job_results = Table(
+    "job_results",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("var", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
 )
 
 # Triggers on `jobs` maintain the next four tables; migration 0004 creates the triggers.
@@ -131,6 +153,7 @@ tasks = Table(
     Column("scope", JSON, nullable=False, server_default="{}"),
     Column("size", Integer, nullable=False, server_default="0"),  # number of children of a composite
     Column("released", Integer, key="started_children", nullable=False, server_default="0"),
+    Column("created_children", Integer, nullable=False, server_default="0"),
     Column("completions", Integer, nullable=False, server_default="0"),
     Column("concurrency", Integer, nullable=False, server_default="0"),
     Column("subjob_id", String(32)),
@@ -163,6 +186,24 @@ tasks = Table(
 )
 
 
+composite_items = Table(  # items of an `each` whose children have no rows yet
+    "composite_items",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("task_id", String(32), primary_key=True),
+    Column("first_index", Integer, primary_key=True, autoincrement=False),
+    Column("items", JSON, nullable=False),
+)
+
+task_queues = Table(  # queues that may exist in the broker; those that nobody uses are deleted
+    "task_queues",
+    metadata,
+    Column("name", String(256), primary_key=True),
+    Column("checked_at", Double, nullable=False),
+    Index(None, "checked_at"),
+)
+
+
 def _literals(*states: str) -> list[ColumnElement[str]]:
     return [literal_column(f"'{state}'") for state in states]
 
@@ -179,6 +220,12 @@ Index(
     tasks.c.state,
     tasks.c.queue,
     tasks.c.sent_at,
+    sqlite_where=ACTIVE_TASKS,
+    postgresql_where=ACTIVE_TASKS,
+)
+Index(
+    "ix_tasks_active_of_job",  # tasks to end when their job ends early
+    tasks.c.job_id,
     sqlite_where=ACTIVE_TASKS,
     postgresql_where=ACTIVE_TASKS,
 )

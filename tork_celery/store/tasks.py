@@ -17,6 +17,20 @@ from tork_celery.store.tables import ACTIVE_TASKS, RUNNING_TASKS, tasks
 from tork_celery.store.task_conditions import claimed
 
 _PLAIN_FIELDS = tuple(f.name for f in fields(Task) if f.name not in ("definition", "state", "outcome"))
+_FIXED_FIELDS = frozenset(
+    (
+        "id",
+        "job_id",
+        "job_name",
+        "position",
+        "parent_id",
+        "index",
+        "scope",
+        "first_id",
+        "attempts",
+        "created_at",
+    )
+)
 
 # The allowed moves as text ("CREATED>RUNNING"), so that one statement saves tasks in any states.
 _MOVE = tasks.c.state + literal_column("'>'") + bindparam("new_state")
@@ -46,18 +60,23 @@ def latest_attempt(tx: Connection, task_id: str) -> Task | None:
     return None if row is None else task_of(row)
 
 
-def end_active(tx: Connection, job_id: str, *, state: TaskState) -> list[Task]:
-    """End all active tasks of a job in `state`, CANCELLED or STOPPED.
+def active(tx: Connection, job_id: str, *, limit: int) -> list[Task]:
+    """Return up to `limit` active tasks of a job, those that are RUNNING first."""
+    of_job = select(tasks).where(tasks.c.job_id == job_id, ACTIVE_TASKS)
+    running = tx.execute(of_job.where(RUNNING_TASKS).limit(limit)).all()
+    waiting = tx.execute(of_job.where(~RUNNING_TASKS).limit(limit - len(running))).all()
+    return [task_of(row) for row in (*running, *waiting)]
 
-    Returns the ended tasks that had started: a node has claimed them, or they wait for a subjob.
-    """
+
+def end_active(tx: Connection, task_ids: Collection[str], *, state: TaskState) -> list[Task]:
+    """End those of the tasks that are active in `state`, CANCELLED or STOPPED. Returns the ended tasks."""
     query = (
         update(tasks)
-        .where(tasks.c.job_id == job_id, tasks.c.state.in_(states.sources(state)))
+        .where(tasks.c.id.in_(task_ids), tasks.c.state.in_(states.sources(state)))
         .values(state=state, step_running=False, ended_at=datastore_now())
         .returning(tasks)
     )
-    return [task_of(row) for row in tx.execute(query) if row.node or row.subjob_id]
+    return [task_of(row) for row in tx.execute(query)] if task_ids else []
 
 
 def created_children(tx: Connection, parent_id: str, *, limit: int) -> list[Task]:
@@ -141,11 +160,12 @@ def _parameters(task: Task, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _values(task: Task) -> dict[str, Any]:
-    return _mutable_values(task) | {"definition": task.definition, "queue": task.queue}
+    fixed = {name: getattr(task, name) for name in _FIXED_FIELDS}
+    return fixed | _mutable_values(task) | {"definition": task.definition, "queue": task.queue}
 
 
 def _mutable_values(task: Task) -> dict[str, Any]:
-    plain = {name: getattr(task, name) for name in _PLAIN_FIELDS}
+    plain = {name: getattr(task, name) for name in _PLAIN_FIELDS if name not in _FIXED_FIELDS}
     return plain | {"state": task.state, "outcome": task.outcome}
 
 

@@ -2,9 +2,9 @@
 
 from celery import Task
 
-from tork_celery.dispatch.dispatcher import ADVANCE, CANCEL_SUBJOB, START_CHILDREN
+from tork_celery.dispatch.dispatcher import ADVANCE, CANCEL_SUBJOB, END_TASKS, START_CHILDREN
 from tork_celery.services import advance as advance_service
-from tork_celery.services import job_control
+from tork_celery.services import early_end, job_control
 from tork_celery.tasks.app import app, current_process
 
 
@@ -21,3 +21,8 @@ def start_children(_self: Task, parent_id: str) -> None:
 @app.task(bind=True, name=CANCEL_SUBJOB)
 def cancel_subjob(_self: Task, job_id: str) -> None:
     job_control.cancel_subjob(current_process.get().context, job_id)
+
+
+@app.task(bind=True, name=END_TASKS)
+def end_tasks(_self: Task, job_id: str) -> None:
+    early_end.end_tasks(current_process.get().context, job_id)

@@ -12,6 +12,7 @@ from tork_celery.expr.values.types import DURATION, TIME, ZONE
 
 _LAYOUT, _ZONE = 1, 2
 _MOST_STRINGS = 3
+_STEPS_TO_PARSE = 10
 
 
 def _now(frame: Frame, zone: tzinfo | None = None) -> datetime:
@@ -19,15 +20,17 @@ def _now(frame: Frame, zone: tzinfo | None = None) -> datetime:
     return time.astimezone(zone) if zone else time
 
 
-def _duration(_: Frame, text: str) -> Duration:
+def _duration(frame: Frame, text: str) -> Duration:
+    frame.spend(_STEPS_TO_PARSE)
     return parse_duration(text)
 
 
-def _timezone(_: Frame, name: str) -> tzinfo:
+def _timezone(frame: Frame, name: str) -> tzinfo:
+    frame.spend(_STEPS_TO_PARSE)
     return load_zone(name)
 
 
-def _date(_: Frame, *args: object) -> datetime:
+def _date(frame: Frame, *args: object) -> datetime:
     """Parse a date. Arguments: an optional zone, the text, an optional layout, an optional zone name."""
     zone, texts = (args[0], args[1:]) if isinstance(args[0], tzinfo) else (None, args)
     strings = [text for text in texts if isinstance(text, str)]
@@ -36,12 +39,14 @@ def _date(_: Frame, *args: object) -> datetime:
     if len(strings) > _ZONE:
         zone = load_zone(strings[_ZONE])
     if len(strings) > _LAYOUT:
+        frame.spend(_STEPS_TO_PARSE)
         return parse_time(strings[0], strings[_LAYOUT], zone)
-    return _parse_default(strings[0], zone)
+    return _parse_default(frame, strings[0], zone)
 
 
-def _parse_default(text: str, zone: tzinfo | None) -> datetime:
+def _parse_default(frame: Frame, text: str, zone: tzinfo | None) -> datetime:
     for layout in DEFAULT_LAYOUTS:
+        frame.spend(_STEPS_TO_PARSE)
         try:
             return parse_time(text, layout, zone)
         except LanguageError:

@@ -36,6 +36,7 @@ from tork_celery.expr.values.types import (
 _ZERO_TIME = datetime(1, 1, 1, tzinfo=UTC)
 _MONTHS = 12
 _SECOND = 1_000_000_000
+_STEPS_OF_A_CALL = 10
 _Rounding = Callable[[int, int], int]
 
 
@@ -169,5 +170,6 @@ def call_method(frame: Frame, receiver: Any, name: str, args: list[Any]) -> obje
     """Call a method. Raises LanguageError for an unknown method or wrong arguments."""
     method = find_method(type_name(receiver), name)
     values = [receiver, *args]
+    frame.spend(_STEPS_OF_A_CALL)
     method.check_values(values, method.overload(len(values)))
     return method.call(frame, *values)

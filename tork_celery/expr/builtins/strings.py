@@ -26,16 +26,18 @@ def _trim_suffix(_: Frame, text: str, suffix: str = " ") -> str:
     return text.removesuffix(suffix)
 
 
-def _upper(_: Frame, text: str) -> str:
+def _upper(frame: Frame, text: str) -> str:
     """Convert each character by itself, as Go does: ß has no single upper-case character and is kept."""
     if text.isascii():
         return text.upper()
+    frame.spend(len(text) >> 3)
     return "".join(upper if len(upper := char.upper()) == 1 else char for char in text)
 
 
-def _lower(_: Frame, text: str) -> str:
+def _lower(frame: Frame, text: str) -> str:
     if text.isascii():
         return text.lower()
+    frame.spend(len(text) >> 3)
     return "".join(lower if len(lower := char.lower()) == 1 else char for char in text)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from tork_celery.expr.errors import LanguageError
 from tork_celery.expr.evaluation import Frame
 from tork_celery.expr.values import utf8
+from tork_celery.expr.values.lazy_map import LazyMap
 from tork_celery.expr.values.types import type_name
 
 _KEY_TYPES = frozenset({"int", "float", "bool"})
@@ -21,6 +22,8 @@ def get_item(frame: Frame, base: object, key: object) -> object:
         return base[_position(len(base), key)]
     if isinstance(base, str):
         return _get_byte(frame, base, key)
+    if isinstance(base, LazyMap):
+        return base.get(frame, key) if isinstance(key, str) else _get_value(base.load(frame), key)
     raise LanguageError(f"{type_name(base)} has no items")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tork_celery.expr import limits
 from tork_celery.expr.errors import ExpressionError, LanguageError
-from tork_celery.expr.evaluation import Frame, standalone_frame
+from tork_celery.expr.evaluation import Budget, Frame, standalone_frame
 from tork_celery.expr.values import go_json, int64
 from tork_celery.expr.values.datetimes import NamedNumber, ensure_aware, zone_name
 from tork_celery.expr.values.durations import Duration
@@ -30,23 +30,26 @@ def format_value(frame: Frame, value: object, level: int = 0) -> str:
     return str(formatter(frame, value, level))
 
 
-def to_text(value: object) -> str:
+def to_text(value: object, budget: Budget | None = None) -> str:
     """Return the text of a value in a template: that of `string()`, but nil is empty, and a list or a map is
     compact JSON.
 
-    Raises ExpressionError for a value that cannot be written as text.
+    Raises ExpressionError for a value that cannot be written as text, or takes more steps than the budget
+    has.
     """
     if isinstance(value, str):
         return value
     if value is None:
         return ""
-    frame = standalone_frame()
+    frame = standalone_frame(budget)
     try:
         if isinstance(value, dict | list | tuple):
             return go_json.encode(frame, value, indent="", escape_html=False)
         return format_value(frame, value)
     except LanguageError as error:
         raise ExpressionError(error.reason, "") from None
+    finally:
+        frame.close()
 
 
 def _number(_: Frame, value: float, __: int) -> str:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from tork_celery.expr.values.datetimes import NamedNumber
 from tork_celery.expr.values.durations import Duration
+from tork_celery.expr.values.lazy_map import LazyMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ _NAMES: dict[type, str] = {
     list: "array",
     tuple: "array",
     dict: "map",
+    LazyMap: "map",
     datetime: "time",
     Duration: "duration",
     ZoneInfo: "zone",

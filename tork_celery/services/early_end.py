@@ -1,0 +1,82 @@
+"""End the active tasks of a job that has failed or was cancelled.
+
+The job ends first, with a batch of its tasks. The other tasks follow in further batches, each in a
+transaction of its own, so that a large job keeps no other one waiting. No task of an ended job is claimed.
+The sweep continues what a crash interrupts.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from tork_celery import webhook_outbox
+from tork_celery.domain import webhooks
+from tork_celery.domain.model import Job, Task
+from tork_celery.domain.states import TaskState
+from tork_celery.domain.webhooks import WebhookCall
+from tork_celery.services.context import ServiceContext
+from tork_celery.services.publisher import Publisher
+from tork_celery.store import jobs, tasks
+
+MAX_ENDED_TASKS = 500
+"""Tasks that one transaction ends, divided by the webhook calls that each of them causes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Tasks of a job to end in `state`, with the webhook calls, by task id, that report it.
+
+    `last` says that no other active tasks are left.
+    """
+
+    task_ids: Collection[str]
+    state: TaskState
+    calls: Mapping[str, Sequence[WebhookCall]]
+    last: bool
+
+
+def next_batch(tx: Connection, job: Job, state: TaskState, *, except_for: Collection[str] = ()) -> Batch:
+    """Choose active tasks of a job to end, those that run first."""
+    limit = max(1, MAX_ENDED_TASKS // (1 + webhooks.task_webhooks(job)))
+    active = tasks.active(tx, job.id, limit=limit + len(except_for))
+    chosen = [task for task in active if task.id not in except_for]
+    return Batch(
+        task_ids=[task.id for task in chosen],
+        state=state,
+        calls=webhook_outbox.calls_of_ends(tx, job, chosen, state),
+        last=len(active) < limit + len(except_for),
+    )
+
+
+def store(tx: Connection, job_id: str, batch: Batch) -> Sequence[Task]:
+    """End the tasks of a batch that are still active.
+
+    Returns those that had started: a node has claimed them, or they wait for a subjob.
+    """
+    ended = tasks.end_active(tx, batch.task_ids, state=batch.state)
+    for task in ended:
+        webhook_outbox.record(tx, batch.calls.get(task.id, ()))
+    jobs.set_stopping(tx, job_id, None if batch.last else batch.state)
+    return [task for task in ended if task.node or task.subjob_id]
+
+
+def publish(publisher: Publisher, job_id: str, ended: Sequence[Task], *, last: bool) -> None:
+    """Kill the steps and cancel the subjobs of ended tasks, and continue with the next batch."""
+    publisher.kill_steps(ended)
+    publisher.cancel_subjobs(ended)
+    publisher.end_tasks(() if last else (job_id,))
+
+
+def end_tasks(context: ServiceContext, job_id: str) -> None:
+    """End the next batch of tasks of an ended job. Does nothing if none are left."""
+    with context.database.reading() as tx:
+        job, state = jobs.get(tx, job_id), jobs.stopping(tx, job_id)
+        if job is None or state is None:
+            return
+        batch = next_batch(tx, job, state)
+    with context.database.transaction() as tx:
+        if not jobs.lock_unchanged(tx, job):
+            return
+        ended = store(tx, job_id, batch)
+    publish(Publisher(context.dispatcher), job_id, ended, last=batch.last)
