@@ -6,7 +6,16 @@ import pytest
 
 from tests.domain.samples import each, job_definition, leaf, parallel
 from tests.domain.simulated import Simulation, run_job
-from tork_celery.domain.definition import Defaults, Limits, Retry, StepDefinition, Subjob, TaskDefinition
+from tork_celery.domain.definition import (
+    Defaults,
+    Limits,
+    Registry,
+    Retry,
+    Sidecar,
+    StepDefinition,
+    Subjob,
+    TaskDefinition,
+)
 from tork_celery.domain.states import JobState
 
 HEAVY = "{{ len(map(1..150000, # * 2)) }}"
@@ -99,10 +108,45 @@ def test_any_other_condition_runs_the_task(condition: str) -> None:
         ({"env": {"A": r"""{{ "\u0000" }}"""}}, "env.A: contains the character U+0000"),
         ({"cmd": (r"""{{ fromJSON('"\\ud800"') }}""",)}, "cmd[0]: contains the character U+D800"),
         ({"name": "{{ repeat('x', 300) }}"}, "name: the name is longer than 256 characters"),
+        ({"image": "{{ repeat('x', 1025) }}"}, "image: longer than 1,024 characters"),
+        ({"name": "n {{ 'a\\nb' }}"}, "name: contains the character U+000A; it must be one line"),
+        ({"name": "n {{ 'a\\tb' }}"}, "name: contains the character U+0009; it must be one line"),
+        ({"var": "{{ 'a\\nb' }}"}, "var: contains the character U+000A"),
+        ({"image": "{{ 'a\\nb' }}"}, "image: contains the character U+000A"),
+        ({"timeout": "{{ '1s\\n' }}"}, "timeout: contains the character U+000A"),
+        (
+            {"registry": Registry(username="{{ 'a\\nb' }}", password="p")},
+            "registry.username: contains the character U+000A",
+        ),
+        (
+            {"sidecars": (Sidecar(name="{{ 'a\\u2028b' }}"),)},
+            "sidecars[0].name: contains the character U+2028",
+        ),
+        (
+            {"sidecars": (Sidecar(name="{{ repeat('x', 257) }}"),)},
+            "sidecars[0].name: the name is longer than 256 characters",
+        ),
     ],
 )
 def test_value_that_cannot_be_stored_fails_the_task(values: dict[str, Any], error: str) -> None:
     assert (run_job(leaf(**values)).job.error or "").startswith(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [("{{ 'a\\nb' }}", "U+000A"), ("{{ repeat('x', 257) }}", "longer")]
+)
+def test_name_of_a_subjob_that_does_not_fit_fails_the_task(name: str, error: str) -> None:
+    failed = run_job(TaskDefinition(name="sub", subjob=Subjob(name=name, tasks=(leaf(),))))
+    assert failed.states() == {"sub": ["FAILED"]}
+    assert (failed.job.error or "").startswith("subjob.name: ")
+    assert error in (failed.job.error or "")
+
+
+def test_lines_are_kept_where_a_job_file_allows_them() -> None:
+    text = "{{ 'a\\nb' }}"
+    done = run_job(leaf(cmd=(text,), env={"A": text}), output=text)
+    [task] = done.named("leaf")
+    assert (task.definition.cmd, task.definition.env, done.job.result) == (("a\nb",), {"A": "a\nb"}, "a\nb")
 
 
 def test_expressions_of_a_task_share_a_budget_of_steps() -> None:

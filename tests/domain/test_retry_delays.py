@@ -1,5 +1,6 @@
 """Exponential back-off of retries."""
 
+import math
 from typing import Any
 
 import pytest
@@ -34,3 +35,7 @@ def test_delay_is_limited() -> None:
 
 def test_delay_of_zero_stays_zero() -> None:
     assert delays_s(3, initial_delay="0s") == [0.0, 0.0, 0.0]
+
+
+def test_factor_that_is_not_a_number_is_taken_as_the_default() -> None:
+    assert delays_s(3, scaling_factor=math.nan) == delays_s(3)

@@ -72,6 +72,13 @@ LINES = [
     ("queue: a b", "queue", "may hold letters, digits, `.`, `_` and `-` only", 1),
     ("queue: " + "q" * 129, "queue", "longer than 128 characters", 1),
     ("limits: [1]", "limits", "expected a mapping, got a list", 1),
+    ("limits: {cpus: .nan}", "limits.cpus", "'NaN' is not a number of CPUs; write it like 0.5 or 2", 10),
+    (
+        "limits: {memory: .inf}",
+        "limits.memory",
+        "'Infinity' is not a size; write it like 500m or 2g",
+        10,
+    ),
     ("limits: {cpus: true}", "limits.cpus", "expected a string or a number, got the boolean true", 10),
     (
         "limits: {cpus: lots}",
@@ -424,6 +431,11 @@ def test_template_is_accepted_where_its_value_is_checked_later() -> None:
         ("{initialDelay: 1s}", "retry.limit", "required"),
         ("{limit: 1, scalingFactor: 0.5}", "retry.scalingFactor", "must be from 1 to 10"),
         ("{limit: 1, scalingFactor: x}", "retry.scalingFactor", "expected a number"),
+        ("{limit: 1, scalingFactor: .nan}", "retry.scalingFactor", "expected a number, got NaN"),
+        ("{limit: 1, scalingFactor: .inf}", "retry.scalingFactor", "must be from 1 to 10"),
+        ("{limit: 1, scalingFactor: -.inf}", "retry.scalingFactor", "must be from 1 to 10"),
+        ("{limit: 1, scalingFactor: 1e999}", "retry.scalingFactor", "must be from 1 to 10"),
+        ("{limit: .nan}", "retry.limit", "expected a whole number, got a number out of range"),
         ("{limit: 1, maxDelay: soon}", "retry.maxDelay", "is not a duration"),
     ],
 )

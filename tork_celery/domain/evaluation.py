@@ -24,7 +24,7 @@ from tork_celery.domain.definition import (
     limits_of,
 )
 from tork_celery.domain.errors import EvaluationFailed
-from tork_celery.domain.identifiers import LONGEST_NAME, check_var, unfit_character
+from tork_celery.domain.identifiers import LONGEST_IMAGE, LONGEST_NAME, check_var, unfit_character
 from tork_celery.domain.model import Job
 from tork_celery.domain.redaction import masking
 
@@ -66,17 +66,23 @@ class Evaluator:
             raise EvaluationFailed(f"{path}: {error}") from error
 
     def optional_text(
-        self, path: str, text: str | None, check: Callable[[str], object] | None = None
+        self,
+        path: str,
+        text: str | None,
+        check: Callable[[str], object] | None = None,
+        *,
+        one_line: bool = True,
     ) -> str | None:
         """Render a template, or return None for None.
 
-        `check` is the check of the field in job files; it raises ValueError. It runs on rendered text only.
+        `one_line` and `check` are the checks of the field in job files; `check` raises ValueError. They run
+        on rendered text only.
         """
         if text is None or not expr.is_template(text):
             return text
         try:
             rendered = expr.render(text, self.names, self.host, budget=self.budget)
-            _check_storable(rendered)
+            _check_characters(rendered, one_line=one_line)
         except ValueError as error:
             raise EvaluationFailed(f"{path}: {error}") from error
         try:
@@ -90,9 +96,16 @@ class Evaluator:
             ) from error
         return rendered
 
-    def text(self, path: str, text: str, check: Callable[[str], object] | None = None) -> str:
+    def text(
+        self,
+        path: str,
+        text: str,
+        check: Callable[[str], object] | None = None,
+        *,
+        one_line: bool = True,
+    ) -> str:
         """Render a template."""
-        return self.optional_text(path, text, check) or ""
+        return self.optional_text(path, text, check, one_line=one_line) or ""
 
     def name(self, path: str, text: str | None) -> str | None:
         """Render the template of a name. Secrets in it are masked, because many places show it."""
@@ -104,12 +117,12 @@ class Evaluator:
         return self._masked(rendered)
 
     def texts(self, path: str, texts: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(self.text(f"{path}[{n}]", text) for n, text in enumerate(texts))
+        return tuple(self.text(f"{path}[{n}]", text, one_line=False) for n, text in enumerate(texts))
 
     def mapping(
         self, path: str, texts: Mapping[str, str], check: Callable[[str], object] | None = None
     ) -> dict[str, str]:
-        return {key: self.text(f"{path}.{key}", text, check) for key, text in texts.items()}
+        return {key: self.text(f"{path}.{key}", text, check, one_line=False) for key, text in texts.items()}
 
     def _masked(self, text: str) -> str:
         secrets = self.names.get("secrets")
@@ -189,7 +202,7 @@ def subjob(definition: Subjob, evaluator: Evaluator) -> JobDefinition:
 
 def output(job: Job, evaluator: Evaluator) -> str | None:
     """Return the rendered `output` of a job, which is its result."""
-    return evaluator.optional_text("output", job.definition.output)
+    return evaluator.optional_text("output", job.definition.output, one_line=False)
 
 
 def _steps(path: str, steps: tuple[S, ...], evaluator: Evaluator) -> tuple[S, ...]:
@@ -200,7 +213,7 @@ def _step(step: S, evaluator: Evaluator, path: str = "") -> S:
     return replace(
         step,
         name=evaluator.name(f"{path}name", step.name),
-        image=evaluator.optional_text(f"{path}image", step.image),
+        image=evaluator.optional_text(f"{path}image", step.image, _check_image),
         cmd=evaluator.texts(f"{path}cmd", step.cmd),
         env=evaluator.mapping(f"{path}env", step.env),
         registry=_registry(step.registry, evaluator, f"{path}registry."),
@@ -272,9 +285,18 @@ def _json_value(value: object) -> object:
     return expr.to_text(value)
 
 
-def _check_storable(text: str) -> None:
+def _check_characters(text: str, *, one_line: bool) -> None:
     if (character := unfit_character(text)) is not None:
         raise ValueError(f"contains the character {character}, which cannot be stored")
+    if one_line and (character := unfit_character(text, one_line=True)) is not None:
+        raise ValueError(
+            f"contains the character {character}; it must be one line without control characters"
+        )
+
+
+def _check_image(image: str) -> None:
+    if len(image) > LONGEST_IMAGE:
+        raise ValueError(f"longer than {LONGEST_IMAGE:,} characters")
 
 
 def _check_priority(text: str) -> None:

@@ -4,6 +4,8 @@ import re
 
 LONGEST_NAME = 256
 """Characters of the name of a job or task, as the datastore limits it."""
+LONGEST_IMAGE = 1024
+"""Characters of the name of an image."""
 LONGEST_VAR = 64
 """Characters of a `var`."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)

@@ -1,10 +1,14 @@
 """Retries of failed tasks: whether there is a next attempt, and its exponential back-off."""
 
+from math import isfinite
+
 from tork_celery.domain import durations
 from tork_celery.domain.backoff import Backoff
 from tork_celery.domain.definition import Retry
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import TaskState
+
+_DEFAULT_FACTOR = 2.0  # also for the NaN that version 0.1.0 accepted
 
 
 def next_attempt(failed: Task, *, id_: str, now: float) -> Task | None:
@@ -41,6 +45,6 @@ def delay_s(retry: Retry, *, attempts: int) -> float:
     backoff = Backoff(
         first_s=durations.seconds(retry.initial_delay),
         longest_s=durations.seconds(retry.max_delay),
-        factor=retry.scaling_factor,
+        factor=retry.scaling_factor if isfinite(retry.scaling_factor) else _DEFAULT_FACTOR,
     )
     return backoff.delay_s(attempts)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from math import isnan
 from typing import Any, cast
 
 from marshmallow import Schema, ValidationError, fields, validate
@@ -127,7 +128,10 @@ class Number(fields.Float):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
         if type(value) not in (int, float):
             raise ValidationError(f"expected a number, got {describe(value)}")
-        return float(value)
+        number = float(value)
+        if isnan(number):  # it would pass the check of a range
+            raise ValidationError("expected a number, got NaN")
+        return number
 
 
 class StringList(fields.List[Any]):

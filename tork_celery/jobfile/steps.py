@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import validate
 
 from tork_celery.domain.definition import Probe, Registry, Sidecar, StepDefinition
-from tork_celery.domain.identifiers import LONGEST_NAME
+from tork_celery.domain.identifiers import LONGEST_IMAGE, LONGEST_NAME
 from tork_celery.jobfile import validators
 from tork_celery.jobfile.fields import (
     Duration,
@@ -43,7 +43,7 @@ class StepSchema(MappingSchema):
     description = String(one_line=False, metadata=docs("description for people", "from the mirror"))
     image = String(
         template=True,
-        validate=max_length(1024),
+        validate=max_length(LONGEST_IMAGE),
         metadata=docs(
             "image; required, except for the shell runtime and for composites; pulled if the engine does not "
             "have it",
