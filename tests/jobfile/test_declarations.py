@@ -27,6 +27,7 @@ from tork_celery.jobfile.fields import (
 )
 from tork_celery.jobfile.jobs import JobSchema, ScheduledJobSchema
 from tork_celery.jobfile.mapping_schema import MappingSchema, field_names
+from tork_celery.jobfile.steps import Script
 from tork_celery.jobfile.tasks import TaskSchema
 
 SCHEMAS: list[type[MappingSchema]] = [*json_schema.schemas(), UserSchema]
@@ -39,6 +40,7 @@ SYSTEM_FIELDS = {"JobDefinition.hidden", "JobDefinition.schedule", "Schedule.id"
 
 TYPES: dict[type, Any] = {
     String: str,
+    Script: str,
     Expression: str,
     Duration: str,
     Quantity: str,

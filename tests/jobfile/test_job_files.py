@@ -170,3 +170,22 @@ def test_10_000_tasks_are_accepted() -> None:
 def test_name_of_256_characters_is_accepted() -> None:
     name = "ü" * 256
     assert parse_task(f"name: {name}\nimage: b\n".encode(), YAML).name == name
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [
+        (rb'{"name": "n", "image": "i", "run": "if true; then\r\n echo\r\nfi\r\n"}', JSON),
+        (b"name: n\r\nimage: i\r\nrun: |\r\n  if true; then\r\n   echo\r\n  fi\r\n", YAML),
+        (rb'{name: n, image: i, run: "if true; then\r\n echo\r\nfi\r\n"}', YAML),
+    ],
+    ids=["JSON", "YAML", "YAML in quotes"],
+)
+def test_script_has_plain_line_ends(body: bytes, media_type: str) -> None:
+    assert parse_task(body, media_type).run == "if true; then\n echo\nfi\n"
+
+
+def test_line_ends_of_files_and_lone_carriage_returns_are_kept() -> None:
+    task = parse_task(rb'{"name": "n", "image": "i", "run": "a\rb", "files": {"f": "a\r\n"}}', JSON)
+
+    assert (task.run, task.files) == ("a\rb", {"f": "a\r\n"})

@@ -29,24 +29,36 @@ class ExchangeContract:
 
         assert run_step(runtime, steps.step(script), sink).output == b"42"
 
-    @pytest.mark.parametrize(
-        "script",
-        [
-            "true",
-            "rm -f $TORK_OUTPUT",
-            "rm -f $TORK_OUTPUT; ln -s /etc/passwd $TORK_OUTPUT",
-            "rm -f $TORK_OUTPUT; mkfifo $TORK_OUTPUT",
-            "rm -f $TORK_OUTPUT; mkdir $TORK_OUTPUT",
-        ],
-        ids=["untouched", "removed", "link", "fifo", "directory"],
-    )
-    def test_only_a_regular_file_is_read_as_result(
+    @pytest.mark.parametrize("script", ["true", "rm -f $TORK_OUTPUT"], ids=["untouched", "removed"])
+    def test_step_may_write_no_result(
         self, runtime: Runtime, steps: StepFactory, sink: RecordingSink, script: str
     ) -> None:
         step_exit = run_step(runtime, steps.step(script), sink)
 
-        assert step_exit.code == 0
-        assert not step_exit.output
+        assert (step_exit.code, step_exit.output or None, step_exit.note) == (0, None, None)
+
+    @pytest.mark.parametrize(
+        "script",
+        ["ln -s /etc/passwd $TORK_OUTPUT", "mkfifo $TORK_OUTPUT", "mkdir $TORK_OUTPUT"],
+        ids=["link", "fifo", "directory"],
+    )
+    def test_only_a_regular_file_is_read_as_result(
+        self, runtime: Runtime, steps: StepFactory, sink: RecordingSink, script: str
+    ) -> None:
+        step_exit = run_step(runtime, steps.step(f"rm -f $TORK_OUTPUT; {script}"), sink)
+
+        assert (step_exit.code, step_exit.output) == (0, None)
+        assert step_exit.note == "TORK_OUTPUT is not a regular file; the result is what the step printed"
+
+    @pytest.mark.covers("Step.cmd")
+    def test_script_is_executed_with_its_arguments(
+        self, runtime: Runtime, steps: StepFactory, sink: RecordingSink
+    ) -> None:
+        script = "#!/usr/bin/env sh\nprintf '<%s>' \"$@\""
+
+        run_step(runtime, steps.step(script, cmd=("x", "two words", "$HOME")), sink)
+
+        assert sink.stdout == b"<x><two words><$HOME>"
 
     def test_result_is_read_up_to_one_byte_above_the_limit(
         self, runtime: Runtime, steps: StepFactory, sink: RecordingSink

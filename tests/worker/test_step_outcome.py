@@ -54,6 +54,16 @@ def test_long_result_is_cut_with_a_note_in_the_log(*, written: bool) -> None:
         assert f"longer than {MAX_RESULT_BYTES} bytes" in batch.parts[-1].contents
 
 
+def test_note_on_a_successful_step_is_a_line_of_its_log() -> None:
+    step = make_step(b"printed\n")
+
+    outcome = outcome_of(StepExit(code=0, note="TORK_OUTPUT is not a regular file"), step, is_main=True)
+
+    assert outcome.result == "printed\n"
+    with step.output.storing(final=True) as batch:
+        assert batch.parts[-1].contents.endswith("TORK_OUTPUT is not a regular file\n")
+
+
 def test_longest_result_is_not_cut() -> None:
     assert result_of(b"x" * MAX_RESULT_BYTES) == "x" * MAX_RESULT_BYTES
 

@@ -23,6 +23,13 @@ from tork_celery.jobfile.mapping_schema import MappingSchema
 from tork_celery.jobfile.source import Path, quote
 
 
+class Script(String):
+    """A script. Its line ends are LF, as in YAML: CRLF is converted."""
+
+    def read(self, value: Any) -> str:
+        return super().read(value).replace("\r\n", "\n")
+
+
 class RegistrySchema(MappingSchema):
     definition = Registry
 
@@ -50,22 +57,28 @@ class StepSchema(MappingSchema):
             '"alpine:3.18.3"',
         ),
     )
-    run = String(
+    run = Script(
         one_line=False,
         metadata=docs(
-            "script; it is written to the file `/tork/entrypoint`, and `entrypoint` runs it", "echo hello"
+            "script; it is written to the file `/tork/entrypoint`, whose path is appended to `entrypoint`. A "
+            "first line such as `#!/usr/bin/env python3` names its interpreter",
+            "echo hello",
         ),
     )
     cmd = StringList(
         String(template=True, one_line=False),
         metadata=docs(
-            "command for `entrypoint`, by default for that of the image; ignored beside `run`",
+            "command for `entrypoint`, by default for that of the image; beside `run`, the arguments of the "
+            "script",
             "[echo, hello]",
         ),
     )
     entrypoint = StringList(
         String(one_line=False),
-        metadata=docs("program that runs `run` or `cmd`; by default `[sh]` for `run`", "[python3]"),
+        metadata=docs(
+            "program that runs `run` or `cmd`; by default `[sh, -c]` for `run`, otherwise that of the image",
+            "[python3]",
+        ),
     )
     env = StringMap(
         String(validate=(max_length(LONGEST_NAME), validators.env_name)),

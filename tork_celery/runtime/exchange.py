@@ -7,8 +7,8 @@
         workdir/      the directory in which the step starts, with its files
 
 A step may be any program that runs as any user, and it controls everything below its own directory. So
-nothing that is read back is trusted: links are not followed, only regular files are read, and only up to a
-limit.
+nothing that is read back is trusted: links are not followed, only regular files are opened, and read only up
+to a limit.
 """
 
 import errno
@@ -21,13 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, unquote
 
-import structlog
-
 from tork_celery.domain.errors import EngineUnavailable, StepFailed
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.protocol import MAX_RESULT_BYTES, Leftovers, StepRun
-
-log = structlog.get_logger(__name__)
 
 ENTRYPOINT = "entrypoint"
 OUTPUT = "output"
@@ -40,7 +36,7 @@ _FILE_MODE = 0o666
 _SCRIPT_MODE = 0o755
 _WORK_DIR_MODE = 0o700
 _SEARCH_BITS = 0o111
-_MAX_PROGRESS_BYTES = 64
+MAX_PROGRESS_BYTES = 64
 _INVALID_FILES_ERRNOS = {
     errno.EEXIST,
     errno.EISDIR,
@@ -48,6 +44,10 @@ _INVALID_FILES_ERRNOS = {
     errno.ENAMETOOLONG,
     errno.ENOTDIR,
 }
+
+
+class NotRegularFile(Exception):
+    """A step put something else in place of a file, for example a link or a device. Nothing opened it."""
 
 
 class Exchange:
@@ -83,17 +83,18 @@ class Exchange:
         return path
 
     def output(self, ref: StepRef) -> bytes | None:
-        """Return what the step wrote to TORK_OUTPUT, at most MAX_RESULT_BYTES + 1 bytes."""
+        """Return what the step wrote to TORK_OUTPUT, at most MAX_RESULT_BYTES + 1 bytes. None without a file.
+
+        Raises NotRegularFile, and OSError when this user may not read the file.
+        """
         return _read(self.path(ref) / OUTPUT, MAX_RESULT_BYTES + 1)
 
     def progress(self, ref: StepRef) -> float | None:
         """Return the percentage that the step last wrote to TORK_PROGRESS; None for anything else."""
-        text = _read(self.path(ref) / PROGRESS, _MAX_PROGRESS_BYTES) or b""
         try:
-            number = float(text)
-        except ValueError:
+            return parse_progress(_read(self.path(ref) / PROGRESS, MAX_PROGRESS_BYTES) or b"")
+        except (NotRegularFile, OSError):
             return None
-        return number if 0 <= number <= 100 else None  # noqa: PLR2004  a percentage
 
     def remove(self, ref: StepRef) -> None:
         _remove_tree(self.path(ref))
@@ -110,6 +111,23 @@ class Exchange:
                 task_id, _, delivery = name.rpartition("-")
                 if task_id and delivery.isdecimal():
                     yield Leftovers(unquote(node_dir), task_id, int(delivery))
+
+
+def unusable_output(error: NotRegularFile | OSError) -> str:
+    """Return the note for the user when `Exchange.output` raised `error`."""
+    reason = (
+        "is not a regular file" if isinstance(error, NotRegularFile) else f"cannot be read: {_reason(error)}"
+    )
+    return f"TORK_OUTPUT {reason}; the result is what the step printed"
+
+
+def parse_progress(text: bytes) -> float | None:
+    """Return the percentage that `text` is. None for anything else."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if 0 <= number <= 100 else None  # noqa: PLR2004  a percentage
 
 
 def encode(text: str) -> bytes:
@@ -159,26 +177,30 @@ def _create_directory(path: Path, mode: int = _DIRECTORY_MODE) -> None:
 
 
 def _write(path: Path, contents: bytes, mode: int) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(path, flags | os.O_NONBLOCK, mode)  # O_NONBLOCK: a FIFO there is an error, not a wait
     with os.fdopen(fd, "wb") as file:
         os.fchmod(fd, mode)  # open applies the umask
         file.write(contents)
 
 
 def _read(path: Path, limit_bytes: int) -> bytes | None:
-    """Return the first bytes of a regular file. None for anything else that a step may have put there."""
+    """Return the first bytes of a regular file. None when there is none. Raises NotRegularFile, OSError."""
     try:
-        # O_NONBLOCK: opening a FIFO would block. O_NOFOLLOW: a link could point to any file of this host.
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        # O_PATH opens nothing: it calls no driver of a device, and does not wait for the writer of a FIFO.
+        handle = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
-    except OSError as error:  # a link, or a file that this user may not read
-        log.warning("runtime.file_not_read", path=str(path), reason=str(error))
-        return None
     try:
-        return os.read(fd, limit_bytes) if stat.S_ISREG(os.fstat(fd).st_mode) else None
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise NotRegularFile
+        file = os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_CLOEXEC)
     finally:
-        os.close(fd)
+        os.close(handle)
+    try:
+        return os.read(file, limit_bytes)
+    finally:
+        os.close(file)
 
 
 def _names(directory: Path) -> list[str]:

@@ -73,7 +73,8 @@ class StepExit:
     the output was too long. None or empty when the step wrote nothing."""
 
     note: str | None = None
-    """What is known beyond the exit code, for example that the memory limit was exceeded."""
+    """What is known beyond the exit code, for example that the memory limit was exceeded. It is a part of the
+    task's error when the step failed, and a line of its log otherwise."""
 
     ended_before_follow: bool = False
     """Whether the step had already ended when `Runtime.follow` found it."""

@@ -20,6 +20,8 @@ def outcome_of(exit_: StepExit, step: ActiveStep, *, is_main: bool) -> StepOutco
         return StepOutcome(error=f"timed out after {step.timeout}")
     if exit_.code != 0:
         return StepOutcome(error=_error(exit_, step.output))
+    if exit_.note:
+        step.output.note(exit_.note)
     return StepOutcome(result=_result(exit_, step.output) if is_main else None)
 
 

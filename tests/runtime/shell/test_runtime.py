@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.runtime.steps import TIMEOUT_S, RecordingSink, StepFactory, is_alive,
 from tork_celery.domain.definition import Limits, Mount, Registry
 from tork_celery.domain.errors import ConfigurationError, StepFailed
 from tork_celery.domain.model import StepRef
+from tork_celery.runtime.exchange import Exchange
 from tork_celery.runtime.shell import ShellRuntime
 
 ENVIRON = {"PATH": os.environ["PATH"], "HOME": "/somewhere", "TORK_BROKER_URL": "redis://:secret@broker"}
@@ -100,6 +102,59 @@ def test_invalid_environment_fails_the_step(
 ) -> None:
     with pytest.raises(StepFailed, match="cannot be run"):
         run_step(runtime, steps.step("true", env=env))
+
+
+def test_script_runs_from_a_directory_of_any_name(tmp_path: Path, steps: StepFactory) -> None:
+    runtime = ShellRuntime(node="n", work_dir=tmp_path / "a b;$c'", environ=ENVIRON, allow_root=True)
+    sink = RecordingSink()
+
+    with closing(runtime):
+        run_step(runtime, steps.step('echo "$@"', cmd=("one", "two")), sink)
+
+    assert sink.stdout == b"one two\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "printed"), [("#!/bin/bash\necho ${BASH_VERSION:0:1} $1", b"5 x\n"), ("echo $1", b"x\n")]
+)
+def test_script_on_a_file_system_without_execution_runs(
+    runtime: ShellRuntime,
+    steps: StepFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    script: str,
+    printed: bytes,
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    sink = RecordingSink()
+
+    run_step(runtime, steps.step(script, cmd=("x",)), sink)
+
+    assert sink.stdout == printed
+
+
+def test_shell_of_the_scripts_is_a_setting(tmp_path: Path, steps: StepFactory) -> None:
+    runtime = ShellRuntime(
+        node="n", work_dir=tmp_path, environ=ENVIRON, shell=("bash", "-uc"), allow_root=True
+    )
+    sink = RecordingSink()
+
+    with closing(runtime):
+        run_step(runtime, steps.step("[[ a == a ]] && arr=(1 2) && echo ${arr[1]}"), sink)
+
+    assert sink.stdout == b"2\n"
+
+
+def test_unreadable_result_is_mentioned(
+    runtime: ShellRuntime, steps: StepFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tests may run as root, who can read every file."""
+    monkeypatch.setattr(Exchange, "output", Mock(side_effect=PermissionError(13, "Permission denied")))
+
+    step_exit = run_step(runtime, steps.step("echo x > $TORK_OUTPUT"))
+
+    assert (
+        step_exit.note == "TORK_OUTPUT cannot be read: Permission denied; the result is what the step printed"
+    )
 
 
 def test_invalid_workdir_fails_the_step(runtime: ShellRuntime, steps: StepFactory) -> None:

@@ -12,12 +12,12 @@ from tork_celery.domain.quantities import memory_bytes, nano_cpus
 from tork_celery.runtime.docker.mounts import mount_configs
 from tork_celery.runtime.docker.networks import endpoints
 from tork_celery.runtime.docker.resource_names import ResourceNames
+from tork_celery.runtime.entrypoints import DEFAULT_ENTRYPOINT, script_arguments
 from tork_celery.runtime.exchange import ENTRYPOINT, OUTPUT, PROGRESS, WORKDIR, encode, relative_path
 from tork_celery.runtime.protocol import StepRun
 
 EXCHANGE = "/tork"  # where the exchange directory is mounted
 DEFAULT_WORKDIR = f"{EXCHANGE}/{WORKDIR}"
-_SHELL = ("sh",)
 _LOG_FILES = 2
 
 
@@ -124,10 +124,9 @@ def memory_limit(inspected: Mapping[str, Any]) -> str | None:
 def _command(run: StepRun) -> dict[str, list[str]]:
     definition = run.definition
     if definition.run is not None:
-        return {
-            "Entrypoint": list(definition.entrypoint or _SHELL),
-            "Cmd": [f"{EXCHANGE}/{ENTRYPOINT}", *definition.cmd],
-        }
+        entrypoint = definition.entrypoint or DEFAULT_ENTRYPOINT
+        arguments = script_arguments(entrypoint, f"{EXCHANGE}/{ENTRYPOINT}", definition.cmd)
+        return {"Entrypoint": list(entrypoint), "Cmd": arguments}
     command: dict[str, list[str]] = {}
     if definition.entrypoint:
         command["Entrypoint"] = list(definition.entrypoint)

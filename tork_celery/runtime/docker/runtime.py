@@ -23,7 +23,7 @@ from tork_celery.runtime.docker.resource_names import ResourceNames
 from tork_celery.runtime.docker.resource_tracker import ResourceTracker
 from tork_celery.runtime.docker.sidecars import Sidecars
 from tork_celery.runtime.docker.stream_frames import FrameReader
-from tork_celery.runtime.exchange import Exchange
+from tork_celery.runtime.exchange import Exchange, NotRegularFile, unusable_output
 from tork_celery.runtime.protocol import Leftovers, Sink, StepExit, StepRun
 from tork_celery.runtime.running_steps import KILLED_BEFORE_START, KillTimers, RunningStep, RunningSteps
 
@@ -175,7 +175,10 @@ class DockerRuntime:
                 raise EngineUnavailable(f"the container engine did not report how step {ref} ended")
         code = int(json.loads(answer)["StatusCode"])
         note = self._kill_note(ref) if code == _KILLED else None
-        return StepExit(code=code, output=self._exchange.output(ref), note=note)
+        try:
+            return StepExit(code=code, output=self._exchange.output(ref), note=note)
+        except (NotRegularFile, OSError) as error:
+            return StepExit(code=code, note=note if code else unusable_output(error))
 
     def _kill_note(self, ref: StepRef) -> str | None:
         """Return why a container was killed, if it has a memory limit.

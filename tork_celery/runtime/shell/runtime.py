@@ -1,7 +1,8 @@
 """The shell runtime: steps as processes of this host, for hosts without a container engine."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -9,7 +10,17 @@ import structlog
 
 from tork_celery.domain.errors import ConfigurationError, StepFailed
 from tork_celery.domain.model import StepRef
-from tork_celery.runtime.exchange import ENTRYPOINT, OUTPUT, PROGRESS, WORKDIR, Exchange, write_files
+from tork_celery.runtime.entrypoints import DEFAULT_ENTRYPOINT, interpreter, script_arguments
+from tork_celery.runtime.exchange import (
+    ENTRYPOINT,
+    OUTPUT,
+    PROGRESS,
+    WORKDIR,
+    Exchange,
+    NotRegularFile,
+    unusable_output,
+    write_files,
+)
 from tork_celery.runtime.protocol import Leftovers, Sink, StepExit, StepRun
 from tork_celery.runtime.running_steps import KILLED_BEFORE_START, KillTimers, RunningSteps
 from tork_celery.runtime.shell.process import Process
@@ -36,14 +47,20 @@ _FILE_MODE = 0o644
 class ShellRuntime:
     """Runs each step as a process that dies with this one.
 
-    Scripts inherit a few variables of `environ`, the worker's environment. Raises ConfigurationError when run
-    as root, unless `allow_root` is set.
+    Scripts inherit a few variables of `environ`, the worker's environment. `shell` is the command that runs
+    them. Raises ConfigurationError when run as root, unless `allow_root` is set.
     """
 
     adopts = False
 
     def __init__(
-        self, *, node: str, work_dir: Path, environ: Mapping[str, str], allow_root: bool = False
+        self,
+        *,
+        node: str,
+        work_dir: Path,
+        environ: Mapping[str, str],
+        shell: Sequence[str] = DEFAULT_ENTRYPOINT,
+        allow_root: bool = False,
     ) -> None:
         if os.geteuid() == 0 and not allow_root:
             raise ConfigurationError(
@@ -52,7 +69,11 @@ class ShellRuntime:
             )
         self._environ = {name: environ[name] for name in _INHERITED_VARIABLES if name in environ}
         self._environ.setdefault("PATH", os.defpath)
+        self._shell = tuple(shell)
         self._exchange = Exchange(work_dir=work_dir, node=node)
+        # Held while a script is open for writing, and while a process is forked: until its `exec`, a new
+        # process has the open files of all threads, and the kernel executes no file that is open for writing.
+        self._fork_lock = threading.Lock()
         self._running = RunningSteps()
         self._kill_timers = KillTimers()
 
@@ -62,7 +83,8 @@ class ShellRuntime:
             command, cwd = self._prepare(run)
             if not step.may_continue():
                 return KILLED_BEFORE_START
-            process = Process(command, cwd=cwd, env=self._environment(run))
+            with self._fork_lock:
+                process = Process(command, cwd=cwd, env=self._environment(run))
             with closing(process), step.interruptible(process.kill):
                 step.mark_started(lambda grace_s: self._kill(run.ref, process, grace_s))
                 started()
@@ -70,7 +92,7 @@ class ShellRuntime:
                     sink(stream, data)
                 code = process.wait()
                 step.may_continue()  # raises Detached
-            return StepExit(code=code, output=self._exchange.output(run.ref))
+            return self._exit(run.ref, code)
 
     def follow(self, ref: StepRef, sink: Sink) -> StepExit | None:  # noqa: ARG002
         """Remove the step: its process died with the worker that started it."""
@@ -121,16 +143,29 @@ class ShellRuntime:
         if self._exchange.exists(run.ref):  # left by a worker that died, together with the process
             self._exchange.remove(run.ref)
         definition = run.definition
-        directory = self._exchange.create(run, files={} if run.workdir else definition.files)
+        with self._fork_lock:
+            directory = self._exchange.create(run, files={} if run.workdir else definition.files)
         cwd = directory / WORKDIR
         if run.workdir:
             cwd /= run.workdir
             _write_to_host(cwd, definition.files)
         if definition.run is not None:
-            return ["sh", str(directory / ENTRYPOINT), *definition.cmd], cwd
+            return self._script_command(directory / ENTRYPOINT, definition.run, definition.cmd), cwd
         if not definition.cmd:
             raise StepFailed("a task of the shell runtime needs run or cmd")
         return list(definition.cmd), cwd
+
+    def _script_command(self, script: Path, text: str, arguments: Sequence[str]) -> list[str]:
+        if os.access(script, os.X_OK):
+            return [*self._shell, *script_arguments(self._shell, str(script), arguments)]
+        # The file system is mounted with `noexec`.
+        return [*interpreter(text, default=self._shell[0]), str(script), *arguments]
+
+    def _exit(self, ref: StepRef, code: int) -> StepExit:
+        try:
+            return StepExit(code=code, output=self._exchange.output(ref))
+        except (NotRegularFile, OSError) as error:
+            return StepExit(code=code, note=None if code else unusable_output(error))
 
     def _environment(self, run: StepRun) -> dict[str, str]:
         directory = self._exchange.path(run.ref)
