@@ -16,6 +16,7 @@ EXAMPLES: dict[str, tuple[str, Any]] = {
     "TORK_BROKER_CA": ("/etc/ca.pem", "/etc/ca.pem"),
     "TORK_DATASTORE_URL": ("postgresql://there/tork", "postgresql://there/tork"),
     "TORK_DATASTORE_FULL_SYNC": ("yes", True),
+    "TORK_SECRET_KEY": (f"{'A' * 43}=, {'/' * 42}8=", (f"{'A' * 43}=", f"{'_' * 42}8=")),
     "TORK_RUNTIME": ("shell", "shell"),
     "TORK_DOCKER_URL": ("tcp://there:2375", "tcp://there:2375"),
     "TORK_BIND_SOURCES": ("/srv/data:/srv/media", (Path("/srv/data"), Path("/srv/media"))),

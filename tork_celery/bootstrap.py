@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+import structlog
 from celery import Celery
 
 from tork_celery import presence
@@ -23,11 +24,13 @@ from tork_celery.services.authentication import Authenticator
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.long_poll import ended_jobs
 from tork_celery.settings import Settings
-from tork_celery.store import Database, nodes, schema_version
+from tork_celery.store import Database, nodes, schema_version, secret_keys
 from tork_celery.worker.worker import Worker
 
 if TYPE_CHECKING:
     from tork_celery.api.front import Front
+
+log = structlog.get_logger(__name__)
 
 VERSION = importlib.metadata.version("tork_celery")
 
@@ -54,7 +57,15 @@ def build_database(settings: Settings, *, slots: int = 4, detect_hangs: bool = F
         pool_size=slots + _CONNECTIONS_BESIDE_SLOTS,
         full_sync=settings.datastore_full_sync,
         detect_hangs=detect_hangs,
+        cipher=secret_keys.load_cipher(settings.datastore_url, settings.secret_key),
     )
+
+
+def check_datastore(database: Database) -> None:
+    """Check the schema and the key of the secrets. Raises ConfigurationError, DatastoreUnavailable."""
+    schema_version.check(database)
+    if not secret_keys.check(database):
+        log.warning("secrets.stored_in_clear", hint="set TORK_SECRET_KEY to encrypt them")
 
 
 def build_node_process(
@@ -72,7 +83,7 @@ def build_node_process(
     the process. Raises ConfigurationError, DatastoreUnavailable, EngineUnavailable.
     """
     database = build_database(settings, slots=slots)
-    schema_version.check(database)
+    check_datastore(database)
     node = _node(name, queues=queues)
     presence.claim_name(database, node, lease_s=settings.lease_s)
     worker = None

@@ -6,13 +6,14 @@
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from tork_celery.domain import durations, quantities
 from tork_celery.domain.errors import ConfigurationError
+from tork_celery.domain.secret_key import secret_key
 
 PREFIX = "TORK_"
 _HEARTBEATS_PER_LEASE = 3
@@ -47,6 +48,7 @@ class Settings:
     broker_ca: str = ""
     datastore_url: str = ""
     datastore_full_sync: bool = False
+    secret_key: tuple[str, ...] = field(default=(), repr=False)
     runtime: str = "docker"
     docker_url: str = ""
     bind_sources: tuple[Path, ...] = ()
@@ -78,10 +80,10 @@ class Settings:
         Raises ConfigurationError with the variable, its value and a correct example.
         """
         values = {}
-        for field in fields(cls):
-            name = variable(field.name)
+        for each in fields(cls):
+            name = variable(each.name)
             if (text := environment.get(name, "")) != "":
-                values[field.name] = _parse(name, text, _PARSERS[field.name])
+                values[each.name] = _parse(name, text, _PARSERS[each.name])
         values.setdefault("docker_url", environment.get("DOCKER_HOST", ""))  # like every Docker client
         data_dir = values.pop("data_dir", None) or _default_data_dir()
         values.setdefault("datastore_url", f"sqlite:///{quote(str(data_dir.resolve()))}/tork.db")
@@ -162,6 +164,11 @@ def _data_dir(text: str) -> Path:
     return Path(text)
 
 
+def _secret_keys(text: str) -> tuple[str, ...]:
+    """Return keys in URL-safe base64. The error does not show them."""
+    return tuple(secret_key(key) for key in _comma_separated(text))
+
+
 def _paths(text: str) -> tuple[Path, ...]:
     paths = tuple(Path(part) for part in text.split(":") if part)
     for path in paths:
@@ -238,6 +245,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "broker_ca": str,
     "datastore_url": str,
     "datastore_full_sync": _boolean,
+    "secret_key": _secret_keys,
     "runtime": _one_of("a runtime", "docker", "shell"),
     "docker_url": str,
     "bind_sources": _paths,

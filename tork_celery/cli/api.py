@@ -7,7 +7,6 @@ import click
 
 from tork_celery import bootstrap, log_config, settings
 from tork_celery.cli.bind_check import DEFAULT_PORT, check_bind_address
-from tork_celery.store import schema_version
 
 if TYPE_CHECKING:
     from tork_celery.api.front import Front
@@ -39,8 +38,9 @@ def api(host: str, port: int, workers: int, threads: int, *, insecure: bool) -> 
 
     config = settings.load()
     check_bind_address(host, insecure=insecure, authenticated=bool(config.auth))
+    log_config.configure(config.log_level)
     database = bootstrap.build_database(config)
-    schema_version.check(database)
+    bootstrap.check_datastore(database)
     database.close()
     build = _Build(port=port, processes=workers, threads=threads)
     serve(build, host=host, port=port, processes=workers)

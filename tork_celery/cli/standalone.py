@@ -13,6 +13,7 @@ from tork_celery.cli.data_directory import locked, make_private, private_files
 from tork_celery.cli.queue_option import QueueSlotsType, slots_by_queue
 from tork_celery.cli.standalone_system import StandaloneOptions, StandaloneSystem
 from tork_celery.settings import Settings
+from tork_celery.store import secret_keys
 from tork_celery.store.database import Database
 from tork_celery.store.migration import migrate
 
@@ -85,6 +86,7 @@ def _migrated_datastore(config: Settings) -> Iterator[Database]:
     database = bootstrap.build_database(config)
     try:
         migrate(database)
+        secret_keys.check(database)
         yield database
     finally:
         database.close()

@@ -8,10 +8,12 @@
     ├── Forbidden             the client may not do this: HTTP 403
     ├── MisdirectedRequest    a request for a host that the API does not answer to: HTTP 421
     ├── NotFound              HTTP 404
+    ├── TooManyRequests       the client must wait before its next request: HTTP 429
     ├── StillRunning          a client waited for the end of a job until its timeout: HTTP 408
     ├── Unavailable           a part of the system does not answer: HTTP 503
     │   ├── TooManyWaiters        too many clients wait for the end of a job
     │   ├── DatastoreUnavailable
+    │   │   └── SecretsUnreadable     a secret is encrypted with a key that this process lacks
     │   ├── BrokerUnavailable
     │   └── EngineUnavailable     costs a task no attempt
     ├── EvaluationFailed      an expression fails, or its value does not fit: the task fails
@@ -79,12 +81,24 @@ class NotFound(TorkError):
     """The object does not exist, or the user may not see it."""
 
 
+class TooManyRequests(TorkError):
+    """The client must wait for `retry_after_s` before its next request."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class Unavailable(TorkError):
     """A part of the system does not answer."""
 
 
 class DatastoreUnavailable(Unavailable):
     """The datastore does not answer."""
+
+
+class SecretsUnreadable(DatastoreUnavailable):
+    """A secret in the datastore is damaged, or encrypted with a key that this process does not have."""
 
 
 class BrokerUnavailable(Unavailable):

@@ -17,6 +17,7 @@ from sqlalchemy.sql.selectable import ScalarSelect
 from sqlalchemy.types import Double
 
 from tork_celery.domain.errors import ConfigurationError, DatastoreUnavailable
+from tork_celery.store.encryption import Cipher, use_cipher
 from tork_celery.store.hang_detector import HangDetector
 
 _BUSY_TIMEOUT_MS = 5_000
@@ -65,18 +66,25 @@ class Database:
 
     @classmethod
     def connect(
-        cls, url: str, *, pool_size: int = 8, full_sync: bool = False, detect_hangs: bool = False
+        cls,
+        url: str,
+        *,
+        pool_size: int = 8,
+        full_sync: bool = False,
+        detect_hangs: bool = False,
+        cipher: Cipher | None = None,
     ) -> "Database":
         """Create the connection pool; connections are opened on first use.
 
         With `full_sync`, SQLite survives a power failure and not only a killed process; commits are slower.
-        With `detect_hangs`, calls to a PostgreSQL server that is frozen fail within 5 s.
+        With `detect_hangs`, calls to a PostgreSQL server that is frozen fail within 5 s. With a `cipher`,
+        secrets are stored encrypted.
         Raises ConfigurationError for a URL that is neither SQLite nor PostgreSQL.
         """
         parsed = _parse_url(url)
         if parsed.drivername == "sqlite":
             _create_private_file(parsed.database)
-            return cls(_sqlite_engine(url, pool_size=pool_size, full_sync=full_sync))
+            return cls(_encrypting(_sqlite_engine(url, pool_size=pool_size, full_sync=full_sync), cipher))
         engine = create_engine(
             parsed.set(drivername="postgresql+psycopg"),
             pool_size=pool_size,
@@ -87,7 +95,7 @@ class Database:
             connect_args={"connect_timeout": _CONNECT_TIMEOUT_S, **_KEEPALIVES},
         )
         detector = HangDetector(engine, partial(_probe_postgresql, parsed)) if detect_hangs else None
-        return cls(engine, hang_detector=detector)
+        return cls(_encrypting(engine, cipher), hang_detector=detector)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -116,6 +124,12 @@ class Database:
 
     def _watched(self) -> AbstractContextManager[None]:
         return nullcontext() if self._hang_detector is None else self._hang_detector.call()
+
+
+def _encrypting(engine: Engine, cipher: Cipher | None) -> Engine:
+    if cipher is not None:
+        use_cipher(engine, cipher)
+    return engine
 
 
 def _probe_postgresql(url: URL) -> None:

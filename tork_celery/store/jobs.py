@@ -118,13 +118,15 @@ def has_active_relatives(tx: Connection, job_id: str) -> bool:
 
 def secrets(tx: Connection, job_id: str) -> set[str]:
     """Return the secret values of a job, which logs and answers must not contain."""
-    summary = jobs.c.summary
-    query = select(jobs.c.secrets, summary["inputs"], summary["hidden"]).where(jobs.c.id == job_id)
-    row = tx.execute(query).one_or_none()
+    row = tx.execute(select(jobs.c.secrets, jobs.c.summary).where(jobs.c.id == job_id)).one_or_none()
     if row is None:
         return set()
     definition = JobDefinition(
-        name="", tasks=(), secrets=values, inputs=inputs or {}, hidden=tuple(hidden or ())
+        name="",
+        tasks=(),
+        secrets=row.secrets,
+        inputs=row.summary.get("inputs", {}),
+        hidden=tuple(row.summary.get("hidden", ())),
     )
     return secrets_of_job(definition)
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain.definition import JobDefinition, TaskDefinition
-from tork_celery.store.column_types import DefinitionType
+from tork_celery.store.column_types import DefinitionType, SecretJson, SecretUrl, SummaryType
 
 metadata = MetaData(
     naming_convention={
@@ -48,9 +48,9 @@ jobs = Table(
     Column("id", String(32), nullable=False, unique=True),
     Column("name", String(256), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("summary", JSON, nullable=False),  # part of the definition that lists show
+    Column("summary", SummaryType, nullable=False),  # part of the definition that lists show
     Column(
-        "secrets", JSON, nullable=False, server_default="{}"
+        "secrets", SecretJson, nullable=False, server_default="{}"
     ),  # separate from the definition, which the API returns
     Column("parent_id", String(32)),  # task that waits for this job
     Column("created_by", String(256)),
@@ -150,7 +150,7 @@ tasks = Table(
     Column("job_name", String(256), nullable=False),
     Column("parent_id", String(32)),
     Column("index", Integer, nullable=False, server_default="0"),  # position among the children of its parent
-    Column("scope", JSON, nullable=False, server_default="{}"),
+    Column("scope", SecretJson, nullable=False, server_default="{}"),
     Column("size", Integer, nullable=False, server_default="0"),  # number of children of a composite
     Column("released", Integer, key="started_children", nullable=False, server_default="0"),
     Column("created_children", Integer, nullable=False, server_default="0"),
@@ -192,7 +192,7 @@ composite_items = Table(  # items of an `each` whose children have no rows yet
     Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     Column("task_id", String(32), primary_key=True),
     Column("first_index", Integer, primary_key=True, autoincrement=False),
-    Column("items", JSON, nullable=False),
+    Column("items", SecretJson, nullable=False),
 )
 
 task_queues = Table(  # queues that may exist in the broker; those that nobody uses are deleted
@@ -278,6 +278,7 @@ identity = Table(
     "identity",
     metadata,
     Column("cluster", String(32), primary_key=True),  # label of this installation's containers
+    Column("secret_key_check", Text),  # a text encrypted with the key of the secrets; null without a key
 )
 
 users = Table(
@@ -289,6 +290,7 @@ users = Table(
     Column("key_hash", String(64), unique=True),
     Column("disabled", Boolean, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("created_by", String(64)),
 )
 
 roles = Table("roles", metadata, Column("name", String(64), primary_key=True))
@@ -300,6 +302,19 @@ user_roles = Table(
     Column("role", String(64), ForeignKey("roles.name", ondelete="CASCADE"), primary_key=True),
 )
 
+audit = Table(  # who changed what; not linked to its targets, which it outlives
+    "audit",
+    metadata,
+    Column("seq", _sequence, primary_key=True, autoincrement=True),
+    Column("created_at", Double, nullable=False),
+    Column("username", String(64)),  # null without authentication
+    Column("address", String(64)),
+    Column("action", String(32), nullable=False),
+    Column("target", String(256), nullable=False),
+    Column("detail", String(256)),
+    sqlite_autoincrement=True,
+)
+
 webhook_calls = Table(
     "webhook_calls",
     metadata,
@@ -307,8 +322,8 @@ webhook_calls = Table(
     Column("stream", String(64), nullable=False),  # calls of a stream are delivered in order
     Column("job_id", String(32), nullable=False),  # not a foreign key: a call outlives its job
     Column("event", String(32), nullable=False),
-    Column("url", Text, nullable=False),
-    Column("headers", JSON, nullable=False),
+    Column("url", SecretUrl, nullable=False),
+    Column("headers", SecretJson, nullable=False),
     Column("body", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("due_at", Double, nullable=False),  # for a claimed call, the end of its lease
@@ -323,8 +338,8 @@ scheduled_jobs = Table(
     Column("seq", _sequence, primary_key=True, autoincrement=True),
     Column("id", String(32), nullable=False, unique=True),
     Column("state", String(16), nullable=False),
-    Column("definition", JSON, nullable=False),
-    Column("secrets", JSON, nullable=False),
+    Column("definition", SecretJson, nullable=False),
+    Column("secrets", SecretJson, nullable=False),
     Column("created_by", String(256)),
     Column("created_at", Double, nullable=False),
     Column("restricted", Boolean, nullable=False),
