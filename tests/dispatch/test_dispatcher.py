@@ -174,7 +174,11 @@ def test_control_messages_carry_an_id(app: Celery, dispatcher: Dispatcher) -> No
     dispatcher.end_tasks("job")
 
     messages = [(message.headers["task"], message.payload[0]) for message in take_messages(app, "control")]
-    assert messages == [("tork.start_children", ["parent"]), ("tork.cancel_subjob", ["subjob"]), ("tork.end_tasks", ["job"])]
+    assert messages == [
+        ("tork.start_children", ["parent"]),
+        ("tork.cancel_subjob", ["subjob"]),
+        ("tork.end_tasks", ["job"]),
+    ]
 
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "amqp://127.0.0.1:1//"])

@@ -80,8 +80,17 @@ def test_sidecar_takes_the_hostname_of_a_step_with_the_same_name(steps: StepFact
     assert endpoints(main_step(steps, "db", name="DB")) == {PRIVATE: []}
 
 
-@pytest.mark.parametrize(("names", "error"), [(("a", "A"), "two sidecars"), (("!",), "a letter or a digit")])
-def test_empty_or_duplicate_sidecar_hostname_fails_the_step(
+@pytest.mark.parametrize(
+    ("names", "error"),
+    [
+        (("a", "A"), "two sidecars"),
+        (("!",), "a letter or a digit"),
+        (("123",), 'its host name "123" means an address; give it another name'),
+        (("0x7F",), 'its host name "0x7f" means an address'),
+        (("Localhost",), 'its host name "localhost" means the container itself'),
+    ],
+)
+def test_unusable_sidecar_hostname_fails_the_step(
     runtime: DockerRuntime, steps: StepFactory, names: tuple[str, ...], error: str
 ) -> None:
     with pytest.raises(StepFailed, match=error):

@@ -10,6 +10,8 @@ from tork_celery.runtime.protocol import SidecarRun, StepRun
 
 _NOT_IN_A_HOSTNAME = re.compile(r"[^a-z0-9_]+")
 _MAX_LABEL_LENGTH = 63  # RFC 1035
+# What resolvers read as an IPv4 address, such as 0.0.0.123, or find in /etc/hosts.
+_NOT_A_NAME = re.compile(r"[0-9]+|0x[0-9a-f]*|localhost", re.ASCII)
 _DEFAULT_NETWORK = "bridge"  # supports no aliases
 _FORBIDDEN_DRIVERS = {"host", "null"}
 
@@ -80,6 +82,12 @@ def _check_hostnames(run: StepRun) -> None:
         if not alias:
             raise StepFailed(
                 f'the sidecar "{name}" has no host name: give it a name with a letter or a digit'
+            )
+        if _NOT_A_NAME.fullmatch(alias):
+            meaning = "the container itself" if alias == "localhost" else "an address"
+            raise StepFailed(
+                f'the sidecar "{name}" cannot be reached: its host name "{alias}" means {meaning}; give it '
+                "another name"
             )
         if alias in seen:
             raise StepFailed(f'two sidecars have the host name "{alias}": give them different names')

@@ -16,7 +16,8 @@ from tork_celery.runtime.docker.networks import private_network
 from tork_celery.runtime.docker.resource_names import ResourceNames
 from tork_celery.runtime.protocol import SidecarRun
 
-_ATTEMPT_TIMEOUT_S = 5.0
+_CONNECT_TIMEOUT_S = 5.0
+_SHORTEST_WAIT_S = 0.001  # 0 is no timeout but a non-blocking socket
 _BACKOFF = Backoff(first_s=0.05, longest_s=1.0)
 _FIRST_ERROR_STATUS = 400
 
@@ -24,8 +25,9 @@ _FIRST_ERROR_STATUS = 400
 class ProbeRun(threading.Thread):
     """Sends requests to one sidecar, with back-off, until one succeeds, the sidecar ends, or `stop`.
 
-    Then calls `on_done`, unless stopped; `error` is None when the sidecar is ready. It does not watch
-    `deadline` itself: a server that sends its answer byte by byte can block the thread for any time.
+    Then calls `on_done`, unless stopped; `error` is None when the sidecar is ready. A request may take until
+    `deadline`, which the thread does not watch otherwise: a server that sends its answer byte by byte can
+    block the thread for any time.
     """
 
     def __init__(
@@ -64,8 +66,10 @@ class ProbeRun(threading.Thread):
         if not address:  # http.client would connect to this host
             self._last_result = "the sidecar has no address"
             return False
-        with closing(HTTPConnection(address, self.probe.port, timeout=_ATTEMPT_TIMEOUT_S)) as connection:
+        with closing(HTTPConnection(address, self.probe.port, timeout=_CONNECT_TIMEOUT_S)) as connection:
             try:
+                connection.connect()
+                connection.sock.settimeout(max(_SHORTEST_WAIT_S, self.deadline - time.monotonic()))
                 connection.request("GET", self.probe.path, headers={"Connection": "close"})
                 status = connection.getresponse().status
             except (OSError, HTTPException) as error:
