@@ -58,6 +58,7 @@ def build_database(settings: Settings, *, slots: int = 4, detect_hangs: bool = F
         full_sync=settings.datastore_full_sync,
         detect_hangs=detect_hangs,
         cipher=secret_keys.load_cipher(settings.datastore_url, settings.secret_key),
+        reserve_disk=True,
     )
 
 

@@ -14,7 +14,15 @@ _PRIVATE_DIRECTORY = 0o700
 _PRIVATE_FILE = 0o600
 _PRIVATE_UMASK = 0o077
 _ACCESS_OF_OTHERS = 0o077
-_FILES = ("lock", "tork.db", "tork.db.key", "tork.db-wal", "tork.db-shm", "tork.db-journal")
+_FILES = (
+    "lock",
+    "tork.db",
+    "tork.db.key",
+    "tork.db-wal",
+    "tork.db-shm",
+    "tork.db-journal",
+    "tork.db-reserve",
+)
 _DIRECTORIES = ("broker", "work")
 
 

@@ -13,6 +13,7 @@
     ├── Unavailable           a part of the system does not answer: HTTP 503
     │   ├── TooManyWaiters        too many clients wait for the end of a job
     │   ├── DatastoreUnavailable
+    │   │   ├── DatastoreFull         its disk is full
     │   │   └── SecretsUnreadable     a secret is encrypted with a key that this process lacks
     │   ├── BrokerUnavailable
     │   └── EngineUnavailable     costs a task no attempt
@@ -99,6 +100,10 @@ class DatastoreUnavailable(Unavailable):
 
 class SecretsUnreadable(DatastoreUnavailable):
     """A secret in the datastore is damaged, or encrypted with a key that this process does not have."""
+
+class DatastoreFull(DatastoreUnavailable):
+    """The disk of the datastore is full: reads work, and small writes may."""
+
 
 
 class BrokerUnavailable(Unavailable):

@@ -5,19 +5,21 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import ScalarSelect
 from sqlalchemy.types import Double
 
-from tork_celery.domain.errors import ConfigurationError, DatastoreUnavailable
+from tork_celery.domain.errors import ConfigurationError
+from tork_celery.store.disk_reserve import DiskReserve
 from tork_celery.store.encryption import Cipher, use_cipher
+from tork_celery.store.error_mapping import map_errors
 from tork_celery.store.hang_detector import HangDetector
 
 _BUSY_TIMEOUT_MS = 5_000
@@ -60,9 +62,16 @@ def datastore_now_once() -> ScalarSelect[float]:
 class Database:
     """Datastore at one URL (SQLite or PostgreSQL). Thread-safe."""
 
-    def __init__(self, engine: Engine, *, hang_detector: HangDetector | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        hang_detector: HangDetector | None = None,
+        disk_reserve: DiskReserve | None = None,
+    ) -> None:
         self.engine = engine
         self._hang_detector = hang_detector
+        self._disk_reserve = disk_reserve
 
     @classmethod
     def connect(
@@ -73,18 +82,22 @@ class Database:
         full_sync: bool = False,
         detect_hangs: bool = False,
         cipher: Cipher | None = None,
+        reserve_disk: bool = False,
     ) -> "Database":
         """Create the connection pool; connections are opened on first use.
 
         With `full_sync`, SQLite survives a power failure and not only a killed process; commits are slower.
         With `detect_hangs`, calls to a PostgreSQL server that is frozen fail within 5 s. With a `cipher`,
-        secrets are stored encrypted.
+        secrets are stored encrypted. With `reserve_disk`, SQLite has disk space in reserve (`DiskReserve`).
         Raises ConfigurationError for a URL that is neither SQLite nor PostgreSQL.
         """
         parsed = _parse_url(url)
         if parsed.drivername == "sqlite":
             _create_private_file(parsed.database)
-            return cls(_encrypting(_sqlite_engine(url, pool_size=pool_size, full_sync=full_sync), cipher))
+            has_reserve = reserve_disk and parsed.database not in (None, "", ":memory:")
+            reserve = DiskReserve(database=Path(str(parsed.database))) if has_reserve else None
+            sqlite = _sqlite_engine(url, pool_size=pool_size, full_sync=full_sync, reserve=reserve)
+            return cls(_encrypting(sqlite, cipher), disk_reserve=reserve)
         engine = create_engine(
             parsed.set(drivername="postgresql+psycopg"),
             pool_size=pool_size,
@@ -100,13 +113,13 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Open a transaction: commit at the end, roll back on an exception. Raises DatastoreUnavailable."""
-        with self._watched(), _translate_errors(), self.engine.begin() as connection:
+        with self._watched(), map_errors(self._disk_reserve), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Open a read-only snapshot, which takes no write lock. Raises DatastoreUnavailable."""
-        with self._watched(), _translate_errors(), self.engine.connect() as connection:
+        with self._watched(), map_errors(self._disk_reserve), self.engine.connect() as connection:
             reading = connection.execution_options(tork_readonly=True)
             if connection.dialect.name == "postgresql":  # the default is a snapshot per statement
                 reading = reading.execution_options(
@@ -114,6 +127,14 @@ class Database:
                 )
             with reading.begin():
                 yield reading
+
+    def require_room(self) -> None:
+        """Raise DatastoreFull while the disk of a datastore with a reserve is full.
+
+        Call this before a transaction that makes the datastore grow: with new jobs, or output of steps.
+        """
+        if self._disk_reserve is not None:
+            self._disk_reserve.require_room()
 
     def now(self, tx: Connection) -> float:
         """Return the datastore's time, in seconds since the epoch."""
@@ -162,25 +183,11 @@ def _create_private_file(path: str | None) -> None:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
-@contextmanager
-def _translate_errors() -> Iterator[None]:
-    try:
-        yield
-    except PoolTimeout as error:
-        raise DatastoreUnavailable(f"no free connection to the datastore: {error}") from error
-    except OperationalError as error:
-        raise DatastoreUnavailable(f"the datastore does not answer: {error.orig}") from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise DatastoreUnavailable(f"the connection to the datastore was lost: {error.orig}") from error
-        raise
-
-
 def _contains_folded(contents: str, folded: str) -> bool:
     return folded in contents.casefold()
 
 
-def _sqlite_engine(url: str, *, pool_size: int, full_sync: bool) -> Engine:
+def _sqlite_engine(url: str, *, pool_size: int, full_sync: bool, reserve: DiskReserve | None) -> Engine:
     engine = create_engine(
         url,
         poolclass=QueuePool,
@@ -192,6 +199,8 @@ def _sqlite_engine(url: str, *, pool_size: int, full_sync: bool) -> Engine:
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: Any) -> None:
+        if reserve is not None:
+            reserve.update()
         connection.create_function("contains_folded", 2, _contains_folded, deterministic=True)
         connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA journal_mode = WAL")
@@ -203,6 +212,8 @@ def _sqlite_engine(url: str, *, pool_size: int, full_sync: bool) -> Engine:
         # A deferred transaction that starts to write fails with "database is locked" without waiting for
         # busy_timeout. BEGIN IMMEDIATE takes the write lock first, and waits for it.
         readonly = connection.get_execution_options().get("tork_readonly")
+        if reserve is not None and not readonly:
+            reserve.update()
         connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
 
     return engine
