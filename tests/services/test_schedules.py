@@ -104,6 +104,19 @@ def test_overdue_firing_is_caught_up_soon_or_skipped(
     assert schedules.get(context, scheduled.id).next_at == scheduled.next_at
 
 
+def test_due_firing_waits_while_the_disk_of_the_datastore_is_full(
+    context: ServiceContext, database: FlakyDatabase
+) -> None:
+    make_due(database, schedules.create(context, definition()))
+    database.full = True
+    schedules.fire_due(context)
+    assert created_jobs(database) == []
+
+    database.full = False
+    schedules.fire_due(context)
+    assert len(created_jobs(database)) == 1
+
+
 def test_schedule_fires_while_broker_is_away(
     context: ServiceContext, database: FlakyDatabase, dispatcher: FakeDispatcher
 ) -> None:

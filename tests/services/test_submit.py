@@ -5,7 +5,7 @@ import pytest
 from tests.domain.samples import job_definition, task_definition
 from tests.services.fakes import FakeDispatcher
 from tests.store.stores import FlakyDatabase, job_now, task_now, tasks_of
-from tork_celery.domain.errors import DatastoreUnavailable
+from tork_celery.domain.errors import DatastoreFull, DatastoreUnavailable
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import JobState, TaskState
 from tork_celery.services.context import ServiceContext
@@ -48,6 +48,17 @@ def test_job_is_accepted_while_broker_is_away(
 
     assert tasks_of(database, job.id) == [task]
     assert dispatcher.sent == []
+
+
+def test_job_is_rejected_while_the_disk_of_the_datastore_is_full(
+    context: ServiceContext, database: FlakyDatabase
+) -> None:
+    database.full = True
+    with pytest.raises(DatastoreFull):
+        submit(context, TWO_TASKS)
+
+    database.full = False
+    submit(context, TWO_TASKS)
 
 
 def test_job_is_rejected_while_datastore_is_away(

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, update
 
 from tests.domain.samples import submission
 from tork_celery.domain.definition import TaskDefinition
-from tork_celery.domain.errors import DatastoreUnavailable
+from tork_celery.domain.errors import DatastoreFull, DatastoreUnavailable
 from tork_celery.domain.logs import LogPart
 from tork_celery.domain.model import Job, Task
 from tork_celery.store import Database, job_results, jobs, logs, tasks
@@ -31,6 +31,7 @@ class FlakyDatabase(Database):
     """
 
     down = False
+    full = False
     failures_left = 0
     failures = 0
 
@@ -45,6 +46,10 @@ class FlakyDatabase(Database):
         self._fail_on_demand()
         with super().reading() as tx:
             yield tx
+
+    def require_room(self) -> None:
+        if self.full:
+            raise DatastoreFull("the disk of the datastore is full")
 
     def _fail_on_demand(self) -> None:
         if not self.down and not self.failures_left:

@@ -161,6 +161,22 @@ def test_step_with_a_full_buffer_waits_for_the_datastore(
     assert text_of(database, task.id) == "x\n" * FULL_CHARACTERS
 
 
+def test_output_waits_while_the_disk_of_the_datastore_is_full(
+    database: FlakyDatabase, shipper: LogShipper
+) -> None:
+    """Otherwise it would fill what is left for outcomes, cancelling and deleting."""
+    task = store_task(database)
+    step = make_step(task)
+    print_text(step, "x\n")
+    database.full = True
+    assert not shipper.ship([step])
+    assert text_of(database, task.id) == ""
+
+    database.full = False
+    assert shipper.ship([step])
+    assert text_of(database, task.id) == "x\n"
+
+
 def test_stopped_step_does_not_wait_for_the_datastore(database: FlakyDatabase, shipper: LogShipper) -> None:
     step = make_step(store_task(database))
     print_text(step, "x\n" * FULL_CHARACTERS)

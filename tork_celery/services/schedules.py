@@ -6,7 +6,7 @@ import structlog
 
 from tork_celery.domain import cron, scheduled_job, transitions
 from tork_celery.domain.definition import JobDefinition
-from tork_celery.domain.errors import NotFound
+from tork_celery.domain.errors import DatastoreFull, NotFound
 from tork_celery.domain.plan import Plan
 from tork_celery.domain.scheduled_job import ScheduledJob
 from tork_celery.domain.user import User
@@ -69,7 +69,7 @@ def fire_due(context: ServiceContext) -> None:
     """Submit the jobs of due firings.
 
     Each firing creates one job, however many processes call this at the same time. A firing that is due for
-    too long is skipped. Raises DatastoreUnavailable.
+    too long is skipped. None fires while the disk of the datastore is full. Raises DatastoreUnavailable.
     """
     with context.database.reading() as tx:
         due = scheduled_jobs.due(tx, limit=_MAX_DUE)
@@ -84,6 +84,11 @@ def _fire(context: ServiceContext, scheduled: ScheduledJob) -> None:
         if not scheduled_jobs.claim_firing(tx, scheduled, next_at=cron.next_time(scheduled.cron, after=now)):
             return
         plan = _plan(context, scheduled, now=now) if scheduled_job.fires(scheduled, now=now) else None
+    try:
+        context.database.require_room()
+    except DatastoreFull as error:  # webhook calls, which follow, need no room
+        log.debug("schedules.postponed", reason=str(error))
+        return
         if plan is not None:
             plan_runner.store_new_job(tx, plan)
     if plan is None:

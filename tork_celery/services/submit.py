@@ -22,6 +22,7 @@ def submit(
         plan = transitions.submit(definition, now=now, random=context.random, created_by=created_by)
         calls = webhook_outbox.calls_of_plan(tx, plan)
     with context.database.transaction() as tx:
+    context.database.require_room()
         plan_runner.store_new_job(tx, plan, calls)
     plan_runner.follow_up(context, plan_runner.StoredPlan(plan=plan, now=now))
     return plan.job, plan.added[0]

@@ -42,7 +42,7 @@ class LogShipper:
                 return
 
     def ship(self, steps: Sequence[ActiveStep], *, final: bool = False) -> bool:
-        """Store the output of the steps. Return False when the datastore is away.
+        """Store the output of the steps. Return False when the datastore is away, or its disk is full.
 
         The output of superseded deliveries is dropped. `final` stores open lines too.
         """
@@ -50,6 +50,7 @@ class LogShipper:
             in_lock_order = sorted(steps, key=lambda step: str(step.ref))
             batches = [
                 (step, stack.enter_context(step.output.storing(final=final))) for step in in_lock_order
+                self._database.require_room()
             ]
             unstored = [(step, batch) for step, batch in batches if batch.parts]
             if not unstored:
