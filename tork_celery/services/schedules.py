@@ -71,6 +71,11 @@ def fire_due(context: ServiceContext) -> None:
     Each firing creates one job, however many processes call this at the same time. A firing that is due for
     too long is skipped. None fires while the disk of the datastore is full. Raises DatastoreUnavailable.
     """
+    try:
+        context.database.require_room()
+    except DatastoreFull as error:  # webhook calls, which follow, need no room
+        log.debug("schedules.postponed", reason=str(error))
+        return
     with context.database.reading() as tx:
         due = scheduled_jobs.due(tx, limit=_MAX_DUE)
     for scheduled in due:
@@ -84,11 +89,6 @@ def _fire(context: ServiceContext, scheduled: ScheduledJob) -> None:
         if not scheduled_jobs.claim_firing(tx, scheduled, next_at=cron.next_time(scheduled.cron, after=now)):
             return
         plan = _plan(context, scheduled, now=now) if scheduled_job.fires(scheduled, now=now) else None
-    try:
-        context.database.require_room()
-    except DatastoreFull as error:  # webhook calls, which follow, need no room
-        log.debug("schedules.postponed", reason=str(error))
-        return
         if plan is not None:
             plan_runner.store_new_job(tx, plan)
     if plan is None:
