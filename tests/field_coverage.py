@@ -82,11 +82,11 @@ def all_fields() -> Iterator[str]:
     """Yield every field once, as `Schema.key`. A field that a schema inherits is the field of its base."""
     from scripts import key_tables  # noqa: PLC0415  most runs check nothing
     from tork_celery.api.response_schemas import SCHEMAS  # noqa: PLC0415
-    from tork_celery.api.user_schema import UserSchema  # noqa: PLC0415
+    from tork_celery.api.user_schema import UserChangeSchema, UserSchema  # noqa: PLC0415
     from tork_celery.jobfile import json_schema  # noqa: PLC0415
 
     schemas = key_tables.documented_schemas()
-    schemas.append(UserSchema)
+    schemas += [UserSchema, UserChangeSchema]
     for schema in schemas:
         yield from (f"{json_schema.name_of(schema)}.{key}" for key in key_tables.own_keys(schema))
     for name, document in SCHEMAS.items():

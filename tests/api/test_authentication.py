@@ -138,6 +138,39 @@ def test_changed_password_takes_effect_at_once(make_client: MakeClient, database
     assert client.get("/jobs", headers=basic("ada", "other")).status_code == 200
 
 
+def test_guessing_is_429_and_other_users_are_unaffected(
+    make_client: MakeClient, database: FlakyDatabase
+) -> None:
+    users.add(database, NewUser(username="bob", password="p"))
+    client = make_client("basic")
+
+    statuses = [client.get("/jobs", headers=basic("ada", f"guess {n}")).status_code for n in range(5)]
+
+    assert statuses == [401, 401, 401, 429, 429]
+    rejected = client.get("/jobs", headers=ADA)
+    assert (rejected.status_code, rejected.headers["Retry-After"]) == (429, "1")
+    assert "too many wrong passwords" in document(rejected)["message"]
+    assert client.get("/jobs", headers=basic("bob", "p")).status_code == 200
+
+
+def test_user_who_has_logged_in_is_not_delayed_by_guesses(make_client: MakeClient) -> None:
+    client = make_client("basic")
+    assert client.get("/jobs", headers=ADA).status_code == 200
+
+    statuses = [client.get("/jobs", headers=basic("ada", f"guess {n}")).status_code for n in range(4)]
+
+    assert statuses == [401, 401, 401, 429]
+    assert client.get("/jobs", headers=ADA).status_code == 200
+
+
+def test_key_is_not_delayed_by_guesses(make_client: MakeClient, database: FlakyDatabase) -> None:
+    client, key = make_client("basic", "key"), users.new_key(database, "ada")
+    for number in range(4):
+        client.get("/jobs", headers=basic("ada", f"guess {number}"))
+
+    assert client.get("/jobs", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+
+
 @pytest.mark.parametrize(("route", "body"), [("/jobs", JOB), ("/task", JOB["tasks"][0])])
 def test_job_shows_its_creator(make_client: MakeClient, route: str, body: object) -> None:
     client = make_client("basic")

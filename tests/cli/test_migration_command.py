@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cryptography.fernet import Fernet
+
 
 def tork_celery(*arguments: str, data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -38,3 +40,32 @@ def test_api_does_not_start_without_a_migrated_datastore(tmp_path: Path) -> None
 
     assert done.returncode == 1
     assert "run `tork-celery migration`" in done.stderr
+
+
+def test_secrets_are_encrypted_with_a_new_key(tmp_path: Path) -> None:
+    keys = [Fernet.generate_key().decode() for _ in range(2)]
+    tork_celery("migration", data_dir=tmp_path, TORK_SECRET_KEY=keys[0])
+
+    missing = tork_celery("migration", data_dir=tmp_path, TORK_SECRET_KEY=keys[1])
+    rotated = tork_celery("migration", "--rotate", data_dir=tmp_path, TORK_SECRET_KEY=",".join(keys[::-1]))
+    after = tork_celery("migration", data_dir=tmp_path, TORK_SECRET_KEY=keys[1])
+
+    assert missing.returncode == 1
+    assert "add it to TORK_SECRET_KEY" in missing.stderr
+    assert rotated.stdout.splitlines()[-1] == "encrypted the secrets of 0 rows with the newest key"
+    assert after.returncode == 0
+    assert not (tmp_path / "tork.db.key").exists()
+
+
+def test_key_file_is_created_beside_sqlite(tmp_path: Path) -> None:
+    tork_celery("migration", data_dir=tmp_path)
+
+    assert (tmp_path / "tork.db.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_invalid_secret_key_is_rejected_without_showing_it(tmp_path: Path) -> None:
+    done = tork_celery("migration", data_dir=tmp_path, TORK_SECRET_KEY="hush hush")
+
+    assert done.returncode == 1
+    assert "TORK_SECRET_KEY: a key is 32 random bytes in base64" in done.stderr
+    assert "hush" not in done.stderr

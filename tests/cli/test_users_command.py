@@ -1,6 +1,8 @@
 """`tork-celery users` adds and changes users; passwords are read from stdin."""
 
+import getpass
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,3 +82,18 @@ def test_unmigrated_datastore_is_reported_with_the_command_to_run(
 
     assert code == 1
     assert "run `tork-celery migration`" in errors
+
+
+def test_changes_are_in_the_audit_log(command: Command) -> None:
+    command("users", "add", "ada", "--role", "ops", stdin="s3cret")
+    command("users", "disable", "ada")
+
+    code, printed, _ = command("audit", "-n", "2")
+
+    assert code == 0
+    actions = [line.split("  ")[3:] for line in printed.splitlines()]
+    assert actions == [["user.disable", "ada"], ["user.role.grant", "ada", "ops"]]
+    newest = json.loads(command("audit", "--json")[1].splitlines()[0])
+    assert newest["action"] == "user.disable"
+    assert newest["username"] is None
+    assert newest["address"] == f"local:{getpass.getuser()}"

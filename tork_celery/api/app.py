@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from tork_celery.api import jobs, meta, scheduled_jobs, system, tasks, users
+from tork_celery.api import audit, jobs, meta, scheduled_jobs, system, tasks, users
 from tork_celery.api.authentication import authenticate
 from tork_celery.api.context import ApiContext
 from tork_celery.api.cors import allow_origins
@@ -26,5 +26,6 @@ def create_app(api: ApiContext) -> Flask:
     app.register_blueprint(system.routes(api))
     app.register_blueprint(scheduled_jobs.routes(api))
     app.register_blueprint(users.routes(api))
+    app.register_blueprint(audit.routes(api))
     app.register_blueprint(meta.routes(api))
     return app

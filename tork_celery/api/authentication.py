@@ -5,7 +5,8 @@ from http import HTTPStatus
 from flask import Flask, Response, g, request
 
 from tork_celery.api.context import ApiContext
-from tork_celery.domain.errors import Unauthenticated
+from tork_celery.domain.audit import Actor
+from tork_celery.domain.errors import Forbidden, Unauthenticated
 from tork_celery.domain.user import User
 from tork_celery.services import permissions
 from tork_celery.services.authentication import BASIC, KEY, Authenticator
@@ -63,6 +64,18 @@ def current_username() -> str | None:
     return None if user is None else user.username
 
 
+def current_actor() -> Actor:
+    """Return who sends the request, for the audit log."""
+    return Actor(username=current_username(), address=request.remote_addr)
+
+
+def require_admin() -> None:
+    """Raise Forbidden unless the user is an admin. Without authentication, everybody is."""
+    user = current_user()
+    if user is not None and not user.is_admin:
+        raise Forbidden("only users with the role `admin` may do this")
+
+
 def _is_public() -> bool:
     return request.url_rule is not None and request.url_rule.rule in PUBLIC_ROUTES
 
@@ -72,7 +85,9 @@ def _authenticated_user(authenticator: Authenticator) -> User:
     if credentials is None:
         raise Unauthenticated("the header Authorization is missing or malformed; send a password or a key")
     if credentials.type == "basic":
-        return authenticator.by_password(credentials.username or "", credentials.password or "")
+        return authenticator.by_password(
+            credentials.username or "", credentials.password or "", address=request.remote_addr or ""
+        )
     if credentials.type == "bearer":
         return authenticator.by_key(credentials.token or "")
     raise Unauthenticated(

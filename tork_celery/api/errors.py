@@ -1,5 +1,6 @@
 """The one place that turns errors into HTTP responses."""
 
+import math
 from http import HTTPStatus
 
 import structlog
@@ -15,6 +16,7 @@ from tork_celery.domain.errors import (
     MisdirectedRequest,
     NotFound,
     StillRunning,
+    TooManyRequests,
     TorkError,
     Unauthenticated,
     Unavailable,
@@ -32,6 +34,7 @@ _STATUS: dict[type[TorkError], HTTPStatus] = {
     MisdirectedRequest: HTTPStatus.MISDIRECTED_REQUEST,
     NotFound: HTTPStatus.NOT_FOUND,
     StillRunning: HTTPStatus.REQUEST_TIMEOUT,
+    TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
@@ -45,8 +48,14 @@ def handle_errors(app: Flask) -> None:
 def _tork_error(error: TorkError) -> ResponseReturnValue:
     for known, status in _STATUS.items():
         if isinstance(error, known):
-            return responses.error(str(error)), status
+            return responses.error(str(error)), status, _headers(error)
     return _internal_error(error)
+
+
+def _headers(error: TorkError) -> dict[str, str]:
+    if isinstance(error, TooManyRequests):
+        return {"Retry-After": str(math.ceil(error.retry_after_s))}
+    return {}
 
 
 def _http_error(error: HTTPException) -> ResponseReturnValue:

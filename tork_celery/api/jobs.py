@@ -4,7 +4,7 @@ from flask import Blueprint, request
 
 from tork_celery import jobfile
 from tork_celery.api import responses
-from tork_celery.api.authentication import current_user, current_username
+from tork_celery.api.authentication import current_actor, current_user, current_username
 from tork_celery.api.context import ApiContext
 from tork_celery.api.front.waits import WAIT_KEY, JobWait
 from tork_celery.api.request_parsing import (
@@ -16,6 +16,8 @@ from tork_celery.api.request_parsing import (
 )
 from tork_celery.domain import durations, search
 from tork_celery.domain.codec import Document
+from tork_celery.domain.definition import JobDefinition
+from tork_celery.domain.model import Job, Task
 from tork_celery.services import job_control, queries, submit
 
 
@@ -26,12 +28,12 @@ def routes(api: ApiContext) -> Blueprint:
     def submit_job() -> Document:
         definition = parse_body(api, jobfile.parse_job, image_required=api.image_required)
         if definition.wait is None or prefers_async(request):
-            job, _ = submit.submit(api.services, definition, created_by=current_username())
+            job, _ = _submit(api, definition)
             return responses.job_summary(job)
         timeout_s = min(durations.seconds(definition.wait.timeout), api.wait_max_s)
         release = api.wait_slots.take(current_username() or request.remote_addr or "")
         try:
-            job, _ = submit.submit(api.services, definition, created_by=current_username())
+            job, _ = _submit(api, definition)
         except BaseException:
             release()
             raise
@@ -51,17 +53,17 @@ def routes(api: ApiContext) -> Blueprint:
 
     @blueprint.put("/jobs/<job_id>/cancel")
     def cancel_job(job_id: str) -> Document:
-        job_control.cancel(api.services, job_id)
+        job_control.cancel(api.services, job_id, actor=current_actor())
         return responses.OK
 
     @blueprint.put("/jobs/<job_id>/restart")
     def restart_job(job_id: str) -> Document:
-        job_control.restart(api.services, job_id)
+        job_control.restart(api.services, job_id, actor=current_actor())
         return responses.OK
 
     @blueprint.delete("/jobs/<job_id>")
     def delete_job(job_id: str) -> Document:
-        job_control.delete(api.services, job_id)
+        job_control.delete(api.services, job_id, actor=current_actor())
         return responses.OK
 
     @blueprint.get("/jobs/<job_id>/log")
@@ -72,3 +74,7 @@ def routes(api: ApiContext) -> Blueprint:
         return responses.page(log_page, responses.log_part)
 
     return blueprint
+
+
+def _submit(api: ApiContext, definition: JobDefinition) -> tuple[Job, Task]:
+    return submit.submit(api.services, definition, created_by=current_username(), actor=current_actor())

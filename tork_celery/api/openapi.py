@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from tork_celery import jobfile
 from tork_celery.api.response_schemas import SCHEMAS, TEXT, list_of, ref
-from tork_celery.api.user_schema import UserSchema
+from tork_celery.api.user_schema import UserChangeSchema, UserSchema
 from tork_celery.domain.codec import Document
 from tork_celery.domain.search import LONGEST_QUERY
 from tork_celery.jobfile import json_schema
@@ -22,8 +22,8 @@ class Route:
     """A route.
 
     `body` is the name of the schema of its body, `response` the schema of its 200 response, and
-    `other_responses` has further schemas by status. Every route may respond with 401 and 503, and one whose
-    `path` has a variable with 404.
+    `other_responses` has further schemas by status. Every route may respond with 401, 429 and 503,
+    and one whose `path` has a variable with 404.
     """
 
     method: str
@@ -37,6 +37,7 @@ class Route:
 
 
 _SUBMITTED = {"anyOf": [ref("JobSummary"), ref("JobResponse")]}
+_FORBIDDEN = ((HTTPStatus.FORBIDDEN, ref("Error")),)
 _DOWN = ((HTTPStatus.SERVICE_UNAVAILABLE, ref("Health")),)
 
 
@@ -109,7 +110,23 @@ ROUTES = (
         media_types=(_JSON, "text/plain", "application/openmetrics-text"),
     ),
     _get("/health", "Get the health of the system", ref("Health"), other_responses=_DOWN),
-    _post("/users", "Add a user", "User", ref("UserResponse")),
+    _post("/users", "Add a user", "User", ref("UserResponse"), other_responses=_FORBIDDEN),
+    _get("/users", "List users", list_of(ref("UserResponse")), other_responses=_FORBIDDEN),
+    Route(
+        method="put",
+        path="/users/{name}",
+        summary="Change a user; users may change their own password, name and key",
+        body="UserChange",
+        response=ref("UserResponse"),
+        other_responses=_FORBIDDEN,
+    ),
+    _get(
+        "/audit",
+        "List changes by users, newest first",
+        ref("AuditPage"),
+        query=("page", "size"),
+        other_responses=_FORBIDDEN,
+    ),
     _get("/openapi.json", "Get this description", {"type": "object"}),
     _get("/docs", "Show this description as a page", TEXT, media_types=("text/html",)),
     _get("/schema/job.json", "Get the JSON Schema of job files", {"type": "object"}),
@@ -134,7 +151,10 @@ def description(version: str, *, image_required: bool) -> Document:
         "paths": paths,
         "components": {
             "schemas": json_schema.definitions(image_required=image_required)
-            | {"User": json_schema.of_schema(UserSchema)}
+            | {
+                "User": json_schema.of_schema(UserSchema),
+                "UserChange": json_schema.of_schema(UserChangeSchema),
+            }
             | SCHEMAS,
             "securitySchemes": {
                 "basic": {"type": "http", "scheme": "basic"},
@@ -167,7 +187,7 @@ def _operation(route: Route) -> Document:
 
 
 def _responses(route: Route) -> Document:
-    statuses = [HTTPStatus.UNAUTHORIZED, HTTPStatus.SERVICE_UNAVAILABLE]
+    statuses = [HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE]
     if route.body or route.query:
         statuses.append(HTTPStatus.BAD_REQUEST)
     if route.body:

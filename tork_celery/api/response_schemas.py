@@ -9,10 +9,12 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from tork_celery.domain.audit import Action
 from tork_celery.domain.codec import Document
 from tork_celery.domain.node import NodeStatus
 from tork_celery.domain.response_fields import (
     Count,
+    Creator,
     Fields,
     JobDetails,
     JobSummary,
@@ -97,9 +99,27 @@ class Health(Fields, frozen=True, kw_only=True):
 
 
 class UserResponse(Fields, frozen=True, kw_only=True):
+    """A user. `key` is shown only in the response to the request that creates it."""
+
     username: str
     name: str
     created_at: Time
+    created_by: Creator | UnsetType = UNSET
+    roles: tuple[str, ...] | UnsetType = UNSET
+    disabled: bool | UnsetType = UNSET
+    key: str | UnsetType = UNSET
+
+
+class AuditEntry(Fields, frozen=True, kw_only=True):
+    """A change by a user, or by anybody without authentication. `target` is an id or a name."""
+
+    id: Count
+    created_at: Time
+    action: Action
+    target: str
+    username: str | UnsetType = UNSET
+    address: str | UnsetType = UNSET
+    detail: str | UnsetType = UNSET
 
 
 def ref(name: str) -> Document:
@@ -113,7 +133,7 @@ def list_of(item: Document) -> Document:
 
 def _structs() -> dict[str, Document]:
     """Return the schemas of all structs, and of the enumerations in them, by name."""
-    own = (Error, Ok, LogPart, PageFields, Node, Queue, Metrics, Health, UserResponse)
+    own = (Error, Ok, LogPart, PageFields, Node, Queue, Metrics, Health, UserResponse, AuditEntry)
     _, components = msgspec.json.schema_components(
         (*own, JobSummary, JobDetails, TaskRun, ScheduledJobSummary), ref_template=_REFERENCE
     )
@@ -165,6 +185,7 @@ def _schemas() -> dict[str, Document]:
         "TaskResponse": _merged("A task and its last attempt.", _keys(TaskSchema), run),
         "ScheduledJobSummary": _merged(scheduled["description"], summary_keys, scheduled),
         "ScheduledJobResponse": _merged("A whole scheduled job.", job_keys, scheduled),
+        "AuditPage": _page_of("AuditEntry", page),
         "JobPage": _page_of("JobSummary", page),
         "LogPage": _page_of("LogPart", page),
         "ScheduledJobPage": _page_of("ScheduledJobSummary", page),

@@ -8,9 +8,10 @@ from flask.json.provider import DefaultJSONProvider
 from msgspec import UNSET
 
 from tork_celery.api import response_schemas as schemas
+from tork_celery.domain.audit import AuditEntry
 from tork_celery.domain.codec import Document
 from tork_celery.domain.logs import LogPart
-from tork_celery.domain.response_fields import Fields
+from tork_celery.domain.response_fields import Creator, Fields
 from tork_celery.domain.serializers import (
     job,
     job_summary,
@@ -26,6 +27,7 @@ from tork_celery.services.queues import QueueView
 __all__ = [
     "OK",
     "JsonProvider",
+    "audit_entry",
     "error",
     "health",
     "job",
@@ -108,9 +110,31 @@ def health(down: Mapping[str, str]) -> Document:
     return _encode(schemas.Health(status="DOWN", down=dict(down)) if down else schemas.Health(status="UP"))
 
 
-def user(user: User) -> Document:
+def user(user: User, *, key: str | None = None) -> Document:
     return _encode(
-        schemas.UserResponse(username=user.username, name=user.name, created_at=time(user.created_at))
+        schemas.UserResponse(
+            username=user.username,
+            name=user.name,
+            created_at=time(user.created_at),
+            created_by=Creator(username=user.created_by) if user.created_by else UNSET,
+            roles=tuple(sorted(user.roles)) or UNSET,
+            disabled=user.disabled or UNSET,
+            key=key or UNSET,
+        )
+    )
+
+
+def audit_entry(entry: AuditEntry) -> Document:
+    return _encode(
+        schemas.AuditEntry(
+            id=entry.id,
+            created_at=time(entry.created_at),
+            action=entry.action,
+            target=entry.target,
+            username=entry.actor.username or UNSET,
+            address=entry.actor.address or UNSET,
+            detail=entry.detail or UNSET,
+        )
     )
 
 

@@ -4,7 +4,7 @@ from flask import Blueprint, request
 
 from tork_celery import jobfile
 from tork_celery.api import responses
-from tork_celery.api.authentication import current_user, current_username
+from tork_celery.api.authentication import current_actor, current_user, current_username
 from tork_celery.api.context import ApiContext
 from tork_celery.api.request_parsing import parse_body, parse_page
 from tork_celery.domain.codec import Document
@@ -17,7 +17,9 @@ def routes(api: ApiContext) -> Blueprint:
     @blueprint.post("")
     def create_schedule() -> Document:
         definition = parse_body(api, jobfile.parse_scheduled_job, image_required=api.image_required)
-        schedule = schedules.create(api.services, definition, created_by=current_username())
+        schedule = schedules.create(
+            api.services, definition, created_by=current_username(), actor=current_actor()
+        )
         return responses.scheduled_job_summary(schedule)
 
     @blueprint.get("")
@@ -32,17 +34,17 @@ def routes(api: ApiContext) -> Blueprint:
 
     @blueprint.put("/<schedule_id>/pause")
     def pause_schedule(schedule_id: str) -> Document:
-        schedules.pause(api.services, schedule_id)
+        schedules.pause(api.services, schedule_id, actor=current_actor())
         return responses.OK
 
     @blueprint.put("/<schedule_id>/resume")
     def resume_schedule(schedule_id: str) -> Document:
-        schedules.resume(api.services, schedule_id)
+        schedules.resume(api.services, schedule_id, actor=current_actor())
         return responses.OK
 
     @blueprint.delete("/<schedule_id>")
     def delete_schedule(schedule_id: str) -> Document:
-        schedules.delete(api.services, schedule_id)
+        schedules.delete(api.services, schedule_id, actor=current_actor())
         return responses.OK
 
     return blueprint

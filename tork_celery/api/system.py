@@ -6,6 +6,7 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from tork_celery.api import prometheus, responses
+from tork_celery.api.authentication import current_actor
 from tork_celery.api.context import ApiContext
 from tork_celery.domain.codec import Document
 from tork_celery.services import queries, queues
@@ -28,7 +29,7 @@ def routes(api: ApiContext) -> Blueprint:
 
     @blueprint.delete("/queues/<name>")
     def purge_queue(name: str) -> Document:
-        queues.purge(api.services, name)
+        queues.purge(api.services, name, actor=current_actor())
         return responses.OK
 
     @blueprint.get("/metrics")

@@ -4,7 +4,7 @@ from flask import Blueprint, request
 
 from tork_celery import jobfile
 from tork_celery.api import responses
-from tork_celery.api.authentication import current_username
+from tork_celery.api.authentication import current_actor, current_username
 from tork_celery.api.context import ApiContext
 from tork_celery.api.request_parsing import parse_body, parse_log_page, parse_search_text
 from tork_celery.domain.codec import Document
@@ -19,7 +19,9 @@ def routes(api: ApiContext) -> Blueprint:
     @blueprint.post("/tasks")
     def submit_task() -> Document:
         definition = parse_body(api, jobfile.parse_task, image_required=api.image_required)
-        job, task = submit.submit(api.services, jobfile.job_of(definition), created_by=current_username())
+        job, task = submit.submit(
+            api.services, jobfile.job_of(definition), created_by=current_username(), actor=current_actor()
+        )
         return responses.task(task, secrets_of_job(job.definition))
 
     @blueprint.get("/task/<task_id>")
@@ -30,7 +32,7 @@ def routes(api: ApiContext) -> Blueprint:
     @blueprint.put("/task/<task_id>/cancel")
     @blueprint.put("/tasks/<task_id>/cancel")
     def cancel_task(task_id: str) -> Document:
-        job_control.cancel_task(api.services, task_id)
+        job_control.cancel_task(api.services, task_id, actor=current_actor())
         return responses.OK
 
     @blueprint.get("/task/<task_id>/log")

@@ -9,6 +9,7 @@ from tork_celery.domain.errors import TorkError
 
 _COMMANDS = {
     "api": "api:api",
+    "audit": "audit:audit",
     "eval": "eval:evaluate",
     "migration": "migration:migration",
     "run": "run:run",

@@ -1,15 +1,12 @@
 """`tork-celery users`: add and change the users of the API."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import click
 
-from tork_celery import bootstrap, settings
+from tork_celery.cli.local_datastore import local_actor, local_datastore
 from tork_celery.domain.user import NewUser
 from tork_celery.services import users as service
-from tork_celery.store import Database, schema_version
 
 
 @click.group()
@@ -28,9 +25,9 @@ def users() -> None:
 )
 def add(username: str, name: str | None, roles: tuple[str, ...]) -> None:
     """Add a user. Prompts for the password, or reads it from the first line of stdin."""
-    with _database() as database:
+    with local_datastore() as database:
         new = NewUser(username=username, name=name, password=_password())
-        service.add(database, new, roles=roles)
+        service.add(database, new, roles=roles, actor=local_actor())
     click.echo(f"added the user {username}")
 
 
@@ -38,8 +35,8 @@ def add(username: str, name: str | None, roles: tuple[str, ...]) -> None:
 @click.argument("username")
 def password(username: str) -> None:
     """Set a user's password. Prompts for it, or reads it from the first line of stdin."""
-    with _database() as database:
-        service.set_password(database, username, _password())
+    with local_datastore() as database:
+        service.set_password(database, username, _password(), actor=local_actor())
     click.echo(f"changed the password of {username}")
 
 
@@ -47,8 +44,8 @@ def password(username: str) -> None:
 @click.argument("username")
 def key(username: str) -> None:
     """Create a key for a user and print it. It replaces an earlier key and is not shown again."""
-    with _database() as database:
-        click.echo(service.new_key(database, username))
+    with local_datastore() as database:
+        click.echo(service.new_key(database, username, actor=local_actor()))
 
 
 @users.command()
@@ -57,8 +54,8 @@ def key(username: str) -> None:
 @click.option("--remove", is_flag=True, help="Remove the role instead.")
 def role(username: str, role: str, *, remove: bool) -> None:
     """Add a role to a user, or remove it."""
-    with _database() as database:
-        service.set_role(database, username, role, granted=not remove)
+    with local_datastore() as database:
+        service.set_role(database, username, role, granted=not remove, actor=local_actor())
     click.echo(
         f"removed the role {role} from {username}" if remove else f"added the role {role} to {username}"
     )
@@ -68,8 +65,8 @@ def role(username: str, role: str, *, remove: bool) -> None:
 @click.argument("username")
 def disable(username: str) -> None:
     """Deny a user access to the API. The user's jobs stay."""
-    with _database() as database:
-        service.set_disabled(database, username, disabled=True)
+    with local_datastore() as database:
+        service.set_disabled(database, username, disabled=True, actor=local_actor())
     click.echo(f"disabled the user {username}")
 
 
@@ -77,28 +74,18 @@ def disable(username: str) -> None:
 @click.argument("username")
 def enable(username: str) -> None:
     """Allow a disabled user to use the API again."""
-    with _database() as database:
-        service.set_disabled(database, username, disabled=False)
+    with local_datastore() as database:
+        service.set_disabled(database, username, disabled=False, actor=local_actor())
     click.echo(f"enabled the user {username}")
 
 
 @users.command("list")
 def list_() -> None:
     """List the users with their roles."""
-    with _database() as database:
+    with local_datastore() as database:
         for user in service.list_users(database):
             marks = [*sorted(user.roles), *(["(disabled)"] if user.disabled else [])]
             click.echo(" ".join([user.username, *marks]))
-
-
-@contextmanager
-def _database() -> Iterator[Database]:
-    database = bootstrap.build_database(settings.load())
-    try:
-        schema_version.check(database)
-        yield database
-    finally:
-        database.close()
 
 
 def _password() -> str:

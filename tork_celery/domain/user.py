@@ -17,7 +17,8 @@ _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._@+-]{{0,{LONGEST_NAME - 1}}}", re.A
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A user. `roles` has the assigned roles; a `disabled` user cannot log in."""
+    """A user. `roles` has the assigned roles; a `disabled` user cannot log in. `created_by` is the name of
+    the user who added it."""
 
     username: str
     name: str
@@ -25,6 +26,7 @@ class User:
     created_at: float
     roles: frozenset[str] = frozenset()
     disabled: bool = False
+    created_by: str | None = None
 
     @property
     def is_admin(self) -> bool:
@@ -43,6 +45,22 @@ class NewUser:
     username: str
     password: str = field(repr=False)
     name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserChange:
+    """A change of a user: the new values, None where nothing changes, and whether a new key is created."""
+
+    password: str | None = field(default=None, repr=False)
+    name: str | None = None
+    roles: tuple[str, ...] | None = None
+    disabled: bool | None = None
+    new_key: bool = False
+
+    @property
+    def needs_admin(self) -> bool:
+        """Whether only an admin may make the change, also of the own user."""
+        return self.roles is not None or self.disabled is not None
 
 
 def is_name(text: str) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from tork_celery.domain.errors import Unauthenticated
 from tork_celery.domain.user import User, is_name
+from tork_celery.services.login_guard import LoginGuard
 from tork_celery.services.passwords import Passwords
 from tork_celery.services.users import key_hash
 from tork_celery.store import Database, users
@@ -15,17 +16,30 @@ class Authenticator:
     """Authenticates users by the accepted `schemes`: BASIC, KEY, or both."""
 
     def __init__(
-        self, database: Database, *, schemes: Collection[str], passwords: Passwords | None = None
+        self,
+        database: Database,
+        *,
+        schemes: Collection[str],
+        passwords: Passwords | None = None,
+        guard: LoginGuard | None = None,
     ) -> None:
         self.schemes = tuple(schemes)
         self._database = database
         self._passwords = passwords or Passwords()
+        self._guard = guard or LoginGuard()
 
-    def by_password(self, username: str, password: str) -> User:
-        """Return the user with this name and password. Raises Unauthenticated, DatastoreUnavailable."""
+    def by_password(self, username: str, password: str, *, address: str = "") -> User:
+        """Return the user with this name and password, who sends it from a network address.
+
+        A password that was correct in the last minutes is never delayed. Raises Unauthenticated,
+        TooManyRequests, DatastoreUnavailable.
+        """
         self._check_scheme(BASIC)
         user = self._user(username)
-        if not self._passwords.matches(user.password_hash if user else None, password):
+        password_hash = user.password_hash if user else None
+        if not self._passwords.is_cached(password_hash, password) and not self._guard.check(
+            username, address, lambda: self._passwords.matches(password_hash, password)
+        ):
             raise Unauthenticated("the user name or the password is wrong")
         return _enabled(user)
 

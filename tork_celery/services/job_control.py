@@ -1,20 +1,22 @@
 """Job control: cancel, restart and delete jobs for users."""
 
 import structlog
+from sqlalchemy import Connection
 
 from tork_celery.domain import transitions
+from tork_celery.domain.audit import Action, Actor
 from tork_celery.domain.errors import NotFound, WrongState
 from tork_celery.domain.model import Job
 from tork_celery.domain.plan import Plan
 from tork_celery.services import plan_runner
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.plan_runner import StoredTaskReader
-from tork_celery.store import jobs, tasks
+from tork_celery.store import audit, jobs, tasks
 
 log = structlog.get_logger(__name__)
 
 
-def cancel(context: ServiceContext, job_id: str) -> None:
+def cancel(context: ServiceContext, job_id: str, *, actor: Actor | None = None) -> None:
     """Cancel a job, its active tasks and subjobs, and its parent job.
 
     Running steps are killed at once; when that message is lost, at the next heartbeat of their node. Raises
@@ -24,16 +26,16 @@ def cancel(context: ServiceContext, job_id: str) -> None:
     def decide(job: Job, task_reader: StoredTaskReader, now: float) -> Plan:
         return transitions.cancel(job, task_reader, now=now, random=context.random)
 
-    _run(context, job_id, decide)
+    _run(context, job_id, decide, actor, Action.CANCEL_JOB)
 
 
-def cancel_task(context: ServiceContext, task_id: str) -> None:
+def cancel_task(context: ServiceContext, task_id: str, *, actor: Actor | None = None) -> None:
     """Cancel the job of a task. Raises NotFound, WrongState."""
     with context.database.reading() as tx:
         task = tasks.get(tx, task_id)
     if task is None:
         raise NotFound(f"no task with the id {task_id!r}")
-    cancel(context, task.job_id)
+    cancel(context, task.job_id, actor=actor)
 
 
 def cancel_subjob(context: ServiceContext, job_id: str) -> None:
@@ -45,7 +47,7 @@ def cancel_subjob(context: ServiceContext, job_id: str) -> None:
         log.debug("subjob.not_cancelled", job_id=job_id, reason=str(error))
 
 
-def restart(context: ServiceContext, job_id: str) -> None:
+def restart(context: ServiceContext, job_id: str, *, actor: Actor | None = None) -> None:
     """Restart a failed or cancelled job from the top-level task that it ended in. For a subjob, restart its
     outermost parent job. Raises NotFound, WrongState."""
 
@@ -54,10 +56,10 @@ def restart(context: ServiceContext, job_id: str) -> None:
             raise WrongState("the tasks of the job are still being stopped; try again in a moment")
         return transitions.restart(job, task_reader, now=now, random=context.random)
 
-    _run(context, _outermost_job_id(context, job_id), decide)
+    _run(context, _outermost_job_id(context, job_id), decide, actor, Action.RESTART_JOB)
 
 
-def delete(context: ServiceContext, job_id: str) -> None:
+def delete(context: ServiceContext, job_id: str, *, actor: Actor | None = None) -> None:
     """Delete an ended job with its tasks and logs. Raises NotFound, WrongState."""
     with context.database.transaction() as tx:
         job = jobs.lock(tx, job_id)
@@ -68,10 +70,20 @@ def delete(context: ServiceContext, job_id: str) -> None:
         if jobs.has_active_relatives(tx, job_id):
             raise WrongState("the job's parent job or one of its subjobs is still active")
         jobs.remove(tx, job_id)
+        audit.record(tx, actor, Action.DELETE_JOB, job_id)
 
 
-def _run(context: ServiceContext, job_id: str, decide: plan_runner.Decide) -> None:
-    if plan_runner.run(context, lambda tx: jobs.get(tx, job_id), decide) is None:
+def _run(
+    context: ServiceContext,
+    job_id: str,
+    decide: plan_runner.Decide,
+    actor: Actor | None,
+    action: Action,
+) -> None:
+    def record(tx: Connection, job: Job) -> None:
+        audit.record(tx, actor, action, job.id)
+
+    if plan_runner.run(context, lambda tx: jobs.get(tx, job_id), decide, record) is None:
         raise _no_job(job_id)
 
 

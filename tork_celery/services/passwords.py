@@ -38,17 +38,23 @@ class Passwords:
         if password_hash is None:
             check_password_hash(_dummy_hash(), password)
             return False
-        digest = hmac.digest(self._key, f"{password_hash}\0{password}".encode(), "sha256")
-        if self._is_cached(digest):
+        if self.is_cached(password_hash, password):
             return True
         if not check_password_hash(password_hash, password):
             return False
-        self._cache(digest)
+        self._cache(self._digest(password_hash, password))
         return True
 
-    def _is_cached(self, digest: bytes) -> bool:
+    def is_cached(self, password_hash: str | None, password: str) -> bool:
+        """Return whether the password was correct in the last 5 minutes. Fast."""
+        if password_hash is None or len(password) > LONGEST_PASSWORD:
+            return False
+        digest = self._digest(password_hash, password)
         with self._lock:
             return self._cached_until.get(digest, 0.0) > self._clock()
+
+    def _digest(self, password_hash: str, password: str) -> bytes:
+        return hmac.digest(self._key, f"{password_hash}\0{password}".encode(), "sha256")
 
     def _cache(self, digest: bytes) -> None:
         with self._lock:

@@ -70,22 +70,26 @@ class StoredPlan:
 
 Read = Callable[[Connection], Job | None]
 Decide = Callable[[Job, StoredTaskReader, float], Plan | None]
+Record = Callable[[Connection, Job], None]
 
 
-def run(context: ServiceContext, read: Read, decide: Decide) -> Job | None:
+def run(context: ServiceContext, read: Read, decide: Decide, record: Record | None = None) -> Job | None:
     """Read a job, decide on a plan, store it, and publish what follows after the commit.
 
-    `decide` may be called twice. Returns the changed job; None when there is no such job or `decide` returns
-    None. Raises DatastoreUnavailable and the errors of `decide`; then nothing is stored.
+    `decide` may be called twice. `record` is called in the transaction that stores the plan. Returns the
+    changed job; None when there is no such job or `decide` returns None. Raises DatastoreUnavailable and the
+    errors of `decide`; then nothing is stored.
     """
-    stored = _decide_and_store(context, read, decide)
+    stored = _decide_and_store(context, read, decide, record)
     if stored is None:
         return None
     follow_up(context, stored)
     return stored.plan.job
 
 
-def _decide_and_store(context: ServiceContext, read: Read, decide: Decide) -> StoredPlan | None:
+def _decide_and_store(
+    context: ServiceContext, read: Read, decide: Decide, record: Record | None = None
+) -> StoredPlan | None:
     with context.database.reading() as tx:
         job = read(tx)
         decision = _decide(context, tx, job, decide)
@@ -94,7 +98,11 @@ def _decide_and_store(context: ServiceContext, read: Read, decide: Decide) -> St
     with context.database.transaction() as tx:
         if not jobs.lock_unchanged(tx, job):
             decision = _decide(context, tx, jobs.get(tx, job.id), decide)
-        return None if decision is None else _store(tx, decision)
+        if decision is None:
+            return None
+        if record is not None:
+            record(tx, decision.plan.job)
+        return _store(tx, decision)
 
 
 def _decide(context: ServiceContext, tx: Connection, job: Job | None, decide: Decide) -> Decision | None:

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from tork_celery.domain import queue_names
+from tork_celery.domain.audit import Action, Actor
 from tork_celery.domain.errors import Fault, InvalidInput, NotFound
 from tork_celery.domain.queue_names import DEFAULT_QUEUE, LONGEST_NAME
 from tork_celery.services.context import ServiceContext
-from tork_celery.store import nodes, tasks
+from tork_celery.store import audit, nodes, tasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ def get(context: ServiceContext, name: str) -> QueueView:
     raise NotFound(f"no queue named {name[:LONGEST_NAME]!r}")
 
 
-def purge(context: ServiceContext, name: str) -> None:
+def purge(context: ServiceContext, name: str, *, actor: Actor | None = None) -> None:
     """Remove the messages of a queue. Its tasks stay queued: the sweep sends them again.
 
     Raises NotFound, BrokerUnavailable, and InvalidInput for a queue that the system uses for itself.
@@ -52,3 +53,5 @@ def purge(context: ServiceContext, name: str) -> None:
     except ValueError as error:
         raise InvalidInput(Fault(path="name", message=str(error))) from None
     context.dispatcher.purge(name)
+    with context.database.transaction() as tx:
+        audit.record(tx, actor, Action.PURGE_QUEUE, name)

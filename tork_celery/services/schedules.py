@@ -1,10 +1,13 @@
 """Scheduled jobs: create, read, pause, resume and delete them, and fire those that are due."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import structlog
+from sqlalchemy import Connection
 
 from tork_celery.domain import cron, scheduled_job, transitions
+from tork_celery.domain.audit import Action, Actor
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.errors import DatastoreFull, NotFound
 from tork_celery.domain.plan import Plan
@@ -14,7 +17,7 @@ from tork_celery.periodic_thread import survive_bugs
 from tork_celery.services import permissions, plan_runner
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.queries import Page
-from tork_celery.store import scheduled_jobs
+from tork_celery.store import audit, scheduled_jobs
 
 log = structlog.get_logger(__name__)
 
@@ -22,7 +25,11 @@ _MAX_DUE = 100  # firings of one call; the next call fires the rest
 
 
 def create(
-    context: ServiceContext, definition: JobDefinition, *, created_by: str | None = None
+    context: ServiceContext,
+    definition: JobDefinition,
+    *,
+    created_by: str | None = None,
+    actor: Actor | None = None,
 ) -> ScheduledJob:
     """Create an active scheduled job. Raises InvalidInput for permissions of unknown users or roles."""
     with context.database.transaction() as tx:
@@ -30,6 +37,7 @@ def create(
         now = context.database.now(tx)
         new = scheduled_job.new(definition, now=now, id_=context.random.new_id(), created_by=created_by)
         scheduled_jobs.add(tx, new)
+        audit.record(tx, actor, Action.CREATE_SCHEDULE, new.id)
     return new
 
 
@@ -48,21 +56,26 @@ def page(
     return Page(items=items, number=number, size=size, total_items=total)
 
 
-def pause(context: ServiceContext, id_: str) -> None:
+def pause(context: ServiceContext, id_: str, *, actor: Actor | None = None) -> None:
     """Stop firing until the scheduled job is resumed. Raises NotFound, WrongState."""
-    _change(context, id_, lambda current, _: scheduled_job.pause(current))
+    with _changing(context, id_) as (tx, current):
+        scheduled_jobs.save(tx, scheduled_job.pause(current))
+        audit.record(tx, actor, Action.PAUSE_SCHEDULE, id_)
 
 
-def resume(context: ServiceContext, id_: str) -> None:
+def resume(context: ServiceContext, id_: str, *, actor: Actor | None = None) -> None:
     """Fire again, from the next time on. Raises NotFound, WrongState."""
-    _change(context, id_, lambda current, now: scheduled_job.resume(current, now=now))
+    with _changing(context, id_) as (tx, current):
+        scheduled_jobs.save(tx, scheduled_job.resume(current, now=context.database.now(tx)))
+        audit.record(tx, actor, Action.RESUME_SCHEDULE, id_)
 
 
-def delete(context: ServiceContext, id_: str) -> None:
+def delete(context: ServiceContext, id_: str, *, actor: Actor | None = None) -> None:
     """Delete a scheduled job, but not the jobs that it created. Raises NotFound."""
     with context.database.transaction() as tx:
         if not scheduled_jobs.remove(tx, id_):
             raise _not_found(id_)
+        audit.record(tx, actor, Action.DELETE_SCHEDULE, id_)
 
 
 def fire_due(context: ServiceContext) -> None:
@@ -104,10 +117,11 @@ def _plan(context: ServiceContext, scheduled: ScheduledJob, *, now: float) -> Pl
     )
 
 
-def _change(context: ServiceContext, id_: str, decide: Callable[[ScheduledJob, float], ScheduledJob]) -> None:
+@contextmanager
+def _changing(context: ServiceContext, id_: str) -> Iterator[tuple[Connection, ScheduledJob]]:
+    """Open a transaction with a scheduled job, which is locked. Raises NotFound."""
     with context.database.transaction() as tx:
-        scheduled = _require(scheduled_jobs.lock(tx, id_), id_)
-        scheduled_jobs.save(tx, decide(scheduled, context.database.now(tx)))
+        yield tx, _require(scheduled_jobs.lock(tx, id_), id_)
 
 
 def _require(scheduled: ScheduledJob | None, id_: str) -> ScheduledJob:

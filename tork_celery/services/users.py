@@ -7,29 +7,77 @@ import hashlib
 import secrets
 from collections.abc import Iterable
 
+from sqlalchemy import Connection
 from werkzeug.security import generate_password_hash
 
+from tork_celery.domain.audit import Action, Actor
 from tork_celery.domain.errors import Fault, InvalidInput, NotFound
-from tork_celery.domain.user import LONGEST_DISPLAY_NAME, LONGEST_PASSWORD, NewUser, User, check_name
-from tork_celery.store import Database, users
+from tork_celery.domain.user import (
+    LONGEST_DISPLAY_NAME,
+    LONGEST_PASSWORD,
+    NewUser,
+    User,
+    UserChange,
+    check_name,
+)
+from tork_celery.store import Database, audit, users
 
 _KEY_PREFIX = "tork_"
 _KEY_BYTES = 32
 
 
-def add(database: Database, new: NewUser, *, roles: Iterable[str] = ()) -> User:
+def add(database: Database, new: NewUser, *, roles: Iterable[str] = (), actor: Actor | None = None) -> User:
     """Add a user with roles. Raises InvalidInput, also for a name that is taken."""
     check(new, roles=roles)
     password_hash = generate_password_hash(new.password)  # slow by design, so before the transaction
     with database.transaction() as tx:
-        name = new.name or new.username
-        if not users.add(tx, username=new.username, name=name, password_hash=password_hash):
+        is_new = users.add(
+            tx,
+            username=new.username,
+            name=new.name or new.username,
+            password_hash=password_hash,
+            created_by=actor.username if actor else None,
+        )
+        if not is_new:
             raise InvalidInput(Fault(path="username", message=f"{new.username!r} is taken"))
+        audit.record(tx, actor, Action.ADD_USER, new.username)
         for role in roles:
             users.grant_role(tx, new.username, role)
+            audit.record(tx, actor, Action.GRANT_ROLE, new.username, role)
         added = users.get(tx, new.username)
     assert added is not None  # noqa: S101  it was added in this transaction
     return added
+
+
+def change(
+    database: Database, username: str, wanted: UserChange, *, actor: Actor | None = None
+) -> tuple[User, str | None]:
+    """Change a user. Return the changed user, and the new key if one is wanted. Raises InvalidInput,
+    NotFound."""
+    check(
+        NewUser(username=username, password="unchanged" if wanted.password is None else wanted.password),
+        roles=wanted.roles or (),
+    )
+    password_hash = None if wanted.password is None else generate_password_hash(wanted.password)
+    key = _KEY_PREFIX + secrets.token_urlsafe(_KEY_BYTES) if wanted.new_key else None
+    with database.transaction() as tx:
+        user = users.get(tx, username)
+        if user is None:
+            raise _not_found(username)
+        columns = {
+            Action.CHANGE_NAME: {"name": wanted.name},
+            Action.CHANGE_PASSWORD: {"password_hash": password_hash},
+            Action.CREATE_KEY: {"key_hash": None if key is None else key_hash(key)},
+            Action.DISABLE_USER if wanted.disabled else Action.ENABLE_USER: {"disabled": wanted.disabled},
+        }
+        for action, values in columns.items():
+            if None not in values.values():
+                users.set_columns(tx, username, **values)
+                audit.record(tx, actor, action, username)
+        if wanted.roles is not None:
+            _set_roles(tx, user, frozenset(wanted.roles), actor)
+        changed = users.get(tx, username)
+    return changed or user, key
 
 
 def check(new: NewUser, *, roles: Iterable[str] = ()) -> None:
@@ -47,17 +95,16 @@ def check(new: NewUser, *, roles: Iterable[str] = ()) -> None:
         raise InvalidInput(*faults)
 
 
-def set_password(database: Database, username: str, password: str) -> None:
+def set_password(database: Database, username: str, password: str, *, actor: Actor | None = None) -> None:
     """Raises InvalidInput, NotFound."""
     check(NewUser(username=username, password=password))
-    _set_columns(database, username, password_hash=generate_password_hash(password))
+    change(database, username, UserChange(password=password), actor=actor)
 
 
-def new_key(database: Database, username: str) -> str:
+def new_key(database: Database, username: str, *, actor: Actor | None = None) -> str:
     """Create the key of a user, replacing an earlier one. It cannot be read again. Raises NotFound."""
-    key = _KEY_PREFIX + secrets.token_urlsafe(_KEY_BYTES)
-    _set_columns(database, username, key_hash=key_hash(key))
-    return key
+    _, key = change(database, username, UserChange(new_key=True), actor=actor)
+    return key or ""
 
 
 def key_hash(key: str) -> str:
@@ -65,20 +112,23 @@ def key_hash(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def set_disabled(database: Database, username: str, *, disabled: bool) -> None:
+def set_disabled(database: Database, username: str, *, disabled: bool, actor: Actor | None = None) -> None:
     """Disable or enable a user. The name of a disabled user stays taken, because jobs refer to it. Raises
     NotFound."""
-    _set_columns(database, username, disabled=disabled)
+    change(database, username, UserChange(disabled=disabled), actor=actor)
 
 
-def set_role(database: Database, username: str, role: str, *, granted: bool) -> None:
+def set_role(
+    database: Database, username: str, role: str, *, granted: bool, actor: Actor | None = None
+) -> None:
     """Grant or revoke a role. Raises InvalidInput, NotFound."""
     if faults := list(_name_faults("role", [role])):
         raise InvalidInput(*faults)
     with database.transaction() as tx:
-        if users.get(tx, username) is None:
+        user = users.get(tx, username)
+        if user is None:
             raise _not_found(username)
-        (users.grant_role if granted else users.revoke_role)(tx, username, role)
+        _set_roles(tx, user, user.roles | {role} if granted else user.roles - {role}, actor)
 
 
 def list_users(database: Database) -> list[User]:
@@ -87,10 +137,13 @@ def list_users(database: Database) -> list[User]:
         return users.list_all(tx)
 
 
-def _set_columns(database: Database, username: str, **values: object) -> None:
-    with database.transaction() as tx:
-        if not users.set_columns(tx, username, **values):
-            raise _not_found(username)
+def _set_roles(tx: Connection, user: User, roles: frozenset[str], actor: Actor | None) -> None:
+    for role in sorted(roles - user.roles):
+        users.grant_role(tx, user.username, role)
+        audit.record(tx, actor, Action.GRANT_ROLE, user.username, role)
+    for role in sorted(user.roles - roles):
+        users.revoke_role(tx, user.username, role)
+        audit.record(tx, actor, Action.REVOKE_ROLE, user.username, role)
 
 
 def _not_found(username: str) -> NotFound:

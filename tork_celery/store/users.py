@@ -11,10 +11,13 @@ from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import roles, user_roles, users
 
 
-def add(tx: Connection, *, username: str, name: str, password_hash: str) -> bool:
+def add(
+    tx: Connection, *, username: str, name: str, password_hash: str, created_by: str | None = None
+) -> bool:
     """Add a user without roles. Returns False, and changes nothing, if the username exists."""
-    values = {"username": username, "name": name, "password_hash": password_hash, "disabled": False}
-    return _insert_new(tx, users, values | {"created_at": datastore_now()})
+    values: dict[str, Any] = {"username": username, "name": name, "password_hash": password_hash}
+    values |= {"disabled": False, "created_at": datastore_now(), "created_by": created_by}
+    return _insert_new(tx, users, values)
 
 
 def get(tx: Connection, username: str) -> User | None:
@@ -81,4 +84,5 @@ def _user(row: Row[Any], role_names: Iterable[str]) -> User:
         created_at=row.created_at,
         roles=frozenset(role_names),
         disabled=row.disabled,
+        created_by=row.created_by,
     )
