@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import pytest
 from sqlalchemy import event, select
+from structlog.testing import capture_logs
 
 from tests.domain.samples import job_definition, task_definition
 from tests.services.fakes import FakeDispatcher
 from tests.store.stores import FlakyDatabase, change, database, job_now, task_now, tasks_of
 from tork_celery import webhook_outbox
+from tork_celery.domain import webhooks
 from tork_celery.domain.definition import JobDefinition, Parallel, TaskDefinition, Webhook
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan
@@ -213,3 +215,52 @@ def test_expressions_see_the_time_of_the_datastore(context: ServiceContext, data
         [url] = tx.scalars(select(webhook_calls.c.url))
         now = database.now(tx)
     assert 0 <= now - float(url.removeprefix("http://h/")) < 60
+
+
+HEAVY = "http://h/{{ len(map(1..10000, # * 2)) }}"
+
+
+def test_expressions_of_all_webhooks_share_a_budget(context: ServiceContext, database: FlakyDatabase) -> None:
+    children = Parallel(tasks=(task_definition(name="a"), task_definition(name="b")))
+    hooks = tuple(Webhook(url=HEAVY, event=event) for event in ("job.StateChange", "task.StateChange") * 40)
+    composite = TaskDefinition(name="both", parallel=children)
+
+    with capture_logs() as logs:
+        job, _ = submit(context, definition(composite, webhooks=hooks))
+
+    assert job_now(database, job.id) == job
+    recorded, steps_of_a_call = len(take_recorded(database)), 50_000
+    assert 0 < recorded <= webhooks.MAX_STEPS / steps_of_a_call
+    skipped = [log for log in logs if log["event"] == "webhook.skipped"]
+    assert sum(log["number"] for log in skipped) == 40 + 3 * 40 - recorded
+    assert {"the expression takes too many steps"} <= {log["reason"].partition(" (")[0] for log in skipped}
+
+
+def test_number_of_calls_of_one_transaction_is_bounded(
+    context: ServiceContext, database: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "MAX_STEPS", 50)
+    hooks = (Webhook(url="http://h/"),) * 20
+
+    submit(context, definition(webhooks=hooks))
+
+    assert len(take_recorded(database)) == 5
+
+
+def test_heavy_webhooks_of_one_job_leave_those_of_others_alone(
+    context: ServiceContext, database: FlakyDatabase
+) -> None:
+    running = []
+    for url in (HEAVY, "http://h/"):
+        hooks = (Webhook(url=url, event="task.Progress"),) * 20
+        _, task = submit(context, definition(webhooks=hooks))
+        running.append(claim(database, task))
+    take_recorded(database)
+
+    with database.transaction() as tx:
+        webhook_outbox.record_progress(tx, {task.id: 50.0 for task in running}, node=NODE)
+
+    with database.reading() as tx:
+        streams = tx.scalars(select(webhook_calls.c.stream)).all()
+    assert sum(stream.startswith(running[1].id) for stream in streams) == 20
+    assert sum(stream.startswith(running[0].id) for stream in streams) < 20

@@ -7,8 +7,9 @@ from typing import Any
 from tests.domain.samples import RANDOM, job_definition
 from tork_celery.domain import transitions
 from tork_celery.domain.definition import JobDefinition, TaskDefinition
+from tork_celery.domain.dispatched import NOTHING, Dispatched
 from tork_celery.domain.model import Job, Task
-from tork_celery.domain.plan import Plan
+from tork_celery.domain.plan import ItemBatch, Plan
 from tork_celery.domain.states import JobState, Outcome, TaskState, check_job_move, check_task_move
 
 NODE = "n"
@@ -25,10 +26,13 @@ class Simulation:
         self.jobs: dict[str, Job] = {}
         self.tasks: dict[str, Task] = {}
         self.job_results: dict[str, dict[str, str]] = {}
+        self.items: dict[tuple[str, int], ItemBatch] = {}
+        self.dispatched_by: dict[str, Dispatched] = {}
         self.now = now
         plan = transitions.submit(definition, now=now, random=RANDOM)
         self.job_id = plan.job.id
         self._store_new_job(plan)
+        self.dispatched_by[self.job_id] = plan.dispatched
         self._follow_up(plan)
 
     @property
@@ -62,6 +66,12 @@ class Simulation:
 
     def results(self, job_id: str) -> dict[str, str]:
         return self.job_results.get(job_id, {})
+
+    def item_batch(self, task: Task, first: int) -> ItemBatch:
+        return self.items[task.id, first]
+
+    def dispatched(self, job_id: str) -> Dispatched:
+        return self.dispatched_by.get(job_id, NOTHING)
 
     # ------------------------------------------------------------ events
 
@@ -139,16 +149,20 @@ class Simulation:
 
     def _apply(self, plan: Plan) -> None:
         self._store_job(plan.job)
-        self.job_results[plan.job.id] |= plan.results
         for task in plan.changed:
             same_definition = task.definition == self.tasks[task.id].definition
             assert same_definition or task.id in plan.redefined, "only redefined tasks store a definition"
             self._store_task(task)
-        for task in plan.added:
-            assert task.id not in self.tasks
-            self.tasks[task.id] = task
-        for subjob in plan.subjobs:
-            self._store_new_job(subjob)
+        for batch in plan.taken_items:
+            assert self.items.pop((batch.task_id, batch.first)) == batch
+        self._add_rows(plan)
+        root_id = plan.job.root_id or plan.job.id
+        before = NOTHING if plan.restarted else self.dispatched(root_id)
+        self.dispatched_by[root_id] = Dispatched(
+            tasks=before.tasks + plan.dispatched.tasks,
+            chars=before.chars + plan.dispatched.chars,
+            queues=before.queues | plan.dispatched.queues,
+        )
         for task in self._stop_active(plan):
             if task.subjob_id and not self.jobs[task.subjob_id].state.ended:
                 self._cancel(self.jobs[task.subjob_id])
@@ -156,8 +170,14 @@ class Simulation:
 
     def _store_new_job(self, plan: Plan) -> None:
         self.jobs[plan.job.id] = plan.job
-        self.job_results[plan.job.id] = dict(plan.results)
-        self.tasks |= {task.id: task for task in plan.added}
+        self._add_rows(plan)
+
+    def _add_rows(self, plan: Plan) -> None:
+        self.job_results.setdefault(plan.job.id, {}).update(plan.results)
+        for task in plan.added:
+            assert task.id not in self.tasks
+            self.tasks[task.id] = task
+        self.items |= {(batch.task_id, batch.first): batch for batch in plan.added_items}
         for subjob in plan.subjobs:
             self._store_new_job(subjob)
 
@@ -196,7 +216,7 @@ class Simulation:
         if task.state is not before.state:
             check_task_move(before.state, task.state)
         if task.size:
-            assert 0 <= task.completions <= task.started_children <= task.size
+            assert 0 <= task.completions <= task.started_children <= task.created_children <= task.size
             if task.concurrency:
                 assert task.started_children - task.completions <= task.concurrency
         self.tasks[task.id] = task

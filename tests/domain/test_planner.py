@@ -4,9 +4,9 @@ import pytest
 
 from tests.domain.samples import RANDOM, each, job_definition, leaf, parallel
 from tests.domain.simulated import Simulation, run_job
-from tork_celery.domain import planner, transitions
+from tork_celery.domain import plan_limits, transitions
 from tork_celery.domain.definition import AutoDelete, Retry
-from tork_celery.domain.planner import MAX_STARTED_CHILDREN
+from tork_celery.domain.plan_limits import MAX_STARTED_CHILDREN
 from tork_celery.domain.states import JobState
 
 
@@ -36,7 +36,7 @@ def test_var_that_is_no_identifier_is_read_with_brackets() -> None:
 def test_children_with_heavy_expressions_start_in_several_plans(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(planner, "MAX_EXPRESSION_STEPS", planner.MAX_EXPRESSION_STEPS // 100)
+    monkeypatch.setattr(plan_limits, "MAX_STEPS", plan_limits.MAX_STEPS // 20)
     heavy = each("sequence(0, 30)", leaf(cmd=("{{ len(map(1..1500, # * 2)) }}",)))
     plan = transitions.submit(job_definition(heavy), now=0.0, random=RANDOM)
     assert 0 < len(plan.send) < 30

@@ -8,6 +8,7 @@ from marshmallow import fields
 from tests.expr.hosts import HOST
 from tork_celery.domain.codec import encode
 from tork_celery.domain.evaluation import Evaluator, evaluated_task
+from tork_celery.expr import Budget
 from tork_celery.jobfile import json_schema
 from tork_celery.jobfile.fields import IntegerOrTemplate, NestedList, String, StringList, StringMap
 from tork_celery.jobfile.mapping_schema import MappingSchema
@@ -49,7 +50,7 @@ def test_all_templates_of_a_task_are_rendered() -> None:
     document = templates(TaskSchema)
     definition = TaskSchema().load(document)
 
-    rendered = evaluated_task(definition, None, Evaluator({}, HOST))
+    rendered = evaluated_task(definition, None, Evaluator({}, HOST, Budget(10_000), str))
 
     assert {"name", "env", "registry", "pre", "sidecars", "priority"} <= document.keys()
     assert "{{" not in json.dumps(encode(rendered))

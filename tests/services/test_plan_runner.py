@@ -15,7 +15,7 @@ from tests.store.stores import FlakyDatabase, change, change_job, job_now, resul
 from tork_celery.domain.definition import Each, Subjob, TaskDefinition
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan
-from tork_celery.domain.planner import MAX_STARTED_CHILDREN
+from tork_celery.domain.plan_limits import MAX_STARTED_CHILDREN
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.services import job_control, plan_runner
 from tork_celery.services.advance import start_children

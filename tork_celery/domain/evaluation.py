@@ -23,14 +23,16 @@ from tork_celery.domain.definition import (
     Webhook,
     limits_of,
 )
+from tork_celery.domain.dispatched import MAX_TASK_CHARS
 from tork_celery.domain.errors import EvaluationFailed
 from tork_celery.domain.identifiers import LONGEST_IMAGE, LONGEST_NAME, check_var, unfit_character
 from tork_celery.domain.model import Job
-from tork_celery.domain.redaction import masking
+from tork_celery.domain.redaction import Mask
 
 MAX_ITEMS = 100_000
 """Longest list of an `each`: every item is a row."""
 
+_CHARS_OF_A_VALUE = 8  # a number, or what JSON puts around a value
 _PRIORITIES = tuple(str(number) for number in range(10))
 S = TypeVar("S", bound=StepDefinition)
 Context = Mapping[str, object]
@@ -50,13 +52,18 @@ def context(job: Job, results: expr.MapSource, scope: Context) -> dict[str, obje
     }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Evaluator:
-    """Evaluates expressions and renders templates. `path` is the field, for error messages."""
+    """Evaluates the expressions of one task. `path` is the field, for error messages.
+
+    `mask` masks the secrets of the job. `chars` counts the characters of all texts and items that they yield.
+    """
 
     names: Context
     host: expr.HostFunctions
-    budget: expr.Budget | None = None
+    budget: expr.Budget
+    mask: Mask
+    chars: int = 0
 
     def value(self, path: str, text: str) -> object:
         """Return the value of a field that is one expression."""
@@ -82,6 +89,7 @@ class Evaluator:
             return text
         try:
             rendered = expr.render(text, self.names, self.host, budget=self.budget)
+            self.count(path, len(rendered))
             _check_characters(rendered, one_line=one_line)
         except ValueError as error:
             raise EvaluationFailed(f"{path}: {error}") from error
@@ -90,7 +98,7 @@ class Evaluator:
                 check(rendered)
         except ValueError as error:
             # The message may quote a part of the text, in which a mask would not find a secret.
-            has_secret = self._masked(rendered) != rendered
+            has_secret = self.mask(rendered) != rendered
             raise EvaluationFailed(
                 f"{path}: {'the value of a secret is not valid here' if has_secret else error}"
             ) from error
@@ -114,7 +122,7 @@ class Evaluator:
             return text
         if len(rendered) > LONGEST_NAME:
             raise EvaluationFailed(f"{path}: the name is longer than {LONGEST_NAME} characters")
-        return self._masked(rendered)
+        return self.mask(rendered)
 
     def texts(self, path: str, texts: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(self.text(f"{path}[{n}]", text, one_line=False) for n, text in enumerate(texts))
@@ -124,9 +132,11 @@ class Evaluator:
     ) -> dict[str, str]:
         return {key: self.text(f"{path}.{key}", text, check, one_line=False) for key, text in texts.items()}
 
-    def _masked(self, text: str) -> str:
-        secrets = self.names.get("secrets")
-        return masking(secrets.values())(text) if isinstance(secrets, Mapping) else text
+    def count(self, path: str, chars: int) -> None:
+        """Count the characters of a value. Raises EvaluationFailed when the task becomes too large."""
+        self.chars += chars
+        if self.chars > MAX_TASK_CHARS:
+            raise EvaluationFailed(f"{path}: the task would have more than {MAX_TASK_CHARS:,} characters")
 
 
 # ---------------------------------------------------------------- fields of a task
@@ -177,7 +187,7 @@ def items(each: Each, evaluator: Evaluator) -> list[object]:
         raise EvaluationFailed(
             f"each.list: the list has {len(value):,} items; at most {MAX_ITEMS:,} are allowed"
         )
-    return [_json_value(item) for item in value]
+    return [_json_value(item, evaluator) for item in value]
 
 
 def subjob(definition: Subjob, evaluator: Evaluator) -> JobDefinition:
@@ -274,15 +284,22 @@ def _with_defaults(definition: TaskDefinition, defaults: Defaults | None) -> Tas
 # ---------------------------------------------------------------- checks of values
 
 
-def _json_value(value: object) -> object:
-    """Convert times, durations and the like to text."""
+def _json_value(value: object, evaluator: Evaluator) -> object:
+    """Return a value of the list of an `each` as JSON has it: times, durations and the like become text.
+
+    A value that contains another one many times is small in memory, and large in the datastore.
+    """
+    evaluator.count("each.list", _CHARS_OF_A_VALUE)
     if isinstance(value, dict):
-        return {key: _json_value(inner) for key, inner in value.items()}
+        entries = value.items()
+        return {_json_value(key, evaluator): _json_value(inner, evaluator) for key, inner in entries}
     if isinstance(value, list | tuple):
-        return [_json_value(inner) for inner in value]
-    if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and isfinite(value)):
+        return [_json_value(inner, evaluator) for inner in value]
+    if value is None or isinstance(value, int) or (isinstance(value, float) and isfinite(value)):
         return value
-    return expr.to_text(value)
+    text = expr.to_text(value)
+    evaluator.count("each.list", len(text))
+    return text
 
 
 def _check_characters(text: str, *, one_line: bool) -> None:

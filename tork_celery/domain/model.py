@@ -112,6 +112,7 @@ class Job:
 
     - `position`: of the current top-level task, from 1.
     - `parent_id`: on a subjob, the id of the task that waits for it.
+    - `root_id`: on a subjob, also a detached one, the id of the outermost job.
     - `created_by`: name of the user who submitted it.
     - `delete_at`: time at which it is removed.
     - `version`: as it was read; the stored number grows with each change of the job.
@@ -122,6 +123,7 @@ class Job:
     state: JobState
     created_at: float
     parent_id: str | None = None
+    root_id: str | None = None
     created_by: str | None = None
     delete_at: float | None = None
     position: int = 0

@@ -2,11 +2,21 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from tork_celery import expr
+from tork_celery.domain.dispatched import NOTHING, Dispatched
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.states import TaskState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemBatch:
+    """Consecutive items of an `each`, the first of which has the index `first`."""
+
+    task_id: str
+    first: int
+    items: Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +32,10 @@ class Plan:
     stop: if set, all other active tasks of the job end in this state.
     subjobs: plans of jobs that tasks of this job start.
     partly_started: ids of composites with children that another plan has to start.
+    added_items: items of composites whose children another plan has to add.
+    taken_items: items that an earlier plan has added and whose children this plan adds.
+    dispatched: what the plan adds to its outermost job; `restarted` says that earlier additions no longer
+        count.
     """
 
     job: Job
@@ -33,6 +47,10 @@ class Plan:
     stop: TaskState | None = None
     subjobs: tuple["Plan", ...] = ()
     partly_started: tuple[str, ...] = ()
+    added_items: tuple[ItemBatch, ...] = ()
+    taken_items: tuple[ItemBatch, ...] = ()
+    dispatched: Dispatched = NOTHING
+    restarted: bool = False
 
 
 class TaskReader(Protocol):
@@ -44,8 +62,14 @@ class TaskReader(Protocol):
     def created_children(self, parent_id: str, limit: int) -> Sequence[Task]:
         """Return the first `limit` children of a composite that are CREATED, in order of their index."""
 
+    def item_batch(self, task: Task, first: int) -> ItemBatch:
+        """Return the stored items of an `each` that begin with this index. Raises LookupError."""
+
     def results(self, job_id: str) -> expr.MapSource:
         """Return the results of a job, by their `var`."""
+
+    def dispatched(self, job_id: str) -> Dispatched:
+        """Return what an outermost job and its subjobs have dispatched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +98,14 @@ class NoStoredTasks:
     def created_children(self, parent_id: str, limit: int) -> Sequence[Task]:
         raise LookupError(parent_id, limit)
 
+    def item_batch(self, task: Task, first: int) -> ItemBatch:
+        raise LookupError(task.id, first)
+
     def results(self, _job_id: str) -> expr.MapSource:
         return {}
+
+    def dispatched(self, _job_id: str) -> Dispatched:
+        return NOTHING
 
 
 NO_STORED_TASKS = NoStoredTasks()

@@ -2,39 +2,45 @@
 
 A composite is RUNNING while its children run. Each child that completes makes room for the next one.
 Tasks without a container (composites, skipped tasks) complete within the plan that starts them, so one plan
-may pass through many tasks. The limits below keep its transaction short.
+may pass through many tasks, up to the limits of `domain.plan_limits`.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
 from tork_celery import expr
 from tork_celery.domain import durations, evaluation
-from tork_celery.domain.definition import JobDefinition, TaskDefinition
+from tork_celery.domain.definition import Each, Subjob
+from tork_celery.domain.dispatched import NOTHING, DefinitionSizes, DispatchMeter, scope_chars
 from tork_celery.domain.errors import EvaluationFailed
 from tork_celery.domain.evaluation import Evaluator
 from tork_celery.domain.model import Job, Task
+from tork_celery.domain.new_rows import NewRows
 from tork_celery.domain.plan import NO_STORED_TASKS, JobResults, Plan, RandomSource, TaskReader
+from tork_celery.domain.plan_limits import PlanLimits, batch_size
 from tork_celery.domain.planned_tasks import PlannedTasks
-from tork_celery.domain.redaction import secrets_of_job
+from tork_celery.domain.redaction import masking
 from tork_celery.domain.states import JobState, TaskState
-
-MAX_STARTED_CHILDREN = 200
-"""Children that one plan starts at most."""
-MAX_EXPRESSION_STEPS = 4_000_000
-"""Evaluation steps of all expressions of one plan; that many take a few seconds."""
-MAX_ADDED_TASKS = 2_000
-"""A plan that has added more tasks starts no further children: each may add as many."""
+from tork_celery.domain.webhooks import task_webhooks
 
 
 def start_job(
-    job: Job, *, now: float, random: RandomSource, task_reader: TaskReader = NO_STORED_TASKS
+    job: Job,
+    *,
+    now: float,
+    random: RandomSource,
+    task_reader: TaskReader = NO_STORED_TASKS,
+    limits: PlanLimits | None = None,
 ) -> Plan:
-    """Start a new or restarted job at its position. It must have no active tasks."""
-    planner = Planner(job, task_reader, now=now, random=random)
+    """Start a new or restarted job at its position. It must have no active tasks.
+
+    A subjob has the `limits` of the plan that starts it.
+    """
+    limits = limits or PlanLimits(DispatchMeter(lambda: NOTHING))
+    planner = Planner(job, task_reader, now=now, random=random, limits=limits)
     planner.start_next_task()
     return planner.plan()
 
@@ -42,18 +48,31 @@ def start_job(
 class Planner:
     """Collects the changes that follow from one event. Call one public method, then `plan`."""
 
-    def __init__(self, job: Job, task_reader: TaskReader, *, now: float, random: RandomSource) -> None:
+    def __init__(
+        self,
+        job: Job,
+        task_reader: TaskReader,
+        *,
+        now: float,
+        random: RandomSource,
+        limits: PlanLimits | None = None,
+    ) -> None:
         self._job = job
         self._tasks = PlannedTasks(task_reader)
+        self._limits = limits or PlanLimits(
+            DispatchMeter(lambda: task_reader.dispatched(job.root_id or job.id))
+        )
+        self._weight = 1 + task_webhooks(job)
+        self._mask = masking(job.definition.secrets.values())
+        self._sizes = DefinitionSizes()
         self._stored_results = task_reader.results(job.id)
         self._results: dict[str, str] = {}
         self._now = now
         self._random = random
+        self._new_rows = NewRows(now=now, random=random)
         self._host = expr.HostFunctions(
             now=lambda: datetime.fromtimestamp(now, UTC), randbelow=random.randbelow
         )
-        self._budget = expr.Budget(MAX_EXPRESSION_STEPS)
-        self._children_left = MAX_STARTED_CHILDREN
         self._pending: deque[Callable[[], None]] = deque()
         self._redefined: set[str] = set()
         self._send: list[str] = []
@@ -69,7 +88,8 @@ class Planner:
             return
         definition = self._job.definition.tasks[self._job.position]
         self._job = replace(self._job, position=self._job.position + 1)
-        task = self._new_task(definition)
+        task = self._new_rows.task(self._job, definition)
+        self._limits.count_added_tasks(1, chars=0, weight=self._weight)
         self._tasks.add(task)
         self._start(task)
 
@@ -98,16 +118,20 @@ class Planner:
         full = parent.concurrency and running >= parent.concurrency
         if parent.state is not TaskState.RUNNING or parent.started_children == parent.size or full:
             return
-        if self._is_full():
+        if self._limits.reached:
             self._partly_started.append(parent_id)
             return
-        free = parent.concurrency - running if parent.concurrency else MAX_STARTED_CHILDREN
-        child = self._tasks.next_child(parent_id, read_ahead=min(self._children_left, free))
-        self._children_left -= 1
+        if parent.started_children == parent.created_children:
+            parent = self._add_children(parent)
+        left = self._limits.children_left(weight=self._weight)
+        free = parent.concurrency - running if parent.concurrency else left
+        child = self._tasks.next_child(parent_id, read_ahead=min(left, free))
+        definition = parent.definition.child(child.index)
+        self._limits.count_started_child(chars=self._sizes.chars(definition), weight=self._weight)
         self._tasks.change(replace(parent, started_children=parent.started_children + 1))
         self._pending.append(partial(self.start_children, parent_id))
         self._redefined.add(child.id)
-        self._start(replace(child, definition=parent.definition.child(child.index)))
+        self._start(replace(child, definition=definition))
 
     def cancel(self) -> None:
         """Cancel the job."""
@@ -134,13 +158,9 @@ class Planner:
             stop=stop,
             subjobs=tuple(sub for sub in self._subjobs if not (stop and sub.job.parent_id)),
             partly_started=() if self._job.state.ended else tuple(dict.fromkeys(self._partly_started)),
-        )
-
-    def _is_full(self) -> bool:
-        return (
-            not self._children_left
-            or self._tasks.added_count > MAX_ADDED_TASKS
-            or self._budget.left < MAX_EXPRESSION_STEPS / 2
+            added_items=() if self._job.state.ended else tuple(self._tasks.added_items),
+            taken_items=tuple(self._tasks.taken_items),
+            dispatched=self._limits.meter.added,
         )
 
     # ------------------------------------------------------------ start a task
@@ -159,88 +179,63 @@ class Planner:
 
     def _evaluator(self, scope: evaluation.Context) -> Evaluator:
         results = JobResults(self._stored_results, self._results)
-        return Evaluator(evaluation.context(self._job, results, scope), self._host, self._budget)
+        names = evaluation.context(self._job, results, scope)
+        return Evaluator(names, self._host, self._limits.steps, self._mask)
 
     def _start_evaluated(self, task: Task, evaluator: Evaluator) -> None:
         definition = task.definition
         if definition.parallel:
-            self._start_composite(task, [task.scope] * len(definition.parallel.tasks))
+            chars = self._sizes.chars(definition.parallel)
+            self._start_composite(task, len(definition.parallel.tasks), chars=chars)
         elif definition.each:
-            each = definition.each
-            items = evaluation.items(each, evaluator)
-            scopes = [
-                {**task.scope, each.var: {"index": str(index), "value": value}}
-                for index, value in enumerate(items)
-            ]
-            self._start_composite(replace(task, concurrency=each.concurrency), scopes)
+            self._start_each(task, definition.each, evaluator)
         elif definition.subjob:
-            self._start_subjob(task, evaluation.subjob(definition.subjob, evaluator))
+            self._start_subjob(task, definition.subjob, evaluator)
         else:
+            self._limits.meter.add(chars=evaluator.chars)
+            self._limits.meter.add_queue(task.queue)
             scheduled = task.with_state(TaskState.SCHEDULED)
             self._tasks.change(replace(scheduled, scheduled_at=self._now, sent_at=self._now))
             self._send.append(task.id)
 
-    def _start_composite(self, task: Task, scopes: Sequence[evaluation.Context]) -> None:
-        """Run a composite and add a child for each scope.
+    def _start_each(self, task: Task, each: Each, evaluator: Evaluator) -> None:
+        items = evaluation.items(each, evaluator)
+        chars_of_child = scope_chars(task.scope) + evaluator.chars // max(1, len(items))
+        self._tasks.set_items(task.id, items, batch=batch_size(chars=chars_of_child, weight=self._weight))
+        chars = evaluator.chars + len(items) * self._sizes.chars(each.task)
+        self._start_composite(replace(task, concurrency=each.concurrency), len(items), chars=chars)
 
-        A child that is not started has the name of its definition only; `start_children` takes the whole
-        definition from the parent. There may be 100,000 children.
-        """
-        parent = self._run_task(replace(task, size=len(scopes), created_children=len(scopes)))
-        if not scopes:
+    def _start_composite(self, task: Task, size: int, *, chars: int) -> None:
+        """Run a composite with `size` children, whose items and definitions have `chars` characters."""
+        self._limits.meter.add(tasks=size, chars=chars + size * scope_chars(task.scope))
+        parent = self._run_task(replace(task, size=size))
+        if size:
+            self._pending.append(partial(self.start_children, task.id))
+        else:
             self.complete(parent)
-            return
-        children = [
-            self._new_task(
-                TaskDefinition(name=task.definition.child(index).name),
-                parent_id=task.id,
-                index=index,
-                scope=scope,
-            )
-            for index, scope in enumerate(scopes)
-        ]
-        self._tasks.add_children(task.id, children)
-        self._pending.append(partial(self.start_children, task.id))
 
-    def _start_subjob(self, task: Task, definition: JobDefinition) -> None:
-        detached = task.definition.subjob is not None and task.definition.subjob.detached
-        subjob = Job(
-            id=self._random.new_id(),
-            definition=replace(
-                definition,
-                permissions=self._job.definition.permissions,
-                hidden=tuple(sorted(secrets_of_job(self._job.definition))),
-            ),
-            state=JobState.PENDING,
-            created_at=self._now,
-            parent_id=None if detached else task.id,
-            created_by=self._job.created_by,
-        )
-        self._subjobs.append(start_job(subjob, now=self._now, random=self._random))
+    def _add_children(self, parent: Task) -> Task:
+        """Add the next children of a composite, and return it. There may be 100,000 children."""
+        if parent.definition.each:
+            items = self._tasks.next_items(parent)
+        else:
+            batch = batch_size(chars=scope_chars(parent.scope), weight=self._weight)
+            items = range(min(batch, parent.size - parent.created_children))
+        children = list(self._new_rows.children(self._job, parent, items))
+        chars = sum(scope_chars(child.scope) for child in children)
+        self._limits.count_added_tasks(len(children), chars=chars, weight=self._weight)
+        return self._tasks.add_children(parent, children)
+
+    def _start_subjob(self, task: Task, block: Subjob, evaluator: Evaluator) -> None:
+        definition = evaluation.subjob(block, evaluator)
+        subjob = self._new_rows.subjob(self._job, task, definition, detached=block.detached)
+        chars = self._sizes.chars(block) + sum(map(len, subjob.definition.hidden)) + evaluator.chars
+        self._limits.meter.add(tasks=len(block.tasks), chars=chars)
+        self._limits.count_added_tasks(1, chars=chars, weight=self._weight)
+        self._subjobs.append(start_job(subjob, now=self._now, random=self._random, limits=self._limits))
         running = self._run_task(replace(task, subjob_id=subjob.id))
-        if detached:
+        if block.detached:
             self.complete(running)
-
-    def _new_task(
-        self,
-        definition: TaskDefinition,
-        *,
-        parent_id: str | None = None,
-        index: int = 0,
-        scope: evaluation.Context | None = None,
-    ) -> Task:
-        return Task(
-            id=self._random.new_id(),
-            job_id=self._job.id,
-            job_name=self._job.definition.name,
-            position=self._job.position,
-            parent_id=parent_id,
-            index=index,
-            scope=scope or {},
-            definition=definition,
-            state=TaskState.CREATED,
-            created_at=self._now,
-        )
 
     def _run_task(self, task: Task) -> Task:
         """Move a task that runs on no node to RUNNING."""
@@ -276,8 +271,10 @@ class Planner:
         return ended
 
     def _complete_job(self) -> None:
+        evaluator = self._evaluator({})
         try:
-            result = evaluation.output(self._job, self._evaluator({}))
+            result = evaluation.output(self._job, evaluator)
+            self._limits.meter.add(chars=evaluator.chars)
         except EvaluationFailed as error:
             self._end_job(JobState.FAILED, error=str(error))
             return

@@ -111,7 +111,8 @@ def restart(job: Job, task_reader: TaskReader, *, now: float, random: RandomSour
         started_at=None,
         delete_at=None,
     )
-    return start_job(restarted, now=now, random=random, task_reader=task_reader)
+    plan = start_job(restarted, now=now, random=random, task_reader=task_reader)
+    return replace(plan, restarted=True)
 
 
 def redeliver(task: Task, *, now: float) -> Task:

@@ -21,6 +21,7 @@ EVENTS = (JOB_STATE, JOB_PROGRESS, TASK_STATE, TASK_PROGRESS)
 
 MAX_STEPS = 250_000
 """Evaluation steps of the webhooks of one transaction: about a quarter of a second."""
+_STEPS_OF_A_CALL = 10  # so that the number of calls is bounded, too
 
 MAX_ATTEMPTS = 5
 _BACKOFF = Backoff(first_s=2.0, longest_s=1250.0, factor=5.0)
@@ -174,6 +175,7 @@ class _CallBuilder:
         calls: list[WebhookCall | SkippedCall] = []
         for index, webhook in webhooks:
             try:
+                self._count_call()
                 if self._condition_holds(webhook):
                     calls.append(self._call(webhook, stream=f"{subject_id}-{index}", body=body))
             except _CannotCall as error:
@@ -196,6 +198,14 @@ class _CallBuilder:
             headers={key: self._text(f"headers.{key}", text) for key, text in webhook.headers.items()},
             body=body,
         )
+
+    def _count_call(self) -> None:
+        budget = self.environment.budget
+        if budget.left < _STEPS_OF_A_CALL:
+            raise _CannotCall(
+                "url", "too many webhook calls, or expressions with too many steps, at one time"
+            )
+        budget.left -= _STEPS_OF_A_CALL
 
     def _condition_holds(self, webhook: Webhook) -> bool:
         if webhook.if_ is None:

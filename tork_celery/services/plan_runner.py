@@ -12,13 +12,14 @@ from sqlalchemy import Connection
 
 from tork_celery import webhook_outbox
 from tork_celery.domain import transitions
+from tork_celery.domain.dispatched import Dispatched
 from tork_celery.domain.model import Job, Task
-from tork_celery.domain.plan import Plan
+from tork_celery.domain.plan import ItemBatch, Plan
 from tork_celery.domain.webhooks import WebhookCall
 from tork_celery.services import early_end
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.publisher import Publisher
-from tork_celery.store import job_results, jobs, tasks
+from tork_celery.store import composite_items, job_results, jobs, tasks
 from tork_celery.store.job_results import StoredResults
 
 
@@ -37,8 +38,14 @@ class StoredTaskReader:
     def created_children(self, parent_id: str, limit: int) -> Sequence[Task]:
         return tasks.created_children(self.tx, parent_id, limit=limit)
 
+    def item_batch(self, task: Task, first: int) -> ItemBatch:
+        return composite_items.get(self.tx, task, first)
+
     def results(self, job_id: str) -> StoredResults:
         return StoredResults(self.tx, job_id)
+
+    def dispatched(self, job_id: str) -> Dispatched:
+        return jobs.dispatched(self.tx, job_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +130,12 @@ def _store(tx: Connection, decision: Decision) -> StoredPlan:
     plan, ends = decision.plan, decision.ends
     webhook_outbox.record(tx, decision.calls)
     jobs.save(tx, plan.job)
-    job_results.save(tx, plan.job.id, plan.results)
     tasks.save(tx, plan.changed, redefined=plan.redefined)
-    tasks.add(tx, plan.added)
+    _add_rows(tx, plan)
+    composite_items.remove(tx, plan.job.id, plan.taken_items)
     ended_early = early_end.store(tx, plan.job.id, ends) if ends else ()
-    for subjob in plan.subjobs:
-        _add_job(tx, subjob)
+    root_id = plan.job.root_id or plan.job.id
+    jobs.add_dispatched(tx, root_id, plan.dispatched, restarted=plan.restarted)
     return StoredPlan(
         plan=plan, ended_early=ended_early, ends_later=bool(ends and not ends.last), now=decision.now
     )
@@ -137,15 +144,19 @@ def _store(tx: Connection, decision: Decision) -> StoredPlan:
 def store_new_job(tx: Connection, plan: Plan, calls: Sequence[WebhookCall] | None = None) -> None:
     """Store the plan of a new job, with its subjobs, and the webhook calls that report them."""
     webhook_outbox.record(tx, webhook_outbox.calls_of_plan(tx, plan) if calls is None else calls)
-    _add_job(tx, plan)
-
-
-def _add_job(tx: Connection, plan: Plan) -> None:
     jobs.add(tx, plan.job)
+    _add_rows(tx, plan)
+    jobs.add_dispatched(tx, plan.job.id, plan.dispatched)
+
+
+def _add_rows(tx: Connection, plan: Plan) -> None:
+    """Store the results, tasks, items and subjobs that a plan adds."""
     job_results.save(tx, plan.job.id, plan.results)
     tasks.add(tx, plan.added)
+    composite_items.add(tx, plan.job.id, plan.added_items)
     for subjob in plan.subjobs:
-        _add_job(tx, subjob)
+        jobs.add(tx, subjob.job)
+        _add_rows(tx, subjob)
 
 
 def follow_up(context: ServiceContext, stored: StoredPlan) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from tork_celery.domain import states
 from tork_celery.domain.codec import Document, encode
 from tork_celery.domain.definition import JobDefinition
+from tork_celery.domain.dispatched import NOTHING, Dispatched
 from tork_celery.domain.errors import IllegalTransition
 from tork_celery.domain.model import Job
 from tork_celery.domain.redaction import secrets_of_job
@@ -21,6 +22,7 @@ from tork_celery.store.tables import job_definitions, jobs, tasks
 _LISTED_COLUMNS = (
     "id",
     "parent_id",
+    "root_id",
     "created_by",
     "created_at",
     "delete_at",
@@ -79,6 +81,28 @@ def save(tx: Connection, job: Job) -> None:
         if stored is None:
             raise LookupError(f"job {job.id} is not stored")
         raise IllegalTransition(f"job {job.id} cannot move from {stored} to {job.state}")
+
+
+def dispatched(tx: Connection, job_id: str) -> Dispatched:
+    """Return what an outermost job and its subjobs have dispatched."""
+    columns = jobs.c.dispatched_tasks, jobs.c.dispatched_chars, jobs.c.queues
+    row = tx.execute(select(*columns).where(jobs.c.id == job_id)).one_or_none()
+    if row is None:  # deleted before a detached subjob
+        return NOTHING
+    return Dispatched(tasks=row.dispatched_tasks, chars=row.dispatched_chars, queues=frozenset(row.queues))
+
+
+def add_dispatched(tx: Connection, job_id: str, added: Dispatched, *, restarted: bool = False) -> None:
+    """Add to what an outermost job has dispatched, or begin anew when it is restarted.
+
+    The row of the job stays locked until this transaction ends: call it last.
+    """
+    if added or restarted:
+        query = select(jobs.c.queues).where(jobs.c.id == job_id).with_for_update(key_share=True)
+        queues = added.queues if restarted else added.queues.union(tx.scalar(query) or ())
+        before = (0, 0) if restarted else (jobs.c.dispatched_tasks, jobs.c.dispatched_chars)
+        counters = {"dispatched_tasks": before[0] + added.tasks, "dispatched_chars": before[1] + added.chars}
+        tx.execute(update(jobs).where(jobs.c.id == job_id).values(**counters, queues=sorted(queues)))
 
 
 def stopping(tx: Connection, job_id: str) -> TaskState | None:
@@ -180,6 +204,7 @@ def _values(job: Job) -> dict[str, Any]:
         "summary": _summary(job),
         "secrets": dict(job.definition.secrets),
         "parent_id": job.parent_id,
+        "root_id": job.root_id,
         "created_by": job.created_by,
         "created_at": job.created_at,
         "restricted": bool(job.definition.permissions),

@@ -1,0 +1,71 @@
+"""The rows that a plan adds: tasks, children of composites, and subjobs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tork_celery.domain.definition import JobDefinition, TaskDefinition
+from tork_celery.domain.model import Job, Task
+from tork_celery.domain.plan import RandomSource
+from tork_celery.domain.redaction import secrets_of_job
+from tork_celery.domain.states import JobState, TaskState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRows:
+    """Builds rows that are created at the time `now`."""
+
+    now: float
+    random: RandomSource
+
+    def task(
+        self,
+        job: Job,
+        definition: TaskDefinition,
+        *,
+        parent: Task | None = None,
+        index: int = 0,
+        scope: Mapping[str, Any] | None = None,
+    ) -> Task:
+        """Return a task of the current top-level task of a job, or that task itself."""
+        return Task(
+            id=self.random.new_id(),
+            job_id=job.id,
+            job_name=job.definition.name,
+            position=job.position,
+            parent_id=parent.id if parent else None,
+            index=index,
+            scope=scope or {},
+            definition=definition,
+            state=TaskState.CREATED,
+            created_at=self.now,
+        )
+
+    def children(self, job: Job, parent: Task, items: Sequence[Any]) -> Iterator[Task]:
+        """Yield the next children of a composite, one for each of the items, which a `parallel` ignores.
+
+        A child has the name of its definition only: it gets the whole definition when it starts.
+        """
+        each = parent.definition.each
+        for index, value in enumerate(items, parent.created_children):
+            item = {each.var: {"index": str(index), "value": value}} if each else {}
+            yield self.task(
+                job,
+                TaskDefinition(name=parent.definition.child(index).name),
+                parent=parent,
+                index=index,
+                scope={**parent.scope, **item},
+            )
+
+    def subjob(self, job: Job, task: Task, definition: JobDefinition, *, detached: bool) -> Job:
+        """Return the job that a `subjob` task starts. It hides the secrets of the job of the task."""
+        hidden = tuple(sorted(secrets_of_job(job.definition)))
+        return Job(
+            id=self.random.new_id(),
+            definition=replace(definition, permissions=job.definition.permissions, hidden=hidden),
+            state=JobState.PENDING,
+            created_at=self.now,
+            parent_id=None if detached else task.id,
+            root_id=job.root_id or job.id,
+            created_by=job.created_by,
+        )
