@@ -27,7 +27,6 @@ from tork_celery.domain.dispatched import MAX_TASK_CHARS
 from tork_celery.domain.errors import EvaluationFailed
 from tork_celery.domain.identifiers import LONGEST_IMAGE, LONGEST_NAME, check_var, unfit_character
 from tork_celery.domain.model import Job
-from tork_celery.domain.redaction import Mask
 
 MAX_ITEMS = 100_000
 """Longest list of an `each`: every item is a row."""
@@ -62,7 +61,7 @@ class Evaluator:
     names: Context
     host: expr.HostFunctions
     budget: expr.Budget
-    mask: Mask
+    mask: Callable[[str], str]
     chars: int = 0
 
     def value(self, path: str, text: str) -> object:

@@ -63,7 +63,7 @@ class Planner:
             DispatchMeter(lambda: task_reader.dispatched(job.root_id or job.id))
         )
         self._weight = 1 + task_webhooks(job)
-        self._mask = masking(job.definition.secrets.values())
+        self._masking: Callable[[str], str] | None = None
         self._sizes = DefinitionSizes()
         self._stored_results = task_reader.results(job.id)
         self._results: dict[str, str] = {}
@@ -181,6 +181,12 @@ class Planner:
         results = JobResults(self._stored_results, self._results)
         names = evaluation.context(self._job, results, scope)
         return Evaluator(names, self._host, self._limits.steps, self._mask)
+
+    def _mask(self, text: str) -> str:
+        """Mask the secrets of the job. They are prepared once for a plan, because there may be many."""
+        if self._masking is None:
+            self._masking = masking(self._job.definition.secrets.values())
+        return self._masking(text)
 
     def _start_evaluated(self, task: Task, evaluator: Evaluator) -> None:
         definition = task.definition
