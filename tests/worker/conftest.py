@@ -25,6 +25,7 @@ def make_worker(database: FlakyDatabase, dispatcher: FakeDispatcher) -> Iterator
         runtime: FakeRuntime,
         *,
         defaults: Defaults | None = None,
+        engine_wait_s: float = 3600.0,
         cleanup_interval_s: float = 3600.0,
         start: bool = True,
     ) -> Worker:
@@ -37,6 +38,7 @@ def make_worker(database: FlakyDatabase, dispatcher: FakeDispatcher) -> Iterator
             log_limit_bytes=100_000,
             cancel_grace_s=3.0,
             defaults=defaults,
+            engine_wait_s=engine_wait_s,
             cleanup_interval_s=cleanup_interval_s,
         )
         if start:

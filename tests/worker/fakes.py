@@ -166,6 +166,7 @@ class MakeWorker(Protocol):
         runtime: FakeRuntime,
         *,
         defaults: Defaults | None = None,
+        engine_wait_s: float = 3600.0,
         cleanup_interval_s: float = 3600.0,
         start: bool = True,
     ) -> Worker: ...

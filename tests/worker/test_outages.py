@@ -17,6 +17,12 @@ from tork_celery.runtime.protocol import AlreadyStarted, StepExit
 from tork_celery.worker.worker import ChainAction
 
 
+def output_of(database: FlakyDatabase, task_id: str) -> str:
+    """Return the log of a task without the notes on the engine."""
+    lines = text_of(database, task_id).splitlines(keepends=True)
+    return "".join(line for line in lines if "trying again" not in line and "answers again" not in line)
+
+
 def test_step_runs_when_the_engine_is_back(make_worker: MakeWorker, database: FlakyDatabase) -> None:
     runtime = FakeRuntime(EngineUnavailable("away"), EngineUnavailable("still away"), StepExit(code=0))
     task = store_task(database)
@@ -97,7 +103,7 @@ def test_outage_of_the_engine_duplicates_no_output(make_worker: MakeWorker, data
 
     assert make_worker(runtime).run(task.ref) is ChainAction.NEXT
 
-    assert text_of(database, task.id) == "first\nsecond\nthird\n"
+    assert output_of(database, task.id) == "first\nsecond\nthird\n"
     assert task_now(database, task.id).result == "first\nsecond\nthird\n"
     assert runtime.followed == [task.ref]
 
@@ -258,4 +264,4 @@ def test_step_survives_an_outage_of_engine_and_datastore_together(
 
     done = task_now(database, task.id)
     assert (done.outcome, done.delivery, done.losses) == (Outcome.COMPLETED, 1, 0)
-    assert text_of(database, task.id) == "first\nsecond\n"
+    assert output_of(database, task.id) == "first\nsecond\n"

@@ -17,6 +17,7 @@
     │   │   └── SecretsUnreadable     a secret is encrypted with a key that this process lacks
     │   ├── BrokerUnavailable
     │   └── EngineUnavailable     costs a task no attempt
+    │       └── EngineFailed          the engine answers, with an error that may pass
     ├── EvaluationFailed      an expression fails, or its value does not fit: the task fails
     ├── StepFailed            a step can never run as it is written: the task fails
     ├── IllegalTransition     a state change outside the tables in `domain.states`: a bug, HTTP 500
@@ -26,6 +27,8 @@
 """
 
 from dataclasses import dataclass
+
+from tork_celery.domain.backoff import UNKNOWN, RetryLimit
 
 MOST_FAULTS = 20
 """Faults of one input that are reported at most."""
@@ -98,12 +101,12 @@ class DatastoreUnavailable(Unavailable):
     """The datastore does not answer."""
 
 
-class SecretsUnreadable(DatastoreUnavailable):
-    """A secret in the datastore is damaged, or encrypted with a key that this process does not have."""
-
 class DatastoreFull(DatastoreUnavailable):
     """The disk of the datastore is full: reads work, and small writes may."""
 
+
+class SecretsUnreadable(DatastoreUnavailable):
+    """A secret in the datastore is damaged, or encrypted with a key that this process does not have."""
 
 
 class BrokerUnavailable(Unavailable):
@@ -116,6 +119,19 @@ class TooManyWaiters(Unavailable):
 
 class EngineUnavailable(Unavailable):
     """The container engine does not answer."""
+
+
+class EngineFailed(EngineUnavailable):
+    """The container engine answers a call with an error that may pass.
+
+    `call` names the call, for example "start the container". A step that needs it is tried again within
+    `limit`, and then fails with the text of the error.
+    """
+
+    def __init__(self, message: str, *, call: str, limit: RetryLimit = UNKNOWN) -> None:
+        super().__init__(message)
+        self.call = call
+        self.limit = limit
 
 
 class StillRunning(TorkError):

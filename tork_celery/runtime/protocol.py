@@ -92,6 +92,14 @@ class Detached(Exception):
     """The runtime detached from its steps (`Runtime.detach`)."""
 
 
+class StepRemoved(Exception):
+    """Another program removed the container of a started step. How the step ended is unknown."""
+
+
+class VolumesRemoved(Exception):
+    """Another program removed a volume that earlier steps of the delivery had. The text names its target."""
+
+
 class AlreadyStarted(Exception):
     """The step was started before and still exists, or a thread of this process runs it: use `follow`."""
 
@@ -121,9 +129,10 @@ class Runtime(Protocol):
         A step that is killed before it starts ends with exit code 137 and a note. `started` is not called
         then, unless a sidecar had started.
 
-        Raises StepFailed when the step can never run as it is defined, EngineUnavailable when the engine or
-        this host failed (the step may still be running), AlreadyStarted when the step was started before (it
-        is left untouched), and Detached after `detach`.
+        Raises StepFailed when the step can never run as it is defined, EngineUnavailable when the engine does
+        not answer or this host failed, EngineFailed for an error that may pass (the step may be running in
+        these cases), AlreadyStarted when the step was started before (it is left untouched), StepRemoved,
+        VolumesRemoved, and Detached after `detach`.
         """
 
     def follow(self, ref: StepRef, sink: Sink) -> StepExit | None:
@@ -132,7 +141,8 @@ class Runtime(Protocol):
         `sink` receives the whole output, from the first byte. Return None when the step never started or does
         not exist; what was left of it has been removed then.
 
-        Raises EngineUnavailable, Detached, and AlreadyStarted when a thread of this process has the step.
+        Raises EngineUnavailable, EngineFailed, StepRemoved, Detached, and AlreadyStarted when a thread of
+        this process has the step.
         """
 
     def kill(self, ref: StepRef, *, grace_s: float = 0.0) -> None:

@@ -53,13 +53,14 @@ class RunningStep:
     def interruptible(self, interrupt: Callable[[], None]) -> Iterator[None]:
         """Let other threads interrupt a blocking call by `interrupt`.
 
-        That happens when the step is detached, or killed before it started. Raises Detached instead of the
-        Unavailable that the interruption of a detached step causes.
+        That happens when the step is detached, killed before it started, or cannot be killed. May be nested:
+        the innermost counts. Raises Detached instead of the Unavailable that the interruption of a detached
+        step causes.
         """
         with self._lock:
-            self._interrupt = interrupt
             if self._detached:
                 raise Detached
+            outer, self._interrupt = self._interrupt, interrupt
         try:
             yield
         except Unavailable:
@@ -67,16 +68,22 @@ class RunningStep:
             raise
         finally:
             with self._lock:
-                self._interrupt = None
+                self._interrupt = outer
 
     def kill(self, grace_s: float) -> None:
         with self._lock:
             self._kill_grace_s = grace_s
             kill, interrupt = self._kill, self._interrupt
-        if kill is not None:
+        if kill is None:
+            if interrupt is not None:
+                interrupt()
+            return
+        try:
             kill(grace_s)
-        elif interrupt is not None:
-            interrupt()
+        except Unavailable:  # so the thread that has the step may wait for nothing
+            if interrupt is not None:
+                interrupt()
+            raise
 
     def detach(self) -> None:
         with self._lock:

@@ -25,6 +25,7 @@ class StopReason(Enum):
     SUPERSEDED = "the task no longer belongs to this node"
     CANCELLED = "a user cancelled the task"
     STOPPED = "the job or a sibling of the task failed"
+    OUT_OF_DISK = "the step used too much disk space"
     RELEASED = "the worker stops and releases the task"
 
     @classmethod
@@ -43,7 +44,8 @@ _EARLY_ENDS: dict[TaskState | None, StopReason] = {
 class ActiveStep:
     """A step that a thread of this process runs.
 
-    `timeout` is the timeout that it exceeded, as written in the job file.
+    `timeout` is the timeout that it exceeded, as written in the job file. `error` is why this worker failed it
+    for another reason.
     """
 
     ref: StepRef
@@ -51,7 +53,10 @@ class ActiveStep:
     output: StepOutput
     stop_reason: StopReason | None = None
     timeout: str | None = None
+    error: str | None = None
     timers: list[threading.Timer] = field(default_factory=list)
+    interrupted: threading.Event = field(default_factory=threading.Event)
+    """Set when a wait of the step is to end: the step was killed, or the worker stops."""
 
 
 class ActiveSteps:
@@ -102,9 +107,20 @@ class ActiveSteps:
             if step.stop_reason is not None or step.ref not in self._steps:
                 return
             step.stop_reason = reason
+        step.interrupted.set()
         log.info("step.stopped", step=str(step.ref), reason=reason.value)
         grace_s = self._grace_s if reason in (StopReason.CANCELLED, StopReason.STOPPED) else 0.0
         self._run_later(step, 0.0, lambda: self._kill_active(step, grace_s))
+
+    def fail(self, step: ActiveStep, reason: StopReason, error: str) -> None:
+        """Kill a step, which fails with `error`."""
+        step.error = step.error or error
+        self.kill(step, reason)
+
+    def interrupt_waits(self) -> None:
+        """End the waits of all steps."""
+        for step in self.all():
+            step.interrupted.set()
 
     def kill_now(self) -> None:
         """Kill the steps whose grace period has not expired yet."""

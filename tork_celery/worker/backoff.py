@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import structlog
@@ -18,17 +18,22 @@ _BACKOFF = Backoff(first_s=0.2, longest_s=5.0)
 _JITTER = (0.75, 1.25)
 
 
+def delays_s() -> Iterator[float]:
+    """Yield the delays of an exponential back-off with jitter, from 0.2 s to 5 s, without end."""
+    for delay_s in _BACKOFF.delays_s():
+        yield delay_s * random.uniform(*_JITTER)  # noqa: S311  not for secrecy
+
+
 class InterruptibleBackoff:
-    """Exponential back-off with jitter, from 0.2 s to 5 s, that ends when `interrupt` is set."""
+    """The delays of `delays_s`, until `interrupt` is set."""
 
     def __init__(self, interrupt: threading.Event) -> None:
         self._interrupt = interrupt
-        self._delays_s = _BACKOFF.delays_s()
+        self._delays_s = delays_s()
 
     def wait(self) -> bool:
         """Wait before the next attempt. Return False when interrupted."""
-        delay_s = next(self._delays_s) * random.uniform(*_JITTER)  # noqa: S311  not for secrecy
-        return not self._interrupt.wait(delay_s)
+        return not self._interrupt.wait(next(self._delays_s))
 
     def until_answered(self, action: Callable[[], T]) -> T:
         """Repeat `action` until the datastore answers, and return its result.

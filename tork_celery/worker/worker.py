@@ -19,15 +19,19 @@ from tork_celery.store import Database, tasks
 from tork_celery.worker.active_steps import ActiveStep, ActiveSteps, StopReason
 from tork_celery.worker.backoff import InterruptibleBackoff
 from tork_celery.worker.context import WorkerContext
+from tork_celery.worker.engine_waits import MovedTasks, ReleaseNeeded
 from tork_celery.worker.leases import LeaseKeeper
 from tork_celery.worker.log_shipper import LogShipper
 from tork_celery.worker.recovery import AdoptableSteps, Recovery
 from tork_celery.worker.step_claims import StepClaims
-from tork_celery.worker.step_execution import StepExecution, containers_of
+from tork_celery.worker.step_execution import StepExecution
 from tork_celery.worker.step_outcome import StepOutcome, outcome_of
+from tork_celery.worker.step_runs import containers_of
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
+
+_MOVED_TASK_PAUSE_S = 1.0  # before the message of a task for other workers goes back to its queue
 
 
 class ChainAction(Enum):
@@ -36,14 +40,15 @@ class ChainAction(Enum):
     NEXT = "the step succeeded: publish the next step"
     ADVANCE = "the task failed: publish only what advances its job"
     IGNORE = "another node has the step, or it runs on without this worker: publish nothing"
-    REQUEUE = "this worker stops: return the message to its queue"
+    REQUEUE = "this worker stops, or leaves the step to another one: return the message to its queue"
 
 
 class Worker:
     """Runs steps on a runtime, as the node `node`. Thread-safe.
 
     `defaults` apply to tasks without limits or a timeout. `cancel_grace_s` is the time between TERM and KILL
-    for the steps of cancelled and stopped tasks.
+    for the steps of cancelled and stopped tasks. `engine_wait_s` is the longest wait for an engine that does
+    not answer, for tasks without a timeout.
     """
 
     def __init__(
@@ -57,9 +62,13 @@ class Worker:
         log_limit_bytes: int,
         cancel_grace_s: float,
         defaults: Defaults | None = None,
+        engine_wait_s: float = 3600.0,
         cleanup_interval_s: float = 30.0,
     ) -> None:
         self.node = node
+        self._draining = threading.Event()  # no step starts
+        self._stopping = threading.Event()  # running steps are detached or released
+        self._releasing = threading.Event()  # they are released
         self._steps = ActiveSteps(
             lambda ref, grace_s: runtime.kill(ref, grace_s=grace_s), grace_s=cancel_grace_s
         )
@@ -75,12 +84,15 @@ class Worker:
         self._leases = LeaseKeeper(context, self._adoptable)
         self._recovery = Recovery(context, self._adoptable)
         self._claims = StepClaims(context, self._leases)
+        self._moved_tasks = MovedTasks(context)
         self._shipper = LogShipper(database, self._steps)
         self._execution = StepExecution(
             context=context,
             shipper=self._shipper,
             log_limit_bytes=log_limit_bytes,
             defaults=defaults or Defaults(),
+            stopping=self._stopping,
+            engine_wait_s=engine_wait_s,
         )
         self._cleanup = PeriodicThread(
             self._recovery.remove_leftovers,
@@ -89,9 +101,6 @@ class Worker:
             outage_event="cleanup.missed",
             bug_event="cleanup.failed",
         )
-        self._draining = threading.Event()  # no step starts
-        self._stopping = threading.Event()  # running steps are detached or released
-        self._releasing = threading.Event()  # they are released
 
     def start(self) -> None:
         """Start the threads that store output and remove leftovers."""
@@ -160,6 +169,9 @@ class Worker:
         if self._draining.is_set():
             return ChainAction.REQUEUE
         try:
+            if self._is_for_others(ref):
+                self._stopping.wait(_MOVED_TASK_PAUSE_S)
+                return ChainAction.REQUEUE
             adopted = self._adoptable.remove(ref)
             task = self._until_answered(lambda: self._resume(ref) if adopted else self._claims.claim(ref))
             if task is None:
@@ -171,6 +183,7 @@ class Worker:
     def _stop(self) -> None:
         self._draining.set()
         self._stopping.set()
+        self._steps.interrupt_waits()
         self._cleanup.request_stop()
 
     def _stop_reason(self, task_id: str) -> StopReason:
@@ -209,7 +222,7 @@ class Worker:
             if self._releasing.is_set():  # since the claim
                 return self._release_step(step)
             outcome = self._outcome(task, step)
-            if step.stop_reason is StopReason.RELEASED and outcome.error is not None:
+            if outcome is None or (step.stop_reason is StopReason.RELEASED and outcome.error is not None):
                 return self._release_step(step)
             recorded = self._record(task, step, outcome)
         self._remove_containers(task, ref, keep_volumes=recorded and outcome.error is None)
@@ -218,14 +231,20 @@ class Worker:
             return ChainAction.IGNORE
         return ChainAction.NEXT if outcome.error is None else ChainAction.ADVANCE
 
-    def _outcome(self, task: Task, step: ActiveStep) -> StepOutcome:
-        """Run the step to its end. Raises Detached."""
+    def _outcome(self, task: Task, step: ActiveStep) -> StepOutcome | None:
+        """Run the step to its end. Return None if its task is to be released. Raises Detached."""
         try:
-            exit_ = self._execution.run(task, step, InterruptibleBackoff(self._stopping))
+            exit_ = self._execution.run(task, step)
         except StepFailed as error:
             step.output.note(str(error))
             return StepOutcome(error=str(error))
+        except ReleaseNeeded as needed:
+            if needed.engine_away:
+                self._moved_tasks.add(task.id)
+            return None
         except Detached:
+            if self._releasing.is_set():
+                return None
             self._shipper.ship([step])
             raise
         return outcome_of(exit_, step, is_main=step.ref.step == task.definition.main)
@@ -252,6 +271,13 @@ class Worker:
         self._context.runtime.remove_delivery(step.ref.task_id, step.ref.delivery)
         self._claims.release(step.ref)
         return ChainAction.IGNORE
+
+    def _is_for_others(self, ref: StepRef) -> bool:
+        """Return whether to leave a step to another worker, since the engine of this one does not answer."""
+        if ref.task_id not in self._moved_tasks:
+            return False
+        task = self._until_answered(lambda: self._claims.task(ref.task_id))
+        return task is not None and self._moved_tasks.belongs_to_others(task)
 
     def _until_answered(self, action: Callable[[], T]) -> T:
         """Repeat `action` until the datastore answers. Raises Detached if the worker stops before."""

@@ -18,13 +18,15 @@ TOKEN = "a-token"
 class FakeRegistry:
     """Serves one image under any name.
 
-    `pause` delays all answers until `resume`, and `status` replaces them by errors. `users` maps names to
-    passwords; when it is not empty, only they may pull, by basic authentication or, if `with_tokens` is set,
-    by a token that they get with it.
+    `pause` delays all answers until `resume`, and `status` replaces them by errors. `error_code` is that of
+    the answer to a request for an image that is missing. `users` maps names to passwords; when it is not
+    empty, only they may pull, by basic authentication or, if `with_tokens` is set, by a token that they get
+    with it.
     """
 
     def __init__(self) -> None:
         self.status: int | None = None
+        self.error_code: str | None = None
         self.users: dict[str, str] = {}
         self.with_tokens = False
         self.manifest_requests = 0
@@ -83,7 +85,13 @@ class FakeRegistry:
             return 200, MANIFEST, self._manifest
         if (blob := self._blobs.get(path.rpartition("/")[2])) is not None:
             return 200, "application/octet-stream", blob
-        return (200, "application/json", b"{}") if path == "/v2/" else (404, "text/plain", b"")
+        return (200, "application/json", b"{}") if path == "/v2/" else self._missing()
+
+    def _missing(self) -> tuple[int, str, bytes]:
+        if self.error_code is None:
+            return 404, "text/plain", b""
+        errors = {"errors": [{"code": self.error_code, "message": "unknown: i/o timeout", "detail": {}}]}
+        return 404, "application/json", json.dumps(errors).encode()
 
     def _add(self, blob: bytes) -> dict[str, str | int]:
         digest = "sha256:" + hashlib.sha256(blob).hexdigest()

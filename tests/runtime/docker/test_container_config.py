@@ -47,4 +47,7 @@ def test_every_volume_is_labelled_with_its_delivery(steps: StepFactory, tmp_path
 
     volumes = [mount for mount in config["HostConfig"]["Mounts"] if mount["Type"] == "volume"]
     assert [volume["Target"] for volume in volumes] == ["/shared", "/tork/workdir"]
-    assert [volume["VolumeOptions"]["Labels"] for volume in volumes] == [NAMES.delivery_labels(run)] * 2
+    assert [volume["VolumeOptions"]["Labels"] for volume in volumes] == [
+        NAMES.step_labels(run),
+        NAMES.delivery_labels(run),
+    ]

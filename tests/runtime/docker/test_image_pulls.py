@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
 
 import docker
 import pytest
@@ -14,12 +13,9 @@ from tests.runtime.docker.containers import RuntimeFactory
 from tests.runtime.docker.fake_registry import FakeRegistry
 from tests.runtime.steps import TIMEOUT_S, RecordingSink, StepFactory, run_step, start_step
 from tork_celery.domain.definition import Registry
-from tork_celery.domain.errors import EngineUnavailable, StepFailed
+from tork_celery.domain.errors import StepFailed
 from tork_celery.runtime.docker import DockerRuntime
-from tork_celery.runtime.docker.engine_images import EngineImages
-from tork_celery.runtime.docker.image_pulls import ImagePulls
 from tork_celery.runtime.protocol import Detached
-from tork_celery.runtime.running_steps import RunningStep
 
 
 @pytest.fixture
@@ -70,16 +66,53 @@ def test_concurrent_steps_share_one_pull(
     assert not runtime._pulls._pulls
 
 
-def test_credentialsthat_is_unavailable_raises_engine_unavailable(
+def test_pull_waits_for_a_registry_that_is_unavailable(
+    make_runtime: RuntimeFactory,
+    steps: StepFactory,
+    registry: FakeRegistry,
+    client: docker.APIClient,
+    busybox: str,
+) -> None:
+    registry.store(b"".join(client.get_image(busybox)))
+    registry.status = 503
+    sink = RecordingSink()
+    future = start_step(make_runtime(), steps.step("echo pulled"), sink)
+    eventually(lambda: "503 Service Unavailable; trying again, for 30 s in all" in sink.notes)
+
+    registry.status = None
+
+    assert future.result(TIMEOUT_S).code == 0
+    assert sink.stdout == b"pulled\n"
+
+
+def test_pull_from_an_unavailable_registry_fails_after_the_timeout_over_all_tries(
     make_runtime: RuntimeFactory, steps: StepFactory, registry: FakeRegistry
 ) -> None:
     registry.status = 503
+    sink = RecordingSink()
 
-    with pytest.raises(EngineUnavailable, match=r"could not be pulled: .*503"):
-        run_step(make_runtime(), steps.step("true"))
+    with pytest.raises(StepFailed, match=r"could not be pulled within 2 s: .*503 Service Unavailable$"):
+        run_step(make_runtime(pull_timeout_s=2), steps.step("true"), sink)
+
+    assert sink.notes.count("trying again") == 1
 
 
-def test_image_missing_in_the_credentialsfails_the_step(
+@pytest.mark.parametrize("name", ["timeout-tester:1", "internal-timeout/unexpected:EOF", "dial/tcp:1"])
+@pytest.mark.parametrize("registry_error", [None, "MANIFEST_UNKNOWN"])
+def test_missing_image_fails_the_step_at_once_whatever_its_name(
+    make_runtime: RuntimeFactory, registry: FakeRegistry, name: str, registry_error: str | None
+) -> None:
+    registry.error_code = registry_error
+    image = f"{registry.address}/{name}"
+    sink = RecordingSink()
+
+    with pytest.raises(StepFailed, match=f'image "{image}" could not be pulled: .*(unknown|404)'):
+        run_step(make_runtime(), StepFactory(image).step("true"), sink)
+
+    assert "trying again" not in sink.notes
+
+
+def test_image_missing_in_the_registry_fails_the_step(
     make_runtime: RuntimeFactory, steps: StepFactory
 ) -> None:
     with pytest.raises(StepFailed, match=f'image "{steps.image}" could not be pulled: '):
@@ -242,48 +275,3 @@ def test_image_that_was_not_pulled_is_kept(
     runtime.collect_garbage()
     runtime.close()
     assert client.images(busybox)
-
-
-class FakeImages:
-    """An engine whose pulls send these chunks."""
-
-    def __init__(self, *chunks: bytes) -> None:
-        self._chunks = chunks
-
-    def pull(self, _image: str, _credentials: None, *, timeout_s: float) -> "FakeImages":  # noqa: ARG002
-        return self
-
-    def chunks(self) -> Iterator[bytes]:
-        yield from self._chunks
-
-    def interrupt(self) -> None: ...
-
-    def close(self) -> None: ...
-
-
-def pull_notes(*chunks: bytes) -> list[str]:
-    sink = RecordingSink()
-    pulls = ImagePulls(cast("EngineImages", FakeImages(*chunks)), timeout_s=TIMEOUT_S)
-    pulls.pull("some:image", None, RunningStep(), sink)
-    return sink.notes.splitlines()
-
-
-def test_progress_notes_only_changes_of_a_layers_state() -> None:
-    assert pull_notes(
-        b'{"status":"Pulling from some","id":"image"}\r\n{"status":"Pulling fs layer","progressDetail":{},"i',
-        b'd":"aa"}\r\n',
-        *(b'{"status":"Downloading","progressDetail":{"current":%d},"id":"aa"}\r\n' % n for n in range(99)),
-        b'{"status":"Pull complete","progressDetail":{},"id":"aa"}\r\n{"status":"Status: Downloaded"}\r\n',
-    ) == [
-        "pulling image some:image",
-        "image: Pulling from some",
-        "aa: Pulling fs layer",
-        "aa: Downloading",
-        "aa: Pull complete",
-        "Status: Downloaded",
-    ]
-
-
-def test_error_within_the_progress_fails_the_pull() -> None:
-    with pytest.raises(StepFailed, match='image "some:image" could not be pulled: no matching manifest'):
-        pull_notes(b'{"status":"Pulling"}\r\n', b'{"error":"no matching manifest","errorDetail":{}}\r\n')

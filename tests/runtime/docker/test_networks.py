@@ -1,16 +1,18 @@
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
 
-from tests.runtime.docker.containers import BUSYBOX, inspect
+from tests.runtime.docker.containers import BUSYBOX, RuntimeFactory, inspect
+from tests.runtime.docker.engine_proxy import engine_proxy
 from tests.runtime.steps import TIMEOUT_S, RecordingSink, StepFactory, run_step, start_step
-from tork_celery.domain.errors import EngineUnavailable, StepFailed
+from tork_celery.domain.backoff import PASSING
+from tork_celery.domain.errors import EngineFailed, StepFailed
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker import DockerRuntime
-from tork_celery.runtime.docker.error_mapping import map_api_error
 from tork_celery.runtime.docker.networks import endpoints, hostname
 from tork_celery.runtime.protocol import StepRun
 
@@ -145,13 +147,23 @@ def test_networks_of_the_host_and_of_other_tasks_are_rejected(
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("status", "text"),
     [
-        "could not find an available, non-overlapping IPv4 address pool among the defaults to assign",
-        "all predefined address pools have been fully subnetted",
+        (404, "could not find an available, non-overlapping IPv4 address pool among the defaults to assign"),
+        (400, "all predefined address pools have been fully subnetted"),
+        (403, "no such file or directory"),
     ],
 )
-def test_exhausted_subnets_raise_engine_unavailable(text: str) -> None:
-    error = docker.errors.APIError("refused", explanation=text)
+def test_network_that_cannot_be_created_is_tried_again(
+    make_runtime: RuntimeFactory, steps: StepFactory, tmp_path: Path, status: int, text: str
+) -> None:
+    """Nothing in that call is the user's, and subnets are free again when other tasks have ended."""
+    with engine_proxy(tmp_path / "engine.sock") as proxy:
+        proxy.answer("POST .*/networks/create", status, text)
+        runtime = make_runtime(url=proxy.url)
 
-    assert isinstance(map_api_error(error), EngineUnavailable)
+        with pytest.raises(EngineFailed, match=f"could not create the network: {text}") as failure:
+            run_step(runtime, main_step(steps, "db"))
+        runtime.close()
+
+    assert failure.value.limit is PASSING

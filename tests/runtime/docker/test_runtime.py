@@ -12,7 +12,7 @@ from tests.runtime.docker.containers import NODE, RuntimeFactory, exists, inspec
 from tests.runtime.runtime_contract import RuntimeContract
 from tests.runtime.steps import TIMEOUT_S, RecordingSink, StepFactory, run_step, start_step
 from tork_celery.domain.definition import Limits, Mount
-from tork_celery.domain.errors import EngineUnavailable, StepFailed
+from tork_celery.domain.errors import EngineFailed, EngineUnavailable, StepFailed
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker import DockerRuntime
 from tork_celery.runtime.protocol import Leftovers
@@ -42,8 +42,9 @@ def test_containers_and_volumes_are_labelled_with_their_owner(
         "tork.delivery": "1",
     }
     labels = inspect(client, run.ref)["Config"]["Labels"]  # including those of the image
-    assert {**labels, **delivery, "tork.step": "0"} == labels
-    assert client.inspect_volume(f"tork-{run.ref.task_id}-1-0")["Labels"] == delivery
+    created = {**delivery, "tork.step": "0"}
+    assert {**labels, **created} == labels
+    assert client.inspect_volume(f"tork-{run.ref.task_id}-1-0")["Labels"] == created
 
 
 @pytest.mark.covers("Step.entrypoint", "Step.run")
@@ -143,18 +144,15 @@ def test_invalid_limits_fail_the_step(runtime: DockerRuntime, steps: StepFactory
 
 @pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="this host has a GPU")
 def test_gpus_on_a_host_without_gpus_fail_the_step(runtime: DockerRuntime, steps: StepFactory) -> None:
-    with pytest.raises(StepFailed, match="could not select device driver"):
+    with pytest.raises(EngineFailed, match="could not select device driver"):
         run_step(runtime, steps.step("true", gpus="all"))
 
 
-@pytest.mark.parametrize(
-    ("workdir", "env"), [("not/absolute", {}), ("/etc/passwd", {}), ("/", {"A": "x\0y"})]
-)
 def test_rejection_by_the_engine_fails_the_step_with_its_reason(
-    runtime: DockerRuntime, steps: StepFactory, workdir: str, env: dict[str, str]
+    runtime: DockerRuntime, steps: StepFactory
 ) -> None:
-    with pytest.raises(StepFailed, match=r"the container engine refuses to run this: .*(not|needs|null)"):
-        run_step(runtime, steps.step("true", workdir=workdir, env=env))
+    with pytest.raises(StepFailed, match=r"the container engine refuses to run this: .*needs to be an abs"):
+        run_step(runtime, steps.step("true", workdir="not/absolute"))
 
 
 def test_files_in_a_directory_of_the_image_keep_its_permissions(
@@ -212,13 +210,15 @@ def test_any_user_can_write_to_the_work_directory(
 
 
 @pytest.mark.covers("Step.image")
-def test_image_that_cannot_be_pulled_fails_the_step(runtime: DockerRuntime, steps: StepFactory) -> None:
+def test_image_that_cannot_be_pulled_fails_the_step(make_runtime: RuntimeFactory, steps: StepFactory) -> None:
+    runtime = make_runtime(pull_timeout_s=0.5)
     run, sink = steps.step("true", image="127.0.0.1:1/no/such:image"), RecordingSink()
 
-    with pytest.raises(StepFailed, match=r'image "127.0.0.1:1/no/such:image" could not be pulled: .*refused'):
+    with pytest.raises(StepFailed, match=r'image "127.0.0.1:1/no/such:image" could not be pulled .*refused'):
         run_step(runtime, run, sink)
 
     assert "pulling image" in sink.notes
+    assert "could not be pulled: " in sink.notes
     assert sink.start_count == 0
 
 

@@ -121,13 +121,14 @@ def test_failed_probe_fails_the_step(
     ("fields", "error"),
     [
         ({"image": "127.0.0.1:1/no/such:image"}, 'the sidecar "web": image ".*" could not be pulled'),
-        ({"env": {"A": "x\0y"}}, 'the sidecar "web": the container engine refuses'),
+        ({"workdir": "not/absolute"}, 'the sidecar "web": the container engine refuses'),
     ],
-    ids=["image", "env"],
+    ids=["image", "workdir"],
 )
 def test_error_of_a_sidecar_names_it(
-    runtime: DockerRuntime, steps: StepFactory, ref: StepRef, fields: dict[str, Any], error: str
+    make_runtime: RuntimeFactory, steps: StepFactory, ref: StepRef, fields: dict[str, Any], error: str
 ) -> None:
+    runtime = make_runtime(pull_timeout_s=0.5)
     run = main_step(steps, "echo never", steps.sidecar("web", "true", main=ref, **fields), ref=ref)
 
     with pytest.raises(StepFailed, match=error):

@@ -8,13 +8,15 @@ from typing import NamedTuple
 
 import structlog
 
-from tork_celery.domain.errors import TorkError
+from tork_celery.domain.backoff import Backoff
+from tork_celery.domain.errors import EngineFailed, EngineUnavailable, TorkError
 from tork_celery.periodic_thread import survive_bugs
 
 log = structlog.get_logger(__name__)
 
 _BACKLOG = 64  # removals a thread; `submit` blocks above that
 _CLOSE_TIMEOUT_S = 10.0
+_BACKOFF = Backoff(first_s=0.2, longest_s=5.0)
 
 
 class _Removal(NamedTuple):
@@ -26,8 +28,8 @@ class _Removal(NamedTuple):
 class CleanupQueue:
     """Removals that a few threads carry out, those of one delivery in the order of their submission.
 
-    A removal is carried out, or dropped with the warning `runtime.removal_dropped`: a later sweep then
-    finds what it left.
+    They wait for an engine that does not answer. A removal is carried out, or dropped with the warning
+    `runtime.removal_dropped`: a later sweep then finds what it left.
     """
 
     def __init__(self, *, threads: int) -> None:
@@ -36,7 +38,10 @@ class CleanupQueue:
             thread.start()
 
     def submit(self, delivery: tuple[str, int], remove: Callable[[], None]) -> None:
-        """Queue a removal. Block while the backlog of its thread is full; drop it after `close`."""
+        """Queue a removal. Block while the backlog of its thread is full.
+
+        Drop it after `close`, or if the backlog is full since the engine does not answer.
+        """
         thread = self._threads[hash(delivery) % len(self._threads)]
         thread.submit(_Removal(*delivery, remove))
 
@@ -51,18 +56,19 @@ class CleanupQueue:
 
 
 class _RemovalThread(threading.Thread):
-    """One thread and its backlog. `_changed` guards the backlog and the flag `_closed`."""
+    """One thread and its backlog. `_changed` guards the backlog and the flags."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name=name, daemon=True)
         self._changed = threading.Condition()
         self._backlog: deque[_Removal] = deque()
         self._closed = False
+        self._engine_away = False
 
     def submit(self, removal: _Removal) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or len(self._backlog) < _BACKLOG)
-            if self._closed:
+            self._changed.wait_for(lambda: self._closed or self._engine_away or len(self._backlog) < _BACKLOG)
+            if self._closed or len(self._backlog) >= _BACKLOG:
                 _log_dropped(removal)
                 return
             self._backlog.append(removal)
@@ -82,10 +88,20 @@ class _RemovalThread(threading.Thread):
     def run(self) -> None:
         while (removal := self._next()) is not None:
             with survive_bugs("runtime.removal_failed"):
-                try:
-                    removal.remove()
-                except (TorkError, OSError) as error:
-                    log.warning("runtime.removal_failed", reason=str(error))
+                self._carry_out(removal)
+
+    def _carry_out(self, removal: _Removal) -> None:
+        """Remove; while the engine does not answer, try again until `close`."""
+        for delay_s in _BACKOFF.delays_s():
+            error = _error_of(removal)
+            waits = isinstance(error, EngineUnavailable) and not isinstance(error, EngineFailed)
+            if error is not None and not self._engine_away:
+                log.warning("runtime.removal_failed", reason=str(error))
+            with self._changed:
+                self._engine_away = waits
+                self._changed.notify_all()
+                if not waits or self._changed.wait_for(lambda: self._closed, delay_s):
+                    return
 
     def _next(self) -> _Removal | None:
         """Wait for a removal. None when the queue is closed and the backlog is empty."""
@@ -96,6 +112,14 @@ class _RemovalThread(threading.Thread):
             removal = self._backlog.popleft()
             self._changed.notify_all()
             return removal
+
+
+def _error_of(removal: _Removal) -> Exception | None:
+    try:
+        removal.remove()
+    except (TorkError, OSError) as error:
+        return error
+    return None
 
 
 def _log_dropped(removal: _Removal) -> None:

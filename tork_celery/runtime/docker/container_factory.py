@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tork_celery.domain.errors import EngineUnavailable, StepFailed
+from tork_celery.domain.backoff import PASSING
+from tork_celery.domain.errors import EngineFailed, StepFailed
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker.container_config import EXCHANGE, container_config, tar_archive
 from tork_celery.runtime.docker.engine_api import EngineApi, ImageMissing, NameTaken
@@ -13,10 +14,10 @@ from tork_celery.runtime.docker.error_mapping import name_sidecar_in_errors
 from tork_celery.runtime.docker.image_gc import ImageGc
 from tork_celery.runtime.docker.image_pulls import ImagePulls
 from tork_celery.runtime.docker.networks import Networks, endpoints
-from tork_celery.runtime.docker.resource_names import ResourceNames
+from tork_celery.runtime.docker.resource_names import STEP, ResourceNames
 from tork_celery.runtime.docker.resource_tracker import ResourceTracker
 from tork_celery.runtime.exchange import WORKDIR, Exchange
-from tork_celery.runtime.protocol import AlreadyStarted, SidecarRun, Sink, StepRun
+from tork_celery.runtime.protocol import AlreadyStarted, SidecarRun, Sink, StepRun, VolumesRemoved
 from tork_celery.runtime.running_steps import RunningStep
 
 _NOT_STARTED_STATES = {"created", "removing", "dead"}
@@ -46,7 +47,7 @@ class ContainerFactory:
         """Create the containers of a step and its sidecars. Return False when the step was killed meanwhile.
 
         Containers that an earlier process created for the step, but never started, are replaced. Raises
-        AlreadyStarted, StepFailed, EngineUnavailable, Detached.
+        AlreadyStarted, StepFailed, EngineUnavailable, EngineFailed, VolumesRemoved, Detached.
         """
         if any(self.exchange.exists(each.ref) for each in (run, *run.sidecars)):
             self._remove_unstarted(run)
@@ -57,7 +58,21 @@ class ContainerFactory:
         try:
             return self._create_all(run, step, sink)
         except NameTaken as error:
-            raise EngineUnavailable(f"the container of step {run.ref} is still being removed") from error
+            text = f"the container of step {run.ref} is still being removed"
+            raise EngineFailed(text, call="create the container", limit=PASSING) from error
+
+    def replace(self, run: StepRun, step: RunningStep, sink: Sink) -> bool:
+        """Create the container of a step again, which another program removed. Its sidecars are kept.
+
+        Return False when the step was killed meanwhile. Raises as `create` does.
+        """
+        self.resources.mark_incomplete(run.ref)
+        self.remove(run.ref)
+        self.networks.prepare(run)
+        if not self._create(run, step, sink):
+            return False
+        self._check_volumes(run)
+        return True
 
     def find_started(self, ref: StepRef) -> dict[str, Any] | None:
         """Return the step's container, as the engine describes it, if it exists and was started."""
@@ -83,9 +98,24 @@ class ContainerFactory:
             return False
         self.resources.add(run)
         self.networks.prepare(run)
-        return self._create(run, step, sink) and all(
-            self._create_sidecar(sidecar, step, sink) for sidecar in run.sidecars
-        )
+        if not self._create(run, step, sink):
+            return False
+        self._check_volumes(run)
+        return all(self._create_sidecar(sidecar, step, sink) for sidecar in run.sidecars)
+
+    def _check_volumes(self, run: StepRun) -> None:
+        """Raise VolumesRemoved unless the step's container has the volumes that the first step had.
+
+        The engine creates a missing volume with the container, so the volume shows that by its label. From
+        then on no program can remove it.
+        """
+        if run.ref.step == 0:
+            return
+        for index, mount in enumerate(run.mounts):
+            if mount.type == "volume":
+                volume = self.api.volume(self.names.volume(run.ref.task_id, run.ref.delivery, index))
+                if volume is None or (volume["Labels"] or {}).get(STEP) == str(run.ref.step):
+                    raise VolumesRemoved(f"another program removed the volume at {mount.target}")
 
     def _create_sidecar(self, sidecar: SidecarRun, step: RunningStep, sink: Sink) -> bool:
         with name_sidecar_in_errors(sidecar.definition.name):

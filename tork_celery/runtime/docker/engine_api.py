@@ -5,16 +5,20 @@ a container before it reads its log, so streams are opened without it.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 import docker.errors
 
+from tork_celery.domain.backoff import PASSING
+from tork_celery.domain.errors import EngineFailed, StepFailed
 from tork_celery.runtime.docker.engine_connection import CALL_TIMEOUT_S, EngineConnection
 from tork_celery.runtime.docker.engine_stream import EngineStream
-from tork_celery.runtime.docker.error_mapping import map_engine_errors
+from tork_celery.runtime.docker.error_mapping import api_error_message, map_engine_errors
 
 _EXIT_TIMEOUT_S = 10
+_KILL_TIMEOUT_S = 15  # the engine itself waits up to 10 s for the end of a container
+_NOT_FOUND = 404
 _CONFLICT = 409
 
 
@@ -26,11 +30,16 @@ class NameTaken(Exception):
     """A container of that name exists."""
 
 
+class ObjectMissing(Exception):
+    """A container or network that a call names does not exist, or is being removed. The text is the
+    engine's message."""
+
+
 class EngineApi:
     """The containers, volumes and networks of one engine.
 
-    Thread-safe. All methods raise StepFailed when the engine refuses a call, and EngineUnavailable. Removing
-    what does not exist is no error.
+    Thread-safe. All methods raise EngineUnavailable, EngineFailed, and StepFailed when the engine refuses a
+    call. Those that use a container or network raise ObjectMissing; removing what does not exist is no error.
     """
 
     def __init__(self, connection: EngineConnection) -> None:
@@ -41,27 +50,32 @@ class EngineApi:
     def create(self, name: str, config: Mapping[str, Any]) -> None:
         """Create a container. Raises ImageMissing, NameTaken."""
         client = self._connection.client
-        with map_engine_errors():
+        with map_engine_errors("create the container"):
             try:
                 client.create_container_from_config(config, name)  # type: ignore[no-untyped-call]
-            except docker.errors.ImageNotFound as error:
-                raise ImageMissing from error
             except docker.errors.APIError as error:
+                if error.status_code == _NOT_FOUND:
+                    raise ImageMissing from error
                 if error.status_code == _CONFLICT:
                     raise NameTaken from error
                 raise
 
     def put(self, name: str, path: str, archive: bytes) -> None:
         """Unpack a tar archive in the container, at `path`."""
-        with map_engine_errors():
-            self._connection.client.put_archive(name, path, archive)
+        try:
+            with _missing_mapped("write the files"):
+                self._connection.client.put_archive(name, path, archive)
+        except ObjectMissing as missing:
+            if self.inspect(name) is None:
+                raise
+            raise StepFailed(f"the container engine could not write the files: {missing}") from missing
 
     def start(self, name: str) -> None:
-        with map_engine_errors():
+        with _missing_mapped("start the container"):
             self._connection.client.start(name)
 
     def inspect(self, name: str) -> dict[str, Any] | None:
-        with map_engine_errors():
+        with map_engine_errors("inspect the container"):
             try:
                 container: dict[str, Any] = self._connection.client.inspect_container(name)
             except docker.errors.NotFound:
@@ -70,18 +84,24 @@ class EngineApi:
 
     def kill(self, name: str, signal: str) -> bool:
         """Send `signal` to the container. Return whether it was running."""
-        with map_engine_errors():
+        with map_engine_errors("kill the container"):
             try:
-                self._connection.client.kill(name, signal)
+                self._connection.open(
+                    "POST",
+                    f"/containers/{name}/kill",
+                    params={"signal": signal},
+                    headers=None,
+                    timeout_s=_KILL_TIMEOUT_S,
+                ).close()
             except docker.errors.APIError as error:
-                if isinstance(error, docker.errors.NotFound) or error.status_code == _CONFLICT:
+                if error.status_code in (_NOT_FOUND, _CONFLICT):
                     return False
                 raise
             return True
 
     def remove_container(self, name: str) -> None:
         """Remove a container, running or not, with its anonymous volumes."""
-        with map_engine_errors():
+        with map_engine_errors("remove the container"):
             try:
                 self._connection.client.remove_container(name, v=True, force=True)
             except docker.errors.NotFound:
@@ -92,7 +112,7 @@ class EngineApi:
 
     def containers(self, labels: list[str]) -> list[dict[str, Any]]:
         """Return the containers that have all of `labels`, running or not."""
-        with map_engine_errors():
+        with map_engine_errors("list the containers"):
             containers: list[dict[str, Any]] = self._connection.client.containers(
                 all=True, filters={"label": labels}
             )
@@ -105,18 +125,25 @@ class EngineApi:
         return self._stream(
             "POST",
             f"/containers/{name}/attach",
+            call="attach to the container",
             params={"stdout": 1, "stderr": 1, "stream": 1},
             headers={"Connection": "Upgrade", "Upgrade": "tcp"},
         )
 
     def logs(self, name: str) -> EngineStream:
         """Return everything that the container has printed and prints until its end."""
-        return self._stream("GET", f"/containers/{name}/logs", params={"stdout": 1, "stderr": 1, "follow": 1})
+        return self._stream(
+            "GET",
+            f"/containers/{name}/logs",
+            call="read the output",
+            params={"stdout": 1, "stderr": 1, "follow": 1},
+        )
 
     def tail(self, name: str, *, lines: int) -> Iterator[bytes]:
         """Return the last `lines` lines that the container has printed, in the frames of `stream_frames`."""
         params = {"stdout": 1, "stderr": 1, "tail": lines}
-        with closing(self._stream("GET", f"/containers/{name}/logs", params=params)) as stream:
+        path = f"/containers/{name}/logs"
+        with closing(self._stream("GET", path, call="read the output", params=params)) as stream:
             yield from stream.chunks()
 
     def wait(self, name: str) -> EngineStream:
@@ -125,29 +152,43 @@ class EngineApi:
         The engine answers at once. If it does not, the output ended because its connection broke, and the
         container is running: reading raises EngineUnavailable after 10 seconds, and the step can be followed.
         """
-        return self._stream("POST", f"/containers/{name}/wait", timeout_s=_EXIT_TIMEOUT_S)
+        return self._stream(
+            "POST",
+            f"/containers/{name}/wait",
+            call="wait for the container",
+            header_timeout_s=_EXIT_TIMEOUT_S,
+            timeout_s=_EXIT_TIMEOUT_S,
+        )
 
     # Volumes and networks
 
     def volumes(self, labels: list[str]) -> list[dict[str, Any]]:
-        with map_engine_errors():
+        with map_engine_errors("list the volumes"):
             answer: dict[str, Any] = self._connection.client.volumes(filters={"label": labels})
             return answer["Volumes"] or []
 
+    def volume(self, name: str) -> dict[str, Any] | None:
+        with map_engine_errors("inspect the volume"):
+            try:
+                volume: dict[str, Any] = self._connection.client.inspect_volume(name)
+            except docker.errors.NotFound:
+                return None
+            return volume
+
     def remove_volume(self, name: str) -> None:
-        with map_engine_errors():
+        with map_engine_errors("remove the volume"):
             try:
                 self._connection.client.remove_volume(name, force=True)
             except docker.errors.NotFound:
                 return
 
     def networks(self, labels: list[str]) -> list[dict[str, Any]]:
-        with map_engine_errors():
+        with map_engine_errors("list the networks"):
             networks: list[dict[str, Any]] = self._connection.client.networks(filters={"label": labels})
             return networks
 
     def network(self, name: str) -> dict[str, Any] | None:
-        with map_engine_errors():
+        with map_engine_errors("inspect the network"):
             try:
                 network: dict[str, Any] = self._connection.client.inspect_network(name)
             except docker.errors.NotFound:
@@ -155,21 +196,27 @@ class EngineApi:
             return network
 
     def create_network(self, name: str, labels: dict[str, str]) -> None:
-        """Create a bridge network, unless one of that name exists."""
-        with map_engine_errors():
+        """Create a bridge network, unless one of that name exists.
+
+        Nothing in the call is a user's. So an error is the machine's, whatever its status: most often all
+        addresses are in use, until other tasks have ended.
+        """
+        call = "create the network"
+        with map_engine_errors(call):
             try:
                 self._connection.client.create_network(name, "bridge", check_duplicate=True, labels=labels)
             except docker.errors.APIError as error:
                 if error.status_code != _CONFLICT:
-                    raise
+                    message = f"the container engine could not {call}: {api_error_message(error)}"
+                    raise EngineFailed(message, call=call, limit=PASSING) from error
 
     def connect(self, network: str, container: str, aliases: list[str]) -> None:
         """Connect a container to a network, in which it has the host names `aliases`."""
-        with map_engine_errors():
+        with _missing_mapped("connect the container to its network"):
             self._connection.client.connect_container_to_network(container, network, aliases=aliases or None)
 
     def remove_network(self, name: str) -> None:
-        with map_engine_errors():
+        with map_engine_errors("remove the network"):
             try:
                 self._connection.client.remove_network(name)
             except docker.errors.NotFound:
@@ -180,12 +227,26 @@ class EngineApi:
         method: str,
         path: str,
         *,
+        call: str,
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
+        header_timeout_s: float = CALL_TIMEOUT_S,
         timeout_s: float | None = None,
     ) -> EngineStream:
-        with map_engine_errors():
+        with _missing_mapped(call):
             response = self._connection.open(
-                method, path, params=params, headers=headers, timeout_s=CALL_TIMEOUT_S
+                method, path, params=params, headers=headers, timeout_s=header_timeout_s
             )
         return EngineStream(response, timeout_s=timeout_s)
+
+
+@contextmanager
+def _missing_mapped(call: str) -> Iterator[None]:
+    """Map the errors of a call that uses a container or network of ours. Raises ObjectMissing."""
+    with map_engine_errors(call):
+        try:
+            yield
+        except docker.errors.APIError as error:
+            if error.status_code in (_NOT_FOUND, _CONFLICT):
+                raise ObjectMissing(api_error_message(error)) from error
+            raise

@@ -1,14 +1,15 @@
 """The connection to the container engine."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 
 import docker.errors
 import requests
 
-from tork_celery.domain.errors import EngineUnavailable
-from tork_celery.runtime.docker.error_mapping import map_connection_error, map_engine_errors
+from tork_celery.domain.errors import EngineUnavailable, TorkError
+from tork_celery.runtime.docker.calls_in_progress import CallsInProgress
+from tork_celery.runtime.docker.error_mapping import map_api_error, map_connection_error, map_engine_errors
 from tork_celery.runtime.docker.transport import EngineClient
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
@@ -21,6 +22,7 @@ class EngineConnection:
     def __init__(self, url: str | None, *, connections: int) -> None:
         self.url = url or DEFAULT_URL
         self._connections = connections
+        self._calls = CallsInProgress()
         self._lock = threading.Lock()
         self._client: EngineClient | None = None
 
@@ -30,13 +32,23 @@ class EngineConnection:
         client = self._client
         return client if client is not None else self._connect()
 
+    def interrupter(self) -> Callable[[], None]:
+        """Return a function that ends a call of this thread which the engine does not answer within seconds.
+
+        The call then raises EngineUnavailable. Other threads may call the function, at any time.
+        """
+        return self._calls.interrupter()
+
     def ping(self, *, within_s: float) -> None:
         """Raise EngineUnavailable, with advice, unless the engine answers within `within_s` seconds.
 
         Uses a new connection: an engine that is shutting down still serves existing ones.
         """
         try:
-            with map_engine_errors(), closing(self._new_client(timeout_s=within_s)) as client:
+            with (
+                map_engine_errors("answer a ping"),
+                closing(self._new_client(timeout_s=within_s)) as client,
+            ):
                 client.ping()
         except EngineUnavailable as error:
             raise EngineUnavailable(
@@ -57,20 +69,19 @@ class EngineConnection:
         client = self.client
         url = f"{client.base_url}/v{client.api_version}{path}"
         response = client.request(method, url, params=params, headers=headers, stream=True, timeout=timeout_s)
-        try:
-            response.raise_for_status()
-        except requests.HTTPError as error:
-            docker.errors.create_api_error_from_http_exception(error)
+        client.raise_for_status(response)
         return response
 
     def close(self) -> None:
+        """End the calls in progress, and close all connections."""
+        self._calls.end_all()
         with self._lock:
             if self._client is not None:
                 self._client.close()
 
     def _new_client(self, *, timeout_s: float) -> EngineClient:
         version = self.client.api_version
-        client = EngineClient(self.url, version=version, timeout=timeout_s)  # type: ignore[arg-type]
+        client = EngineClient(self.url, calls=self._calls, version=version, timeout=timeout_s)
         client.trust_env = False
         return client
 
@@ -79,10 +90,21 @@ class EngineConnection:
             if self._client is None:
                 try:
                     self._client = EngineClient(
-                        self.url, version="auto", timeout=CALL_TIMEOUT_S, max_pool_size=self._connections
+                        self.url,
+                        calls=self._calls,
+                        version="auto",
+                        timeout=CALL_TIMEOUT_S,
+                        max_pool_size=self._connections,
                     )
                 except docker.errors.DockerException as error:
-                    raise map_connection_error(error) from error
+                    raise _map_first_error(error) from error
                 # Proxies and .netrc do not concern the engine. Looking for them costs a third of a call.
                 self._client.trust_env = False
             return self._client
+
+
+def _map_first_error(error: docker.errors.DockerException) -> TorkError:
+    """Map the error of the SDK's first call, which asks for the engine's version and wraps all errors."""
+    if isinstance(error.__cause__, docker.errors.APIError):
+        return map_api_error(error.__cause__, "report its version")
+    return map_connection_error(error)

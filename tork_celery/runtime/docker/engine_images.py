@@ -9,11 +9,16 @@ from tork_celery.runtime.docker.engine_connection import EngineConnection
 from tork_celery.runtime.docker.engine_stream import EngineStream
 from tork_celery.runtime.docker.error_mapping import api_error_message, map_engine_errors, one_line
 
+_BAD_REQUEST = 400
 _CONFLICT = 409
 
 
 class PullFailed(Exception):
-    """The engine could not pull an image. The text is the engine's message."""
+    """The engine could not pull an image. The text is the engine's message, `status` its HTTP status."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class EngineImages:
@@ -30,22 +35,23 @@ class EngineImages:
         Raises PullFailed.
         """
         repository, tag = docker.utils.parse_repository_tag(image)
-        with map_engine_errors():
+        authorization = self._authorization(repository, credentials)
+        with map_engine_errors("pull the image"):
             try:
                 response = self._connection.open(
                     "POST",
                     "/images/create",
                     params={"fromImage": repository, "tag": tag or "latest"},
-                    headers=self._authorization(repository, credentials),
+                    headers=authorization,
                     timeout_s=timeout_s,
                 )
             except docker.errors.APIError as error:
-                raise PullFailed(api_error_message(error)) from error
+                raise PullFailed(api_error_message(error), status=error.status_code) from error
         return EngineStream(response, timeout_s=None)
 
     def remove(self, image: str) -> bool:
         """Remove an image and return True. Return False when a container uses it. Raises StepFailed."""
-        with map_engine_errors():
+        with map_engine_errors("remove the image"):
             try:
                 self._connection.client.remove_image(image)
             except docker.errors.NotFound:
@@ -60,13 +66,21 @@ class EngineImages:
         try:
             registry, _ = docker.auth.resolve_repository_name(repository)
         except docker.errors.InvalidRepository as error:
-            raise PullFailed(one_line(str(error))) from error
+            raise PullFailed(one_line(str(error)), status=_BAD_REQUEST) from error
         if credentials is None:
-            header = docker.auth.get_config_header(self._connection.client, registry)
-            return {"X-Registry-Auth": header} if header else {}
+            return self._host_authorization(registry)
         config = {
             "username": credentials.username,
             "password": credentials.password,
             "serveraddress": registry,
         }
         return {"X-Registry-Auth": docker.auth.encode_header(config)}
+
+    def _host_authorization(self, registry: str) -> dict[str, bytes]:
+        client = self._connection.client
+        try:
+            header = docker.auth.get_config_header(client, registry)
+        except docker.errors.DockerException as error:
+            reason = one_line(str(error))
+            raise PullFailed(f"this host's credentials for {registry} cannot be read: {reason}") from error
+        return {"X-Registry-Auth": header} if header else {}

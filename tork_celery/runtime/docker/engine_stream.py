@@ -26,7 +26,7 @@ class EngineStream:
         # Take the connection out of the pool. The pool would give it to another call when the body ends, and
         # `interrupt` would hit that call.
         raw._pool = None  # noqa: SLF001  urllib3 has no public way to do this
-        self._socket: socket.socket = self._connection.sock
+        self._socket: socket.socket = self._connection.sock or _socket_of(raw)
         self._socket.settimeout(timeout_s)
 
     def upgraded(self) -> Iterator[bytes]:
@@ -35,7 +35,7 @@ class EngineStream:
         raw: Any = self._response.raw
         buffer = raw._fp.fp  # noqa: SLF001  urllib3 has no public way to it
         while True:
-            with map_engine_errors():
+            with map_engine_errors("send its answer"):
                 data = buffer.read1(_CHUNK_BYTES)
             if not data:
                 return
@@ -45,7 +45,7 @@ class EngineStream:
         """Yield the body."""
         pieces = self._response.raw.stream(_CHUNK_BYTES)
         while True:
-            with map_engine_errors():
+            with map_engine_errors("send its answer"):
                 data = next(pieces, b"")
             if not data:
                 return
@@ -61,3 +61,9 @@ class EngineStream:
     def close(self) -> None:
         self._response.close()
         self._connection.close()
+
+
+def _socket_of(raw: Any) -> socket.socket:
+    """Return the socket of a response after which the engine, or a proxy of it, closes the connection."""
+    sock: socket.socket = raw._fp.fp.raw._sock  # noqa: SLF001  http.client has no public way to it
+    return sock

@@ -1,78 +1,76 @@
-"""Mapping of the engine's errors to StepFailed (the step can never run) and EngineUnavailable (try again)."""
+"""Mapping of the engine's errors, by what failed and by HTTP status, never by the words of a message.
 
+- EngineUnavailable: the engine does not answer.
+- EngineFailed: it answers with an error that may pass.
+- StepFailed: it refuses the step as it is defined.
+"""
+
+import http.client
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import docker.errors
+import requests
 import urllib3.exceptions
 
-from tork_celery.domain.errors import EngineUnavailable, StepFailed, TorkError
+from tork_celery.domain.errors import EngineFailed, EngineUnavailable, StepFailed, TorkError
 
 _SERVER_ERROR = 500
 _MAX_MESSAGE_LENGTH = 500
+_TAIL_LENGTH = 150  # of a message that is cut: the reason is at its end
 
-# The engine answers 500 to some definitions that can never run. Its message then quotes the operating system.
-_INVALID_DEFINITION = re.compile(
-    r"executable file not found|no such file or directory|is a directory|not a directory"
-    r"|permission denied|exec format error|can't contain null|invalid argument"
-    r"|could not select device driver|nvidia-container-cli",
-)
-# Temporary: subnets are free again when other tasks have ended.
-_NO_FREE_SUBNET = re.compile(r"non-overlapping IPv4 address pool|address pools have been fully subnetted")
 # What containerd and runc wrap around the reason.
 _WRAPPING = re.compile(r".*(?:unable to start container process: |process caused: )|: unknown$")
 
-_TEMPORARY_PULL_ERROR = re.compile(
-    r"toomanyrequests|rate limit|unexpected HTTP status: 5\d\d|received unexpected HTTP status"
-    r"|service unavailable|bad gateway|internal server error|timeout|timed out|deadline exceeded"
-    r"|connection reset|unexpected EOF|: EOF|no space left on device",
-    re.IGNORECASE,
+_NO_ANSWER = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,  # the connection broke
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
 )
-# Not temporary, even when the message also has "timeout": the registry does not exist.
-_NO_SUCH_REGISTRY = re.compile(r"\blookup \S+|no such host|connection refused")
+_UNREADABLE_ANSWER = (requests.RequestException, docker.errors.DockerException)
 
 
 @contextmanager
-def map_engine_errors() -> Iterator[None]:
-    """Raise the errors of the engine and of its connection as StepFailed or EngineUnavailable."""
+def map_engine_errors(call: str) -> Iterator[None]:
+    """Map the errors of a call of the engine. `call` names it, for example "start the container"."""
     try:
         yield
     except docker.errors.APIError as error:
-        raise map_api_error(error) from error
-    except (docker.errors.DockerException, urllib3.exceptions.HTTPError, OSError) as error:
+        raise map_api_error(error, call) from error
+    except _NO_ANSWER as error:
+        raise map_connection_error(error) from error
+    except _UNREADABLE_ANSWER as error:
+        raise EngineFailed(
+            f"the container engine's answer cannot be read: {one_line(str(error))}", call=call
+        ) from error
+    except OSError as error:
         raise map_connection_error(error) from error
 
 
 @contextmanager
 def name_sidecar_in_errors(name: str | None) -> Iterator[None]:
-    """Prefix the message of a StepFailed with the name of the sidecar that failed."""
+    """Prefix the message of an error that fails the step with the name of the sidecar that it concerns."""
     try:
         yield
     except StepFailed as error:
         raise StepFailed(f'the sidecar "{name}": {error}') from error
+    except EngineFailed as error:
+        raise EngineFailed(f'the sidecar "{name}": {error}', call=error.call, limit=error.limit) from error
 
 
-def map_api_error(error: docker.errors.APIError) -> TorkError:
+def map_api_error(error: docker.errors.APIError, call: str) -> TorkError:
     """Map an error that the engine answered."""
-    message = api_error_message(error)
-    if _NO_FREE_SUBNET.search(message):
-        return EngineUnavailable(f"the container engine has no address left for another network: {message}")
-    if (error.status_code or _SERVER_ERROR) < _SERVER_ERROR or _INVALID_DEFINITION.search(message):
-        return StepFailed(f"the container engine refuses to run this: {_WRAPPING.sub('', message)}")
-    return EngineUnavailable(f"the container engine failed: {message}")
+    message = _WRAPPING.sub("", api_error_message(error))
+    if (error.status_code or _SERVER_ERROR) < _SERVER_ERROR:
+        return StepFailed(f"the container engine refuses to run this: {message}")
+    return EngineFailed(f"the container engine could not {call}: {message}", call=call)
 
 
 def map_connection_error(error: Exception) -> EngineUnavailable:
     return EngineUnavailable(f"the container engine does not answer: {_root_cause(error)}")
-
-
-def map_pull_error(image: str, message: str) -> TorkError:
-    """Map the message of a failed pull. Errors of a registry that may soon work are EngineUnavailable."""
-    text = f'image "{image}" could not be pulled: {one_line(message)}'
-    if _TEMPORARY_PULL_ERROR.search(message) and not _NO_SUCH_REGISTRY.search(message):
-        return EngineUnavailable(text)
-    return StepFailed(text)
 
 
 def api_error_message(error: docker.errors.APIError) -> str:
@@ -81,8 +79,11 @@ def api_error_message(error: docker.errors.APIError) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return `text` on one line, cut to 500 characters."""
-    return " ".join(text.split())[:_MAX_MESSAGE_LENGTH]
+    """Return `text` on one line, of at most 500 characters: a longer one is cut in its middle."""
+    line = " ".join(text.split())
+    if len(line) <= _MAX_MESSAGE_LENGTH:
+        return line
+    return f"{line[: _MAX_MESSAGE_LENGTH - _TAIL_LENGTH - 3]}...{line[-_TAIL_LENGTH:]}"
 
 
 def _root_cause(error: BaseException) -> str:

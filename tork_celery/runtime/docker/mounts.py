@@ -56,7 +56,7 @@ def _volume(run: StepRun, names: ResourceNames, index: int, mount: Mount) -> dic
         "Type": "volume",
         "Source": names.volume(run.ref.task_id, run.ref.delivery, index),
         "Target": mount.target,
-        "VolumeOptions": {"Labels": names.delivery_labels(run)},
+        "VolumeOptions": {"Labels": names.step_labels(run)},
     }
 
 

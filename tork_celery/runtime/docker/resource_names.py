@@ -36,11 +36,11 @@ class ResourceNames:
         return f"tork-{task_id}-{delivery}"
 
     def step_labels(self, run: StepRun) -> dict[str, str]:
-        """Return the labels of a container."""
+        """Return the labels of a container, or of a volume, with the step that created it."""
         return {**self.delivery_labels(run), STEP: str(run.ref.step)}
 
     def delivery_labels(self, run: StepRun) -> dict[str, str]:
-        """Return the labels of a volume or a network, which the steps of a delivery share."""
+        """Return the labels of a network, which the steps of a delivery share."""
         return {
             CLUSTER: self.cluster,
             NODE: self.node,
@@ -53,6 +53,15 @@ class ResourceNames:
     def delivery_filter(self, task_id: str, delivery: int) -> list[str]:
         """Return the label filter for everything of one delivery, whichever node created it."""
         return [*self.cluster_filter(), f"{TASK}={task_id}", f"{DELIVERY}={delivery}"]
+
+    def node_filter(self) -> list[str]:
+        """Return the label filter for everything that this node created."""
+        return [*self.cluster_filter(), f"{NODE}={self.node}"]
+
+    @staticmethod
+    def step(labels: Mapping[str, str]) -> StepRef:
+        """Return the step of a container with these labels."""
+        return StepRef(task_id=labels[TASK], delivery=int(labels[DELIVERY]), step=int(labels[STEP]))
 
     def cluster_filter(self) -> list[str]:
         """Return the label filter for everything that the nodes of this installation created."""

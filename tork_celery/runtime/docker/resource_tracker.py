@@ -9,11 +9,15 @@ from tork_celery.runtime.protocol import StepRun
 
 @dataclass(slots=True)
 class TrackedResources:
-    """The resources of one delivery: its containers, its number of volumes, and whether it has a network."""
+    """The resources of one delivery: its containers, its number of volumes, and whether it has a network.
+
+    `complete` is False when the engine may have others of the delivery.
+    """
 
     containers: set[StepRef] = field(default_factory=set)
     volumes: int = 0
     network: bool = False
+    complete: bool = True
 
 
 class ResourceTracker:
@@ -43,7 +47,14 @@ class ResourceTracker:
             if (tracked := self._resources.get((ref.task_id, ref.delivery))) is not None:
                 tracked.containers.discard(ref)
 
-    def pop(self, task_id: str, delivery: int) -> TrackedResources | None:
-        """Return the resources of a delivery and stop tracking it. None: only the engine knows them."""
+    def mark_incomplete(self, ref: StepRef) -> None:
+        """Record that another program removed something of the delivery, and may have left a part of it."""
         with self._lock:
-            return self._resources.pop((task_id, delivery), None)
+            if (tracked := self._resources.get((ref.task_id, ref.delivery))) is not None:
+                tracked.complete = False
+
+    def pop(self, task_id: str, delivery: int) -> TrackedResources | None:
+        """Return the resources of a delivery and stop tracking it. None: only the engine knows them all."""
+        with self._lock:
+            tracked = self._resources.pop((task_id, delivery), None)
+        return tracked if tracked is not None and tracked.complete else None

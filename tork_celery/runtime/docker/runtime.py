@@ -4,16 +4,17 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from tork_celery.domain.errors import EngineUnavailable
+from tork_celery.domain.backoff import PASSING
+from tork_celery.domain.errors import EngineFailed, EngineUnavailable
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker.cleanup_queue import CleanupQueue
 from tork_celery.runtime.docker.container_config import memory_limit
 from tork_celery.runtime.docker.container_factory import ContainerFactory
-from tork_celery.runtime.docker.engine_api import EngineApi
+from tork_celery.runtime.docker.engine_api import EngineApi, ObjectMissing
 from tork_celery.runtime.docker.engine_connection import EngineConnection
 from tork_celery.runtime.docker.engine_images import EngineImages
 from tork_celery.runtime.docker.image_gc import ImageGc
@@ -24,12 +25,13 @@ from tork_celery.runtime.docker.resource_tracker import ResourceTracker
 from tork_celery.runtime.docker.sidecars import Sidecars
 from tork_celery.runtime.docker.stream_frames import FrameReader
 from tork_celery.runtime.exchange import Exchange, NotRegularFile, unusable_output
-from tork_celery.runtime.protocol import Leftovers, Sink, StepExit, StepRun
+from tork_celery.runtime.protocol import Leftovers, Sink, StepExit, StepRemoved, StepRun, Stream
 from tork_celery.runtime.running_steps import KILLED_BEFORE_START, KillTimers, RunningStep, RunningSteps
 
 _KILLED = 137
 _CLEANUP_THREADS = 4
 _CONNECTIONS_PER_STEP = 2  # one for the output, one for calls
+_MOST_REPLACEMENTS = 10
 
 
 class DockerRuntime:
@@ -88,25 +90,33 @@ class DockerRuntime:
         self._sidecars = Sidecars(api=self._api, names=self._names, kill_timers=self._kill_timers)
 
     def run(self, run: StepRun, sink: Sink, *, started: Callable[[], None]) -> StepExit:
-        name = self._names.container(run.ref)
-        with self._running.enter(run.ref) as step:
+        with (
+            self._running.enter(run.ref) as step,
+            step.interruptible(self._connection.interrupter()),
+            _missing_counts_as_failure(),
+        ):
             if not self._container_factory.create(run, step, sink):
                 return KILLED_BEFORE_START
             if not self._sidecars.start(run.sidecars, step, started=started):
                 return KILLED_BEFORE_START
-            with closing(self._api.attach(name)) as stream, step.interruptible(stream.interrupt):
-                if not step.may_continue():
-                    return KILLED_BEFORE_START
-                self._api.start(name)
-                step.mark_started(lambda grace_s: self._kill(run.ref, grace_s))
-                if not run.sidecars:
-                    started()
-                _drain(stream.upgraded(), step, sink)
-            return self._wait_for_exit(run.ref, step)
+            for _ in range(_MOST_REPLACEMENTS):
+                try:
+                    return self._run_main(run, step, sink, started)
+                except ObjectMissing:
+                    if self._api.inspect(self._names.container(run.ref)) is not None:
+                        raise
+                    sink(Stream.NOTE, b"another program removed the step's container; creating it again\n")
+                    if not self._container_factory.replace(run, step, sink):
+                        return KILLED_BEFORE_START
+            return self._run_main(run, step, sink, started)
 
     def follow(self, ref: StepRef, sink: Sink) -> StepExit | None:
         name = self._names.container(ref)
-        with self._running.enter(ref) as step:
+        with (
+            self._running.enter(ref) as step,
+            step.interruptible(self._connection.interrupter()),
+            _missing_counts_as_failure(),
+        ):
             container = self._container_factory.find_started(ref)
             if container is None:
                 self._container_factory.remove(ref)
@@ -164,11 +174,25 @@ class DockerRuntime:
         self._cleanup_queue.close()
         self._connection.close()
 
+    def _run_main(self, run: StepRun, step: RunningStep, sink: Sink, started: Callable[[], None]) -> StepExit:
+        """Start the container of a step and follow it. Raises ObjectMissing before it has started."""
+        name = self._names.container(run.ref)
+        with closing(self._api.attach(name)) as stream, step.interruptible(stream.interrupt):
+            if not step.may_continue():
+                return KILLED_BEFORE_START
+            self._api.start(name)
+            step.mark_started(lambda grace_s: self._kill(run.ref, grace_s))
+            if not run.sidecars:
+                started()
+            _drain(stream.upgraded(), step, sink)
+        return self._wait_for_exit(run.ref, step)
+
     def _wait_for_exit(self, ref: StepRef, step: RunningStep) -> StepExit:
-        with (
-            closing(self._api.wait(self._names.container(ref))) as stream,
-            step.interruptible(stream.interrupt),
-        ):
+        try:
+            wait = self._api.wait(self._names.container(ref))
+        except ObjectMissing as missing:
+            raise StepRemoved(f"another program removed the container of step {ref}") from missing
+        with closing(wait) as stream, step.interruptible(stream.interrupt):
             answer = b"".join(stream.chunks())
             if not answer:
                 step.may_continue()  # raises Detached
@@ -237,3 +261,13 @@ def _drain(chunks: Iterator[bytes], step: RunningStep, sink: Sink) -> None:
         for stream, data in frames.feed(chunk):
             sink(stream, data)
     step.may_continue()
+
+
+@contextmanager
+def _missing_counts_as_failure() -> Iterator[None]:
+    """Map ObjectMissing. A next run creates what is missing, or tells the user which network is."""
+    try:
+        yield
+    except ObjectMissing as missing:
+        text = f"the container engine could not start the step: {missing}"
+        raise EngineFailed(text, call="find the container", limit=PASSING) from missing
