@@ -115,6 +115,7 @@ def build_worker(settings: Settings, app: Celery, database: Database, *, node: s
         log_limit_bytes=settings.log_limit_bytes,
         cancel_grace_s=settings.cancel_grace_s,
         defaults=task_defaults(settings),
+        engine_wait_s=settings.engine_wait_s,
     )
 
 

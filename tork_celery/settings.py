@@ -62,6 +62,7 @@ class Settings:
     pull: str = "missing"
     stop: ShutdownPolicy = ShutdownPolicy()
     pull_timeout_s: float = 900.0
+    engine_wait_s: float = 3600.0
     image_ttl_s: float | None = None
     log_limit_bytes: int = 256 * 1024 * 1024
     auth: tuple[str, ...] = ()
@@ -259,6 +260,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "pull": _one_of("a pull policy", "missing", "always"),
     "stop": _shutdown_policy,
     "pull_timeout_s": durations.positive_seconds,
+    "engine_wait_s": durations.positive_seconds,
     "image_ttl_s": durations.positive_seconds,
     "log_limit_bytes": quantities.size_bytes,
     "auth": _auth,
