@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tork_celery.domain.quantities import memory_bytes, nano_cpus, size_bytes
+from tork_celery.domain.quantities import format_size, memory_bytes, nano_cpus, size_bytes
 
 MIB = 2**20
 
@@ -75,3 +75,21 @@ def test_any_other_text_raises_value_error(text: str) -> None:
             assert 0 < parse(text) < upper_bound
         except ValueError as error:
             assert repr(text) in str(error)  # noqa: PT017  both outcomes are valid
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0"),
+        (512, "512"),
+        (1024, "1k"),
+        (500 * MIB, "500m"),
+        (3 * 2**29, "1.5g"),
+        (10 * 2**30, "10g"),
+        (75_500_000, "72m"),
+        (2**50, "1p"),
+        (2**30 - 1, "1023.9m"),
+    ],
+)
+def test_size_is_formatted_with_a_unit(size: int, text: str) -> None:
+    assert format_size(size) == text

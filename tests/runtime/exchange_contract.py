@@ -69,6 +69,30 @@ class ExchangeContract:
 
         assert step_exit.output == bytes(MAX_RESULT_BYTES + 1)
 
+    def test_ended_step_uses_little_space_once_that_is_freed(
+        self, runtime: Runtime, steps: StepFactory, sink: RecordingSink
+    ) -> None:
+        run = steps.step("dd if=/dev/zero of=$TORK_OUTPUT bs=1000000 count=3 2>/dev/null")
+        run_step(runtime, run, sink)
+        disk, *_ = runtime.disks()
+        before = runtime.used_bytes(run.ref.task_id, run.ref.delivery)
+        assert disk.usage()[run.ref.task_id, run.ref.delivery] >= before
+
+        runtime.free_space(run.ref)
+
+        assert before > 3_000_000
+        assert runtime.used_bytes(run.ref.task_id, run.ref.delivery) < 500_000
+
+    def test_ended_steps_of_an_earlier_process_are_freed(
+        self, runtime: Runtime, steps: StepFactory, sink: RecordingSink
+    ) -> None:
+        run = steps.step("dd if=/dev/zero of=$TORK_OUTPUT bs=1000000 count=3 2>/dev/null")
+        run_step(runtime, run, sink)
+
+        runtime.free_ended()
+
+        assert runtime.used_bytes(run.ref.task_id, run.ref.delivery) < 500_000
+
     def test_step_sees_its_environment(
         self, runtime: Runtime, steps: StepFactory, sink: RecordingSink
     ) -> None:

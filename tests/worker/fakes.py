@@ -1,16 +1,18 @@
 """A runtime without containers, and steps that run on it."""
 
+import math
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from tork_celery.domain.definition import Defaults
 from tork_celery.domain.errors import EngineUnavailable
 from tork_celery.domain.model import StepRef
-from tork_celery.runtime.protocol import Detached, Leftovers, Runtime, Sink, StepExit, StepRun, Stream
+from tork_celery.runtime.protocol import Detached, Disk, Leftovers, Runtime, Sink, StepExit, StepRun, Stream
 from tork_celery.worker.worker import ChainAction, Worker
 
 NODE = "default@here"
@@ -70,6 +72,9 @@ class FakeRuntime(Runtime):
         self.killed: list[StepRef] = []
         self.graces_s: list[float] = []
         self.removed_steps: list[StepRef] = []
+        self.freed: list[StepRef] = []
+        self.ended_freed = False
+        self.used: dict[tuple[str, int], float] = {}
         self.removed_deliveries: list[tuple[str, int]] = []
         self.left_on_host: list[Leftovers] = []
         self.progress_of: dict[StepRef, float] = {}
@@ -128,6 +133,19 @@ class FakeRuntime(Runtime):
 
     def remove_step(self, ref: StepRef) -> None:
         self.removed_steps.append(ref)
+
+    def used_bytes(self, task_id: str, delivery: int, *, enough: float = math.inf) -> float:
+        del enough
+        return self.used.get((task_id, delivery), 0)
+
+    def free_space(self, ref: StepRef) -> None:
+        self.freed.append(ref)
+
+    def free_ended(self) -> None:
+        self.ended_freed = True
+
+    def disks(self) -> Sequence[Disk]:
+        return [Disk(path=Path("/disk"), usage=lambda: self.used)]
 
     def reset_step(self, ref: StepRef) -> None:
         self.removed_steps.append(ref)

@@ -1,11 +1,13 @@
 """Amounts of CPU and memory in the notation of Docker: cpus "0.5", memory "500m"."""
 
+import math
 import re
 from decimal import Decimal
 
 _CPUS = re.compile(r"(?=\.?[0-9])[0-9]{0,6}(\.[0-9]{1,9})?", re.ASCII)
 _SIZE = re.compile(r"([0-9]{1,15})(\.[0-9]{1,9})? ?([kmgtp]?)i?b?", re.ASCII | re.IGNORECASE)
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
+_UNIT_STEP = 1024
 _MIN_MEMORY_BYTES = 6 * 2**20  # the engine rejects less
 
 
@@ -22,6 +24,16 @@ def memory_bytes(text: str) -> int:
     if amount < _MIN_MEMORY_BYTES:
         raise ValueError(f"{text[:40]!r} is too little memory for a container; at least 6m is needed")
     return amount
+
+
+def format_size(size_bytes: float) -> str:
+    """Return a size in this notation, with at most one decimal place: 10g, 1.5m, 512."""
+    unit = ""
+    for larger in ("k", "m", "g", "t", "p"):
+        if size_bytes < _UNIT_STEP:
+            break
+        size_bytes, unit = size_bytes / _UNIT_STEP, larger
+    return f"{math.floor(size_bytes * 10) / 10:g}{unit}"
 
 
 def size_bytes(text: str) -> int:

@@ -12,6 +12,7 @@ to a limit.
 """
 
 import errno
+import math
 import os
 import shutil
 import stat
@@ -23,6 +24,7 @@ from urllib.parse import quote, unquote
 
 from tork_celery.domain.errors import EngineUnavailable, StepFailed
 from tork_celery.domain.model import StepRef
+from tork_celery.runtime import exchange_space
 from tork_celery.runtime.protocol import MAX_RESULT_BYTES, Leftovers, StepRun
 
 ENTRYPOINT = "entrypoint"
@@ -37,6 +39,7 @@ _SCRIPT_MODE = 0o755
 _WORK_DIR_MODE = 0o700
 _SEARCH_BITS = 0o111
 MAX_PROGRESS_BYTES = 64
+_SAFE = "@,+="  # in the name of a node's directory
 _INVALID_FILES_ERRNOS = {
     errno.EEXIST,
     errno.EISDIR,
@@ -55,7 +58,7 @@ class Exchange:
 
     def __init__(self, *, work_dir: Path, node: str) -> None:
         self._work_dir = work_dir.absolute()
-        self._node_dir = self._work_dir / quote(node, safe="@,+=")
+        self._node_dir = self._work_dir / quote(node, safe=_SAFE)
 
     def path(self, ref: StepRef) -> Path:
         return self._node_dir / f"{ref.task_id}-{ref.delivery}" / str(ref.step)
@@ -95,6 +98,32 @@ class Exchange:
             return parse_progress(_read(self.path(ref) / PROGRESS, MAX_PROGRESS_BYTES) or b"")
         except (NotRegularFile, OSError):
             return None
+
+    def used_bytes(self, task_id: str, delivery: int, *, enough: float = math.inf) -> float:
+        """Return the disk space that a delivery uses; any number above `enough` if that is more."""
+        return exchange_space.used_bytes(self._node_dir / f"{task_id}-{delivery}", enough=enough)
+
+    def used_by_delivery(self) -> dict[tuple[str, int], float]:
+        """Return the disk space of all deliveries that have a directory, of all nodes that use `work_dir`."""
+        return {
+            (left.task_id, left.delivery): exchange_space.used_bytes(
+                self._work_dir / quote(left.node, safe=_SAFE) / f"{left.task_id}-{left.delivery}"
+            )
+            for left in self.leftovers()
+        }
+
+    def free_space(self, ref: StepRef) -> None:
+        """Remove what the step wrote and nobody reads. `output` and `progress` return the same afterwards."""
+        keep_bytes = {OUTPUT: MAX_RESULT_BYTES + 1, PROGRESS: MAX_PROGRESS_BYTES}
+        exchange_space.free_space(self.path(ref), keep_bytes=keep_bytes, remove_tree=_remove_tree)
+
+    def steps(self) -> Iterator[StepRef]:
+        """Yield the steps of this node that have a directory."""
+        for name in _names(self._node_dir):
+            task_id, _, delivery = name.rpartition("-")
+            for step in _names(self._node_dir / name):
+                if task_id and delivery.isdecimal() and step.isdecimal():
+                    yield StepRef(task_id=task_id, delivery=int(delivery), step=int(step))
 
     def remove(self, ref: StepRef) -> None:
         _remove_tree(self.path(ref))

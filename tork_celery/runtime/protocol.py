@@ -1,8 +1,10 @@
 """The contract of a runtime. `tests/runtime/runtime_contract.py` tests every implementation against it."""
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from tork_celery.domain.definition import Limits, Mount, Probe, StepDefinition
@@ -88,6 +90,18 @@ class Leftovers(NamedTuple):
     delivery: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """A disk of this host that steps fill: the one that `path` is on.
+
+    `usage` returns the bytes that deliveries use there, by task id and delivery, those of other nodes of the
+    host included. It may take long. Raises EngineUnavailable, OSError.
+    """
+
+    path: Path
+    usage: Callable[[], Mapping[tuple[str, int], float]]
+
+
 class Detached(Exception):
     """The runtime detached from its steps (`Runtime.detach`)."""
 
@@ -164,6 +178,27 @@ class Runtime(Protocol):
 
     def progress(self, ref: StepRef) -> float | None:
         """Return the percentage, 0 to 100, that the step last wrote to TORK_PROGRESS. None without one."""
+
+    def used_bytes(self, task_id: str, delivery: int, *, enough: float = math.inf) -> float:
+        """Return the disk space of the exchange directories of a delivery, those of its sidecars included.
+
+        Any number above `enough` if that is more. Never calls the engine.
+        """
+
+    def free_space(self, ref: StepRef) -> None:
+        """Free the disk space of an ended step, except for what `follow` needs to return the same exit again.
+
+        Needs no space. Failures are logged as `runtime.removal_failed`.
+        """
+
+    def free_ended(self) -> None:
+        """Free the disk space of all ended steps of this node. For a node that starts.
+
+        Raises EngineUnavailable.
+        """
+
+    def disks(self) -> Sequence[Disk]:
+        """Return the disks of this host that steps fill; while the engine is away, those that are known."""
 
     def remove_step(self, ref: StepRef) -> None:
         """Remove the container of a step, running or not, and its exchange directory.

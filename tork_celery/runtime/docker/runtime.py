@@ -1,6 +1,7 @@
 """The Docker runtime: how the container of a step is created, started, followed, killed and removed."""
 
 import json
+import math
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +15,7 @@ from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker.cleanup_queue import CleanupQueue
 from tork_celery.runtime.docker.container_config import memory_limit
 from tork_celery.runtime.docker.container_factory import ContainerFactory
+from tork_celery.runtime.docker.disk_usage import DiskUsage
 from tork_celery.runtime.docker.engine_api import EngineApi, ObjectMissing
 from tork_celery.runtime.docker.engine_connection import EngineConnection
 from tork_celery.runtime.docker.engine_images import EngineImages
@@ -25,10 +27,11 @@ from tork_celery.runtime.docker.resource_tracker import ResourceTracker
 from tork_celery.runtime.docker.sidecars import Sidecars
 from tork_celery.runtime.docker.stream_frames import FrameReader
 from tork_celery.runtime.exchange import Exchange, NotRegularFile, unusable_output
-from tork_celery.runtime.protocol import Leftovers, Sink, StepExit, StepRemoved, StepRun, Stream
+from tork_celery.runtime.protocol import Disk, Leftovers, Sink, StepExit, StepRemoved, StepRun, Stream
 from tork_celery.runtime.running_steps import KILLED_BEFORE_START, KillTimers, RunningStep, RunningSteps
 
 _KILLED = 137
+_ENDED_STATES = {"exited", "dead"}
 _CLEANUP_THREADS = 4
 _CONNECTIONS_PER_STEP = 2  # one for the output, one for calls
 _MOST_REPLACEMENTS = 10
@@ -87,6 +90,9 @@ class DockerRuntime:
             private_workdir=os.geteuid() != 0,
             pull_always=pull_always,
         )
+        self._disk_usage = DiskUsage(
+            connection=self._connection, names=self._names, exchange=self._exchange, work_dir=work_dir
+        )
         self._sidecars = Sidecars(api=self._api, names=self._names, kill_timers=self._kill_timers)
 
     def run(self, run: StepRun, sink: Sink, *, started: Callable[[], None]) -> StepExit:
@@ -137,6 +143,20 @@ class DockerRuntime:
 
     def progress(self, ref: StepRef) -> float | None:
         return self._exchange.progress(ref)
+
+    def used_bytes(self, task_id: str, delivery: int, *, enough: float = math.inf) -> float:
+        return self._exchange.used_bytes(task_id, delivery, enough=enough)
+
+    def free_space(self, ref: StepRef) -> None:
+        self._exchange.free_space(ref)
+
+    def free_ended(self) -> None:
+        for container in self._api.containers(self._names.node_filter()):
+            if container["State"] in _ENDED_STATES:
+                self._exchange.free_space(self._names.step(container["Labels"]))
+
+    def disks(self) -> Sequence[Disk]:
+        return self._disk_usage.disks()
 
     def remove_step(self, ref: StepRef) -> None:
         self._kill_timers.cancel(ref)

@@ -1,5 +1,6 @@
 """The shell runtime: steps as processes of this host, for hosts without a container engine."""
 
+import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,7 +22,7 @@ from tork_celery.runtime.exchange import (
     unusable_output,
     write_files,
 )
-from tork_celery.runtime.protocol import Leftovers, Sink, StepExit, StepRun
+from tork_celery.runtime.protocol import Disk, Leftovers, Sink, StepExit, StepRun
 from tork_celery.runtime.running_steps import KILLED_BEFORE_START, KillTimers, RunningSteps
 from tork_celery.runtime.shell.process import Process
 
@@ -70,6 +71,7 @@ class ShellRuntime:
         self._environ = {name: environ[name] for name in _INHERITED_VARIABLES if name in environ}
         self._environ.setdefault("PATH", os.defpath)
         self._shell = tuple(shell)
+        self._work_dir = work_dir
         self._exchange = Exchange(work_dir=work_dir, node=node)
         # Held while a script is open for writing, and while a process is forked: until its `exec`, a new
         # process has the open files of all threads, and the kernel executes no file that is open for writing.
@@ -108,6 +110,20 @@ class ShellRuntime:
 
     def progress(self, ref: StepRef) -> float | None:
         return self._exchange.progress(ref)
+
+    def used_bytes(self, task_id: str, delivery: int, *, enough: float = math.inf) -> float:
+        return self._exchange.used_bytes(task_id, delivery, enough=enough)
+
+    def free_space(self, ref: StepRef) -> None:
+        self._exchange.free_space(ref)
+
+    def free_ended(self) -> None:
+        """Free the space of all steps of this node: they died with the worker that started them."""
+        for ref in self._exchange.steps():
+            self._exchange.free_space(ref)
+
+    def disks(self) -> Sequence[Disk]:
+        return [Disk(path=self._work_dir, usage=self._exchange.used_by_delivery)]
 
     def remove_step(self, ref: StepRef) -> None:
         self._kill_timers.cancel(ref)
