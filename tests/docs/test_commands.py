@@ -29,6 +29,7 @@ assert sys.argv[1:] == ["-r", ".id"], sys.argv
 print(json.load(sys.stdin)["id"])
 """
 FILES = {
+    "bob.json": '{"username": "bob", "password": "a long one", "name": "Bob B."}',
     "words.yaml": "name: words\ntasks: [{name: count, image: 'busybox:stable', run: echo 1}]\n",
     "nightly.yaml": (
         "name: nightly\nschedule: {cron: '30 4 * * *'}\ntasks: [{name: t, image: 'busybox:stable'}]\n"
@@ -42,6 +43,7 @@ ENDS = (
     "tork-celery schema",
     "tork-celery migration",
     "tork-celery users ",
+    "tork-celery audit",
     "docker ps ",
     "docker volume ls ",
     "docker network ls ",

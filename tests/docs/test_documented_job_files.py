@@ -7,7 +7,7 @@ import pytest
 from scripts import key_tables
 from tests.docs.documents import ROOT, Block, blocks, first_column, name, section, text_of
 from tork_celery import jobfile
-from tork_celery.api.user_schema import UserSchema
+from tork_celery.api.user_schema import UserChangeSchema, UserSchema
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 YAML_BLOCKS = [block for block in blocks() if block.info.startswith("yaml")]
@@ -25,7 +25,10 @@ def test_schema_without_a_table_is_an_error() -> None:
 
 
 def test_keys_of_a_user_are_documented_with_the_route() -> None:
-    assert set(first_column(section(text_of("docs/api.md"), "## Users"))) == set(UserSchema().fields)
+    api = text_of("docs/api.md")
+    for heading, schema in (("POST /users", UserSchema()), ("PUT /users/{id}", UserChangeSchema())):
+        keys = {field.data_key or name for name, field in schema.fields.items()}
+        assert set(first_column(section(api, f"### `{heading}`"))) == keys
 
 
 @pytest.mark.parametrize("block", YAML_BLOCKS, ids=str)

@@ -11,6 +11,7 @@ from tork_celery.store.tables import audit
 
 _LONGEST = 256
 _LONGEST_ADDRESS = 64
+_INSERT = insert(audit).values(created_at=datastore_now())
 
 
 def record(
@@ -21,14 +22,13 @@ def record(
     if actor is None:
         return
     row = {
-        "created_at": datastore_now(),
         "username": actor.username,
         "address": actor.address and actor.address[:_LONGEST_ADDRESS],
         "action": action,
         "target": target[:_LONGEST],
         "detail": detail and detail[:_LONGEST],
     }
-    tx.execute(insert(audit).values(**row))
+    tx.execute(_INSERT, row)
 
 
 def page(tx: Connection, *, number: int, size: int) -> tuple[Sequence[AuditEntry], int]:
