@@ -10,6 +10,7 @@ from tests.domain.samples import job_definition, task_definition
 from tests.services.fakes import FakeDispatcher
 from tests.services.samples import each_job
 from tests.store.stores import FlakyDatabase, change, job_now, tasks_of
+from tork_celery.domain import plan_limits
 from tork_celery.domain.definition import Each, TaskDefinition, Webhook
 from tork_celery.domain.errors import WrongState
 from tork_celery.domain.model import Job, Task
@@ -18,7 +19,7 @@ from tork_celery.services import early_end, job_control
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.recovery_sweep import RecoverySweep
 from tork_celery.services.submit import submit
-from tork_celery.store import claims
+from tork_celery.store import claims, composite_items
 from tork_celery.store.tables import webhook_calls
 
 BATCH = 4
@@ -53,6 +54,20 @@ def test_job_ends_first_and_its_tasks_in_batches(
 
     assert ended == [BATCH, 2 * BATCH]
     assert states(database, job) == {TaskState.CANCELLED: CHILDREN + 1}
+
+
+def test_items_without_children_go_with_the_last_batch(
+    context: ServiceContext, database: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_limits, "MAX_BATCH", BATCH - 1)
+    job, parent = submit(context, each_job("sequence(0, 20)", concurrency=1))
+
+    job_control.cancel(context, job.id)
+    early_end.end_tasks(context, job.id)
+
+    assert states(database, job) == {TaskState.CANCELLED: BATCH}
+    with database.reading() as tx, pytest.raises(LookupError):
+        composite_items.get(tx, parent, BATCH - 1)
 
 
 def test_failed_child_stops_many_siblings_in_batches(
@@ -103,12 +118,13 @@ def test_task_that_is_still_to_end_is_not_claimed(
         assert [claims.claim(tx, task.ref, node="n", lease_s=9.0) for task in active] == [None] * len(active)
 
 
-def test_job_is_not_restarted_before_all_its_tasks_have_ended(
+def test_job_is_not_restarted_or_deleted_before_all_its_tasks_have_ended(
     context: ServiceContext, database: FlakyDatabase, dispatcher: FakeDispatcher, job: Job
 ) -> None:
     job_control.cancel(context, job.id)
-    with pytest.raises(WrongState, match="still being stopped; try again in a moment"):
-        job_control.restart(context, job.id)
+    for act in (job_control.restart, job_control.delete):
+        with pytest.raises(WrongState, match="still being stopped; try again in a moment"):
+            act(context, job.id)
 
     while dispatcher.jobs_to_end:
         early_end.end_tasks(context, dispatcher.jobs_to_end.pop())

@@ -4,17 +4,22 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
+from tests.services.samples import each_job
 from tests.store.job_lists import count_rows, stored_counts
 from tests.store.stores import FlakyDatabase, seconds_now, store_job, store_task, tasks_of
+from tork_celery.domain.errors import NotFound
 from tork_celery.domain.model import Job
+from tork_celery.domain.search import EVERYTHING
 from tork_celery.domain.states import JobState, TaskState
-from tork_celery.services import housekeeping
+from tork_celery.services import housekeeping, job_control, queries
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.recovery_sweep import RecoverySweep
-from tork_celery.store import jobs
+from tork_celery.services.submit import submit
+from tork_celery.store import jobs, retention
 from tork_celery.store.tables import jobs as table
+from tork_celery.store.tables import tasks as task_table
 
 AGO_S = 100.0
 
@@ -95,3 +100,60 @@ def test_one_run_removes_several_batches(
     assert not any(exists(database, job) for job in due)
     expected = count_rows(database)
     assert stored_counts(database, expected) == expected == {"": 0}
+
+
+LARGE = 7
+"""Tasks of a large job; a transaction deletes three."""
+
+
+@pytest.fixture
+def large_job(context: ServiceContext, monkeypatch: pytest.MonkeyPatch) -> Job:
+    """A cancelled job whose rows go in several transactions."""
+    monkeypatch.setattr(retention, "MAX_ROWS", 3)
+    job, _ = submit(context, each_job(f"sequence(1, {LARGE})"))
+    job_control.cancel(context, job.id)
+    return job
+
+
+def rows_of(database: FlakyDatabase, job: Job) -> int:
+    with database.reading() as tx:
+        return tx.scalar(select(func.count()).where(task_table.c.job_id == job.id)) or 0
+
+
+def test_large_job_is_deleted_in_batches(
+    context: ServiceContext, database: FlakyDatabase, large_job: Job
+) -> None:
+    job_control.delete(context, large_job.id)
+    assert rows_of(database, large_job) == LARGE - 3
+
+    with database.transaction() as tx:
+        assert retention.remove_due(tx, keep_s=None, limit=10) == retention.Removal(jobs=0, more=True)
+    assert rows_of(database, large_job) == LARGE - 6
+
+    housekeeping.run(context)
+    assert rows_of(database, large_job) == 0
+    expected = count_rows(database)
+    assert stored_counts(database, expected) == expected == {"": 0}
+
+
+def test_job_whose_deletion_has_begun_is_not_found(context: ServiceContext, large_job: Job) -> None:
+    other, _ = submit(context, each_job("[1]"))
+    job_control.delete(context, large_job.id)
+
+    for act in (job_control.cancel, job_control.restart, job_control.delete, queries.job):
+        with pytest.raises(NotFound, match=large_job.id):
+            act(context, large_job.id)
+    page = queries.job_page(context, EVERYTHING, number=1, size=10)
+    assert [job.id for job in page.items] == [other.id]
+
+
+def test_large_job_that_is_due_cannot_be_restarted_once_its_deletion_has_begun(
+    context: ServiceContext, database: FlakyDatabase, large_job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "_BATCHES_PER_RUN", 1)
+
+    housekeeping.run(replace(context, keep_jobs_s=0.0))
+
+    assert 0 < rows_of(database, large_job) < LARGE
+    with pytest.raises(NotFound):
+        job_control.restart(context, large_job.id)

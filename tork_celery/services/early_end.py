@@ -17,7 +17,7 @@ from tork_celery.domain.states import TaskState
 from tork_celery.domain.webhooks import WebhookCall
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.publisher import Publisher
-from tork_celery.store import jobs, tasks
+from tork_celery.store import composite_items, jobs, tasks
 
 MAX_ENDED_TASKS = 500
 """Tasks that one transaction ends, divided by the webhook calls that each of them causes."""
@@ -58,6 +58,8 @@ def store(tx: Connection, job_id: str, batch: Batch) -> Sequence[Task]:
     for task in ended:
         webhook_outbox.record(tx, batch.calls.get(task.id, ()))
     jobs.set_stopping(tx, job_id, None if batch.last else batch.state)
+    if batch.last:
+        composite_items.remove_all(tx, job_id)
     return [task for task in ended if task.node or task.subjob_id]
 
 

@@ -14,14 +14,14 @@ _BATCHES_PER_RUN = 20
 def run(context: ServiceContext) -> None:
     """Remove jobs that are due for deletion, in small transactions, and fold the counts of jobs.
 
-    A run removes at most 1,000 jobs. Raises DatastoreUnavailable.
+    A run has at most 20 transactions; the next run continues. Raises DatastoreUnavailable.
     """
     for _ in range(_BATCHES_PER_RUN):
         with context.database.transaction() as tx:
-            removed = retention.remove_due(tx, keep_s=context.keep_jobs_s, limit=_BATCH)
-        if removed:
-            log.info("jobs.removed", number=removed)
-        if removed < _BATCH:
+            removal = retention.remove_due(tx, keep_s=context.keep_jobs_s, limit=_BATCH)
+        if removal.jobs:
+            log.info("jobs.removed", number=removal.jobs)
+        if not removal.more:
             break
     with context.database.transaction() as tx:
         job_counts.fold(tx)

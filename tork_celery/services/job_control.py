@@ -11,7 +11,7 @@ from tork_celery.domain.plan import Plan
 from tork_celery.services import plan_runner
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.plan_runner import StoredTaskReader
-from tork_celery.store import audit, jobs, tasks
+from tork_celery.store import audit, jobs, retention, tasks
 
 log = structlog.get_logger(__name__)
 
@@ -52,15 +52,17 @@ def restart(context: ServiceContext, job_id: str, *, actor: Actor | None = None)
     outermost parent job. Raises NotFound, WrongState."""
 
     def decide(job: Job, task_reader: StoredTaskReader, now: float) -> Plan:
-        if jobs.stopping(task_reader.tx, job.id):
-            raise WrongState("the tasks of the job are still being stopped; try again in a moment")
+        _check_not_stopping(task_reader.tx, job.id)
         return transitions.restart(job, task_reader, now=now, random=context.random)
 
     _run(context, _outermost_job_id(context, job_id), decide, actor, Action.RESTART_JOB)
 
 
 def delete(context: ServiceContext, job_id: str, *, actor: Actor | None = None) -> None:
-    """Delete an ended job with its tasks and logs. Raises NotFound, WrongState."""
+    """Delete an ended job with its tasks and logs. Raises NotFound, WrongState.
+
+    Housekeeping deletes what is left of a large job, which nobody sees any longer.
+    """
     with context.database.transaction() as tx:
         job = jobs.lock(tx, job_id)
         if job is None:
@@ -69,7 +71,8 @@ def delete(context: ServiceContext, job_id: str, *, actor: Actor | None = None) 
             raise WrongState(f"the job is {job.state}; only one that has ended can be deleted")
         if jobs.has_active_relatives(tx, job_id):
             raise WrongState("the job's parent job or one of its subjobs is still active")
-        jobs.remove(tx, job_id)
+        _check_not_stopping(tx, job_id)
+        retention.remove(tx, [job_id])
         audit.record(tx, actor, Action.DELETE_JOB, job_id)
 
 
@@ -85,6 +88,11 @@ def _run(
 
     if plan_runner.run(context, lambda tx: jobs.get(tx, job_id), decide, record) is None:
         raise _no_job(job_id)
+
+
+def _check_not_stopping(tx: Connection, job_id: str) -> None:
+    if jobs.stopping(tx, job_id):
+        raise WrongState("the tasks of the job are still being stopped; try again in a moment")
 
 
 def _outermost_job_id(context: ServiceContext, job_id: str) -> str:

@@ -35,3 +35,7 @@ def remove(tx: Connection, job_id: str, batches: Iterable[ItemBatch]) -> None:
     if taken := [(batch.task_id, batch.first) for batch in batches]:
         keys = tuple_(table.c.task_id, table.c.first_index)
         tx.execute(delete(table).where(table.c.job_id == job_id, keys.in_(taken)))
+
+
+def remove_all(tx: Connection, job_id: str) -> None:
+    tx.execute(delete(table).where(table.c.job_id == job_id))

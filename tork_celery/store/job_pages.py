@@ -17,7 +17,7 @@ from tork_celery.domain.search import EVERYTHING, Search
 from tork_celery.domain.states import JobState
 from tork_celery.domain.user import User
 from tork_celery.store import job_counts, permissions
-from tork_celery.store.jobs import listed_values
+from tork_celery.store.jobs import is_not_deleted, listed_values
 from tork_celery.store.tables import job_tags, job_texts, jobs
 
 MAX_MATCHES = 10_000
@@ -45,7 +45,7 @@ def page(
     else:
         matches = tx.scalars(search_query(tx, search, visible)).all()
         seqs, total = matches[offset : offset + size], len(matches)
-    rows = tx.execute(select(jobs).where(jobs.c.seq.in_(seqs)).order_by(jobs.c.seq.desc()))
+    rows = tx.execute(select(jobs).where(jobs.c.seq.in_(seqs), is_not_deleted()).order_by(jobs.c.seq.desc()))
     return [_listed_job(row) for row in rows], total
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, insert, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain import states
@@ -34,7 +34,16 @@ _LISTED_COLUMNS = (
     "progress",
     "version",
 )
-_select = select(jobs, job_definitions.c.definition).join(job_definitions)
+DELETED = 0.0
+"""`delete_at` of a job whose deletion has begun: it is not found, and its rows go in batches."""
+
+
+def is_not_deleted() -> ColumnElement[bool]:
+    """Return the condition of a job whose deletion has not begun."""
+    return or_(jobs.c.delete_at.is_(None), jobs.c.delete_at != DELETED)
+
+
+_select = select(jobs, job_definitions.c.definition).join(job_definitions).where(is_not_deleted())
 _select_locked = _select.with_for_update(of=jobs, key_share=True)  # inserts of log parts do not wait
 
 
@@ -183,7 +192,7 @@ def remove(tx: Connection, job_id: str) -> None:
 
 
 def state(tx: Connection, job_id: str) -> JobState | None:
-    value = tx.scalar(select(jobs.c.state).where(jobs.c.id == job_id))
+    value = tx.scalar(select(jobs.c.state).where(jobs.c.id == job_id, is_not_deleted()))
     return None if value is None else JobState(value)
 
 

@@ -1,35 +1,76 @@
-"""Deletion of ended jobs after their retention time."""
+"""Deletion of ended jobs with their tasks, logs and results.
 
-from sqlalchemy import Connection, delete, select
+A large job is deleted in several transactions. After the first one it is marked, so that no user sees it any
+longer, and it is due.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Table, delete, select, tuple_, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain.states import ACTIVE_JOBS
 from tork_celery.store.database import datastore_now_once
-from tork_celery.store.jobs import without_active_relatives
-from tork_celery.store.tables import jobs
+from tork_celery.store.jobs import DELETED, without_active_relatives
+from tork_celery.store.tables import composite_items, job_results, jobs, log_parts, tasks
+
+MAX_ROWS = 500
+"""Rows of each table that one transaction deletes."""
+_PARTS = (log_parts, tasks, job_results, composite_items)
 
 
-def remove_due(tx: Connection, *, keep_s: float | None, limit: int) -> int:
-    """Delete ended jobs, with their tasks and logs, and return their number.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """Number of jobs that were deleted, and whether more are due."""
 
-    Deletes up to `limit` jobs whose `delete_at` has passed, and up to `limit` jobs without a `delete_at` that
-    ended more than `keep_s` seconds ago; with None the latter are kept.
+    jobs: int
+    more: bool
+
+
+def remove_due(tx: Connection, *, keep_s: float | None, limit: int) -> Removal:
+    """Delete ended jobs that are due, as far as the number of rows allows.
+
+    Up to `limit` jobs are due because their `delete_at` has passed, and up to `limit` jobs without a
+    `delete_at` because they ended more than `keep_s` seconds ago; with None the latter are kept.
     """
     now = datastore_now_once()
-    removed = _remove(tx, jobs.c.delete_at <= now, limit=limit)
+    due = _due(tx, jobs.c.delete_at <= now, limit=limit)
     if keep_s is not None:
-        old = (jobs.c.ended_at < now - keep_s) & jobs.c.delete_at.is_(None)
-        removed += _remove(tx, old, limit=limit)
-    return removed
+        due += _due(tx, (jobs.c.ended_at < now - keep_s) & jobs.c.delete_at.is_(None), limit=limit)
+    if not remove(tx, due):
+        return Removal(jobs=0, more=True)
+    return Removal(jobs=len(due), more=len(due) >= limit)
 
 
-def _remove(tx: Connection, condition: ColumnElement[bool], *, limit: int) -> int:
+def remove(tx: Connection, job_ids: Sequence[str]) -> bool:
+    """Delete ended jobs. Return False if rows are left: the jobs are marked then, and due."""
+    if not job_ids:
+        return True
+    if all(_remove_rows(tx, table, job_ids) for table in _PARTS):
+        tx.execute(delete(jobs).where(jobs.c.id.in_(job_ids)))
+        return True
+    tx.execute(update(jobs).where(jobs.c.id.in_(job_ids)).values(delete_at=DELETED))
+    return False
+
+
+def _due(tx: Connection, condition: ColumnElement[bool], *, limit: int) -> list[str]:
+    """Return the ids of ended jobs, with their rows locked."""
     query = (
-        select(jobs.c.seq)
-        .where(condition, jobs.c.state.not_in(ACTIVE_JOBS), without_active_relatives())
+        select(jobs.c.id)
+        .where(
+            condition,
+            jobs.c.state.not_in(ACTIVE_JOBS),
+            jobs.c.stopping.is_(None),
+            without_active_relatives(),
+        )
         .limit(limit)
     )
-    due = tx.scalars(query.with_for_update(of=jobs, skip_locked=True)).all()
-    if due:
-        tx.execute(delete(jobs).where(jobs.c.seq.in_(due)))
-    return len(due)
+    return list(tx.scalars(query.with_for_update(of=jobs, skip_locked=True)))
+
+
+def _remove_rows(tx: Connection, table: Table, job_ids: Sequence[str]) -> bool:
+    """Delete up to MAX_ROWS rows of the jobs. Return whether none are left."""
+    key = tuple_(*table.primary_key)
+    rows = select(*table.primary_key).where(table.c.job_id.in_(job_ids)).limit(MAX_ROWS)
+    return tx.execute(delete(table).where(key.in_(rows))).rowcount < MAX_ROWS
