@@ -165,7 +165,7 @@ def test_two_checks_run_at_a_time_and_few_requests_wait(
     check = Blocked()
     threads = [start(check) for _ in range(module.MAX_CHECKS + module.MAX_WAITING)]
     eventually(lambda: check.running == module.MAX_CHECKS)
-    eventually(lambda: guard._admitted._value == 0)  # type: ignore[attr-defined]
+    eventually(lambda: guard._admitted._value == 0)
 
     with pytest.raises(TooManyRequests, match="too many passwords are being checked") as rejected:
         guard.check("bob", THERE, lambda: True)

@@ -6,6 +6,7 @@ Passwords are stored as scrypt hashes. Keys are random and long, so a fast SHA-2
 import hashlib
 import secrets
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import Connection
 from werkzeug.security import generate_password_hash
@@ -64,7 +65,7 @@ def change(
         user = users.get(tx, username)
         if user is None:
             raise _not_found(username)
-        columns = {
+        columns: dict[Action, dict[str, Any]] = {
             Action.CHANGE_NAME: {"name": wanted.name},
             Action.CHANGE_PASSWORD: {"password_hash": password_hash},
             Action.CREATE_KEY: {"key_hash": None if key is None else key_hash(key)},
