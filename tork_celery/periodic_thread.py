@@ -54,6 +54,11 @@ class PeriodicThread:
         self.request_stop()
         self._thread.join()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the stop was requested."""
+        return self._stopping.is_set()
+
     def wait(self) -> bool:
         """Wait for one interval. Return True, at once, if the thread is to stop."""
         return self._stopping.wait(self._interval_s)

@@ -1,8 +1,9 @@
-"""The periodic work of a coordinator survives outages and bugs; its two threads do not delay each other."""
+"""The periodic work of a coordinator survives outages and bugs; its threads do not delay each other."""
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import pytest
 
@@ -11,12 +12,13 @@ from tests.services.fakes import FakeDispatcher
 from tests.services.sweeping import LONG_AGO
 from tests.store.stores import FlakyDatabase, store_task
 from tork_celery.domain.webhooks import WebhookCall
-from tork_celery.services import schedules
+from tork_celery.services import schedule_firing
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.periodic import PeriodicWork
 from tork_celery.services.recovery_sweep import RecoverySweep
-from tork_celery.services.webhook_delivery import DeliveryResult, WebhookSender
-from tork_celery.store import webhook_queue
+from tork_celery.services.webhook_client import DeliveryResult
+from tork_celery.services.webhook_delivery import WebhookSender
+from tork_celery.store import Database, webhook_queue
 
 WAIT_S = 20.0
 
@@ -76,7 +78,7 @@ def run(context: ServiceContext, received: list[str]) -> Run:
     return run
 
 
-def add_webhook_call(database: FlakyDatabase, body: str) -> None:
+def add_webhook_call(database: Database, body: str) -> None:
     with database.transaction() as tx:
         call = WebhookCall(stream=body, job_id="j", event="e", url="http://h/", headers={}, body=body)
         webhook_queue.add(tx, [call])
@@ -104,20 +106,40 @@ def test_outages_and_bugs_do_not_end_the_webhooks(
     received: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    fire_due = schedules.fire_due
+    deliver_due = WebhookSender.deliver_due
     bugs = iter([ZeroDivisionError(), ZeroDivisionError()])
 
-    def fire_due_with_bugs(context: ServiceContext) -> None:
+    def deliver_due_with_bugs(sender: WebhookSender) -> None:
         if (bug := next(bugs, None)) is not None:
             raise bug
-        fire_due(context)
+        deliver_due(sender)
 
-    monkeypatch.setattr(schedules, "fire_due", fire_due_with_bugs)
+    monkeypatch.setattr(WebhookSender, "deliver_due", deliver_due_with_bugs)
     add_webhook_call(database, "a")
     database.failures_left = 6
 
     with run(RecoverySweep(context)):
         eventually(lambda: received == ["a"])
+
+
+def test_outages_and_bugs_do_not_end_the_schedules(
+    run: Run, context: ServiceContext, database: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fire_due = schedule_firing.fire_due
+    bugs = iter([ZeroDivisionError(), ZeroDivisionError()])
+    fired = threading.Event()
+
+    def fire_due_with_bugs(context: ServiceContext, **options: Any) -> None:
+        if (bug := next(bugs, None)) is not None:
+            raise bug
+        fire_due(context, **options)
+        fired.set()
+
+    monkeypatch.setattr(schedule_firing, "fire_due", fire_due_with_bugs)
+    database.failures_left = 6
+
+    with run(RecoverySweep(context)):
+        assert fired.wait(WAIT_S)
 
 
 def test_outages_and_bugs_do_not_end_the_sweep(
@@ -151,27 +173,44 @@ def test_slow_sweep_does_not_delay_webhooks(
             sweep.release.set()
 
 
-def test_slow_schedule_does_not_delay_the_sweep(
+def test_slow_schedules_delay_neither_sweep_nor_webhooks(
     run: Run,
     context: ServiceContext,
-    database: FlakyDatabase,
     dispatcher: FakeDispatcher,
+    received: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     started, release = threading.Event(), threading.Event()
 
-    def fire_due(_context: ServiceContext) -> None:
+    def fire_due(_context: ServiceContext, **_options: Any) -> None:
         started.set()
         assert release.wait(WAIT_S)
 
-    monkeypatch.setattr(schedules, "fire_due", fire_due)
+    monkeypatch.setattr(schedule_firing, "fire_due", fire_due)
     with run(RecoverySweep(context)):
         try:
             assert started.wait(WAIT_S)
-            task = store_task(database, sent_at=LONG_AGO)
+            task = store_task(context.database, sent_at=LONG_AGO)
+            add_webhook_call(context.database, "a")
             eventually(lambda: dispatcher.sent_ids == [task.id])
+            eventually(lambda: received == ["a"])
         finally:
             release.set()
+
+
+def test_stop_interrupts_a_long_run_of_schedules(
+    run: Run, context: ServiceContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = threading.Event()
+
+    def fire_due(_context: ServiceContext, *, stopping: Callable[[], bool]) -> None:
+        started.set()
+        eventually(stopping)
+
+    monkeypatch.setattr(schedule_firing, "fire_due", fire_due)
+    with run(RecoverySweep(context)) as work:
+        assert started.wait(WAIT_S)
+        work.stop()
 
 
 def test_one_sweep_runs_at_a_time(run: Run, context: ServiceContext) -> None:

@@ -1,25 +1,30 @@
 """Webhook calls are made until the receiver accepts them or they are given up."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
+from structlog.testing import capture_logs
 
 from tests.eventually import eventually
 from tests.store.stores import FlakyDatabase
+from tork_celery.domain.errors import SecretsUnreadable
 from tork_celery.domain.webhooks import WebhookCall
-from tork_celery.services.webhook_delivery import DeliveryResult, WebhookSender, post_call
+from tork_celery.services.webhook_client import DeliveryResult, WebhookClient
+from tork_celery.services.webhook_delivery import WebhookSender
 from tork_celery.store import webhook_queue
 from tork_celery.store.tables import webhook_calls
+from tork_celery.store.webhook_queue import ClaimedCall
 
 THREADS = 2
 
+Post = Callable[[WebhookCall], tuple[DeliveryResult, str]]
 
-def make_call(body: str, url: str = "http://127.0.0.1:1") -> WebhookCall:
-    return WebhookCall(stream=body, job_id="j", event="job.StateChange", url=url, headers={}, body=body)
+
+def make_call(body: str, *, url: str = "http://127.0.0.1:1", job_id: str = "j") -> WebhookCall:
+    return WebhookCall(stream=body, job_id=job_id, event="job.StateChange", url=url, headers={}, body=body)
 
 
 class FakeReceiver:
@@ -65,14 +70,14 @@ def make_due(database: FlakyDatabase) -> None:
 
 
 def is_idle(sender: WebhookSender) -> bool:
-    return sender._free_threads == THREADS
+    return not sender._in_progress.exclusions.ids
 
 
 @contextmanager
 def webhook_sender(
-    database: FlakyDatabase, receiver: FakeReceiver, *, threads: int = THREADS
+    database: FlakyDatabase, receiver: Post, *, threads: int = THREADS, share: int = THREADS
 ) -> Iterator[WebhookSender]:
-    sender = WebhookSender(database, post=receiver, threads=threads)
+    sender = WebhookSender(database, post=receiver, threads=threads, share=share)
     try:
         yield sender
     finally:
@@ -160,14 +165,17 @@ def test_call_is_repeated_when_its_result_cannot_be_stored(database: FlakyDataba
         """Cuts the datastore off during the first call."""
 
         def __call__(self, call: WebhookCall) -> tuple[DeliveryResult, str]:
+            assert claimed.wait(30)
             database.failures_left = 2 if not self.received else 0
             return super().__call__(call)
 
+    claimed = threading.Event()
     receiver = CuttingReceiver(DeliveryResult.DELIVERED)
     add(database, make_call("a"))
 
     with webhook_sender(database, receiver) as sender:
         sender.deliver_due()
+        claimed.set()
         eventually(lambda: is_idle(sender) and not database.failures_left)
         assert queued(database) == [("a", 1)]
         make_due(database)
@@ -217,90 +225,88 @@ def test_two_senders_make_each_call_once(database: FlakyDatabase) -> None:
     assert len(receiver.received) == len(set(receiver.received)) == 30
 
 
-class HttpReceiver(ThreadingHTTPServer):
-    """Answers each request with the status that its path names."""
+class HangingReceiver(FakeReceiver):
+    """Delivers calls of the job `intact`; others hang until `release` is set."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.requests: list[tuple[dict[str, str], bytes]] = []
+        super().__init__(DeliveryResult.DELIVERED)
+        self.release = threading.Event()
+        self.hanging: list[str] = []
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: HttpReceiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.requests.append((dict(self.headers), body))
-        self.send_response(int(self.path.strip("/")))
-        self.send_header("Location", "/200")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class's name
-        """Log nothing."""
+    def __call__(self, call: WebhookCall) -> tuple[DeliveryResult, str]:
+        if call.job_id != "intact":
+            self.hanging.append(call.body)
+            assert self.release.wait(30)
+        return super().__call__(call)
 
 
-@pytest.fixture(scope="module")
-def http_receiver() -> Iterator[HttpReceiver]:
-    with HttpReceiver() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+@pytest.mark.parametrize("shared", ["receiver", "job"])
+def test_hanging_receiver_or_job_leaves_threads_for_others(database: FlakyDatabase, shared: str) -> None:
+    receiver = HangingReceiver()
+    for number in range(10):
+        url = "http://hanging/" if shared == "receiver" else f"http://hanging-{number}/"
+        job_id = "hanging" if shared == "job" else f"hanging-{number}"
+        add(database, make_call(str(number), url=url, job_id=job_id))
+    add(database, *(make_call(f"intact-{number}", job_id="intact") for number in range(5)))
+
+    with webhook_sender(database, receiver, threads=4, share=2) as sender:
+        sender.deliver_due()
+        eventually(lambda: len(receiver.received) == 5)
+        assert sorted(receiver.hanging) == ["0", "1"]
+        receiver.release.set()
+        eventually(lambda: queued(database) == [])
+
+    assert len(receiver.received) == len(set(receiver.received)) == 15
 
 
-@pytest.mark.parametrize(
-    ("status", "result"),
-    [
-        (200, DeliveryResult.DELIVERED),
-        (204, DeliveryResult.DELIVERED),
-        (302, DeliveryResult.REJECTED),
-        (404, DeliveryResult.REJECTED),
-        (429, DeliveryResult.RETRY),
-        (500, DeliveryResult.RETRY),
-        (503, DeliveryResult.RETRY),
-    ],
-)
-def test_response_status_decides_the_result(
-    http_receiver: HttpReceiver, status: int, result: DeliveryResult
+def test_call_in_progress_is_not_made_again_by_its_process(database: FlakyDatabase) -> None:
+    receiver = BlockingReceiver(DeliveryResult.DELIVERED)
+    add(database, make_call("a"))
+
+    with webhook_sender(database, receiver) as sender:
+        sender.deliver_due()
+        make_due(database)  # as if the process had been frozen until after the end of its claim
+        sender.deliver_due()
+        assert queued(database) == [("a", 1)]
+        receiver.may_answer.set()
+        eventually(lambda: queued(database) == [])
+
+    assert receiver.received == ["a"]
+
+
+def test_invalid_url_is_given_up_and_logged_as_such(database: FlakyDatabase) -> None:
+    add(database, make_call("a", url="http://[bad/"))
+
+    with (
+        capture_logs() as logged,
+        webhook_sender(database, WebhookClient().post) as sender,
+    ):
+        sender.deliver_due()
+        eventually(lambda: queued(database) == [])
+
+    [entry] = logged
+    assert (entry["event"], entry["reason"], entry["attempt"]) == ("webhook.given_up", "InvalidURL", 1)
+
+
+def test_unreadable_call_blocks_no_other_and_is_given_up(
+    database: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert post_call(make_call("a", f"{http_receiver.url}/{status}"))[0] is result
+    get = webhook_queue.get
 
+    def get_unless_damaged(tx: Connection, claimed: ClaimedCall) -> WebhookCall | None:
+        call = get(tx, claimed)
+        if call is not None and call.body == "damaged":
+            raise SecretsUnreadable("a secret in the datastore is damaged")
+        return call
 
-def test_headers_and_body_are_sent_unchanged(http_receiver: HttpReceiver) -> None:
-    url = f"{http_receiver.url}/200"
-    headers = {"content-type": "text/x", "X-Name": "ü"}
-    body = '{"a": "\\u00fc"}'
+    monkeypatch.setattr(webhook_queue, "get", get_unless_damaged)
+    receiver = FakeReceiver(DeliveryResult.DELIVERED)
+    add(database, make_call("damaged"), make_call("intact"))
 
-    post_call(WebhookCall(stream="s", job_id="j", event="e", url=url, headers=headers, body=body))
+    with webhook_sender(database, receiver) as sender:
+        for _ in range(5):
+            make_due(database)
+            sender.deliver_due()
+            eventually(lambda: is_idle(sender))
 
-    received_headers, received_body = http_receiver.requests[-1]
-    assert received_body == body.encode()
-    assert received_headers["content-type"] == "text/x"
-    assert received_headers["X-Name"] == "ü".encode().decode("latin-1")
-
-
-def test_default_content_type_is_json(http_receiver: HttpReceiver) -> None:
-    post_call(make_call("a", f"{http_receiver.url}/200"))
-
-    assert http_receiver.requests[-1][0]["Content-Type"] == "application/json"
-
-
-@pytest.mark.parametrize(
-    ("url", "result"),
-    [
-        ("http://127.0.0.1:1/", DeliveryResult.RETRY),
-        ("http://nowhere.invalid/", DeliveryResult.RETRY),
-        ("http://", DeliveryResult.REJECTED),
-        ("http://a..b/", DeliveryResult.REJECTED),
-        ("http://[::1", DeliveryResult.REJECTED),
-        ("http://127.0.0.1:99999/", DeliveryResult.REJECTED),
-        ("http://" + "ü" * 300 + "/", DeliveryResult.REJECTED),
-    ],
-)
-def test_unreachable_url_is_retried_and_invalid_url_is_rejected(url: str, result: DeliveryResult) -> None:
-    assert post_call(make_call("a", url))[0] is result
+    assert (receiver.received, queued(database)) == (["intact"], [])

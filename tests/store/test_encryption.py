@@ -95,8 +95,9 @@ def check_secrets(database: Database, job_id: str, schedule: ScheduledJob) -> No
         [listed], _ = job_pages.page(tx, number=1, size=1)
         assert (listed.definition.inputs, listed.definition.hidden) == (DEFINITION.inputs, (SECRET,))
         assert scheduled_jobs.get(tx, schedule.id) == schedule
-        [claimed] = webhook_queue.claim(tx, limit=1, lease_s=0.0)
-        assert claimed.call == CALL
+        claimed = webhook_queue.claim(tx, lease_s=0.0)
+        assert claimed is not None
+        assert webhook_queue.get(tx, claimed) == CALL
 
 
 def stored_text(database: Database) -> str:

@@ -8,7 +8,20 @@ from tork_celery.domain.definition import JobDefinition, Schedule
 from tork_celery.domain.errors import WrongState
 
 MAX_LATENESS_S = 30.0
-"""A firing that is later than this, because no coordinator ran, is skipped."""
+"""A firing is skipped if it came due while no coordinator ran, longer than this before one ran again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Downtime:
+    """The latest time in which no coordinator looked for due schedules, in seconds since the epoch."""
+
+    start: float
+    end: float
+
+    def misses(self, fires_at: float) -> bool:
+        """Return whether a firing is skipped. A firing that was due outside the downtime never is, however
+        late it is."""
+        return self.start < fires_at < self.end - MAX_LATENESS_S
 
 
 class ScheduleState(StrEnum):
@@ -69,6 +82,9 @@ def resume(scheduled: ScheduledJob, *, now: float) -> ScheduledJob:
     return replace(scheduled, state=ScheduleState.ACTIVE, next_at=cron.next_time(scheduled.cron, after=now))
 
 
-def fires(scheduled: ScheduledJob, *, now: float) -> bool:
-    """Return whether a firing is due and not too late."""
-    return scheduled.next_at is not None and now - MAX_LATENESS_S <= scheduled.next_at <= now
+def next_firing(scheduled: ScheduledJob, *, due_at: float, downtime: Downtime) -> float | None:
+    """Return the time of the firing after the one that is due, without those that the downtime misses."""
+    next_at = cron.next_time(scheduled.cron, after=due_at)
+    if next_at is None or not downtime.misses(next_at):
+        return next_at
+    return cron.next_time(scheduled.cron, after=downtime.end - MAX_LATENESS_S, anchor=due_at)

@@ -1,9 +1,12 @@
 """The periodic work of a coordinator: scheduled jobs, webhooks and the recovery sweep."""
 
+from collections.abc import Callable
+
 from tork_celery.periodic_thread import PeriodicThread
-from tork_celery.services import schedules
+from tork_celery.services import schedule_firing
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.recovery_sweep import RecoverySweep
+from tork_celery.services.webhook_client import WebhookClient
 from tork_celery.services.webhook_delivery import WebhookSender
 
 _DUE_INTERVAL_S = 1.0
@@ -11,10 +14,10 @@ _SWEEP_INTERVAL_S = 2.0
 
 
 class PeriodicWork:
-    """Two threads: one fires schedules and calls webhooks, the other sweeps. Neither delays the other.
+    """Three threads: one fires schedules, one starts webhook calls, one sweeps. None delays another.
 
     A thread waits between two runs, so a process never runs two sweeps at once. Any number of processes may
-    run both threads: each firing, each webhook call and each lost task is claimed by one of them.
+    run these threads: each firing, each webhook call and each lost task is claimed by one of them.
     """
 
     def __init__(
@@ -27,14 +30,10 @@ class PeriodicWork:
         sweep_interval_s: float = _SWEEP_INTERVAL_S,
     ) -> None:
         self._context = context
-        self._webhook_sender = webhook_sender or WebhookSender(context.database)
-        self._due_thread = PeriodicThread(
-            self.run_due,
-            name="periodic-work",
-            interval_s=due_interval_s,
-            outage_event="periodic_work.missed",
-            bug_event="periodic_work.failed",
-        )
+        client = WebhookClient(targets=context.webhook_targets)
+        self._webhook_sender = webhook_sender or WebhookSender(context.database, post=client.post)
+        self._schedule_thread = self._due_thread(self.fire_schedules, "schedules", due_interval_s)
+        self._webhook_thread = self._due_thread(self._webhook_sender.deliver_due, "webhooks", due_interval_s)
         self._sweep_thread = PeriodicThread(
             recovery_sweep.sweep,
             name="recovery-sweep",
@@ -44,18 +43,31 @@ class PeriodicWork:
         )
 
     def start(self) -> None:
-        self._due_thread.start()
-        self._sweep_thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """Stop both threads and wait for the runs in progress; started webhook calls are completed."""
-        self._due_thread.request_stop()
-        self._sweep_thread.request_stop()
-        self._due_thread.stop()
-        self._sweep_thread.stop()
+        """Stop the threads and wait for the runs in progress; started webhook calls are completed."""
+        for thread in self._threads:
+            thread.request_stop()
+        for thread in self._threads:
+            thread.stop()
         self._webhook_sender.close()
 
-    def run_due(self) -> None:
-        """Fire the schedules and start the webhook calls that are due. Raises DatastoreUnavailable."""
-        schedules.fire_due(self._context)
-        self._webhook_sender.deliver_due()
+    def fire_schedules(self) -> None:
+        """Fire the schedules that are due, until the thread is to stop. Raises DatastoreUnavailable."""
+        schedule_firing.fire_due(self._context, stopping=lambda: self._schedule_thread.stopping)
+
+    @property
+    def _threads(self) -> tuple[PeriodicThread, ...]:
+        return self._schedule_thread, self._webhook_thread, self._sweep_thread
+
+    @staticmethod
+    def _due_thread(action: Callable[[], object], name: str, interval_s: float) -> PeriodicThread:
+        return PeriodicThread(
+            action,
+            name=name,
+            interval_s=interval_s,
+            outage_event="periodic_work.missed",
+            bug_event="periodic_work.failed",
+        )

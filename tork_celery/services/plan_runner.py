@@ -159,10 +159,10 @@ def _add_rows(tx: Connection, plan: Plan) -> None:
         _add_rows(tx, subjob)
 
 
-def follow_up(context: ServiceContext, stored: StoredPlan) -> None:
+def follow_up(context: ServiceContext, stored: StoredPlan, publisher: Publisher | None = None) -> None:
     """Publish the messages of a committed plan. If its job is a subjob that has ended, also run the plan that
     resumes the parent job. The sweep finds what a crash prevents here."""
-    publisher = Publisher(context.dispatcher)
+    publisher = publisher or Publisher(context.dispatcher)
     pending = deque([stored])
     while pending:
         stored = pending.popleft()

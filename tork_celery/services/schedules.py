@@ -1,27 +1,20 @@
-"""Scheduled jobs: create, read, pause, resume and delete them, and fire those that are due."""
+"""Scheduled jobs: create, read, pause, resume and delete them. `schedule_firing` creates their jobs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import structlog
 from sqlalchemy import Connection
 
-from tork_celery.domain import cron, scheduled_job, transitions
+from tork_celery.domain import scheduled_job
 from tork_celery.domain.audit import Action, Actor
 from tork_celery.domain.definition import JobDefinition
-from tork_celery.domain.errors import DatastoreFull, NotFound
-from tork_celery.domain.plan import Plan
+from tork_celery.domain.errors import NotFound
 from tork_celery.domain.scheduled_job import ScheduledJob
 from tork_celery.domain.user import User
-from tork_celery.periodic_thread import survive_bugs
-from tork_celery.services import permissions, plan_runner
+from tork_celery.services import permissions
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.queries import Page
 from tork_celery.store import audit, scheduled_jobs
-
-log = structlog.get_logger(__name__)
-
-_MAX_DUE = 100  # firings of one call; the next call fires the rest
 
 
 def create(
@@ -76,45 +69,6 @@ def delete(context: ServiceContext, id_: str, *, actor: Actor | None = None) -> 
         if not scheduled_jobs.remove(tx, id_):
             raise _not_found(id_)
         audit.record(tx, actor, Action.DELETE_SCHEDULE, id_)
-
-
-def fire_due(context: ServiceContext) -> None:
-    """Submit the jobs of due firings.
-
-    Each firing creates one job, however many processes call this at the same time. A firing that is due for
-    too long is skipped. None fires while the disk of the datastore is full. Raises DatastoreUnavailable.
-    """
-    try:
-        context.database.require_room()
-    except DatastoreFull as error:  # webhook calls, which follow, need no room
-        log.debug("schedules.postponed", reason=str(error))
-        return
-    with context.database.reading() as tx:
-        due = scheduled_jobs.due(tx, limit=_MAX_DUE)
-    for scheduled in due:
-        with survive_bugs("schedule.broken", schedule_id=scheduled.id):
-            _fire(context, scheduled)
-
-
-def _fire(context: ServiceContext, scheduled: ScheduledJob) -> None:
-    with context.database.transaction() as tx:
-        now = context.database.now(tx)
-        if not scheduled_jobs.claim_firing(tx, scheduled, next_at=cron.next_time(scheduled.cron, after=now)):
-            return
-        plan = _plan(context, scheduled, now=now) if scheduled_job.fires(scheduled, now=now) else None
-        if plan is not None:
-            plan_runner.store_new_job(tx, plan)
-    if plan is None:
-        log.warning("schedule.missed", schedule_id=scheduled.id, due_at=scheduled.next_at)
-        return
-    log.info("schedule.fired", schedule_id=scheduled.id, job_id=plan.job.id)
-    plan_runner.follow_up(context, plan_runner.StoredPlan(plan=plan, now=now))
-
-
-def _plan(context: ServiceContext, scheduled: ScheduledJob, *, now: float) -> Plan:
-    return transitions.submit(
-        scheduled.job_definition, now=now, random=context.random, created_by=scheduled.created_by
-    )
 
 
 @contextmanager

@@ -1,36 +1,61 @@
 """Delivery of recorded webhook calls, with retries."""
 
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from enum import Enum
-from urllib.parse import urlsplit
 
-import requests
 import structlog
-from requests.structures import CaseInsensitiveDict
 
-from tork_celery.domain.errors import DatastoreUnavailable
+from tork_celery.domain.errors import DatastoreUnavailable, SecretsUnreadable
+from tork_celery.domain.webhook_targets import receiver
 from tork_celery.domain.webhooks import MAX_ATTEMPTS, WebhookCall, delay_s
 from tork_celery.periodic_thread import survive_bugs
+from tork_celery.services.webhook_client import TIMEOUT_S, DeliveryResult, WebhookClient
 from tork_celery.store import Database, webhook_queue
-from tork_celery.store.webhook_queue import ClaimedCall
+from tork_celery.store.webhook_queue import ClaimedCall, Exclusions
 
 log = structlog.get_logger(__name__)
 
-_THREADS = 8
-_TIMEOUT_S = 10.0
-_LEASE_S = 60.0  # more than two timeouts: one to connect, one for the response
-_HEADERS = {"Content-Type": "application/json", "User-Agent": "tork_celery"}
-_NETWORK_ERRORS = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+_THREADS = 16
+_SHARE = 4
+_LEASE_S = 6 * TIMEOUT_S  # a call ends before its claim expires, with time to store its result
 
 
-class DeliveryResult(Enum):
-    """Result of one attempt at a call."""
+class CallsInProgress:
+    """The calls that a process is making, each in a thread of its own.
 
-    DELIVERED = "the receiver accepted the call"
-    RETRY = "a later attempt may succeed"
-    REJECTED = "no later attempt can succeed"
+    One receiver or one job has at most `share` of the threads, so that a receiver that hangs leaves threads
+    for the others. Not thread-safe.
+    """
+
+    def __init__(self, *, threads: int, share: int) -> None:
+        self._threads = threads
+        self._share = share
+        self._calls: dict[int, ClaimedCall] = {}
+
+    def add(self, claimed: ClaimedCall) -> None:
+        self._calls[claimed.id] = claimed
+
+    def remove(self, claimed: ClaimedCall) -> None:
+        self._calls.pop(claimed.id, None)
+
+    @property
+    def has_free_thread(self) -> bool:
+        return len(self._calls) < self._threads
+
+    @property
+    def exclusions(self) -> Exclusions:
+        """Calls that must not start now. A call that this process is making is not made a second time."""
+        calls = self._calls.values()
+        return Exclusions(
+            ids=list(self._calls),
+            receivers=self._at_their_share(claimed.receiver for claimed in calls),
+            job_ids=self._at_their_share(claimed.job_id for claimed in calls),
+        )
+
+    def _at_their_share(self, names: Iterable[str]) -> list[str]:
+        return [name for name, number in Counter(names).items() if number >= self._share]
 
 
 class WebhookSender:
@@ -45,30 +70,24 @@ class WebhookSender:
         *,
         post: Callable[[WebhookCall], tuple[DeliveryResult, str]] | None = None,
         threads: int = _THREADS,
+        share: int = _SHARE,
     ) -> None:
         """`post` makes a call and returns the result with a reason."""
         self._database = database
-        self._post = post or post_call
+        self._post = post or WebhookClient().post
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="webhook")
         self._lock = threading.Lock()
-        self._free_threads = threads
+        self._in_progress = CallsInProgress(threads=threads, share=share)
         self._closed = False
 
     def deliver_due(self) -> None:
-        """Start a due call in each free thread. A thread that has finished starts the next due call.
+        """Start due calls in the free threads. A thread that has finished starts the next due call.
 
         Raises DatastoreUnavailable.
         """
-        with self._database.reading() as tx:
-            if not webhook_queue.any_due(tx):
-                return
-        with self._lock:  # also while claiming, so that no two claims count on the same free threads
-            if self._closed or not self._free_threads:
-                return
-            with self._database.transaction() as tx:
-                claimed_calls = webhook_queue.claim(tx, limit=self._free_threads, lease_s=_LEASE_S)
-            self._free_threads -= len(claimed_calls)
-            for claimed in claimed_calls:
+        with self._lock:  # also while claiming, so that no two claims count on the same free thread
+            while (claimed := self._claim()) is not None:
+                self._in_progress.add(claimed)
                 self._pool.submit(self._deliver, claimed)
 
     def close(self) -> None:
@@ -77,16 +96,39 @@ class WebhookSender:
             self._closed = True
         self._pool.shutdown(wait=False)
 
+    def _claim(self) -> ClaimedCall | None:
+        if self._closed or not self._in_progress.has_free_thread:
+            return None
+        exclusions = self._in_progress.exclusions
+        with self._database.reading() as tx:  # takes no write lock when nothing is due
+            if not webhook_queue.any_due(tx, exclusions):
+                return None
+        with self._database.transaction() as tx:
+            return webhook_queue.claim(tx, lease_s=_LEASE_S, excluding=exclusions)
+
     def _deliver(self, claimed: ClaimedCall) -> None:
         try:
-            with survive_bugs("webhook.broken", job_id=claimed.call.job_id):
-                self._store_result(claimed, *self._post(claimed.call))
+            with survive_bugs("webhook.broken", job_id=claimed.job_id):
+                self._attempt(claimed)
         except DatastoreUnavailable as error:  # the call is made again after its claim has expired
-            log.warning("webhook.result_not_stored", job_id=claimed.call.job_id, reason=str(error))
+            log.warning("webhook.result_not_stored", job_id=claimed.job_id, reason=str(error))
         finally:
             with self._lock:
-                self._free_threads += 1
+                self._in_progress.remove(claimed)
         self._deliver_next()
+
+    def _attempt(self, claimed: ClaimedCall) -> None:
+        try:
+            with self._database.reading() as tx:
+                call = webhook_queue.get(tx, claimed)
+        except SecretsUnreadable as error:
+            self._store_result(claimed, DeliveryResult.RETRY, reason=str(error))
+            return
+        if call is not None:
+            result, reason = self._post(call)
+            # the rest of the URL may contain secrets
+            host = receiver(call.url).rpartition(":")[0]
+            self._store_result(claimed, result, reason=reason, event_name=call.event, host=host)
 
     def _deliver_next(self) -> None:
         try:
@@ -95,7 +137,7 @@ class WebhookSender:
         except DatastoreUnavailable as error:  # the next periodic call of `deliver_due` tries again
             log.debug("webhook.datastore_away", reason=str(error))
 
-    def _store_result(self, claimed: ClaimedCall, result: DeliveryResult, reason: str) -> None:
+    def _store_result(self, claimed: ClaimedCall, result: DeliveryResult, **fields: str) -> None:
         retry = result is DeliveryResult.RETRY and claimed.attempts < MAX_ATTEMPTS
         with self._database.transaction() as tx:
             if retry:
@@ -103,39 +145,5 @@ class WebhookSender:
             else:
                 webhook_queue.remove(tx, claimed)
         if result is not DeliveryResult.DELIVERED:
-            log.warning(
-                "webhook.failed" if retry else "webhook.given_up",
-                job_id=claimed.call.job_id,
-                event_name=claimed.call.event,
-                host=urlsplit(claimed.call.url).hostname,  # the rest of the URL may contain secrets
-                attempt=claimed.attempts,
-                reason=reason,
-            )
-
-
-def post_call(call: WebhookCall) -> tuple[DeliveryResult, str]:
-    """Make a call. Return its result, and the reason: the response's status or the name of an error."""
-    headers = CaseInsensitiveDict[str | bytes](_HEADERS)
-    headers.update({name: value.encode() for name, value in call.headers.items()})
-    try:
-        with requests.post(
-            call.url,
-            data=call.body,
-            headers=headers,
-            timeout=_TIMEOUT_S,
-            allow_redirects=False,
-            stream=True,  # the body of the response is not read
-        ) as response:
-            return _result_of(response.status_code), f"the receiver answered {response.status_code}"
-    except _NETWORK_ERRORS as error:
-        return DeliveryResult.RETRY, type(error).__name__
-    except (requests.RequestException, ValueError) as error:  # an invalid URL or header
-        return DeliveryResult.REJECTED, type(error).__name__
-
-
-def _result_of(status: int) -> DeliveryResult:
-    if requests.codes.ok <= status < requests.codes.multiple_choices:
-        return DeliveryResult.DELIVERED
-    if status == requests.codes.too_many_requests or status >= requests.codes.server_error:
-        return DeliveryResult.RETRY
-    return DeliveryResult.REJECTED
+            event = "webhook.failed" if retry else "webhook.given_up"
+            log.warning(event, job_id=claimed.job_id, attempt=claimed.attempts, **fields)

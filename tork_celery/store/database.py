@@ -136,6 +136,12 @@ class Database:
         if self._disk_reserve is not None:
             self._disk_reserve.require_room()
 
+    @contextmanager
+    def savepoint(self, tx: Connection) -> Iterator[None]:
+        """Roll back to here on an exception; the transaction can go on. Raises DatastoreUnavailable."""
+        with map_errors(self._disk_reserve), tx.begin_nested():
+            yield
+
     def now(self, tx: Connection) -> float:
         """Return the datastore's time, in seconds since the epoch."""
         return float(tx.scalar(func.coalesce(datastore_now(), 0.0)) or 0.0)

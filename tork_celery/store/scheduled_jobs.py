@@ -8,10 +8,9 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from tork_celery.domain.codec import decode, encode
 from tork_celery.domain.definition import JobDefinition
-from tork_celery.domain.scheduled_job import ScheduledJob, ScheduleState
+from tork_celery.domain.scheduled_job import MAX_LATENESS_S, Downtime, ScheduledJob, ScheduleState
 from tork_celery.domain.user import User
 from tork_celery.store import permissions
-from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import scheduled_jobs as table
 
 
@@ -67,19 +66,27 @@ def remove(tx: Connection, id_: str) -> bool:
     return tx.execute(delete(table).where(table.c.id == id_)).rowcount == 1
 
 
-def due(tx: Connection, *, limit: int) -> list[ScheduledJob]:
-    """Return scheduled jobs whose next firing is due, the most overdue first."""
-    query = select(table).where(table.c.next_at <= datastore_now()).order_by(table.c.next_at).limit(limit)
-    return [_scheduled_job(row) for row in tx.execute(query)]
+def due(tx: Connection, *, at: float, limit: int) -> list[tuple[str, float]]:
+    """Return the ids and times of firings that are due at the time `at`, the most overdue first."""
+    query = select(table.c.id, table.c.next_at).where(table.c.next_at <= at)
+    rows = tx.execute(query.order_by(table.c.next_at, table.c.seq).limit(limit))
+    return [(row.id, row.next_at) for row in rows]
 
 
-def claim_firing(tx: Connection, scheduled: ScheduledJob, *, next_at: float | None) -> bool:
-    """Claim the due firing by setting the time of the next one.
+def any_missed(tx: Connection, downtime: Downtime) -> bool:
+    """Return whether a firing is due that was missed in a downtime."""
+    end = downtime.end - MAX_LATENESS_S
+    query = select(table.c.id).where(table.c.next_at > downtime.start, table.c.next_at < end)
+    return tx.scalar(query.limit(1)) is not None
+
+
+def claim_firing(tx: Connection, id_: str, *, due_at: float, next_at: float | None) -> bool:
+    """Claim a due firing by setting the time of the next one.
 
     Compare-and-set: returns False if another process claimed the firing, or the scheduled job was paused or
     removed.
     """
-    query = update(table).where(table.c.id == scheduled.id, table.c.next_at == scheduled.next_at)
+    query = update(table).where(table.c.id == id_, table.c.next_at == due_at)
     return tx.execute(query.values(next_at=next_at)).rowcount == 1
 
 

@@ -323,11 +323,12 @@ webhook_calls = Table(
     Column("job_id", String(32), nullable=False),  # not a foreign key: a call outlives its job
     Column("event", String(32), nullable=False),
     Column("url", SecretUrl, nullable=False),
+    Column("receiver", String(32), nullable=False, server_default=""),  # digest of the URL's host and port
     Column("headers", SecretJson, nullable=False),
     Column("body", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("due_at", Double, nullable=False),  # for a claimed call, the end of its lease
-    Index(None, "due_at"),
+    Index(None, "due_at", "id", "receiver", "job_id"),
     Index(None, "stream", "id"),
     sqlite_autoincrement=True,
 )
@@ -354,4 +355,14 @@ scheduled_job_permissions = Table(
     Column("job_id", String(32), ForeignKey("scheduled_jobs.id", ondelete="CASCADE"), primary_key=True),
     Column("kind", String(4), primary_key=True),
     Column("name", String(64), primary_key=True),
+)
+
+# One row: when a coordinator last looked for due schedules, and the latest time in which none did
+schedule_checks = Table(
+    "schedule_checks",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("checked_at", Double, nullable=False),
+    Column("down_from", Double, nullable=False),
+    Column("down_until", Double, nullable=False),
 )

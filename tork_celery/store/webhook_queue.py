@@ -4,13 +4,15 @@ A claim counts an attempt and sets the time at which the call can be claimed aga
 is the fencing token: a process whose claim has expired can no longer remove or postpone the call.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, exists, insert, not_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
+from tork_celery.domain.webhook_targets import receiver
 from tork_celery.domain.webhooks import WebhookCall
 from tork_celery.store.database import datastore_now, datastore_now_once
 from tork_celery.store.tables import webhook_calls as calls
@@ -20,37 +22,62 @@ _earlier = calls.alias("earlier")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedCall:
-    """A call to make now. `attempts` includes this one."""
+    """A call to make now. `attempts` includes this one; `receiver` is the result of `receiver_key`."""
 
     id: int
     attempts: int
-    call: WebhookCall
+    job_id: str
+    receiver: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exclusions:
+    """Calls that are not to be claimed: by id, and all those of some receivers and jobs."""
+
+    ids: Collection[int] = ()
+    receivers: Collection[str] = ()
+    job_ids: Collection[str] = ()
+
+
+_NOTHING = Exclusions()
+
+
+def receiver_key(url: str) -> str:
+    """Return a digest of the host and port of a URL, since a host may be a secret."""
+    return hashlib.blake2b(receiver(url).encode(errors="replace"), digest_size=16).hexdigest()
 
 
 def add(tx: Connection, new: Sequence[WebhookCall]) -> None:
     """Add calls that are due at once."""
     if new:
         now = tx.scalar(select(datastore_now()))
-        rows = [asdict(call) | {"headers": dict(call.headers), "attempts": 0, "due_at": now} for call in new]
-        tx.execute(insert(calls), rows)
+        tx.execute(insert(calls), [_row(call) | {"attempts": 0, "due_at": now} for call in new])
 
 
-def any_due(tx: Connection) -> bool:
+def any_due(tx: Connection, excluding: Exclusions = _NOTHING) -> bool:
     """Return whether there is a call to claim."""
-    return tx.scalar(select(calls.c.id).where(*_due()).limit(1)) is not None
+    return tx.scalar(select(calls.c.id).where(*_due(excluding)).limit(1)) is not None
 
 
-def claim(tx: Connection, *, limit: int, lease_s: float) -> list[ClaimedCall]:
-    """Claim calls that are due for `lease_s`, oldest first, and at most one call of each stream."""
-    query = select(calls.c.id).where(*_due()).order_by(calls.c.due_at).limit(limit)
-    ids = tx.scalars(query.with_for_update(skip_locked=True)).all()
-    claim_ = (
-        update(calls)
-        .where(calls.c.id.in_(ids))
-        .values(attempts=calls.c.attempts + 1, due_at=datastore_now() + lease_s)
-        .returning(calls)
-    )
-    return [_claimed(row) for row in tx.execute(claim_)] if ids else []
+def claim(tx: Connection, *, lease_s: float, excluding: Exclusions = _NOTHING) -> ClaimedCall | None:
+    """Claim the call that is due for the longest time, for `lease_s`. Return None if there is none.
+
+    Only the first call of each stream can be claimed.
+    """
+    query = select(calls.c.id).where(*_due(excluding)).order_by(calls.c.due_at, calls.c.id).limit(1)
+    id_ = tx.scalar(query.with_for_update(skip_locked=True))
+    if id_ is None:
+        return None
+    values = {"attempts": calls.c.attempts + 1, "due_at": datastore_now() + lease_s}
+    claim_ = update(calls).where(calls.c.id == id_).values(values)
+    row = tx.execute(claim_.returning(calls.c.attempts, calls.c.job_id, calls.c.receiver)).one()
+    return ClaimedCall(id=id_, attempts=row.attempts, job_id=row.job_id, receiver=row.receiver)
+
+
+def get(tx: Connection, claimed: ClaimedCall) -> WebhookCall | None:
+    """Return the call to make, or None if the claim is no longer valid. Raises SecretsUnreadable."""
+    row = tx.execute(select(calls).where(*_is_valid(claimed))).one_or_none()
+    return None if row is None else _call(row)
 
 
 def remove(tx: Connection, claimed: ClaimedCall) -> bool:
@@ -64,17 +91,27 @@ def postpone(tx: Connection, claimed: ClaimedCall, *, delay_s: float) -> bool:
     return tx.execute(query).rowcount == 1
 
 
-def _due() -> tuple[ColumnElement[bool], ...]:
+def _due(excluding: Exclusions) -> tuple[ColumnElement[bool], ...]:
     is_first = not_(exists().where(_earlier.c.stream == calls.c.stream, _earlier.c.id < calls.c.id))
-    return calls.c.due_at <= datastore_now_once(), is_first
+    return (
+        calls.c.due_at <= datastore_now_once(),
+        calls.c.receiver.not_in(excluding.receivers),
+        calls.c.job_id.not_in(excluding.job_ids),
+        calls.c.id.not_in(excluding.ids),
+        is_first,
+    )
 
 
 def _is_valid(claimed: ClaimedCall) -> tuple[ColumnElement[bool], ...]:
     return calls.c.id == claimed.id, calls.c.attempts == claimed.attempts
 
 
-def _claimed(row: Any) -> ClaimedCall:
-    call = WebhookCall(
+def _row(call: WebhookCall) -> dict[str, Any]:
+    return asdict(call) | {"headers": dict(call.headers), "receiver": receiver_key(call.url)}
+
+
+def _call(row: Any) -> WebhookCall:
+    return WebhookCall(
         stream=row.stream,
         job_id=row.job_id,
         event=row.event,
@@ -82,4 +119,3 @@ def _claimed(row: Any) -> ClaimedCall:
         headers=row.headers,
         body=row.body,
     )
-    return ClaimedCall(id=row.id, attempts=row.attempts, call=call)
