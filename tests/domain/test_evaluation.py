@@ -66,6 +66,43 @@ def test_secret_in_a_name_is_masked() -> None:
     assert done.named("a [REDACTED]")[0].definition.env == {"A": "hunter2"}
 
 
+def test_secret_in_a_name_without_template_is_masked() -> None:
+    """Flower shows the names of jobs, tasks and steps."""
+    done = run_job(
+        leaf("a hunter2", pre=1, post=1),
+        leaf("b {{ inputs.TOKEN }}"),
+        name="job hunter2",
+        secrets={"s": "hunter2"},
+        inputs={"TOKEN": "tok-1"},
+    )
+    assert set(done.states()) == {"a [REDACTED]", "b [REDACTED]"}
+    assert done.job.definition.name == "job [REDACTED]"
+    assert {task.job_name for task in done.tasks.values()} == {"job [REDACTED]"}
+
+
+def test_masked_name_is_no_longer_than_a_name_may_be() -> None:
+    done = run_job(leaf("{{ repeat('abc.', 60) }}"), secrets={"s": "abc"})
+    assert [len(name) for name in done.states()] == [256]
+
+
+@pytest.mark.parametrize("queue", ["{{ inputs.q }}", "q-{{ secrets.s }}", "q-hunter2"])
+def test_queue_with_a_secret_fails_the_task(queue: str) -> None:
+    """Whoever may list queues sees their names."""
+    failed = run_job(leaf(queue=queue), inputs={"q": "hunter2"}, secrets={"s": "hunter2"})
+    assert failed.job.error == "queue: the name holds the value of a secret; choose another one"
+
+
+def test_default_queue_may_be_like_a_secret() -> None:
+    done = run_job(leaf(), leaf("b", queue="{{ inputs.q }}"), inputs={"q": "default"}, secrets={"s": "def"})
+    assert done.states() == {"leaf": ["COMPLETED"], "b": ["COMPLETED"]}
+
+
+def test_task_with_too_many_rendered_values_to_mask_fails() -> None:
+    env = {f"TOKEN_{number}": f"{{{{ 'x{number}' }}}}" for number in range(1001)}
+    failed = run_job(leaf(env=env))
+    assert failed.job.error == "env.TOKEN_1000: more than 1,000 values of the job are to be masked"
+
+
 @pytest.mark.parametrize(
     ("values", "error"),
     [

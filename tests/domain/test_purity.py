@@ -11,7 +11,7 @@ import tork_celery.domain
 CLOCKS = {"now", "today", "utcnow"}
 
 
-@pytest.mark.parametrize("path", sorted(Path(FOLDER).glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(Path(FOLDER).rglob("*.py")), ids=lambda path: path.name)
 def test_module_reads_no_clock(path: Path) -> None:
     calls = [
         ast.unparse(node)

@@ -5,7 +5,7 @@ import pytest
 from tests.domain.samples import job_definition, leaf, parallel, subjob
 from tests.domain.simulated import Simulation, run_job
 from tork_celery.domain.definition import AutoDelete, Webhook
-from tork_celery.domain.redaction import secrets_of_job
+from tork_celery.domain.masking import job_values
 from tork_celery.domain.states import JobState, TaskState
 
 
@@ -59,7 +59,20 @@ def test_subjob_hides_the_secrets_of_its_parent() -> None:
     )
     inner = next(job for job in done.jobs.values() if job.parent_id)
     assert inner.definition.inputs == {"login": "hunter2"}
-    assert secrets_of_job(inner.definition) == {"hunter2", "tok"}
+    assert job_values(inner.definition) == {"hunter2", "tok"}
+
+
+def test_subjob_masks_the_values_of_its_tasks_and_of_its_parents_tasks() -> None:
+    done = run_job(subjob(leaf("a", env={"TOKEN": "inner"})), leaf("b", env={"PASSWORD": "outer", "A": "no"}))
+    inner = next(job for job in done.jobs.values() if job.parent_id)
+    assert job_values(inner.definition) == {"inner", "outer"}
+
+
+def test_subjob_with_too_many_values_to_mask_fails_its_task() -> None:
+    own = {f"k{number}": f"{{{{ 'x{number}' }}}}" for number in range(999)}
+    failed = run_job(subjob(leaf("a"), secrets=own), secrets={"a": "one", "b": "two"})
+    assert failed.states() == {"subjob": ["FAILED"]}
+    assert failed.job.error == "subjob: more than 1,000 values of the job are to be masked"
 
 
 def test_failed_subjob_fails_its_parent() -> None:

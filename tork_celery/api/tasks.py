@@ -8,7 +8,7 @@ from tork_celery.api.authentication import current_actor, current_username
 from tork_celery.api.context import ApiContext
 from tork_celery.api.request_parsing import parse_body, parse_log_page, parse_search_text
 from tork_celery.domain.codec import Document
-from tork_celery.domain.redaction import secrets_of_job
+from tork_celery.domain.masking import job_values
 from tork_celery.services import job_control, queries, submit
 
 
@@ -22,7 +22,7 @@ def routes(api: ApiContext) -> Blueprint:
         job, task = submit.submit(
             api.services, jobfile.job_of(definition), created_by=current_username(), actor=current_actor()
         )
-        return responses.task(task, secrets_of_job(job.definition))
+        return responses.task(task, job_values(job.definition))
 
     @blueprint.get("/task/<task_id>")
     @blueprint.get("/tasks/<task_id>")

@@ -230,8 +230,8 @@ class Defaults:
 class JobDefinition:
     """A job.
 
-    `hidden` has secret values of the parents of a subjob, which its inputs may contain. They are masked like
-    its own secrets.
+    `hidden` has the values to mask that are neither in `secrets` nor in `inputs`: those of its tasks and
+    webhooks, and on a subjob those of its parents, which its inputs may contain.
     """
 
     name: str

@@ -26,6 +26,7 @@ from tork_celery.domain.definition import (
 from tork_celery.domain.dispatched import MAX_TASK_CHARS
 from tork_celery.domain.errors import EvaluationFailed
 from tork_celery.domain.identifiers import LONGEST_IMAGE, LONGEST_NAME, check_var, unfit_character
+from tork_celery.domain.masking import Mask, excess, mask_name, rendered_values
 from tork_celery.domain.model import Job
 
 MAX_ITEMS = 100_000
@@ -61,7 +62,7 @@ class Evaluator:
     names: Context
     host: expr.HostFunctions
     budget: expr.Budget
-    mask: Callable[[str], str]
+    mask: Mask
     chars: int = 0
 
     def value(self, path: str, text: str) -> object:
@@ -117,11 +118,11 @@ class Evaluator:
     def name(self, path: str, text: str | None) -> str | None:
         """Render the template of a name. Secrets in it are masked, because many places show it."""
         rendered = self.optional_text(path, text)
-        if rendered is None or rendered == text:
-            return text
+        if rendered is None:
+            return None
         if len(rendered) > LONGEST_NAME:
             raise EvaluationFailed(f"{path}: the name is longer than {LONGEST_NAME} characters")
-        return self.mask(rendered)
+        return mask_name(rendered, self.mask)
 
     def texts(self, path: str, texts: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(self.text(f"{path}[{n}]", text, one_line=False) for n, text in enumerate(texts))
@@ -165,9 +166,9 @@ def evaluated_task(
             var=evaluator.optional_text("var", definition.var, check_var),
         )
     definition = _step(_with_defaults(definition, defaults), evaluator)
-    return replace(
+    evaluated = replace(
         definition,
-        queue=evaluator.optional_text("queue", definition.queue, queue_names.check),
+        queue=_queue(definition.queue, evaluator),
         var=evaluator.optional_text("var", definition.var, check_var),
         limits=_limits(definition.limits, evaluator),
         priority=_priority(definition.priority, evaluator),
@@ -175,6 +176,10 @@ def evaluated_task(
         post=_steps("post", definition.post, evaluator),
         sidecars=_steps("sidecars", definition.sidecars, evaluator),
     )
+    if fault := excess(rendered_values(evaluated)):
+        path, reason = fault
+        raise EvaluationFailed(f"{'.'.join(map(str, path))}: {reason}")
+    return evaluated
 
 
 def items(each: Each, evaluator: Evaluator) -> list[object]:
@@ -228,6 +233,14 @@ def _step(step: S, evaluator: Evaluator, path: str = "") -> S:
         registry=_registry(step.registry, evaluator, f"{path}registry."),
         timeout=evaluator.optional_text(f"{path}timeout", step.timeout, durations.positive_seconds),
     )
+
+
+def _queue(queue: str | None, evaluator: Evaluator) -> str | None:
+    """Render the name of a queue. All users see the names of queues, so it must hold no secret."""
+    name = evaluator.optional_text("queue", queue, queue_names.check)
+    if name and name != queue_names.DEFAULT_QUEUE and evaluator.mask(name) != name:
+        raise EvaluationFailed("queue: the name holds the value of a secret; choose another one")
+    return name
 
 
 def _registry(registry: Registry | None, evaluator: Evaluator, path: str) -> Registry | None:

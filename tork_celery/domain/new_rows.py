@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tork_celery.domain.definition import JobDefinition, TaskDefinition
+from tork_celery.domain.errors import EvaluationFailed
+from tork_celery.domain.masking import conceal, excess, job_values, located_values
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import RandomSource
-from tork_celery.domain.redaction import secrets_of_job
 from tork_celery.domain.states import JobState, TaskState
 
 
@@ -58,11 +59,20 @@ class NewRows:
             )
 
     def subjob(self, job: Job, task: Task, definition: JobDefinition, *, detached: bool) -> Job:
-        """Return the job that a `subjob` task starts. It hides the secrets of the job of the task."""
-        hidden = tuple(sorted(secrets_of_job(job.definition)))
+        """Return the job that a `subjob` task starts. The values of the task's job are masked in it too.
+
+        Raises EvaluationFailed when it has too many values to mask.
+        """
+        parents_values = job_values(job.definition)
+        if fault := excess(
+            (*((("subjob",), value) for value in parents_values), *located_values(definition))
+        ):
+            raise EvaluationFailed(f"subjob: {fault[1]}")
         return Job(
             id=self.random.new_id(),
-            definition=replace(definition, permissions=job.definition.permissions, hidden=hidden),
+            definition=conceal(
+                replace(definition, permissions=job.definition.permissions, hidden=tuple(parents_values))
+            ),
             state=JobState.PENDING,
             created_at=self.now,
             parent_id=None if detached else task.id,

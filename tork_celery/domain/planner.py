@@ -17,12 +17,12 @@ from tork_celery.domain.definition import Each, Subjob
 from tork_celery.domain.dispatched import NOTHING, DefinitionSizes, DispatchMeter, scope_chars
 from tork_celery.domain.errors import EvaluationFailed
 from tork_celery.domain.evaluation import Evaluator
+from tork_celery.domain.masking import Mask, MaskedValues, job_values
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.new_rows import NewRows
 from tork_celery.domain.plan import NO_STORED_TASKS, JobResults, Plan, RandomSource, TaskReader
 from tork_celery.domain.plan_limits import PlanLimits, batch_size
 from tork_celery.domain.planned_tasks import PlannedTasks
-from tork_celery.domain.redaction import masking
 from tork_celery.domain.states import JobState, TaskState
 from tork_celery.domain.webhooks import task_webhooks
 
@@ -63,7 +63,7 @@ class Planner:
             DispatchMeter(lambda: task_reader.dispatched(job.root_id or job.id))
         )
         self._weight = 1 + task_webhooks(job)
-        self._masking: Callable[[str], str] | None = None
+        self._masking: Mask | None = None
         self._sizes = DefinitionSizes()
         self._stored_results = task_reader.results(job.id)
         self._results: dict[str, str] = {}
@@ -185,7 +185,7 @@ class Planner:
     def _mask(self, text: str) -> str:
         """Mask the secrets of the job. They are prepared once for a plan, because there may be many."""
         if self._masking is None:
-            self._masking = masking(self._job.definition.secrets.values())
+            self._masking = MaskedValues(job_values(self._job.definition)).mask
         return self._masking(text)
 
     def _start_evaluated(self, task: Task, evaluator: Evaluator) -> None:

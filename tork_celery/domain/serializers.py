@@ -1,6 +1,6 @@
 """Jobs, tasks and scheduled jobs as JSON documents, which the API returns and webhooks send.
 
-Keys are camelCase, empty fields are left out, and secrets are redacted. A document consists of keys of the
+Keys are camelCase, empty fields are left out, and secrets are masked. A document consists of keys of the
 definition and of the fields that `response_fields` declares.
 """
 
@@ -11,10 +11,11 @@ from typing import cast
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from tork_celery.domain import masking
 from tork_celery.domain.codec import Document, encode
 from tork_celery.domain.definition import JobDefinition
+from tork_celery.domain.masking import MaskedValues, mask_document
 from tork_celery.domain.model import Job, Task
-from tork_celery.domain.redaction import masking, redacted, secrets_of_job, secrets_of_task
 from tork_celery.domain.response_fields import (
     Creator,
     Fields,
@@ -37,7 +38,8 @@ TASK_SUMMARY_KEYS = frozenset({"name", "description", "tags", "var"})
 
 def job_summary(job: Job) -> Document:
     """Return a job without its tasks."""
-    return _redacted(_job_summary(job), secrets_of_job(job.definition))
+    definition = encode(job.definition, keys=JOB_SUMMARY_KEYS)
+    return mask_document(definition, _job_fields(job), _values_of(job.definition))
 
 
 def job(job: Job, results: Mapping[str, str], execution: Sequence[Task]) -> Document:
@@ -52,35 +54,32 @@ def job(job: Job, results: Mapping[str, str], execution: Sequence[Task]) -> Docu
         },
         delete_at=_time_or_unset(job.delete_at),
     )
-    secrets = secrets_of_job(definition)
-    document = _definition(definition) | _job_summary(job) | _encode(details)
-    return _redacted(document, secrets) | {"execution": [task(run, secrets) for run in execution]}
+    values = _values_of(definition)
+    document = mask_document(_definition(definition), _job_fields(job) | _encode(details), values)
+    return document | {"execution": [_task(run, values) for run in execution]}
 
 
-def task(task: Task, job_secrets: Collection[str]) -> Document:
-    """Return a whole task. `job_secrets` has the values of its job to mask."""
-    definition = encode(task.definition)
-    if "retry" in definition:
-        definition["retry"] |= {"attempts": task.attempts}
-    document = definition | _composite(task, definition) | _task_run(task)
-    return _redacted(document, {*job_secrets, *secrets_of_task(task.definition)})
+def task(task: Task, job_values: Collection[str]) -> Document:
+    """Return a whole task. `job_values` has the values of its job to mask."""
+    return _task(task, MaskedValues(job_values))
 
 
-def task_summary(task: Task, job_secrets: Collection[str]) -> Document:
-    """Return a task without what it runs. `job_secrets` has the values of its job to mask."""
-    document = encode(task.definition, keys=TASK_SUMMARY_KEYS) | _task_run(task)
-    return _redacted(document, {*job_secrets, *secrets_of_task(task.definition)})
+def task_summary(task: Task, job_values: Collection[str]) -> Document:
+    """Return a task without what it runs. `job_values` has the values of its job to mask."""
+    values = MaskedValues(job_values).with_values(masking.task_values(task.definition))
+    return mask_document(encode(task.definition, keys=TASK_SUMMARY_KEYS), _task_fields(task), values)
 
 
 def scheduled_job_summary(scheduled: ScheduledJob) -> Document:
     """Return a scheduled job without the definition of its jobs."""
-    return _redacted(_scheduled_job_summary(scheduled), secrets_of_job(scheduled.definition))
+    definition = encode(scheduled.definition, keys=JOB_SUMMARY_KEYS)
+    return mask_document(definition, _scheduled_job_fields(scheduled), _values_of(scheduled.definition))
 
 
 def scheduled_job(scheduled: ScheduledJob) -> Document:
     """Return a whole scheduled job."""
-    document = _definition(scheduled.definition) | _scheduled_job_summary(scheduled)
-    return _redacted(document, secrets_of_job(scheduled.definition))
+    definition = _definition(scheduled.definition)
+    return mask_document(definition, _scheduled_job_fields(scheduled), _values_of(scheduled.definition))
 
 
 def time(seconds: float) -> str:
@@ -92,8 +91,16 @@ def _encode(fields: Fields) -> Document:
     return cast(Document, msgspec.to_builtins(fields))
 
 
-def _redacted(document: Document, secrets: Collection[str]) -> Document:
-    return cast(Document, redacted(document, masking(secrets)))
+def _values_of(definition: JobDefinition) -> MaskedValues:
+    return MaskedValues(masking.job_values(definition))
+
+
+def _task(task: Task, job_values: MaskedValues) -> Document:
+    definition = encode(task.definition)
+    if "retry" in definition:
+        definition["retry"] |= {"attempts": task.attempts}
+    values = job_values.with_values(masking.task_values(task.definition))
+    return mask_document(definition | _composite(task, definition), _task_fields(task), values)
 
 
 def _definition(definition: JobDefinition) -> Document:
@@ -121,7 +128,7 @@ def _composite(task: Task, definition: Document) -> Document:
     return {}
 
 
-def _job_summary(job: Job) -> Document:
+def _job_fields(job: Job) -> Document:
     fields = JobSummary(
         id=job.id,
         state=job.state,
@@ -138,10 +145,10 @@ def _job_summary(job: Job) -> Document:
         error=job.error or UNSET,
         progress=job.progress or UNSET,
     )
-    return encode(job.definition, keys=JOB_SUMMARY_KEYS) | _encode(fields)
+    return _encode(fields)
 
 
-def _task_run(task: Task) -> Document:
+def _task_fields(task: Task) -> Document:
     fields = TaskRun(
         id=task.id,
         job_id=task.job_id,
@@ -163,7 +170,7 @@ def _task_run(task: Task) -> Document:
     return _encode(fields)
 
 
-def _scheduled_job_summary(scheduled: ScheduledJob) -> Document:
+def _scheduled_job_fields(scheduled: ScheduledJob) -> Document:
     fields = ScheduledJobSummary(
         id=scheduled.id,
         state=scheduled.state,
@@ -173,7 +180,7 @@ def _scheduled_job_summary(scheduled: ScheduledJob) -> Document:
         created_by=_creator(scheduled.created_by),
         next_run_at=_time_or_unset(scheduled.next_at),
     )
-    return encode(scheduled.definition, keys=JOB_SUMMARY_KEYS) | _encode(fields)
+    return _encode(fields)
 
 
 def _creator(username: str | None) -> Creator | UnsetType:

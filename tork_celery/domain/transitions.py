@@ -9,6 +9,7 @@ from dataclasses import replace
 from tork_celery.domain import retry
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.errors import WrongState
+from tork_celery.domain.masking import conceal
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan, RandomSource, TaskReader
 from tork_celery.domain.planner import Planner, start_job
@@ -26,7 +27,7 @@ def submit(
     """Return the plan for a new job: the job, its first task and the message for it."""
     job = Job(
         id=random.new_id(),
-        definition=definition,
+        definition=conceal(definition),
         state=JobState.PENDING,
         created_at=now,
         created_by=created_by,

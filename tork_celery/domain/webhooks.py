@@ -11,8 +11,8 @@ from tork_celery.domain import evaluation
 from tork_celery.domain.backoff import Backoff
 from tork_celery.domain.codec import Document
 from tork_celery.domain.definition import Webhook
+from tork_celery.domain.masking import MaskedValues, job_values
 from tork_celery.domain.model import Job, Task
-from tork_celery.domain.redaction import secrets_of_job
 from tork_celery.domain.serializers import job_summary, task_summary
 
 JOB_STATE, JOB_PROGRESS = "job.StateChange", "job.Progress"
@@ -100,7 +100,7 @@ def task_calls(
     events = _events(before, after.state, after.progress, TASK_STATE, TASK_PROGRESS)
     if not (webhooks := _webhooks_for(job, events)):
         return []
-    summary = task_summary(after, secrets_of_job(job.definition))
+    summary = task_summary(after, job_values(job.definition))
     names = {"job": _with_tork_names(job_summary(job)), "task": _with_tork_names(summary)}
     builder = _CallBuilder.of(job, names, environment)
     return builder.calls(webhooks, subject_id=after.id, body=json.dumps(summary))
@@ -184,7 +184,7 @@ class _CallBuilder:
                         job_id=self.job.id,
                         event=webhook.event,
                         place=f"webhooks[{index}].{error.key}",
-                        reason=str(error),
+                        reason=MaskedValues(job_values(self.job.definition)).mask(str(error)),
                     )
                 )
         return calls
