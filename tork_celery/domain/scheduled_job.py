@@ -6,6 +6,7 @@ from enum import StrEnum
 from tork_celery.domain import cron
 from tork_celery.domain.definition import JobDefinition, Schedule
 from tork_celery.domain.errors import WrongState
+from tork_celery.domain.masking import conceal
 
 MAX_LATENESS_S = 30.0
 """A firing is skipped if it came due while no coordinator ran, longer than this before one ran again."""
@@ -60,7 +61,7 @@ class ScheduledJob:
 def new(definition: JobDefinition, *, now: float, id_: str, created_by: str | None = None) -> ScheduledJob:
     paused = ScheduledJob(
         id=id_,
-        definition=definition,
+        definition=conceal(definition),
         state=ScheduleState.PAUSED,
         created_at=now,
         created_by=created_by,
