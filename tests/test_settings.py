@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import make_url
 
 from tork_celery.domain.errors import ConfigurationError
+from tork_celery.domain.webhook_targets import WebhookTargets
 from tork_celery.settings import Settings, ShutdownPolicy, load, variable
 
 EXAMPLES: dict[str, tuple[str, Any]] = {
@@ -37,6 +38,10 @@ EXAMPLES: dict[str, tuple[str, Any]] = {
     "TORK_AUTH": ("basic, key", ("basic", "key")),
     "TORK_HOSTS": ("tork.example.com, tork", ("tork.example.com", "tork")),
     "TORK_WAIT_MAX": ("30m", 1800.0),
+    "TORK_WEBHOOK_TARGETS": (
+        "hooks.internal, 10.0.0.0/8",
+        WebhookTargets.parse(["hooks.internal", "10.0.0.0/8"]),
+    ),
     "TORK_CORS_ORIGINS": (
         "http://localhost:8080,https://[::1]",
         ("http://localhost:8080", "https://[::1]"),
@@ -86,6 +91,7 @@ def test_empty_variable_counts_as_unset(name: str) -> None:
         ("TORK_IMAGE_TTL", "0s", "must be longer than 0"),
         ("TORK_LOG_LIMIT", "much", "write it like 500m"),
         ("TORK_BODY_LIMIT", "-1g", "write it like 500m"),
+        ("TORK_WEBHOOK_TARGETS", "*", "'*' is not a host name, an address or a network"),
         (
             "TORK_AUTH",
             "password",

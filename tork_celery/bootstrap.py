@@ -194,6 +194,7 @@ def _service_context(settings: Settings, app: Celery, database: Database) -> Ser
         dispatcher=Dispatcher(app),
         lease_s=settings.lease_s,
         keep_jobs_s=settings.keep_jobs_s,
+        webhook_targets=settings.webhook_targets if settings.auth else None,
     )
 
 

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from tork_celery.domain import durations, quantities
 from tork_celery.domain.errors import ConfigurationError
 from tork_celery.domain.secret_key import secret_key
+from tork_celery.domain.webhook_targets import WebhookTargets
 
 PREFIX = "TORK_"
 _HEARTBEATS_PER_LEASE = 3
@@ -70,6 +71,7 @@ class Settings:
     hosts: tuple[str, ...] = ()
     body_limit_bytes: int = 4 * 1024 * 1024
     wait_max_s: float = 3600.0
+    webhook_targets: WebhookTargets = field(default_factory=WebhookTargets)
     keep_jobs_s: float | None = None
     broker_visibility_timeout_s: float = 3600.0
     log_level: str = "INFO"
@@ -268,6 +270,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "hosts": _host_names,
     "body_limit_bytes": quantities.size_bytes,
     "wait_max_s": durations.positive_seconds,
+    "webhook_targets": lambda text: WebhookTargets.parse(_comma_separated(text)),
     "keep_jobs_s": durations.positive_seconds,
     "broker_visibility_timeout_s": durations.positive_seconds,
     "log_level": _log_level,

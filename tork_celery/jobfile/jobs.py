@@ -129,8 +129,9 @@ class ScheduleSchema(MappingSchema):
         required=True,
         validate=validators.cron_expression,
         metadata=docs(
-            "cron expression of five fields, in UTC: minute, hour, day of the month, month, day of the week; "
-            "or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`",
+            "cron expression of five fields: minute, hour, day of the month, month, day of the week; or "
+            "`@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`, `@every 90s`. In UTC, unless it begins "
+            "with a time zone: `CRON_TZ=Europe/Berlin 30 4 * * *`",
             '"*/15 * * * *"',
         ),
     )

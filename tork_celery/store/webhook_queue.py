@@ -60,7 +60,7 @@ def any_due(tx: Connection, excluding: Exclusions = _NOTHING) -> bool:
 
 
 def claim(tx: Connection, *, lease_s: float, excluding: Exclusions = _NOTHING) -> ClaimedCall | None:
-    """Claim the call that is due for the longest time, for `lease_s`. Return None if there is none.
+    """Claim the call that is due for the longest time, for `lease_s`. Return None if no call is due.
 
     Only the first call of each stream can be claimed.
     """
