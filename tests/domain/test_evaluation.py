@@ -87,7 +87,7 @@ def test_masked_name_is_no_longer_than_a_name_may_be() -> None:
 
 @pytest.mark.parametrize("queue", ["{{ inputs.q }}", "q-{{ secrets.s }}", "q-hunter2"])
 def test_queue_with_a_secret_fails_the_task(queue: str) -> None:
-    """Whoever may list queues sees their names."""
+    """All users see the names of queues."""
     failed = run_job(leaf(queue=queue), inputs={"q": "hunter2"}, secrets={"s": "hunter2"})
     assert failed.job.error == "queue: the name holds the value of a secret; choose another one"
 

@@ -31,6 +31,7 @@ __all__ = [
     "is_template",
     "parse_nanoseconds",
     "render",
+    "template_names",
     "to_text",
     "type_name",
 ]
@@ -81,6 +82,12 @@ def check_template(text: str) -> None:
     for part in template.split(text):
         if isinstance(part, template.Placeholder):
             check(part.source)
+
+
+def template_names(text: str) -> frozenset[str]:
+    """Return the names that the expressions in a text read from their context, and their own variables."""
+    sources = (part.source for part in template.split(text) if isinstance(part, template.Placeholder))
+    return frozenset().union(*(load_program(source).names for source in sources))
 
 
 def render(

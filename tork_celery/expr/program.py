@@ -28,6 +28,7 @@ class Program:
         self._tree = parse(source)
         self._names = referenced_names(self._tree)
         self._check_types(None)
+        self.names = frozenset(self._names)
         compiler = Compiler()
         self._evaluate = compiler.compile(self._tree)
         self._slot_count = compiler.slot_count

@@ -67,6 +67,19 @@ class String(fields.String):
         return text
 
 
+class QueueName(String):
+    """The name of a queue. All users see the names of queues, so a template must not use secrets."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(template=True, validate=validators.queue, **options)
+
+    def deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        name = super().deserialize(value)
+        if "secrets" in expr.template_names(name):
+            raise ValidationError("must not use `secrets`: all users see the names of queues")
+        return name
+
+
 class Expression(String):
     """One expression, with or without `{{ }}` around it."""
 

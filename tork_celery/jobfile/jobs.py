@@ -11,6 +11,7 @@ from tork_celery.jobfile.fields import (
     IntegerOrTemplate,
     Nested,
     NestedList,
+    QueueName,
     String,
     docs,
     max_length,
@@ -39,9 +40,7 @@ class DefaultsSchema(MappingSchema):
         metadata=docs("default of a task's `limits`, for `cpus` and `memory` separately", "{memory: 500m}"),
     )
     timeout = Duration(template=True, metadata=docs("default of a task's `timeout`", "10m"))
-    queue = String(
-        template=True, validate=validators.queue, metadata=docs("default of a task's `queue`", "batch")
-    )
+    queue = QueueName(metadata=docs("default of a task's `queue`", "batch"))
     priority = IntegerOrTemplate(
         validate=PRIORITY_RANGE, metadata=docs("default of a task's `priority`", "3")
     )

@@ -11,11 +11,12 @@ from marshmallow import ValidationError
 
 from tork_celery.domain.definition import JobDefinition, TaskDefinition
 from tork_celery.domain.errors import InvalidInput
+from tork_celery.domain.masking import excess, located_values
 from tork_celery.jobfile.decode import BODY_LIMIT_BYTES, read
 from tork_celery.jobfile.faults import flatten
 from tork_celery.jobfile.jobs import JobSchema, ScheduledJobSchema
 from tork_celery.jobfile.mapping_schema import MappingSchema
-from tork_celery.jobfile.source import Source, describe
+from tork_celery.jobfile.source import Path, Source, describe
 from tork_celery.jobfile.tasks import TaskSchema
 
 _KEYS_EXPECTED = "a mapping with the keys of a job or task"
@@ -45,7 +46,9 @@ def parse_scheduled_job(
 ) -> JobDefinition:
     """Return the definition of a scheduled job, which has a `schedule`."""
     source = _read(body, media_type, limit_bytes)
-    return cast(JobDefinition, _load(ScheduledJobSchema, source, image_required=image_required))
+    definition = cast(JobDefinition, _load(ScheduledJobSchema, source, image_required=image_required))
+    _check_values(definition, (), source)
+    return definition
 
 
 def parse_file(
@@ -71,11 +74,25 @@ def job_of(task: TaskDefinition) -> JobDefinition:
 
 
 def _job(source: Source, *, image_required: bool) -> JobDefinition:
-    return cast(JobDefinition, _load(JobSchema, source, image_required=image_required))
+    definition = cast(JobDefinition, _load(JobSchema, source, image_required=image_required))
+    _check_values(definition, (), source)
+    return definition
 
 
 def _task(source: Source, *, image_required: bool) -> TaskDefinition:
-    return cast(TaskDefinition, _load(TaskSchema, source, image_required=image_required))
+    definition = cast(TaskDefinition, _load(TaskSchema, source, image_required=image_required))
+    _check_values(job_of(definition), ("tasks", 0), source)
+    return definition
+
+
+def _check_values(definition: JobDefinition, root: Path, source: Source) -> None:
+    """Raise InvalidInput unless the values to mask are within their limits.
+
+    `root` is the part of their paths that the document does not have.
+    """
+    if fault := excess(located_values(definition)):
+        path, message = fault
+        raise InvalidInput(source.fault(path[len(root) :], message))
 
 
 def _read(body: bytes, media_type: str, limit_bytes: int, *, expected: str = _KEYS_EXPECTED) -> Source:

@@ -18,6 +18,7 @@ from tork_celery.jobfile.fields import (
     Nested,
     NestedList,
     Number,
+    QueueName,
     String,
     StringList,
     StringMap,
@@ -80,9 +81,7 @@ class TaskSchema(StepSchema):
             "/srv",
         ),
     )
-    queue = String(
-        template=True,
-        validate=validators.queue,
+    queue = QueueName(
         metadata=docs(
             "queue whose workers run the task, by default `default`; letters, digits, `.`, `_` and `-`, 128 "
             "characters at most",

@@ -9,9 +9,9 @@ from urllib.parse import quote
 MIN_CHARS = 3
 """A shorter value is masked in its own place only."""
 MIN_LINE_CHARS = 8
-"""A line of a value that has so many characters is masked on its own, for example in a private key."""
+"""A line of at least this length is masked on its own, for example in a private key."""
 MIN_ENCODED_CHARS = 6
-"""A value that has so many characters is masked in its encoded forms too."""
+"""A value of at least this length is masked in its encoded forms too."""
 
 HEAD_CHARS = 8
 """Characters of the beginning of a form by which it is found."""
@@ -41,7 +41,7 @@ def parts(value: str) -> Iterator[tuple[str, FormsOf]]:
 
 
 def heads(text: str, forms_of: FormsOf) -> set[str]:
-    """Return the first HEAD_CHARS characters of all forms of a text that has so many."""
+    """Return the beginnings of all forms of a text of at least HEAD_CHARS characters."""
     return {form[:HEAD_CHARS] for form in forms_of(text[:HEAD_CHARS])}
 
 

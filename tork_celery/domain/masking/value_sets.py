@@ -10,7 +10,7 @@ from tork_celery.domain.masking.forms import HEAD_CHARS, MIN_CHARS, forms, heads
 from tork_celery.domain.masking.masker import Masker
 from tork_celery.domain.masking.matcher import Matcher
 
-_SMALL_CHARS = 16 * 1024  # a matcher of so many takes a few milliseconds
+_SMALL_CHARS = 16 * 1024  # a matcher of such values takes a few milliseconds
 _FEW_CHARS = 128 * 1024  # texts in which heads are looked up without a matcher
 _CACHED_CHARS = 4 * 1024 * 1024  # a matcher takes about ten times the memory of its values
 _CACHED_SETS = 1024
