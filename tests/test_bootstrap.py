@@ -9,6 +9,8 @@ from tork_celery import bootstrap
 from tork_celery.domain.definition import Defaults, Limits
 from tork_celery.domain.errors import ConfigurationError
 from tork_celery.domain.webhook_targets import WebhookTargets
+from tork_celery.runtime.docker import DockerRuntime
+from tork_celery.runtime.docker.policy import ContainerPolicy
 from tork_celery.settings import Settings
 
 
@@ -25,10 +27,13 @@ def test_task_defaults_come_from_the_settings(given: dict[str, str], defaults: D
     assert bootstrap.task_defaults(Settings.load(given)) == defaults
 
 
-def test_shell_worker_with_default_limits_is_refused() -> None:
-    settings = Settings.load({"TORK_RUNTIME": "shell", "TORK_DEFAULT_MEMORY": "1g"})
+@pytest.mark.parametrize(
+    ("variable", "value"), [("TORK_DEFAULT_MEMORY", "1g"), ("TORK_MAX_MEMORY", "1g"), ("TORK_MAX_CPUS", "1")]
+)
+def test_shell_worker_with_limits_is_refused(variable: str, value: str) -> None:
+    settings = Settings.load({"TORK_RUNTIME": "shell", variable: value})
 
-    with pytest.raises(ConfigurationError, match="TORK_DEFAULT_MEMORY"):
+    with pytest.raises(ConfigurationError, match=variable):
         bootstrap.task_defaults(settings)
 
 
@@ -51,3 +56,32 @@ def test_targets_of_webhooks_are_restricted_with_authentication(
         context = bootstrap._service_context(settings, bootstrap.build_celery_app(), database)
 
     assert context.webhook_targets == targets
+
+
+def test_containers_are_restricted_by_the_settings(tmp_path: Path) -> None:
+    settings = Settings.load(
+        {
+            "TORK_DATA_DIR": str(tmp_path),
+            "TORK_BIND_SOURCES": "/srv",
+            "TORK_NETWORKS": "office",
+            "TORK_PIDS_LIMIT": "99",
+            "TORK_CAPABILITIES": "NET_RAW",
+            "TORK_NO_NEW_PRIVILEGES": "yes",
+            "TORK_MAX_CPUS": "2",
+            "TORK_MAX_MEMORY": "1g",
+        }
+    )
+
+    runtime = bootstrap.build_runtime(settings, cluster="c", node="n", slots=1)
+
+    assert isinstance(runtime, DockerRuntime)
+    assert runtime.policy == ContainerPolicy(
+        bind_sources=(Path("/srv"),),
+        networks=("office",),
+        pids_limit=99,
+        capabilities=("NET_RAW",),
+        no_new_privileges=True,
+        max_cpus="2",
+        max_memory="1g",
+    )
+    runtime.close()

@@ -21,6 +21,13 @@ EXAMPLES: dict[str, tuple[str, Any]] = {
     "TORK_RUNTIME": ("shell", "shell"),
     "TORK_DOCKER_URL": ("tcp://there:2375", "tcp://there:2375"),
     "TORK_BIND_SOURCES": ("/srv/data:/srv/media", (Path("/srv/data"), Path("/srv/media"))),
+    "TORK_NETWORKS": ("office, lab", ("office", "lab")),
+    "TORK_PIDS_LIMIT": ("0", 0),
+    "TORK_CAPABILITIES": ("NET_RAW,MKNOD", ("NET_RAW", "MKNOD")),
+    "TORK_NO_NEW_PRIVILEGES": ("true", True),
+    "TORK_MAX_CPUS": ("1.5", "1.5"),
+    "TORK_MAX_MEMORY": ("2g", "2g"),
+    "TORK_SHELL": ("bash -o 'pipefail' -c", ("bash", "-o", "pipefail", "-c")),
     "TORK_SHELL_ALLOW_ROOT": ("1", True),
     "TORK_LEASE": ("1m", 60.0),
     "TORK_HEARTBEAT": ("500ms", 0.5),
@@ -78,6 +85,20 @@ def test_empty_variable_counts_as_unset(name: str) -> None:
         ("TORK_DATA_DIR", "/srv/\udcff", "is not valid UTF-8; choose another directory"),
         ("TORK_RUNTIME", "podman", "is not a runtime; allowed: docker, shell"),
         ("TORK_BIND_SOURCES", "data", "is not an absolute path; write paths like /srv/data:/srv/media"),
+        (
+            "TORK_NETWORKS",
+            "host",
+            "is not a network that tasks can join; allowed: any, none, or names such as office,lab",
+        ),
+        ("TORK_PIDS_LIMIT", "-1", "is not a number; allowed: whole numbers from 0"),
+        (
+            "TORK_CAPABILITIES",
+            "SYS_ADMIN",
+            "is not a capability that can be kept; allowed: none, MKNOD, NET_RAW",
+        ),
+        ("TORK_MAX_CPUS", "many", "write it like 0.5"),
+        ("TORK_MAX_MEMORY", "1k", "at least 6m is needed"),
+        ("TORK_SHELL", " ", "is not a command; allowed: words such as bash -c"),
         ("TORK_LEASE", "10", "write it like 1h30m"),
         ("TORK_LEASE", "0s", "must be longer than 0"),
         ("TORK_HEARTBEAT", "-1s", "write it like 1h30m"),
@@ -123,6 +144,27 @@ def test_invalid_value_is_rejected_with_the_allowed_values(name: str, text: str,
     assert str(rejected.value).startswith(f"{name}: ")
     assert repr(text) in str(rejected.value)
     assert expected in str(rejected.value)
+
+
+@pytest.mark.parametrize(("text", "value"), [("any", None), ("none", ())])
+def test_networks_are_all_or_none(text: str, value: tuple[str, ...] | None) -> None:
+    assert Settings.load({"TORK_NETWORKS": text}).networks == value
+
+
+@pytest.mark.parametrize(
+    ("default", "ceiling", "message"),
+    [
+        ("TORK_DEFAULT_CPUS=2", "TORK_MAX_CPUS=1.5", "TORK_DEFAULT_CPUS: 2 is more than TORK_MAX_CPUS, 1.5"),
+        (
+            "TORK_DEFAULT_MEMORY=2g",
+            "TORK_MAX_MEMORY=1g",
+            "TORK_DEFAULT_MEMORY: 2g is more than TORK_MAX_MEMORY",
+        ),
+    ],
+)
+def test_default_limit_above_the_ceiling_is_rejected(default: str, ceiling: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        Settings.load(dict(each.split("=") for each in (default, ceiling)))
 
 
 @pytest.mark.parametrize("url", ["redis://a", "rediss://a", "redis+socket:///a", "amqp://a//", "amqps://a//"])

@@ -159,9 +159,14 @@ def build_runtime(settings: Settings, *, cluster: str, node: str, slots: int) ->
         from tork_celery.runtime.shell import ShellRuntime  # noqa: PLC0415
 
         return ShellRuntime(
-            work_dir=work_dir, node=node, environ=os.environ, allow_root=settings.shell_allow_root
+            work_dir=work_dir,
+            node=node,
+            environ=os.environ,
+            shell=settings.shell,
+            allow_root=settings.shell_allow_root,
         )
     from tork_celery.runtime.docker import DockerRuntime  # noqa: PLC0415
+    from tork_celery.runtime.docker.policy import ContainerPolicy  # noqa: PLC0415
 
     return DockerRuntime(
         cluster=cluster,
@@ -171,7 +176,15 @@ def build_runtime(settings: Settings, *, cluster: str, node: str, slots: int) ->
         log_limit_bytes=settings.log_limit_bytes,
         pull_timeout_s=settings.pull_timeout_s,
         pool_size=slots,
-        bind_sources=settings.bind_sources,
+        policy=ContainerPolicy(
+            bind_sources=settings.bind_sources,
+            networks=settings.networks,
+            pids_limit=settings.pids_limit,
+            capabilities=settings.capabilities,
+            no_new_privileges=settings.no_new_privileges,
+            max_cpus=settings.max_cpus or None,
+            max_memory=settings.max_memory or None,
+        ),
         pull_always=settings.pull == "always",
         image_ttl_s=settings.image_ttl_s,
     )
@@ -180,9 +193,10 @@ def build_runtime(settings: Settings, *, cluster: str, node: str, slots: int) ->
 def task_defaults(settings: Settings) -> Defaults:
     """Return the limits and the timeout of tasks that set none. Raises ConfigurationError."""
     cpus, memory = settings.default_cpus or None, settings.default_memory or None
-    if settings.runtime == "shell" and (cpus or memory):
+    if settings.runtime == "shell" and (cpus or memory or settings.max_cpus or settings.max_memory):
         raise ConfigurationError(
-            "TORK_DEFAULT_CPUS and TORK_DEFAULT_MEMORY: the shell runtime cannot limit its steps; unset them"
+            "TORK_DEFAULT_CPUS, TORK_DEFAULT_MEMORY, TORK_MAX_CPUS and TORK_MAX_MEMORY: the shell runtime "
+            "cannot limit its steps; unset them"
         )
     limits = Limits(cpus=cpus, memory=memory) if cpus or memory else None
     return Defaults(limits=limits, timeout=settings.default_timeout or None)

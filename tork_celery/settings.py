@@ -5,6 +5,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -19,6 +20,9 @@ from tork_celery.domain.webhook_targets import WebhookTargets
 PREFIX = "TORK_"
 _HEARTBEATS_PER_LEASE = 3
 _BROKER_URL = re.compile(r"(redis|rediss|redis\+socket|amqp|amqps|pyamqp)://.*")
+_NETWORK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_CAPABILITIES = ("MKNOD", "NET_RAW")
+_MAX_DIGITS = 9
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?")
 
@@ -53,6 +57,13 @@ class Settings:
     runtime: str = "docker"
     docker_url: str = ""
     bind_sources: tuple[Path, ...] = ()
+    networks: tuple[str, ...] | None = None
+    pids_limit: int = 4096
+    capabilities: tuple[str, ...] = ()
+    no_new_privileges: bool = False
+    max_cpus: str = ""
+    max_memory: str = ""
+    shell: tuple[str, ...] = ("bash", "-c")
     shell_allow_root: bool = False
     lease_s: float = 10.0
     heartbeat_s: float = 2.0
@@ -105,6 +116,16 @@ class Settings:
             raise ConfigurationError(
                 "TORK_CORS_ORIGINS: * lets every web page use the API of its visitors; list the origins, "
                 "or set TORK_AUTH"
+            )
+        self._check_ceiling("cpus", quantities.nano_cpus)
+        self._check_ceiling("memory", quantities.memory_bytes)
+
+    def _check_ceiling(self, limit: str, parse: Callable[[str], int]) -> None:
+        """Check that the default of a limit is not above its ceiling."""
+        default, ceiling = getattr(self, f"default_{limit}"), getattr(self, f"max_{limit}")
+        if default and ceiling and parse(default) > parse(ceiling):
+            raise ConfigurationError(
+                f"TORK_DEFAULT_{limit.upper()}: {default} is more than TORK_MAX_{limit.upper()}, {ceiling}"
             )
 
 
@@ -206,6 +227,41 @@ def _host_names(text: str) -> tuple[str, ...]:
     return names
 
 
+def _networks(text: str) -> tuple[str, ...] | None:
+    """Return the networks that tasks may join; None for `any`, an empty tuple for `none`."""
+    if text == "any":
+        return None
+    names = () if text == "none" else _comma_separated(text)
+    for name in names:
+        if not _NETWORK_NAME.fullmatch(name) or name == "host":
+            raise _not_allowed(
+                name, "a network that tasks can join", "any, none, or names such as office,lab"
+            )
+    return names
+
+
+def _capabilities(text: str) -> tuple[str, ...]:
+    """Return the capabilities that containers keep; an empty tuple for `none`."""
+    names = () if text == "none" else _comma_separated(text)
+    for name in names:
+        if name not in _CAPABILITIES:
+            raise _not_allowed(name, "a capability that can be kept", f"none, {', '.join(_CAPABILITIES)}")
+    return names
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or len(text) > _MAX_DIGITS:
+        raise _not_allowed(text, "a number", "whole numbers from 0")
+    return int(text)
+
+
+def _command(text: str) -> tuple[str, ...]:
+    words = shlex.split(text)
+    if not words:
+        raise _not_allowed(text, "a command", "words such as bash -c")
+    return tuple(words)
+
+
 def _comma_separated(text: str) -> tuple[str, ...]:
     return tuple(stripped for part in text.split(",") if (stripped := part.strip()))
 
@@ -252,6 +308,13 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "runtime": _one_of("a runtime", "docker", "shell"),
     "docker_url": str,
     "bind_sources": _paths,
+    "networks": _networks,
+    "pids_limit": _count,
+    "capabilities": _capabilities,
+    "no_new_privileges": _boolean,
+    "max_cpus": _cpus,
+    "max_memory": _memory,
+    "shell": _command,
     "shell_allow_root": _boolean,
     "lease_s": durations.positive_seconds,
     "heartbeat_s": durations.positive_seconds,

@@ -214,7 +214,7 @@ def _write(path: Path, contents: bytes, mode: int) -> None:
 
 
 def _read(path: Path, limit_bytes: int) -> bytes | None:
-    """Return the first bytes of a regular file. None when there is none. Raises NotRegularFile, OSError."""
+    """Return the first bytes of a regular file, or None without a file. Raises NotRegularFile, OSError."""
     try:
         # O_PATH opens nothing: it calls no driver of a device, and does not wait for the writer of a FIFO.
         handle = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)

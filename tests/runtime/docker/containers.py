@@ -1,6 +1,5 @@
 """Docker runtimes for tests, and the engine's view of their containers."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import docker
 
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker import DockerRuntime
+from tork_celery.runtime.docker.policy import ContainerPolicy
 
 BUSYBOX = "busybox:stable"
 NODE = "default@here"
@@ -27,7 +27,7 @@ class RuntimeFactory:
         node: str = NODE,
         url: str | None = None,
         pull_timeout_s: float = 30,
-        bind_sources: Sequence[Path] = (),
+        policy: ContainerPolicy | None = None,
         pull_always: bool = False,
         image_ttl_s: float | None = None,
     ) -> DockerRuntime:
@@ -39,7 +39,7 @@ class RuntimeFactory:
             log_limit_bytes=50_000_000,
             pull_timeout_s=pull_timeout_s,
             pool_size=4,
-            bind_sources=bind_sources,
+            policy=policy,
             pull_always=pull_always,
             image_ttl_s=image_ttl_s,
         )

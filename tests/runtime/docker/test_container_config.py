@@ -5,6 +5,7 @@ import pytest
 from tests.runtime.steps import StepFactory
 from tork_celery.domain.definition import Mount
 from tork_celery.runtime.docker.container_config import container_config
+from tork_celery.runtime.docker.policy import ContainerPolicy
 from tork_celery.runtime.docker.resource_names import ResourceNames
 
 NAMES = ResourceNames(cluster="c", node="n", host="h")
@@ -31,7 +32,7 @@ def test_gpus_are_requested_as_by_docker_run(
         exchange=tmp_path,
         log_limit_bytes=1,
         private_workdir=False,
-        bind_sources=(),
+        policy=ContainerPolicy(),
     )
 
     assert config["HostConfig"]["DeviceRequests"] == [
@@ -42,7 +43,7 @@ def test_gpus_are_requested_as_by_docker_run(
 def test_every_volume_is_labelled_with_its_delivery(steps: StepFactory, tmp_path: Path) -> None:
     run = steps.step("true", mounts=(Mount(type="volume", target="/shared"),))
     config = container_config(
-        run, names=NAMES, exchange=tmp_path, log_limit_bytes=1, private_workdir=True, bind_sources=()
+        run, names=NAMES, exchange=tmp_path, log_limit_bytes=1, private_workdir=True, policy=ContainerPolicy()
     )
 
     volumes = [mount for mount in config["HostConfig"]["Mounts"] if mount["Type"] == "volume"]

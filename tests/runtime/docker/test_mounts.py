@@ -8,6 +8,7 @@ from tork_celery.domain.definition import Mount
 from tork_celery.domain.errors import StepFailed
 from tork_celery.runtime.docker import DockerRuntime
 from tork_celery.runtime.docker.mounts import mount_configs, resolve_bind_source
+from tork_celery.runtime.docker.policy import ContainerPolicy
 from tork_celery.runtime.docker.resource_names import ResourceNames
 
 NAMES = ResourceNames(cluster="c", node="n", host="h")
@@ -92,7 +93,7 @@ def test_bind_mount_reads_and_writes_the_hosts_directory(
     sink = RecordingSink()
 
     run = steps.step("cat /mounted/x; echo new > /mounted/y", mounts=(mount,))
-    step_exit = run_step(make_runtime(bind_sources=(allowed,)), run, sink)
+    step_exit = run_step(make_runtime(policy=ContainerPolicy(bind_sources=(allowed,))), run, sink)
 
     assert (step_exit.code, sink.stdout) == (0, b"from the host")
     assert (allowed / "sub" / "y").read_text() == "new\n"
@@ -108,4 +109,6 @@ def test_invalid_bind_mount_fails_the_step(
     mount = Mount(type="bind", source=source.format(allowed=allowed), target="/mounted")
 
     with pytest.raises(StepFailed, match=error):
-        run_step(make_runtime(bind_sources=(allowed,)), steps.step("true", mounts=(mount,)))
+        run_step(
+            make_runtime(policy=ContainerPolicy(bind_sources=(allowed,))), steps.step("true", mounts=(mount,))
+        )

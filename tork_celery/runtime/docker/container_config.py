@@ -2,15 +2,13 @@
 
 import io
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tork_celery.domain.definition import Limits
-from tork_celery.domain.errors import StepFailed
-from tork_celery.domain.quantities import memory_bytes, nano_cpus
 from tork_celery.runtime.docker.mounts import mount_configs
 from tork_celery.runtime.docker.networks import endpoints
+from tork_celery.runtime.docker.policy import ContainerPolicy
 from tork_celery.runtime.docker.resource_names import ResourceNames
 from tork_celery.runtime.entrypoints import DEFAULT_ENTRYPOINT, script_arguments
 from tork_celery.runtime.exchange import ENTRYPOINT, OUTPUT, PROGRESS, WORKDIR, encode, relative_path
@@ -28,14 +26,14 @@ def container_config(
     exchange: Path,
     log_limit_bytes: int,
     private_workdir: bool,
-    bind_sources: Sequence[Path],
+    policy: ContainerPolicy,
 ) -> dict[str, Any]:
     """Return the body of the engine's create request. Raises StepFailed.
 
     With `private_workdir` the work directory is an anonymous volume of the container, not a part of the
     directory `exchange`, where the container's root user would create files that only root can remove.
     """
-    mounts = [_exchange_mount(exchange), *mount_configs(run, names, bind_sources)]
+    mounts = [_exchange_mount(exchange), *mount_configs(run, names, policy.bind_sources)]
     if private_workdir:
         mounts.append(
             {
@@ -59,7 +57,7 @@ def container_config(
                 "Type": "json-file",
                 "Config": {"max-size": str(log_limit_bytes), "max-file": str(_LOG_FILES)},
             },
-            **_limits(run.limits),
+            **policy.host_config(run.limits),
             **_gpus(run.gpus),
         },
     }
@@ -145,19 +143,6 @@ def _first_network(run: StepRun) -> dict[str, Any]:
 
 def _exchange_mount(exchange: Path) -> dict[str, Any]:
     return {"Type": "bind", "Source": str(exchange), "Target": EXCHANGE}
-
-
-def _limits(limits: Limits | None) -> dict[str, int]:
-    settings: dict[str, int] = {}
-    try:
-        if limits and limits.cpus:
-            settings["NanoCpus"] = nano_cpus(limits.cpus)
-        if limits and limits.memory:
-            # Without MemorySwap the container may use the same amount of swap in addition.
-            settings["Memory"] = settings["MemorySwap"] = memory_bytes(limits.memory)
-    except ValueError as error:
-        raise StepFailed(f"limits: {error}") from error
-    return settings
 
 
 def _gpus(gpus: str | None) -> dict[str, Any]:

@@ -1,8 +1,7 @@
 """Creation of the containers of a step, with their exchange directories, images and networks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tork_celery.domain.backoff import PASSING
@@ -14,6 +13,7 @@ from tork_celery.runtime.docker.error_mapping import name_sidecar_in_errors
 from tork_celery.runtime.docker.image_gc import ImageGc
 from tork_celery.runtime.docker.image_pulls import ImagePulls
 from tork_celery.runtime.docker.networks import Networks, endpoints
+from tork_celery.runtime.docker.policy import ContainerPolicy
 from tork_celery.runtime.docker.resource_names import STEP, ResourceNames
 from tork_celery.runtime.docker.resource_tracker import ResourceTracker
 from tork_celery.runtime.exchange import WORKDIR, Exchange
@@ -39,7 +39,7 @@ class ContainerFactory:
     image_gc: ImageGc
     networks: Networks
     log_limit_bytes: int
-    bind_sources: Sequence[Path]
+    policy: ContainerPolicy
     private_workdir: bool
     pull_always: bool
 
@@ -96,6 +96,7 @@ class ContainerFactory:
     def _create_all(self, run: StepRun, step: RunningStep, sink: Sink) -> bool:
         if not step.may_continue():  # before the network, which may be unavailable for long
             return False
+        self.policy.check_networks(run.networks)
         self.resources.add(run)
         self.networks.prepare(run)
         if not self._create(run, step, sink):
@@ -133,7 +134,7 @@ class ContainerFactory:
             exchange=exchange,
             log_limit_bytes=self.log_limit_bytes,
             private_workdir=self.private_workdir,
-            bind_sources=self.bind_sources,
+            policy=self.policy,
         )
         if not self._create_container(run, config, step, sink):
             return False

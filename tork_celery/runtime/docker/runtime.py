@@ -4,7 +4,7 @@ import json
 import math
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from tork_celery.runtime.docker.engine_images import EngineImages
 from tork_celery.runtime.docker.image_gc import ImageGc
 from tork_celery.runtime.docker.image_pulls import ImagePulls
 from tork_celery.runtime.docker.networks import Networks
+from tork_celery.runtime.docker.policy import ContainerPolicy
 from tork_celery.runtime.docker.resource_names import ResourceNames
 from tork_celery.runtime.docker.resource_tracker import ResourceTracker
 from tork_celery.runtime.docker.sidecars import Sidecars
@@ -43,7 +44,7 @@ class DockerRuntime:
     - `cluster`: the installation, which labels tell from others that use the same engine.
     - `url`: the engine; None for the default socket.
     - `pool_size`: the number of steps that run at the same time.
-    - `bind_sources`: the paths of this host that tasks may mount, including everything below them.
+    - `policy`: what the containers of tasks may do.
     - `pull_always`: pull images that are already there, too.
     - `image_ttl_s`: remove pulled images that were unused for this time; None keeps them.
     """
@@ -60,10 +61,11 @@ class DockerRuntime:
         log_limit_bytes: int,
         pull_timeout_s: float,
         pool_size: int,
-        bind_sources: Sequence[Path] = (),
+        policy: ContainerPolicy | None = None,
         pull_always: bool = False,
         image_ttl_s: float | None = None,
     ) -> None:
+        self.policy = policy or ContainerPolicy()
         self._names = ResourceNames(cluster=cluster, node=node, host=socket.gethostname())
         self._exchange = Exchange(work_dir=work_dir, node=node)
         self._connection = EngineConnection(
@@ -86,7 +88,7 @@ class DockerRuntime:
             image_gc=self._image_gc,
             networks=Networks(api=self._api, names=self._names),
             log_limit_bytes=log_limit_bytes,
-            bind_sources=bind_sources,
+            policy=self.policy,
             private_workdir=os.geteuid() != 0,
             pull_always=pull_always,
         )
