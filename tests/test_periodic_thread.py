@@ -21,9 +21,7 @@ class Action:
 
 
 def make_thread(action: Action) -> PeriodicThread:
-    return PeriodicThread(
-        action, name="t", interval_s=0.01, outage_event="test.missed", bug_event="test.failed"
-    )
+    return PeriodicThread(action, name="t", interval_s=0.01, bug_event="test.failed")
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), DatastoreUnavailable("away")])

@@ -5,8 +5,9 @@ import os
 import socket
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from celery import Celery
@@ -14,23 +15,30 @@ from celery import Celery
 from tork_celery import presence
 from tork_celery.dispatch.dispatcher import Dispatcher
 from tork_celery.domain.definition import Defaults, Limits
-from tork_celery.domain.errors import ConfigurationError
+from tork_celery.domain.errors import (
+    BrokerUnavailable,
+    ConfigurationError,
+    DatastoreUnavailable,
+    EngineUnavailable,
+)
 from tork_celery.domain.node import Node
 from tork_celery.domain.queue_names import CONTROL_QUEUE
 from tork_celery.node_process import NodeProcess
+from tork_celery.outages import OutageLog, until_available
 from tork_celery.presence import Presence
 from tork_celery.runtime.protocol import Runtime
 from tork_celery.services.authentication import Authenticator
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.long_poll import ended_jobs
 from tork_celery.settings import Settings
-from tork_celery.store import Database, nodes, schema_version, secret_keys
+from tork_celery.store import Database, access, nodes, schema_version, secret_keys
 from tork_celery.worker.worker import Worker
 
 if TYPE_CHECKING:
     from tork_celery.api.front import Front
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 VERSION = importlib.metadata.version("tork_celery")
 
@@ -50,23 +58,62 @@ def build_celery_app() -> Celery:
     )
 
 
-def build_database(settings: Settings, *, slots: int = 4, detect_hangs: bool = False) -> Database:
+def build_database(
+    settings: Settings, *, slots: int = 4, detect_hangs: bool = False, log_outages: bool = False
+) -> Database:
     """Return the datastore, with connections for `slots` steps or requests at a time."""
     return Database.connect(
         settings.datastore_url,
         pool_size=slots + _CONNECTIONS_BESIDE_SLOTS,
         full_sync=settings.datastore_full_sync,
         detect_hangs=detect_hangs,
+        log_outages=log_outages,
         cipher=secret_keys.load_cipher(settings.datastore_url, settings.secret_key),
         reserve_disk=True,
     )
 
 
 def check_datastore(database: Database) -> None:
-    """Check the schema and the key of the secrets. Raises ConfigurationError, DatastoreUnavailable."""
-    schema_version.check(database)
-    if not secret_keys.check(database):
+    """Wait until the datastore answers, then check the schema and the key of the secrets.
+
+    Raises ConfigurationError, also if the datastore refuses the settings.
+    """
+
+    def check() -> bool:
+        schema_version.check(database)
+        return secret_keys.check(database)
+
+    if not _when_datastore_answers(database, check):
         log.warning("secrets.stored_in_clear", hint="set TORK_SECRET_KEY to encrypt them")
+
+
+def migrate_datastore(database: Database) -> None:
+    """Wait until the datastore answers, then migrate its schema and check the key of the secrets.
+
+    Raises ConfigurationError, also if the datastore refuses the settings.
+    """
+    from tork_celery.store.migration import migrate  # noqa: PLC0415  Alembic takes 0.1 s
+
+    _when_datastore_answers(database, lambda: migrate(database))
+    _when_datastore_answers(database, lambda: secret_keys.check(database))
+
+
+def _when_datastore_answers(database: Database, action: Callable[[], T]) -> T:
+    """Repeat `action` while the datastore is away. Raises ConfigurationError if it refuses the settings."""
+
+    def attempt() -> T:
+        try:
+            return action()
+        except DatastoreUnavailable as error:
+            access.check(database, error)
+            raise
+
+    return until_available(attempt, database.outages)
+
+
+def check_broker() -> None:
+    """Raise ConfigurationError if the broker answers but refuses access."""
+    Dispatcher(build_celery_app()).check_access()
 
 
 def build_node_process(
@@ -78,18 +125,22 @@ def build_node_process(
     slots: int,
     terminate: Callable[[], None],
 ) -> NodeProcess:
-    """Build a process that serves Celery queues, as the node `name`.
+    """Build a process that serves Celery queues, as the node `name`. Waits for the datastore and the engine.
 
     It is a coordinator if it serves the control queue, and a worker if it serves any other. `terminate` ends
-    the process. Raises ConfigurationError, DatastoreUnavailable, EngineUnavailable.
+    the process. Raises ConfigurationError.
     """
-    database = build_database(settings, slots=slots)
+    database = build_database(settings, slots=slots, log_outages=True)
     check_datastore(database)
+    Dispatcher(app).check_access()
     node = _node(name, queues=queues)
-    presence.claim_name(database, node, lease_s=settings.lease_s)
     worker = None
     if set(queues) != {CONTROL_QUEUE}:
+        check_name = partial(presence.check_name, database, node, lease_s=settings.lease_s)
+        until_available(check_name, database.outages)  # before the wait for the engine
         worker = build_worker(settings, app, database, node=name, slots=slots)
+    claim_name = partial(presence.claim_name, database, node, lease_s=settings.lease_s)
+    until_available(claim_name, database.outages)
     return NodeProcess(
         _service_context(settings, app, database),
         node,
@@ -101,11 +152,11 @@ def build_node_process(
 
 
 def build_worker(settings: Settings, app: Celery, database: Database, *, node: str, slots: int) -> Worker:
-    """Build a worker with a runtime that answers. Raises EngineUnavailable, ConfigurationError."""
-    with database.transaction() as tx:
-        cluster = nodes.cluster_id(tx)
+    """Build a worker, and wait until its engine answers. Raises ConfigurationError."""
+    cluster = until_available(partial(_cluster_id, database), database.outages)
     runtime = build_runtime(settings, cluster=cluster, node=node, slots=slots)
-    runtime.check()
+    engine_outages = OutageLog("engine", EngineUnavailable)
+    until_available(runtime.check, engine_outages)
     return Worker(
         node=node,
         database=database,
@@ -116,6 +167,7 @@ def build_worker(settings: Settings, app: Celery, database: Database, *, node: s
         cancel_grace_s=settings.cancel_grace_s,
         defaults=task_defaults(settings),
         engine_wait_s=settings.engine_wait_s,
+        engine_outages=engine_outages,
     )
 
 
@@ -125,7 +177,7 @@ def build_api(settings: Settings, *, port: int, processes: int, threads: int) ->
     from tork_celery.api.context import ApiContext  # noqa: PLC0415
     from tork_celery.api.front import Front  # noqa: PLC0415
 
-    database = build_database(settings, slots=threads, detect_hangs=True)
+    database = build_database(settings, slots=threads, detect_hangs=True, log_outages=True)
     services = _service_context(settings, build_celery_app(), database)
     app = create_app(
         ApiContext(
@@ -147,9 +199,20 @@ def build_api(settings: Settings, *, port: int, processes: int, threads: int) ->
         threads=threads,
         body_limit_bytes=settings.body_limit_bytes,
         ended_jobs=partial(ended_jobs, services),
-        on_startup=api_presence.start,
+        on_startup=partial(_start_api, services, api_presence),
         on_shutdown=api_presence.stop,
     )
+
+
+def _start_api(services: ServiceContext, api_presence: Presence) -> None:
+    api_presence.start()
+    with suppress(BrokerUnavailable):  # which is logged; the API accepts jobs meanwhile
+        services.dispatcher.ping()
+
+
+def _cluster_id(database: Database) -> str:
+    with database.transaction() as tx:
+        return nodes.cluster_id(tx)
 
 
 def build_runtime(settings: Settings, *, cluster: str, node: str, slots: int) -> Runtime:

@@ -13,6 +13,7 @@ _BROKER_TIMEOUT_S = 3.0  # without it, a frozen broker would block a publisher f
 broker_url = _settings.broker_url
 broker_connection_retry_on_startup = True  # a worker may start before its broker
 broker_channel_error_retry = True  # RabbitMQ closes the channel of a message that is held too long; reconnect
+worker_consumer = "tork_celery.tasks.consumer:Consumer"  # logs one line for each outage of the broker
 broker_connection_max_retries = None  # workers wait for the broker without a limit
 broker_connection_timeout = _BROKER_TIMEOUT_S  # the longest that `POST /jobs` waits for a broker
 

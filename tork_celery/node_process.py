@@ -6,6 +6,7 @@ import structlog
 
 from tork_celery.domain.errors import TorkError
 from tork_celery.domain.node import Node
+from tork_celery.outages import until_available
 from tork_celery.presence import Presence
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.periodic import PeriodicWork
@@ -51,10 +52,10 @@ class NodeProcess:
         )
 
     def start(self) -> None:
-        """Recover the node's tasks and start all threads. Raises DatastoreUnavailable, EngineUnavailable."""
+        """Recover the node's tasks, as soon as the datastore and the engine answer, and start all threads."""
         if self.worker is not None:
             self.worker.start()
-            self.worker.recover()
+            until_available(self.worker.recover, self.context.database.outages, self.worker.engine_outages)
         self._presence.start()
         if self._periodic_work is not None:
             self._periodic_work.start()

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import structlog
 
@@ -29,15 +29,13 @@ def survive_bugs(event: str, **fields: object) -> Iterator[None]:
 class PeriodicThread:
     """A daemon thread that waits `interval_s` and then runs `action`, until it is stopped.
 
-    An outage is logged as `outage_event` and a bug as `bug_event`; neither ends the thread.
+    Neither an outage nor a bug ends the thread. A bug is logged as `bug_event`. The part that is away logs
+    its outage, once for all threads.
     """
 
-    def __init__(
-        self, action: Callable[[], object], *, name: str, interval_s: float, outage_event: str, bug_event: str
-    ) -> None:
+    def __init__(self, action: Callable[[], object], *, name: str, interval_s: float, bug_event: str) -> None:
         self._action = action
         self._interval_s = interval_s
-        self._outage_event = outage_event
         self._bug_event = bug_event
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -65,8 +63,5 @@ class PeriodicThread:
 
     def _run(self) -> None:
         while not self.wait():
-            try:
-                with survive_bugs(self._bug_event):
-                    self._action()
-            except Unavailable as error:
-                log.warning(self._outage_event, reason=str(error))
+            with suppress(Unavailable), survive_bugs(self._bug_event):
+                self._action()

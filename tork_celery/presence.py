@@ -45,7 +45,6 @@ class Presence:
             self.beat,
             name="heartbeat",
             interval_s=interval_s,
-            outage_event="heartbeat.missed",
             bug_event="heartbeat.failed",
         )
 
@@ -91,20 +90,32 @@ class Presence:
 def claim_name(database: Database, node: Node, *, lease_s: float) -> None:
     """Register the node. Raises ConfigurationError if another live process has its name."""
     with database.transaction() as tx:
-        earlier = nodes.claim_name(tx, node.name)
-        alive = earlier and earlier.status(now=database.now(tx), lease_s=lease_s) is NodeStatus.UP
-        if earlier and alive and not _died_here(earlier):
-            raise ConfigurationError(
-                f"a node of the name {node.name!r} is alive on {earlier.hostname} (process {earlier.pid}); "
-                "give this worker another name with -n NAME@%h"
-            )
+        _check_earlier(nodes.claim_name(tx, node.name), now=database.now(tx), lease_s=lease_s)
         nodes.register(tx, node)
+
+
+def check_name(database: Database, node: Node, *, lease_s: float) -> None:
+    """Raise ConfigurationError if another live process has the node's name. Does not register the node."""
+    with database.transaction() as tx:
+        _check_earlier(nodes.get(tx, node.name), now=database.now(tx), lease_s=lease_s)
 
 
 def cpu_percent() -> float:
     """Return the load of this machine over the last minute, per core, in percent: 0 to 100."""
     load, _, _ = os.getloadavg()
     return round(min(100.0, 100.0 * load / (os.cpu_count() or 1)), 1)
+
+
+def _check_earlier(earlier: Node | None, *, now: float, lease_s: float) -> None:
+    if (
+        earlier is not None
+        and earlier.status(now=now, lease_s=lease_s) is NodeStatus.UP
+        and not _died_here(earlier)
+    ):
+        raise ConfigurationError(
+            f"a node of the name {earlier.name!r} is alive on {earlier.hostname} (process {earlier.pid}); "
+            "give this worker another name with -n NAME@%h"
+        )
 
 
 def _died_here(node: Node) -> bool:

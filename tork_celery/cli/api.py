@@ -42,5 +42,6 @@ def api(host: str, port: int, workers: int, threads: int, *, insecure: bool) -> 
     database = bootstrap.build_database(config)
     bootstrap.check_datastore(database)
     database.close()
+    bootstrap.check_broker()
     build = _Build(port=port, processes=workers, threads=threads)
     serve(build, host=host, port=port, processes=workers)

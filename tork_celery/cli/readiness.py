@@ -1,4 +1,4 @@
-"""Whether a standalone system is ready to run jobs."""
+"""Whether a standalone system is ready to run jobs, and what it waits for."""
 
 import os
 import socket
@@ -6,8 +6,11 @@ from collections.abc import Collection
 
 import requests
 
+from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.store import nodes
 from tork_celery.store.database import Database
+
+_HEALTH_TIMEOUT_S = 5  # the API reports a broker that hangs after 3 s
 
 
 class ReadinessCheck:
@@ -23,7 +26,17 @@ class ReadinessCheck:
         self._lease_s = lease_s
 
     def is_ready(self) -> bool:
-        return self._queues <= self._served_queues() and self._api_is_healthy()
+        return self.missing() is None
+
+    def missing(self) -> str | None:
+        """Return what keeps the system from being ready; None if it is."""
+        try:
+            unserved = self._queues - self._served_queues()
+        except DatastoreUnavailable as error:
+            return str(error)
+        if unserved:
+            return f"no process serves the queue {', '.join(sorted(unserved))}"
+        return self._missing_of_api()
 
     def _served_queues(self) -> set[str]:
         with self._database.reading() as tx:
@@ -34,11 +47,12 @@ class ReadinessCheck:
                 for queue in node.queues
             }
 
-    def _api_is_healthy(self) -> bool:
+    def _missing_of_api(self) -> str | None:
         try:
-            return requests.get(f"{self._api_url}/health", timeout=2).ok
+            response = requests.get(f"{self._api_url}/health", timeout=_HEALTH_TIMEOUT_S)
         except requests.RequestException:
-            return False
+            return f"no answer from {self._api_url}"
+        return None if response.ok else f"the API reports: {response.text.strip()}"
 
 
 def is_alive(pid: int) -> bool:

@@ -2,20 +2,19 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
 
-from tork_celery import bootstrap
+from tork_celery import bootstrap, log_config
 from tork_celery.cli.bind_check import DEFAULT_PORT, check_bind_address, check_port_is_free
 from tork_celery.cli.data_directory import locked, make_private, private_files
 from tork_celery.cli.queue_option import QueueSlotsType, slots_by_queue
 from tork_celery.cli.standalone_system import StandaloneOptions, StandaloneSystem
+from tork_celery.domain.errors import EngineUnavailable
 from tork_celery.settings import Settings
-from tork_celery.store import secret_keys
 from tork_celery.store.database import Database
-from tork_celery.store.migration import migrate
 
 
 @click.command()
@@ -62,6 +61,7 @@ def standalone(
     if runtime is not None:
         environment["TORK_RUNTIME"] = runtime
     config = Settings.load(environment)
+    log_config.configure(config.log_level)
     check_bind_address(host, insecure=insecure, authenticated=bool(config.auth))
     make_private(config.data_dir)
     with locked(config.data_dir), private_files() as umask:
@@ -73,20 +73,21 @@ def standalone(
 
 
 def _check_runtime(config: Settings) -> None:
-    """Raises EngineUnavailable or ConfigurationError when this machine cannot run steps."""
+    """Raise ConfigurationError if this machine can never run steps. The workers wait for an engine."""
     runtime = bootstrap.build_runtime(config, cluster="none", node="none", slots=1)
     try:
-        runtime.check()
+        with suppress(EngineUnavailable):
+            runtime.check()
     finally:
         runtime.close()
 
 
 @contextmanager
 def _migrated_datastore(config: Settings) -> Iterator[Database]:
+    """Open the datastore, as soon as it answers. Raises ConfigurationError."""
     database = bootstrap.build_database(config)
     try:
-        migrate(database)
-        secret_keys.check(database)
+        bootstrap.migrate_datastore(database)
         yield database
     finally:
         database.close()

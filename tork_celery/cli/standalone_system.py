@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -11,12 +12,11 @@ from tork_celery.cli import embedded_broker
 from tork_celery.cli.readiness import ReadinessCheck
 from tork_celery.cli.supervised_process import Service
 from tork_celery.cli.supervisor import Supervisor
-from tork_celery.domain.errors import ConfigurationError
 from tork_celery.domain.queue_names import CONTROL_QUEUE
 from tork_celery.settings import Settings
 from tork_celery.store.database import Database
 
-_READY_WITHIN_S = 60.0
+_REPORT_AFTER_S = 10.0
 _STOP_WITHIN_S = 15.0
 _CONTROL_THREADS = 4
 _PYTHON = (sys.executable, "-P", "-m")  # -P: without the working directory, where anybody may have put files
@@ -68,26 +68,21 @@ class StandaloneSystem:
         self._supervisor = Supervisor(environment, _report, stop_within_s=_STOP_WITHIN_S + config.stop.wait_s)
 
     def run(self) -> None:
-        """Run until a signal to stop arrives.
-
-        Raises ConfigurationError when the system is not ready within 60 s.
-        """
+        """Run until a signal to stop arrives."""
         with ExitStack() as stack:
             stack.enter_context(self._supervisor)
             if self._start(stack):
                 self._report_ready()
                 self._supervisor.run()
-            elif self._supervisor.stop_signal is None:
-                raise ConfigurationError(f"not ready after {_READY_WITHIN_S:g} s; the messages above say why")
             _report("stopping")
             self._supervisor.stop()
 
     def _start(self, stack: ExitStack) -> bool:
-        """Start all processes; return whether the system got ready in time, without a signal to stop."""
+        """Start all processes and wait until the system is ready; return False on a signal to stop."""
         if not self._start_broker(stack):
             return False
         self._start_services()
-        return self._supervisor.wait(self._readiness.is_ready, within_s=_READY_WITHIN_S)
+        return self._wait_for(self._readiness.missing)
 
     def _start_broker(self, stack: ExitStack) -> bool:
         """Start the embedded broker if it is needed; return whether a broker is available."""
@@ -97,9 +92,23 @@ class StandaloneSystem:
         self._environment["TORK_BROKER_URL"] = embedded_broker.broker_url(path)
         command = embedded_broker.server_command(path, self._config.data_dir)
         self._supervisor.start(Service(name="broker", command=command))
-        return self._supervisor.wait(
-            lambda: embedded_broker.is_ready(path), within_s=_READY_WITHIN_S, every_s=0.02
+        return self._wait_for(
+            lambda: None if embedded_broker.is_ready(path) else "the broker does not answer", every_s=0.02
         )
+
+    def _wait_for(self, missing: Callable[[], str | None], *, every_s: float = 0.05) -> bool:
+        """Wait until nothing is missing. Report what is, after 10 s and whenever that changes.
+
+        Return False on a signal to stop.
+        """
+        reported = None
+        while not self._supervisor.wait(lambda: missing() is None, within_s=_REPORT_AFTER_S, every_s=every_s):
+            if self._supervisor.stop_signal is not None:
+                return False
+            if (now_missing := missing()) not in (None, reported):
+                _report(f"not ready yet: {now_missing}")
+                reported = now_missing
+        return True
 
     def _start_services(self) -> None:
         self._supervisor.start(_coordinator())

@@ -6,13 +6,16 @@ its consumer asks the datastore whether there is anything to do.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 
+from amqp.exceptions import AccessRefused, AMQPError, NotAllowed
 from celery import Celery, Signature, chain
 from kombu.exceptions import ChannelError, OperationalError
+from redis.exceptions import AuthenticationError, AuthorizationError
 
 from tork_celery.dispatch.queue_declarations import MAX_PRIORITY, declare
 from tork_celery.domain import queue_names
-from tork_celery.domain.errors import BrokerUnavailable
+from tork_celery.domain.errors import BrokerUnavailable, ConfigurationError
 from tork_celery.domain.model import Task
 from tork_celery.domain.queue_names import CONTROL_QUEUE
 from tork_celery.domain.states import TaskState
@@ -22,6 +25,7 @@ ADVANCE, START_CHILDREN = "tork.advance", "tork.start_children"
 CANCEL_SUBJOB, END_TASKS = "tork.cancel_subjob", "tork.end_tasks"
 KILL_STEP = "tork_kill_step"  # a remote control command of workers
 
+_REFUSALS = (AccessRefused, NotAllowed, AuthenticationError, AuthorizationError)
 _MAX_NAME_LENGTH = 60  # of job and task names, as Flower shows them
 
 
@@ -34,7 +38,7 @@ class Dispatcher:
 
     def send(self, task: Task, *, delay_s: float = 0.0) -> None:
         """Publish the canvas of a task. A worker runs it `delay_s` later."""
-        with _broker_errors():
+        with self._calls():
             self.canvas(task).apply_async(retry=False, countdown=delay_s or None)
 
     def start_children(self, task_id: str) -> None:
@@ -52,7 +56,7 @@ class Dispatcher:
     def kill_step(self, task: Task) -> None:
         """Tell the node of a cancelled or stopped task to kill its running step."""
         arguments = {"task_id": task.id, "delivery": task.delivery}
-        with _broker_errors():
+        with self._calls():
             self._app.control.broadcast(KILL_STEP, arguments=arguments, destination=[task.node])
 
     def canvas(self, task: Task) -> chain:
@@ -72,27 +76,45 @@ class Dispatcher:
 
     def depth(self, queue: str) -> int:
         """Return the number of messages in a queue; 0 when the broker has no such queue yet."""
-        with _broker_errors(), self._app.connection_for_read() as connection:
+        with self._calls(), self._app.connection_for_read() as connection:
             try:
                 bound = declare(queue)(connection.default_channel)
                 return int(bound.queue_declare(passive=True).message_count)
-            except ChannelError:  # not declared yet
+            except ChannelError as error:
+                _check_missing_queue(error)
                 return 0
 
     def purge(self, queue: str) -> None:
         """Remove the messages of a queue."""
-        with _broker_errors(), self._app.connection_for_write() as connection:
+        with self._calls(), self._app.connection_for_write() as connection:
             try:
                 declare(queue)(connection.default_channel).purge()
-            except ChannelError:  # not declared yet
-                return
+            except ChannelError as error:
+                _check_missing_queue(error)
 
     def ping(self) -> None:
         """Check that the broker answers."""
         self.depth(CONTROL_QUEUE)
 
+    def check_access(self) -> None:
+        """Raise ConfigurationError if the broker answers but refuses the user of the URL.
+
+        A broker that does not answer is no error.
+        """
+        try:
+            self.ping()
+        except BrokerUnavailable as error:
+            if any(isinstance(each, _REFUSALS) for each in _causes(error)):
+                raise ConfigurationError(f"TORK_BROKER_URL: the broker refuses access: {error}") from error
+
+    @contextmanager
+    def _calls(self) -> Iterator[None]:
+        """Run calls of the broker. Raises BrokerUnavailable."""
+        with self._app.amqp.outages.watch(), _broker_errors():
+            yield
+
     def _publish_control(self, celery_task: str, id_: str) -> None:
-        with _broker_errors():
+        with self._calls():
             signature = self._app.signature(celery_task, args=(id_,), immutable=True)
             signature.apply_async(queue=CONTROL_QUEUE, retry=False)
 
@@ -115,8 +137,21 @@ class Dispatcher:
 def _broker_errors() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, OSError) as error:
+    except (OperationalError, AMQPError, OSError) as error:
         raise BrokerUnavailable(f"the broker does not answer: {error}") from error
+
+
+def _check_missing_queue(error: ChannelError) -> None:
+    """Raise the error unless it is about a queue that is not declared yet."""
+    if int(error.reply_code or 0) != HTTPStatus.NOT_FOUND:  # AMQP has the codes of HTTP
+        raise error
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        current = current.__cause__
 
 
 def _argsrepr(task: Task, label: str) -> str:

@@ -4,10 +4,13 @@ A broker refuses a queue that is declared twice with different arguments, so eve
 `declare`. `TaskAMQP` makes Celery use it, too.
 """
 
+from celery import Celery
 from celery.app.amqp import AMQP, Queues
 from kombu import Exchange, Queue
 
+from tork_celery.domain.errors import BrokerUnavailable
 from tork_celery.domain.queue_names import NODE_PREFIX
+from tork_celery.outages import OutageLog
 
 MAX_PRIORITY = 9
 
@@ -37,6 +40,10 @@ class TaskQueues(Queues):
 
 
 class TaskAMQP(AMQP):
-    """Celery's messaging, with `TaskQueues` as its table of queues."""
+    """Celery's messaging, with `TaskQueues` as its table of queues. `outages` are those of the broker."""
 
     queues_cls = TaskQueues
+
+    def __init__(self, app: Celery) -> None:
+        super().__init__(app)
+        self.outages = OutageLog("broker", BrokerUnavailable)

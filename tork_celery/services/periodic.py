@@ -38,7 +38,6 @@ class PeriodicWork:
             recovery_sweep.sweep,
             name="recovery-sweep",
             interval_s=sweep_interval_s,
-            outage_event="sweep.missed",
             bug_event="sweep.failed",
         )
 
@@ -68,6 +67,5 @@ class PeriodicWork:
             action,
             name=name,
             interval_s=interval_s,
-            outage_event="periodic_work.missed",
             bug_event="periodic_work.failed",
         )

@@ -2,13 +2,9 @@
 
 from collections.abc import Callable, Iterable
 
-import structlog
-
 from tork_celery.dispatch.dispatcher import Dispatcher
 from tork_celery.domain.errors import BrokerUnavailable
 from tork_celery.domain.model import Task
-
-log = structlog.get_logger(__name__)
 
 MAX_COUNTDOWN_S = 60.0
 """Retries with longer delays are left to the sweep: a worker keeps messages with a countdown in memory."""
@@ -61,6 +57,5 @@ class Publisher:
             return
         try:
             publish(*args, **options)
-        except BrokerUnavailable as error:
+        except BrokerUnavailable:
             self._broker_is_away = True
-            log.warning("messages.not_published", reason=str(error))

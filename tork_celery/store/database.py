@@ -16,7 +16,8 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import ScalarSelect
 from sqlalchemy.types import Double
 
-from tork_celery.domain.errors import ConfigurationError
+from tork_celery.domain.errors import ConfigurationError, DatastoreUnavailable
+from tork_celery.outages import OutageLog
 from tork_celery.store.disk_reserve import DiskReserve
 from tork_celery.store.encryption import Cipher, use_cipher
 from tork_celery.store.error_mapping import map_errors
@@ -68,8 +69,11 @@ class Database:
         *,
         hang_detector: HangDetector | None = None,
         disk_reserve: DiskReserve | None = None,
+        log_outages: bool = False,
     ) -> None:
         self.engine = engine
+        self.outages = OutageLog("datastore", DatastoreUnavailable)
+        self._log_outages = log_outages
         self._hang_detector = hang_detector
         self._disk_reserve = disk_reserve
 
@@ -83,12 +87,14 @@ class Database:
         detect_hangs: bool = False,
         cipher: Cipher | None = None,
         reserve_disk: bool = False,
+        log_outages: bool = False,
     ) -> "Database":
         """Create the connection pool; connections are opened on first use.
 
         With `full_sync`, SQLite survives a power failure and not only a killed process; commits are slower.
         With `detect_hangs`, calls to a PostgreSQL server that is frozen fail within 5 s. With a `cipher`,
         secrets are stored encrypted. With `reserve_disk`, SQLite has disk space in reserve (`DiskReserve`).
+        With `log_outages`, each outage is logged once, for a process with many threads.
         Raises ConfigurationError for a URL that is neither SQLite nor PostgreSQL.
         """
         parsed = _parse_url(url)
@@ -97,7 +103,7 @@ class Database:
             has_reserve = reserve_disk and parsed.database not in (None, "", ":memory:")
             reserve = DiskReserve(database=Path(str(parsed.database))) if has_reserve else None
             sqlite = _sqlite_engine(url, pool_size=pool_size, full_sync=full_sync, reserve=reserve)
-            return cls(_encrypting(sqlite, cipher), disk_reserve=reserve)
+            return cls(_encrypting(sqlite, cipher), disk_reserve=reserve, log_outages=log_outages)
         engine = create_engine(
             parsed.set(drivername="postgresql+psycopg"),
             pool_size=pool_size,
@@ -108,18 +114,18 @@ class Database:
             connect_args={"connect_timeout": _CONNECT_TIMEOUT_S, **_KEEPALIVES},
         )
         detector = HangDetector(engine, partial(_probe_postgresql, parsed)) if detect_hangs else None
-        return cls(_encrypting(engine, cipher), hang_detector=detector)
+        return cls(_encrypting(engine, cipher), hang_detector=detector, log_outages=log_outages)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Open a transaction: commit at the end, roll back on an exception. Raises DatastoreUnavailable."""
-        with self._watched(), map_errors(self._disk_reserve), self.engine.begin() as connection:
+        with self._calls(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Open a read-only snapshot, which takes no write lock. Raises DatastoreUnavailable."""
-        with self._watched(), map_errors(self._disk_reserve), self.engine.connect() as connection:
+        with self._calls(), self.engine.connect() as connection:
             reading = connection.execution_options(tork_readonly=True)
             if connection.dialect.name == "postgresql":  # the default is a snapshot per statement
                 reading = reading.execution_options(
@@ -134,7 +140,8 @@ class Database:
         Call this before a transaction that makes the datastore grow: with new jobs, or output of steps.
         """
         if self._disk_reserve is not None:
-            self._disk_reserve.require_room()
+            with self._logged():
+                self._disk_reserve.require_room()
 
     @contextmanager
     def savepoint(self, tx: Connection) -> Iterator[None]:
@@ -148,6 +155,14 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+    @contextmanager
+    def _calls(self) -> Iterator[None]:
+        with self._logged(), self._watched(), map_errors(self._disk_reserve):
+            yield
+
+    def _logged(self) -> AbstractContextManager[None]:
+        return self.outages.watch() if self._log_outages else nullcontext()
 
     def _watched(self) -> AbstractContextManager[None]:
         return nullcontext() if self._hang_detector is None else self._hang_detector.call()

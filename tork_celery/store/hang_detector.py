@@ -72,8 +72,6 @@ class HangDetector:
 
     def _judge(self) -> None:
         hung = not self._lives()
-        if hung != self._hangs:
-            log.warning("datastore.hangs" if hung else "datastore.answers_again")
         with self._lock:
             self._hangs = hung
         if hung:

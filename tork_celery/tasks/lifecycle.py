@@ -17,6 +17,7 @@ from tork_celery.domain.errors import TorkError
 from tork_celery.domain.queue_names import DEFAULT_QUEUE
 from tork_celery.settings import ShutdownPolicy
 from tork_celery.tasks.app import app, current_process
+from tork_celery.tasks.consumer import silence_outages
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 def configure_logging(**_: Any) -> None:
     """Log Celery's records like our own."""
     log_config.configure(settings.load().log_level)
+    silence_outages()
 
 
 @signals.celeryd_init.connect
@@ -54,6 +56,11 @@ def start(instance: Any, **_: Any) -> None:
     except TorkError as error:
         log.error("node.not_started", node=instance.hostname, reason=str(error))  # noqa: TRY400  not a bug
         sys.exit(1)
+    except Exception:  # Celery would log it and run on, without a node
+        log.exception("node.not_started", node=instance.hostname)
+        sys.exit(1)
+    except KeyboardInterrupt:  # while it waited for the datastore or the engine
+        sys.exit(128 + signal.SIGINT)
 
 
 def _start(instance: Any) -> None:

@@ -3,14 +3,10 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-import structlog
-
 from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.periodic_thread import PeriodicThread
 from tork_celery.store import Database, claims, logs
 from tork_celery.worker.active_steps import ActiveStep, ActiveSteps
-
-log = structlog.get_logger(__name__)
 
 
 class LogShipper:
@@ -22,7 +18,6 @@ class LogShipper:
             lambda: self.ship(steps.all()),
             name="log-shipper",
             interval_s=interval_s,
-            outage_event="log.not_stored",
             bug_event="log.shipping_failed",
         )
 
@@ -50,19 +45,18 @@ class LogShipper:
             in_lock_order = sorted(steps, key=lambda step: str(step.ref))
             batches = [
                 (step, stack.enter_context(step.output.storing(final=final))) for step in in_lock_order
-                self._database.require_room()
             ]
             unstored = [(step, batch) for step, batch in batches if batch.parts]
             if not unstored:
                 return True
             try:
+                self._database.require_room()
                 with self._database.transaction() as tx:
                     current = claims.current_refs(tx, (step.ref for step, _ in unstored))
                     for step, batch in unstored:
                         if step.ref in current:
                             logs.add(tx, job_id=step.job_id, ref=step.ref, parts=batch.parts)
-            except DatastoreUnavailable as error:
-                log.warning("log.not_stored", reason=str(error))
+            except DatastoreUnavailable:
                 return False
             for _, batch in unstored:
                 batch.mark_stored()

@@ -6,6 +6,7 @@ starts a missing one.
 """
 
 import threading
+from contextlib import suppress
 
 import structlog
 from sqlalchemy import Connection
@@ -72,13 +73,11 @@ class Recovery:
         The broker was away or lost the messages. Steps that have a message wait for a slot.
         """
         adoptable = self._adoptable.all()
-        try:
+        with suppress(BrokerUnavailable):  # the next heartbeat tries again
             if adoptable and self._context.dispatcher.depth(queue_names.of_node(self._context.node)) < len(
                 adoptable
             ):
                 self._publish(adoptable)
-        except BrokerUnavailable as error:
-            log.warning("tasks.not_published", reason=str(error))
 
     def remove_leftovers(self) -> None:
         """Remove what ended or superseded deliveries left on this host, and unused images.
@@ -104,11 +103,9 @@ class Recovery:
                 self._context.runtime.remove_delivery(left.task_id, left.delivery)
 
     def _publish(self, held: list[Task]) -> None:
-        try:
+        with suppress(BrokerUnavailable):  # `publish_missing` tries again
             for task in held:
                 self._context.dispatcher.send(task)
-        except BrokerUnavailable as error:  # `publish_missing` tries again
-            log.warning("tasks.not_published", reason=str(error))
 
     def _release(self, tx: Connection, held: list[Task]) -> list[Task]:
         now = self._context.database.now(tx)

@@ -10,9 +10,10 @@ import structlog
 
 from tork_celery.dispatch.dispatcher import Dispatcher
 from tork_celery.domain.definition import Defaults
-from tork_celery.domain.errors import DatastoreUnavailable, StepFailed
+from tork_celery.domain.errors import DatastoreUnavailable, EngineUnavailable, StepFailed
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.states import ENDED_EARLY, TaskState
+from tork_celery.outages import OutageLog
 from tork_celery.periodic_thread import PeriodicThread
 from tork_celery.runtime.protocol import Detached, Runtime
 from tork_celery.store import Database, tasks
@@ -64,8 +65,10 @@ class Worker:
         defaults: Defaults | None = None,
         engine_wait_s: float = 3600.0,
         cleanup_interval_s: float = 30.0,
+        engine_outages: OutageLog | None = None,
     ) -> None:
         self.node = node
+        self.engine_outages = engine_outages or OutageLog("engine", EngineUnavailable)
         self._draining = threading.Event()  # no step starts
         self._stopping = threading.Event()  # running steps are detached or released
         self._releasing = threading.Event()  # they are released
@@ -95,10 +98,9 @@ class Worker:
             engine_wait_s=engine_wait_s,
         )
         self._cleanup = PeriodicThread(
-            self._recovery.remove_leftovers,
+            self._remove_leftovers,
             name="cleanup",
             interval_s=cleanup_interval_s,
-            outage_event="cleanup.missed",
             bug_event="cleanup.failed",
         )
 
@@ -112,7 +114,8 @@ class Worker:
 
         Raises DatastoreUnavailable, EngineUnavailable.
         """
-        self._recovery.recover()
+        with self.engine_outages.watch():
+            self._recovery.recover()
 
     def renew_leases(self) -> None:
         """Renew the leases of this node and kill the steps that no longer belong to it.
@@ -278,6 +281,10 @@ class Worker:
             return False
         task = self._until_answered(lambda: self._claims.task(ref.task_id))
         return task is not None and self._moved_tasks.belongs_to_others(task)
+
+    def _remove_leftovers(self) -> None:
+        with self.engine_outages.watch():
+            self._recovery.remove_leftovers()
 
     def _until_answered(self, action: Callable[[], T]) -> T:
         """Repeat `action` until the datastore answers. Raises Detached if the worker stops before."""
