@@ -165,7 +165,7 @@ class _Pull(threading.Thread):
         return None
 
     def _delay_s(self, failure: PullFailed) -> float | None:
-        """Return the seconds until the next try, or None when there is none."""
+        """Return the seconds until the next try, or None when no try is left."""
         limit = retry_limit(str(failure), failure.status)
         if limit is None or not self.inboxes:
             return None
