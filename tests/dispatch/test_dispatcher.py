@@ -168,6 +168,24 @@ def test_purge_removes_messages(app: Celery, dispatcher: Dispatcher) -> None:
     assert take_messages(app, "default") == []
 
 
+def test_messages_of_several_queues_are_counted(dispatcher: Dispatcher) -> None:
+    for queue in ("gpu", "gpu", "slow"):
+        dispatcher.send(make_task(definition=task_definition(queue=queue)))
+
+    assert dispatcher.count_messages(["gpu", "none", "slow"]) == {"gpu": 2, "none": 0, "slow": 1}
+
+
+def test_deleted_queue_is_usable_again(app: Celery, dispatcher: Dispatcher) -> None:
+    task = make_task(definition=task_definition(queue="gpu"))
+    dispatcher.send(task)
+
+    dispatcher.delete_unused(["gpu", "none"])
+    assert dispatcher.count_messages(["gpu"]) == {"gpu": 0}
+    dispatcher.send(task)
+
+    assert len(take_messages(app, "gpu")) == 1
+
+
 def test_control_messages_carry_an_id(app: Celery, dispatcher: Dispatcher) -> None:
     dispatcher.start_children("parent")
     dispatcher.cancel_subjob("subjob")
@@ -191,5 +209,9 @@ def test_unreachable_broker_raises_broker_unavailable(url: str) -> None:
             dispatcher.send(make_task())
         with pytest.raises(BrokerUnavailable):
             dispatcher.depth("default")
+        with pytest.raises(BrokerUnavailable):
+            dispatcher.count_messages(["default"])
+        with pytest.raises(BrokerUnavailable):
+            dispatcher.delete_unused(["default"])
         with pytest.raises(BrokerUnavailable):
             dispatcher.ping()

@@ -1,6 +1,7 @@
 """Fakes for tests of services and workers."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 from tork_celery.dispatch.dispatcher import Dispatcher
 from tork_celery.domain.errors import BrokerUnavailable
@@ -8,7 +9,8 @@ from tork_celery.domain.model import Task
 
 
 class FakeDispatcher(Dispatcher):
-    """Records messages instead of publishing them. `depths` are the depths of its queues.
+    """Records messages instead of publishing them. `depths` are the depths of its queues, and
+    `counted_queues` the queues of each call that counts messages.
 
     While it is `away` all calls fail; `failed_calls` counts them.
     """
@@ -21,6 +23,8 @@ class FakeDispatcher(Dispatcher):
         self.parents_to_start: list[str] = []
         self.jobs_to_end: list[str] = []
         self.purged_queues: list[str] = []
+        self.deleted_queues: list[str] = []
+        self.counted_queues: list[list[str]] = []
         self.depths: Counter[str] = Counter()
         self.away = False
         self.failed_calls = 0
@@ -53,6 +57,15 @@ class FakeDispatcher(Dispatcher):
     def depth(self, queue: str) -> int:
         self.ping()
         return self.depths[queue]
+
+    def count_messages(self, queues: Iterable[str]) -> dict[str, int]:
+        self.ping()
+        self.counted_queues.append(list(queues))
+        return {name: self.depths[name] for name in self.counted_queues[-1]}
+
+    def delete_unused(self, queues: Iterable[str]) -> None:
+        self.ping()
+        self.deleted_queues += queues
 
     def purge(self, queue: str) -> None:
         self.ping()

@@ -1,16 +1,21 @@
 """Queues: their tasks and nodes are counted, and their messages can be purged."""
 
 import pytest
+from sqlalchemy import select, update
 
-from tests.domain.samples import task_definition
+from tests.domain.samples import job_definition, task_definition
 from tests.services.fakes import FakeDispatcher
 from tests.services.nodes import register_node
-from tests.store.stores import FlakyDatabase, store_task, task_now
+from tests.store.stores import FlakyDatabase, seconds_now, store_task, task_now
+from tork_celery.domain.definition import Parallel, TaskDefinition
 from tork_celery.domain.errors import BrokerUnavailable, InvalidInput, NotFound
 from tork_celery.domain.states import TaskState
 from tork_celery.services import queues
 from tork_celery.services.context import ServiceContext
-from tork_celery.services.queues import QueueView
+from tork_celery.services.queues import QueueView, WaitingTasks
+from tork_celery.services.submit import submit
+from tork_celery.store import task_queues
+from tork_celery.store.tables import task_queues as table
 
 
 def test_queues_with_tasks_or_live_nodes_are_listed(context: ServiceContext, database: FlakyDatabase) -> None:
@@ -68,3 +73,84 @@ def test_purge_fails_while_broker_is_away(context: ServiceContext, dispatcher: F
 
     with pytest.raises(BrokerUnavailable):
         queues.purge(context, "default")
+
+
+def waiting(queue: str, number: int, *, node: str | None = None) -> WaitingTasks:
+    return WaitingTasks(queue=queue, node=node, number=number)
+
+
+def test_missing_messages_are_counted_in_one_call(
+    context: ServiceContext, dispatcher: FakeDispatcher
+) -> None:
+    dispatcher.depths.update({"full": 5, "half": 2, "node.n": 1})
+    full, half, empty = waiting("full", 3), waiting("half", 3), waiting("empty", 4)
+    started = waiting("full", 2, node="n")
+
+    missing = queues.missing_messages(context, [full, half, empty, started])
+
+    assert missing == [(half, 1), (empty, 4), (started, 1)]
+    assert dispatcher.counted_queues == [["full", "half", "empty", "node.n"]]
+
+
+def test_broker_is_not_asked_when_no_task_waits(context: ServiceContext, dispatcher: FakeDispatcher) -> None:
+    dispatcher.away = True
+
+    assert queues.missing_messages(context, []) == []
+
+
+def add_queues(database: FlakyDatabase, *names: str, checked_at: float = 1.0) -> None:
+    with database.transaction() as tx:
+        task_queues.add(tx, names)
+        tx.execute(update(table).values(checked_at=checked_at))
+
+
+def known_queues(database: FlakyDatabase) -> list[str]:
+    with database.reading() as tx:
+        return sorted(tx.scalars(select(table.c.name)))
+
+
+def test_queue_that_nobody_uses_is_deleted(
+    context: ServiceContext, database: FlakyDatabase, dispatcher: FakeDispatcher
+) -> None:
+    register_node(database, "a@here", "served")
+    store_task(database, task_definition(queue="waiting"))
+    store_task(database, task_definition(queue="running"), state=TaskState.RUNNING, node="n")
+    store_task(database, task_definition(queue="ended"), state=TaskState.COMPLETED)
+    add_queues(database, "served", "waiting", "running", "ended", "unknown")
+
+    queues.delete_unused(context)
+    queues.delete_unused(context)
+
+    assert sorted(dispatcher.deleted_queues) == ["ended", "unknown"]
+    assert known_queues(database) == ["running", "served", "waiting"]
+
+
+def test_queue_is_kept_for_an_hour(
+    context: ServiceContext, database: FlakyDatabase, dispatcher: FakeDispatcher
+) -> None:
+    add_queues(database, "gpu", checked_at=seconds_now(database) - 60)
+
+    queues.delete_unused(context)
+
+    assert (dispatcher.deleted_queues, known_queues(database)) == ([], ["gpu"])
+
+
+def test_queue_is_kept_while_the_broker_is_away(
+    context: ServiceContext, database: FlakyDatabase, dispatcher: FakeDispatcher
+) -> None:
+    add_queues(database, "gpu")
+    dispatcher.away = True
+    with pytest.raises(BrokerUnavailable):
+        queues.delete_unused(context)
+
+    assert known_queues(database) == ["gpu"]
+
+
+def test_queues_of_jobs_are_known_but_for_the_default_one(
+    context: ServiceContext, database: FlakyDatabase
+) -> None:
+    fan_out = Parallel(tasks=(task_definition(queue="a"), task_definition(queue="b"), task_definition()))
+    for _ in range(2):
+        submit(context, job_definition(TaskDefinition(name="all", parallel=fan_out)))
+
+    assert known_queues(database) == ["a", "b"]

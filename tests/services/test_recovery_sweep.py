@@ -1,7 +1,7 @@
 """The sweep recovers tasks and jobs that stopped moving, and leaves those that move alone."""
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from tests.domain.samples import job_definition, task_definition
 from tests.services.fakes import FakeDispatcher
@@ -11,10 +11,13 @@ from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.domain.transitions import MAX_LOSSES
+from tork_celery.services import recovery_sweep as recovery_sweep_module
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.recovery_sweep import RecoverySweep
 from tork_celery.services.submit import submit
+from tork_celery.store import task_queues
 from tork_celery.store.tables import job_count_changes
+from tork_celery.store.tables import task_queues as task_queue_table
 
 
 def test_sweep_raises_without_a_datastore(database: FlakyDatabase, recovery_sweep: RecoverySweep) -> None:
@@ -162,6 +165,30 @@ def test_message_of_a_started_task_is_looked_up_in_the_queue_of_its_node(
     sweep_at(0)
 
     assert dispatcher.sent_ids == [task.id]
+
+
+def test_sweep_checks_a_batch_of_queues_over_one_connection(
+    database: FlakyDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery_sweep_module, "_QUEUES_PER_SWEEP", 3)
+    waiting = {name: store_task(database, task_definition(queue=name), sent_at=LONG_AGO) for name in "abcde"}
+
+    sweep_at(0, 2, 4)
+
+    assert dispatcher.counted_queues == [["a", "b", "c"], ["d", "e", "a"], ["b", "c", "d"]]
+    assert sorted(dispatcher.sent_ids) == sorted(task.id for task in waiting.values())
+
+
+def test_sweep_deletes_queues_that_nobody_uses(
+    database: FlakyDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
+) -> None:
+    with database.transaction() as tx:
+        task_queues.add(tx, ["unused"])
+        tx.execute(update(task_queue_table).values(checked_at=LONG_AGO))
+
+    sweep_at(0)
+
+    assert dispatcher.deleted_queues == ["unused"]
 
 
 def test_message_is_published_once_the_broker_is_back(

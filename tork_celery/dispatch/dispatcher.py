@@ -4,7 +4,7 @@ A message carries ids only; the datastore holds everything else. A message may b
 its consumer asks the datastore whether there is anything to do.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
@@ -13,6 +13,7 @@ from celery import Celery, Signature, chain
 from kombu.exceptions import ChannelError, OperationalError
 from redis.exceptions import AuthenticationError, AuthorizationError
 
+from tork_celery.dispatch import broker_queues
 from tork_celery.dispatch.queue_declarations import MAX_PRIORITY, declare
 from tork_celery.domain import queue_names
 from tork_celery.domain.errors import BrokerUnavailable, ConfigurationError
@@ -83,6 +84,16 @@ class Dispatcher:
             except ChannelError as error:
                 _check_missing_queue(error)
                 return 0
+
+    def count_messages(self, queues: Iterable[str]) -> dict[str, int]:
+        """Return the number of messages in each of the queues, over one connection."""
+        with _broker_errors(), self._app.connection_for_read() as connection:
+            return broker_queues.count_messages(connection, queues)
+
+    def delete_unused(self, queues: Iterable[str]) -> None:
+        """Delete queues without consumers, with their messages, over one connection."""
+        with _broker_errors(), self._app.connection_for_write() as connection:
+            broker_queues.delete_unused(connection, queues)
 
     def purge(self, queue: str) -> None:
         """Remove the messages of a queue."""

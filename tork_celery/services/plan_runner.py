@@ -19,7 +19,7 @@ from tork_celery.domain.webhooks import WebhookCall
 from tork_celery.services import early_end
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.publisher import Publisher
-from tork_celery.store import composite_items, job_results, jobs, tasks
+from tork_celery.store import composite_items, job_results, jobs, task_queues, tasks
 from tork_celery.store.job_results import StoredResults
 
 
@@ -136,6 +136,7 @@ def _store(tx: Connection, decision: Decision) -> StoredPlan:
     ended_early = early_end.store(tx, plan.job.id, ends) if ends else ()
     root_id = plan.job.root_id or plan.job.id
     jobs.add_dispatched(tx, root_id, plan.dispatched, restarted=plan.restarted)
+    task_queues.add(tx, plan.dispatched.queues)
     return StoredPlan(
         plan=plan, ended_early=ended_early, ends_later=bool(ends and not ends.last), now=decision.now
     )
@@ -147,6 +148,7 @@ def store_new_job(tx: Connection, plan: Plan, calls: Sequence[WebhookCall] | Non
     jobs.add(tx, plan.job)
     _add_rows(tx, plan)
     jobs.add_dispatched(tx, plan.job.id, plan.dispatched)
+    task_queues.add(tx, plan.dispatched.queues)
 
 
 def _add_rows(tx: Connection, plan: Plan) -> None:

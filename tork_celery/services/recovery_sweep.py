@@ -10,21 +10,23 @@ import structlog
 from sqlalchemy import Connection
 
 from tork_celery import webhook_outbox
-from tork_celery.domain import queue_names, transitions
+from tork_celery.domain import transitions
 from tork_celery.domain.model import Task
 from tork_celery.periodic_thread import survive_bugs
-from tork_celery.services import housekeeping
+from tork_celery.services import housekeeping, queues
 from tork_celery.services.advance import advance, start_children
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.early_end import end_tasks
 from tork_celery.services.job_control import cancel_subjob
 from tork_celery.services.plan_runner import resume_parent
 from tork_celery.services.publisher import Publisher
+from tork_celery.services.queues import WaitingTasks
 from tork_celery.store import nodes, recovery_queries, tasks
 
 log = structlog.get_logger(__name__)
 
 _BATCH = 500
+_QUEUES_PER_SWEEP = 100
 _MESSAGE_LOST_S = 5.0  # a message that was published this long ago and is in no queue is lost
 _ADVANCE_LOST_S = 2.0  # `advance` takes milliseconds: its message is lost after this time
 _NODE_RETENTION_S = 24 * 3600.0
@@ -48,6 +50,7 @@ class RecoverySweep:
         self._clock = clock or context.database.now
         self._answered_since: float | None = None
         self._answered_at = 0.0
+        self._last_queue = ""
 
     def datastore_answered(self, now: float) -> None:
         """Record that the datastore answered at `now` by its clock. Call this several times per lease."""
@@ -67,7 +70,8 @@ class RecoverySweep:
         self._advance_ended()
         self._advance_composites()
         housekeeping.run(self._context)
-        self._republish_missing()  # the last part, because it fails without a broker
+        self._republish_missing()  # the last parts, because they fail without a broker
+        queues.delete_unused(self._context)
 
     def _can_judge_leases(self) -> bool:
         since, lease_s = self._answered_since, self._context.lease_s
@@ -116,14 +120,24 @@ class RecoverySweep:
             action(self._context, id_, *arguments)
 
     def _republish_missing(self) -> None:
-        """Republish the oldest sent tasks of each queue that holds fewer messages than tasks wait for one."""
+        """Republish the oldest sent tasks of each queue that holds fewer messages than tasks wait for one.
+
+        One sweep checks a batch of queues, and the next one continues behind it.
+        """
         with self._context.database.reading() as tx:
-            waiting = recovery_queries.waiting_queues(tx)
-        for (queue, node), number in waiting.items():
-            depth = self._context.dispatcher.depth(queue_names.of_node(node) if node else queue)
-            missing = number - depth
-            if missing > 0:
-                self._republish(queue, node, limit=min(missing, _BATCH))
+            waiting = [
+                WaitingTasks(queue=queue, node=node, number=number)
+                for (queue, node), number in recovery_queries.waiting_queues(tx).items()
+            ]
+        for tasks_, missing in queues.missing_messages(self._context, self._next_queues(waiting)):
+            self._republish(tasks_.queue, tasks_.node, limit=min(missing, _BATCH))
+
+    def _next_queues(self, waiting: list[WaitingTasks]) -> list[WaitingTasks]:
+        waiting.sort(key=lambda each: each.broker_queue)
+        behind = [each for each in waiting if each.broker_queue > self._last_queue]
+        batch = (behind + waiting[: len(waiting) - len(behind)])[:_QUEUES_PER_SWEEP]
+        self._last_queue = batch[-1].broker_queue if batch else ""
+        return batch
 
     def _republish(self, queue: str, node: str | None, *, limit: int) -> None:
         with self._context.database.transaction() as tx:

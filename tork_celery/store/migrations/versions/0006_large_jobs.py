@@ -25,6 +25,10 @@ def upgrade() -> None:
         sa.Column("checked_at", sa.Double, nullable=False),
     )
     op.create_index("ix_task_queues_checked_at", "task_queues", ["checked_at"])
+    op.execute(
+        "INSERT INTO task_queues (name, checked_at) SELECT DISTINCT queue, 0.0 FROM tasks "
+        "WHERE queue <> 'default'"
+    )
     op.add_column("jobs", sa.Column("version", sa.Integer, nullable=False, server_default="0"))
     op.add_column("jobs", sa.Column("stopping", sa.String(16)))
     op.add_column("jobs", sa.Column("root_id", sa.String(32)))
