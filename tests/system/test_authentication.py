@@ -9,7 +9,10 @@ import docker
 import pytest
 import requests
 
-from tests.system.installation import Installation
+from tests.eventually import eventually
+from tests.serving import serving
+from tests.system.installation import Installation, free_port
+from tests.system.webhook_receiver import Receiver
 
 BIN = Path(sys.executable).parent
 EXAMPLE = Path(__file__).parents[2] / "examples" / "permissions.yaml"
@@ -22,7 +25,8 @@ def installation(
     """An installation with the admin ada and the user bob, whose passwords are their names."""
     del engine  # only started
     data_dir = tmp_path_factory.mktemp("tork") / "data"
-    authenticating = Installation(data_dir, "--queue", "default:1", environment={"TORK_AUTH": "basic,key"})
+    environment = {"TORK_AUTH": "basic,key", "TORK_WEBHOOK_TARGETS": "localhost"}
+    authenticating = Installation(data_dir, "--queue", "default:1", environment=environment)
     try:
         tork_celery(authenticating, "migration")
         tork_celery(authenticating, "users", "add", "ada", "--role", "admin", stdin="ada\n")
@@ -74,3 +78,19 @@ def test_requests_without_valid_credentials_are_rejected(installation: Installat
         "the user name or the password is wrong; set TORK_KEY, or TORK_USER and TORK_PASSWORD"
         in completed.stderr
     )
+
+
+def test_webhooks_are_sent_to_allowed_targets_only(installation: Installation) -> None:
+    port = free_port()
+    hooks = [{"url": f"http://{host}:{port}/"} for host in ("127.0.0.1", "localhost", "[bad")]
+    job = {"name": "j", "webhooks": hooks, "tasks": [{"name": "t", "image": "busybox:stable", "run": "true"}]}
+    with serving(Receiver(port)) as receiver:
+        answer = requests.post(f"{installation.url}/jobs", json=job, auth=("ada", "ada"), timeout=10)
+        assert answer.ok, answer.text
+        eventually(lambda: "COMPLETED" in receiver.states)
+        eventually(lambda: installation.process_log().count("webhook.given_up") == 6)
+
+    assert [headers["Host"] for headers, _ in receiver.calls] == [f"localhost:{port}"] * 3
+    log = installation.process_log()
+    assert log.count("127.0.0.1 is not a public address") == log.count("InvalidURL") == 3
+    assert "webhook.broken" not in log

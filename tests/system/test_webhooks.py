@@ -1,7 +1,6 @@
 """Webhook calls arrive in order and with their secrets, also after an outage of the receiver."""
 
 import json
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import docker
@@ -10,38 +9,9 @@ import pytest
 from tests.eventually import eventually
 from tests.serving import serving
 from tests.system.installation import Installation, free_port
+from tests.system.webhook_receiver import Receiver
 
 TASK = {"name": "t", "image": "busybox:stable", "run": "echo -n s3cret > $TORK_OUTPUT", "var": "x"}
-
-
-class Receiver(ThreadingHTTPServer):
-    """Records calls as (headers, document), and answers 503 to the first `failures` calls."""
-
-    def __init__(self, port: int, *, failures: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
-        self.failures_left = failures
-        self.calls: list[tuple[dict[str, str], Any]] = []
-
-    @property
-    def states(self) -> list[str]:
-        return [body["state"] for _, body in self.calls]
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        fail = self.server.failures_left > 0
-        if fail:
-            self.server.failures_left -= 1
-        else:
-            self.server.calls.append((dict(self.headers), body))
-        self.send_response(503 if fail else 204)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class's name
-        """Log nothing."""
 
 
 def job(port: int, **webhook: Any) -> dict[str, Any]:
