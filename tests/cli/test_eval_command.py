@@ -20,6 +20,7 @@ def run(*arguments: str) -> Result:
         ("1..3 | map(# * 2)", "[2, 4, 6]"),
         ('{"a": nil}', '{"a": null}'),
         ("'é'", '"é"'),
+        (r"""fromJSON('"\\ud800"')""", r'"\ud800"'),
         ("duration('90s')", '"1m30s"'),
         ("now().Year() > 2000", "true"),
         ("randomInt(1)", "0"),

@@ -209,7 +209,7 @@ def test_concurrent_claim_and_cancel_do_not_deadlock(database: Database) -> None
         barrier.wait()
         with database.transaction() as tx:
             jobs.lock(tx, task.job_id)
-            tasks.end_active(tx, [task.id], state=TaskState.CANCELLED)
+            tasks.end_active(tx, [task], state=TaskState.CANCELLED)
 
     with ThreadPoolExecutor(2) as pool:
         for _ in range(20):

@@ -165,12 +165,22 @@ def test_active_tasks_end_and_others_stay(database: Database) -> None:
         assert {task.id for task in tasks.active(tx, job.id, limit=9)} == {
             task.id for task in (running, *added[1:])
         }
-        ids = [task.id for task in (running, *added)]
-        ended = tasks.end_active(tx, ids, state=TaskState.CANCELLED)
+        ended = tasks.end_active(tx, (running, *added), state=TaskState.CANCELLED)
+        assert tasks.end_active(tx, (), state=TaskState.CANCELLED) == []
 
     assert {task.id for task in ended} == {running.id, added[1].id, added[2].id}
     assert task_now(database, done.id) == done
     assert {task_now(database, task.id).state for task in ended} == {TaskState.CANCELLED}
+
+
+def test_task_that_was_claimed_after_it_was_read_ends_with_its_node(database: Database) -> None:
+    task = store_task(database)
+    change(database, task, state=TaskState.RUNNING, node="n", delivery=2)
+
+    with database.transaction() as tx:
+        [ended] = tasks.end_active(tx, [task], state=TaskState.STOPPED)
+
+    assert (ended.node, ended.delivery, ended.state) == ("n", 2, TaskState.STOPPED)
 
 
 def test_tasks_of_a_job_are_in_order(database: Database) -> None:

@@ -104,7 +104,7 @@ def test_end_active_follows_the_table(database: Database, state: TaskState) -> N
         task = store_task(database, state=before)
 
         with database.transaction() as tx:
-            tasks.end_active(tx, [task.id], state=state)
+            tasks.end_active(tx, [task], state=state)
 
         expected = state if before in sources(state) else before
         assert task_now(database, task.id).state is expected

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from tork_celery import expr, jobfile
+from tork_celery.domain.identifiers import unfit_character
 
 _HOST = expr.HostFunctions(now=lambda: datetime.now(UTC), randbelow=secrets.randbelow)
 
@@ -33,7 +34,7 @@ def evaluate(expression: str, context_file: Path | None) -> None:
         raise click.ClickException(
             "the value holds NaN or an infinity, which JSON does not have; string() makes a text of a number"
         ) from error
-    click.echo(text)
+    click.echo(text if unfit_character(text) is None else json.dumps(json.loads(text)))
 
 
 def _read_context(file: Path | None) -> dict[str, Any]:

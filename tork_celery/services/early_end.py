@@ -30,7 +30,7 @@ class Batch:
     `last` says that no other active tasks are left.
     """
 
-    task_ids: Collection[str]
+    tasks: Sequence[Task]
     state: TaskState
     calls: Mapping[str, Sequence[WebhookCall]]
     last: bool
@@ -42,7 +42,7 @@ def next_batch(tx: Connection, job: Job, state: TaskState, *, except_for: Collec
     active = tasks.active(tx, job.id, limit=limit + len(except_for))
     chosen = [task for task in active if task.id not in except_for]
     return Batch(
-        task_ids=[task.id for task in chosen],
+        tasks=chosen,
         state=state,
         calls=webhook_outbox.calls_of_ends(tx, job, chosen, state),
         last=len(active) < limit + len(except_for),
@@ -54,7 +54,7 @@ def store(tx: Connection, job_id: str, batch: Batch) -> Sequence[Task]:
 
     Returns those that had started: a node has claimed them, or they wait for a subjob.
     """
-    ended = tasks.end_active(tx, batch.task_ids, state=batch.state)
+    ended = tasks.end_active(tx, batch.tasks, state=batch.state)
     for task in ended:
         webhook_outbox.record(tx, batch.calls.get(task.id, ()))
     jobs.set_stopping(tx, job_id, None if batch.last else batch.state)

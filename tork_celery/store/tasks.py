@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, literal_column, or_, select, update
@@ -68,15 +68,20 @@ def active(tx: Connection, job_id: str, *, limit: int) -> list[Task]:
     return [task_of(row) for row in (*running, *waiting)]
 
 
-def end_active(tx: Connection, task_ids: Collection[str], *, state: TaskState) -> list[Task]:
-    """End those of the tasks that are active in `state`, CANCELLED or STOPPED. Returns the ended tasks."""
+def end_active(tx: Connection, read: Sequence[Task], *, state: TaskState) -> list[Task]:
+    """End tasks that were read before in `state`, CANCELLED or STOPPED, unless they are no longer active.
+
+    Returns the ended tasks. A node may have claimed them after they were read.
+    """
+    by_id = {task.id: task for task in read}
     query = (
         update(tasks)
-        .where(tasks.c.id.in_(task_ids), tasks.c.state.in_(states.sources(state)))
+        .where(tasks.c.id.in_(by_id), tasks.c.state.in_(states.sources(state)))
         .values(state=state, step_running=False, ended_at=datastore_now())
-        .returning(tasks)
+        .returning(tasks.c.id, tasks.c.node, tasks.c.delivery)
     )
-    return [task_of(row) for row in tx.execute(query)] if task_ids else []
+    ended = tx.execute(query).all() if by_id else []
+    return [replace(by_id[row.id], state=state, node=row.node, delivery=row.delivery) for row in ended]
 
 
 def created_children(tx: Connection, parent_id: str, *, limit: int) -> list[Task]:
