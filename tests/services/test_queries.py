@@ -24,7 +24,7 @@ def test_job_is_returned_with_its_task_runs(context: ServiceContext, database: F
     job, task = store_job(database)
 
     assert queries.job(context, job.id) == (job, {}, [task])
-    assert queries.task(context, task.id) == (task, set())
+    assert queries.task(context, task.id) == (task, frozenset())
     [listed] = queries.job_page(context, EVERYTHING, number=1, size=10).items
     assert (listed.id, listed.state, listed.task_count) == (job.id, job.state, 1)
 

@@ -11,9 +11,9 @@ from tests.store.stores import FlakyDatabase, change, store_task, text_of
 from tork_celery.domain.logs import LogPosition
 from tork_celery.domain.model import Task
 from tork_celery.runtime.protocol import Stream
-from tork_celery.worker.active_steps import ActiveStep, ActiveSteps, StopReason
+from tork_celery.worker.active_steps import ActiveStep, ActiveSteps
 from tork_celery.worker.log_shipper import LogShipper
-from tork_celery.worker.step_output import FULL_CHARACTERS, LogBatch, StepOutput
+from tork_celery.worker.step_output import LogBatch, StepOutput
 
 
 class BrokenOutput(StepOutput):
@@ -147,20 +147,6 @@ def test_open_line_is_stored_at_the_end(database: FlakyDatabase, shipper: LogShi
     assert (before, text_of(database, task.id)) == ("whole\n", "whole\nopen")
 
 
-def test_step_with_a_full_buffer_waits_for_the_datastore(
-    database: FlakyDatabase, shipper: LogShipper
-) -> None:
-    task = store_task(database)
-    step = make_step(task)
-    print_text(step, "x\n" * FULL_CHARACTERS)
-    database.failures_left = 2
-
-    shipper.make_room(step)
-
-    assert not step.output.full
-    assert text_of(database, task.id) == "x\n" * FULL_CHARACTERS
-
-
 def test_output_waits_while_the_disk_of_the_datastore_is_full(
     database: FlakyDatabase, shipper: LogShipper
 ) -> None:
@@ -175,28 +161,3 @@ def test_output_waits_while_the_disk_of_the_datastore_is_full(
     database.full = False
     assert shipper.ship([step])
     assert text_of(database, task.id) == "x\n"
-
-
-def test_stopped_step_does_not_wait_for_the_datastore(database: FlakyDatabase, shipper: LogShipper) -> None:
-    step = make_step(store_task(database))
-    print_text(step, "x\n" * FULL_CHARACTERS)
-    step.stop_reason = StopReason.SUPERSEDED
-    database.down = True
-
-    shipper.make_room(step)
-
-    assert database.failures == 0
-
-
-def test_stop_of_the_shipper_ends_the_wait(database: FlakyDatabase, running_shipper: LogShipper) -> None:
-    step = make_step(store_task(database))
-    print_text(step, "x\n" * FULL_CHARACTERS)
-    database.down = True
-    waiting = threading.Thread(target=running_shipper.make_room, args=[step])
-    waiting.start()
-    eventually(lambda: database.failures)
-
-    running_shipper.stop()
-    waiting.join()
-
-    assert step.output.full

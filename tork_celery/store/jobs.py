@@ -12,8 +12,8 @@ from tork_celery.domain.codec import Document, encode
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.dispatched import NOTHING, Dispatched
 from tork_celery.domain.errors import IllegalTransition
+from tork_celery.domain.masking import job_values
 from tork_celery.domain.model import Job
-from tork_celery.domain.redaction import secrets_of_job
 from tork_celery.domain.states import ACTIVE, ACTIVE_JOBS, JobState, TaskState
 from tork_celery.store import permissions
 from tork_celery.store.database import datastore_now
@@ -149,11 +149,11 @@ def has_active_relatives(tx: Connection, job_id: str) -> bool:
     return tx.scalar(query) is not None
 
 
-def secrets(tx: Connection, job_id: str) -> set[str]:
-    """Return the secret values of a job, which logs and answers must not contain."""
+def secrets(tx: Connection, job_id: str) -> frozenset[str]:
+    """Return the values of a job to mask."""
     row = tx.execute(select(jobs.c.secrets, jobs.c.summary).where(jobs.c.id == job_id)).one_or_none()
     if row is None:
-        return set()
+        return frozenset()
     definition = JobDefinition(
         name="",
         tasks=(),
@@ -161,7 +161,7 @@ def secrets(tx: Connection, job_id: str) -> set[str]:
         inputs=row.summary.get("inputs", {}),
         hidden=tuple(row.summary.get("hidden", ())),
     )
-    return secrets_of_job(definition)
+    return job_values(definition)
 
 
 def lock_row_by_task(tx: Connection, task_id: str) -> None:

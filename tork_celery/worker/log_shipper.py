@@ -27,15 +27,6 @@ class LogShipper:
     def stop(self) -> None:
         self._thread.stop()
 
-    def make_room(self, step: ActiveStep) -> None:
-        """Store the step's output until its buffer has room, or until the step or the shipper is stopped.
-
-        While the datastore is away this blocks the step: otherwise its output would be lost.
-        """
-        while step.output.full and step.stop_reason is None:
-            if not self.ship([step]) and self._thread.wait():
-                return
-
     def ship(self, steps: Sequence[ActiveStep], *, final: bool = False) -> bool:
         """Store the output of the steps. Return False when the datastore is away, or its disk is full.
 

@@ -1,5 +1,7 @@
 """The claims of a node on steps, in the datastore: claim, record the outcome, release."""
 
+from dataclasses import replace
+
 import structlog
 from sqlalchemy import Connection
 
@@ -52,6 +54,8 @@ class StepClaims:
 
         `repeated` says that an earlier call may have been committed without an answer.
         """
+        if outcome.error is not None:  # it may quote what only this task masks
+            outcome = replace(outcome, error=step.output.masker.mask(outcome.error))
         with step.output.storing(final=True) as batch:
             with self._context.database.transaction() as tx:
                 recorded = self._record_outcome(tx, task, step.ref, outcome)

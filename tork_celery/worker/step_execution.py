@@ -8,15 +8,16 @@ import structlog
 from tork_celery.domain.definition import Defaults, limits_of
 from tork_celery.domain.errors import DatastoreUnavailable, EngineFailed, EngineUnavailable, StepFailed
 from tork_celery.domain.logs import LogPosition
+from tork_celery.domain.masking import MaskedValues, task_values
 from tork_celery.domain.model import StepRef, Task
-from tork_celery.domain.redaction import secrets_of_task
-from tork_celery.runtime.protocol import AlreadyStarted, StepExit, StepRemoved, Stream, VolumesRemoved
+from tork_celery.runtime.protocol import AlreadyStarted, StepExit, StepRemoved, VolumesRemoved
 from tork_celery.store import jobs, logs
 from tork_celery.worker.active_steps import ActiveStep
 from tork_celery.worker.backoff import InterruptibleBackoff
 from tork_celery.worker.context import WorkerContext
 from tork_celery.worker.engine_waits import EngineWait, EngineWaits, ReleaseNeeded, has_other_worker
 from tork_celery.worker.log_shipper import LogShipper
+from tork_celery.worker.masking_thread import MaskingThread
 from tork_celery.worker.step_output import StepOutput
 from tork_celery.worker.step_runs import containers_of, step_run
 from tork_celery.worker.step_timeouts import StepTimeouts
@@ -55,7 +56,7 @@ class StepExecution:
             step=ref.step,
             stored=stored,
             limit_bytes=self.log_limit_bytes,
-            secrets={*secrets, *secrets_of_task(task.definition)},
+            masker=MaskedValues(secrets).with_values(task_values(task.definition)).masker(),
         )
         return ActiveStep(ref=ref, job_id=task.job_id, output=output)
 
@@ -101,23 +102,19 @@ class StepExecution:
     def _run_or_follow(
         self, task: Task, step: ActiveStep, waits: EngineWaits, timeouts: StepTimeouts
     ) -> StepExit:
-        def sink(stream: Stream, data: bytes) -> None:
-            step.output(stream, data)
-            if step.output.full:
-                self.shipper.make_room(step)
-
         def started() -> None:
             waits.container_started()
             timeouts.step_started()
 
         run = step_run(task, step.ref, limits_of(task.definition.limits, self.defaults.limits))
-        try:
-            return self.context.runtime.run(run, sink, started=started)
-        except AlreadyStarted:
-            waits.engine_answered()
-            timeouts.step_started()
-            exit_ = self.context.runtime.follow(step.ref, sink)
-            return exit_ if exit_ is not None else self.context.runtime.run(run, sink, started=started)
+        with MaskingThread(step, ship=self.shipper.ship, stopping=self.stopping) as sink:
+            try:
+                return self.context.runtime.run(run, sink, started=started)
+            except AlreadyStarted:
+                waits.engine_answered()
+                timeouts.step_started()
+                exit_ = self.context.runtime.follow(step.ref, sink)
+                return exit_ if exit_ is not None else self.context.runtime.run(run, sink, started=started)
 
     def _was_killed_with_engine(self, exit_: StepExit, step: ActiveStep, waits: EngineWaits) -> bool:
         """Return whether an engine that stopped killed the step, so that its exit code is no outcome.

@@ -33,7 +33,9 @@ def _result(exit_: StepExit, output: StepOutput) -> str:
         output.note(f"the result is longer than {MAX_RESULT_BYTES} bytes, and was cut there")
     # "ignore" drops a character that the cut splits. PostgreSQL cannot store NUL in a text.
     text = written[:MAX_RESULT_BYTES].decode("utf-8", errors="ignore" if too_long else "replace")
-    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    text = text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    # No mask finds a value that is cut
+    return output.masker.without_cut_value(text) if too_long else text
 
 
 def _error(exit_: StepExit, output: StepOutput) -> str:

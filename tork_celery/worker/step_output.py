@@ -3,12 +3,12 @@
 import codecs
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 from tork_celery.domain.logs import LogPart, LogPosition
-from tork_celery.domain.redaction import StreamMask
+from tork_celery.domain.masking import Masker, StreamMask
 from tork_celery.runtime.protocol import MAX_RESULT_BYTES, Stream
 
 _PART_BYTES = 64 * 1024
@@ -35,10 +35,10 @@ class LogBatch:
 class _StreamReader:
     """Decodes and masks one stream of a step, and skips the text that is stored already."""
 
-    def __init__(self, *, skip_lines: int, skip_open: int, secrets: Collection[str]) -> None:
+    def __init__(self, *, skip_lines: int, skip_open: int, masker: Masker) -> None:
         """Skip the first `skip_lines` lines and `skip_open` characters of the next line."""
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._mask = StreamMask(secrets)
+        self._mask = StreamMask(masker)
         self._skip_lines = skip_lines
         self._skip_open = skip_open
 
@@ -73,23 +73,24 @@ class StepOutput:
         step: int,
         stored: LogPosition,
         limit_bytes: int,
-        secrets: Collection[str] = (),
+        masker: Masker | None = None,
     ) -> None:
         self._task_id = task_id
         self._step = step
         self._limit_bytes = limit_bytes
-        self._secrets = secrets
+        self.masker = masker or Masker()
         self._lock = threading.Lock()
+        # Held while a piece is masked. Only the end of the output waits for it.
+        self._reading = threading.Lock()
         self._storing = (
             threading.Lock()
         )  # held while a batch is stored: each part is stored once and in order
         self._restart(stored)
 
     def __call__(self, stream: Stream, data: bytes, /) -> None:
-        with self._lock:
-            self._append_text(stream, self._readers[stream].read(data))
-            if stream is Stream.STDOUT and len(self._head) <= MAX_RESULT_BYTES:
-                self._head += data[: MAX_RESULT_BYTES + 1 - len(self._head)]
+        with self._reading:
+            text = self._readers[stream].read(data)
+            self._buffer(stream, text, data)
 
     def note(self, text: str) -> None:
         """Add a line to the log that the step did not print."""
@@ -102,7 +103,7 @@ class StepOutput:
         """
         with self._storing:
             position = read_position()
-            with self._lock:
+            with self._reading, self._lock:
                 self._restart(position)
 
     @property
@@ -132,6 +133,12 @@ class StepOutput:
         """Return the last ten lines of stdout and stderr."""
         return "\n".join(self._tail.rstrip("\n").split("\n")[-_TAIL_LINES:])
 
+    def _buffer(self, stream: Stream, text: str, data: bytes) -> None:
+        with self._lock:
+            self._append_text(stream, text)
+            if stream is Stream.STDOUT and len(self._head) <= MAX_RESULT_BYTES:
+                self._head += data[: MAX_RESULT_BYTES + 1 - len(self._head)]
+
     def _restart(self, stored: LogPosition) -> None:
         self._position = stored
         self._room = self._limit_bytes
@@ -148,19 +155,23 @@ class StepOutput:
         self._tail = ""
 
     def _reader(self, lines: int, open_characters: int) -> _StreamReader:
-        return _StreamReader(skip_lines=lines, skip_open=open_characters, secrets=self._secrets)
+        return _StreamReader(skip_lines=lines, skip_open=open_characters, masker=self.masker)
 
     def _take(self, *, final: bool) -> Sequence[LogPart]:
         """Move pending text into parts; return all parts that are not stored."""
+        if final:
+            self._end_streams()
         with self._lock:
-            if final:
-                for stream, reader in self._readers.items():
-                    self._append_text(stream, reader.read(b"", final=True))
             held = [] if final else self._hold_open_line()
             while self._pending:
                 self._taken.append(self._next_part())
             self._pending.extend(held)
             return tuple(self._taken)
+
+    def _end_streams(self) -> None:
+        with self._reading, self._lock:
+            for stream, reader in self._readers.items():
+                self._append_text(stream, reader.read(b"", final=True))
 
     def _drop_taken(self) -> None:
         with self._lock:
