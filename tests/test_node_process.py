@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tork_celery.node_process import NodeProcess
 from tork_celery.services.context import ServiceContext
 from tork_celery.settings import ShutdownPolicy
 from tork_celery.store import nodes
+from tork_celery.worker.disk_guard import DiskLimits
 from tork_celery.worker.worker import ChainAction, Worker
 
 __all__ = ["database", "dispatcher", "make_worker"]
@@ -41,8 +43,10 @@ def run_process(
     """Run a process of the node NODE while the context lasts."""
 
     @contextmanager
-    def run(worker: Worker | None = None, *, coordinates: bool = False) -> Iterator[NodeProcess]:
-        node = make_node("1")
+    def run(
+        worker: Worker | None = None, *, coordinates: bool = False, queues: tuple[str, ...] = ("default",)
+    ) -> Iterator[NodeProcess]:
+        node = replace(make_node("1"), queues=queues)
         with database.transaction() as tx:
             nodes.register(tx, node)
         process = NodeProcess(
@@ -90,6 +94,19 @@ def test_worker_recovers_tasks_and_renews_leases(
 
     assert runtime.closed
     assert stored_node(database).stopped_at is not None
+
+
+def test_worker_on_a_full_disk_serves_no_queue_of_tasks(
+    run_process: RunProcess, make_worker: MakeWorker, database: FlakyDatabase
+) -> None:
+    full = DiskLimits(floor_bytes=2**62)
+    with run_process(
+        make_worker(FakeRuntime(), disk_limits=full, start=False), queues=("default", "control")
+    ):
+        eventually(lambda: stored_node(database).queues == ("control",))
+
+    with run_process(make_worker(FakeRuntime(), start=False), queues=("default", "control")):
+        eventually(lambda: stored_node(database).queues == ("default", "control"))
 
 
 def test_coordinator_redelivers_lost_tasks(

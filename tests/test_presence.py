@@ -70,6 +70,28 @@ class Beats:
         self.events.append("outage")
 
 
+def test_failed_heartbeat_is_remembered_until_one_succeeds(database: FlakyDatabase) -> None:
+    api_presence = make_presence(database)
+    database.failures_left = 1
+    with pytest.raises(DatastoreUnavailable):
+        api_presence.beat()
+    assert api_presence.write_error == "the datastore is away"
+
+    api_presence.beat()
+    assert api_presence.write_error is None
+
+
+def test_heartbeat_tells_which_queues_are_served(database: FlakyDatabase) -> None:
+    served = ["default"]
+    worker_presence = make_presence(database, queues=lambda: served)
+    worker_presence.beat()
+    assert stored_node(database).queues == ("default",)
+
+    served.clear()
+    worker_presence.beat()
+    assert stored_node(database).queues == ()
+
+
 def test_free_name_is_claimed(database: FlakyDatabase) -> None:
     claim_name(database, make_node("1"))
 

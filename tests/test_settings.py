@@ -42,6 +42,8 @@ EXAMPLES: dict[str, tuple[str, Any]] = {
     "TORK_KEEP_JOBS": ("720h", 2_592_000.0),
     "TORK_IMAGE_TTL": ("168h", 604800.0),
     "TORK_LOG_LIMIT": ("64k", 2**16),
+    "TORK_STEP_DISK": ("off", None),
+    "TORK_DISK_FLOOR": ("off", 0),
     "TORK_AUTH": ("basic, key", ("basic", "key")),
     "TORK_HOSTS": ("tork.example.com, tork", ("tork.example.com", "tork")),
     "TORK_WAIT_MAX": ("30m", 1800.0),
@@ -111,6 +113,8 @@ def test_empty_variable_counts_as_unset(name: str) -> None:
         ("TORK_BROKER_VISIBILITY_TIMEOUT", "0", "must be longer than 0"),
         ("TORK_IMAGE_TTL", "0s", "must be longer than 0"),
         ("TORK_LOG_LIMIT", "much", "write it like 500m"),
+        ("TORK_STEP_DISK", "0", "write it like 500m"),
+        ("TORK_DISK_FLOOR", "1%", "write it like 500m"),
         ("TORK_BODY_LIMIT", "-1g", "write it like 500m"),
         ("TORK_WEBHOOK_TARGETS", "*", "'*' is not a host name, an address or a network"),
         (

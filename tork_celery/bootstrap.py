@@ -6,6 +6,7 @@ import socket
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -32,6 +33,7 @@ from tork_celery.services.context import ServiceContext
 from tork_celery.services.long_poll import ended_jobs
 from tork_celery.settings import Settings
 from tork_celery.store import Database, access, nodes, schema_version, secret_keys
+from tork_celery.worker.disk_guard import DiskLimits
 from tork_celery.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -83,7 +85,8 @@ def check_datastore(database: Database) -> None:
         schema_version.check(database)
         return secret_keys.check(database)
 
-    if not _when_datastore_answers(database, check):
+    encrypted = _when_datastore_answers(database, check)
+    if not encrypted:
         log.warning("secrets.stored_in_clear", hint="set TORK_SECRET_KEY to encrypt them")
 
 
@@ -139,6 +142,8 @@ def build_node_process(
         check_name = partial(presence.check_name, database, node, lease_s=settings.lease_s)
         until_available(check_name, database.outages)  # before the wait for the engine
         worker = build_worker(settings, app, database, node=name, slots=slots)
+        # The disk may be full: free some space before anything is written to the datastore.
+        until_available(worker.free_disk_space, database.outages, worker.engine_outages)
     claim_name = partial(presence.claim_name, database, node, lease_s=settings.lease_s)
     until_available(claim_name, database.outages)
     return NodeProcess(
@@ -168,6 +173,7 @@ def build_worker(settings: Settings, app: Celery, database: Database, *, node: s
         defaults=task_defaults(settings),
         engine_wait_s=settings.engine_wait_s,
         engine_outages=engine_outages,
+        disk_limits=DiskLimits(step_bytes=settings.step_disk_bytes, floor_bytes=settings.disk_floor_bytes),
     )
 
 
@@ -178,7 +184,13 @@ def build_api(settings: Settings, *, port: int, processes: int, threads: int) ->
     from tork_celery.api.front import Front  # noqa: PLC0415
 
     database = build_database(settings, slots=threads, detect_hangs=True, log_outages=True)
-    services = _service_context(settings, build_celery_app(), database)
+    name = f"api-{port}" if processes == 1 else f"api-{port}-{os.getpid()}"
+    node = _node(f"{name}@{socket.gethostname()}", port=port)
+    api_presence = Presence(database, node, interval_s=settings.heartbeat_s)
+    services = replace(
+        _service_context(settings, build_celery_app(), database),
+        write_error=lambda: api_presence.write_error,
+    )
     app = create_app(
         ApiContext(
             services=services,
@@ -191,9 +203,6 @@ def build_api(settings: Settings, *, port: int, processes: int, threads: int) ->
             hosts=settings.hosts,
         )
     )
-    name = f"api-{port}" if processes == 1 else f"api-{port}-{os.getpid()}"
-    node = _node(f"{name}@{socket.gethostname()}", port=port)
-    api_presence = Presence(database, node, interval_s=settings.heartbeat_s)
     return Front(
         app,
         threads=threads,
@@ -208,11 +217,6 @@ def _start_api(services: ServiceContext, api_presence: Presence) -> None:
     api_presence.start()
     with suppress(BrokerUnavailable):  # which is logged; the API accepts jobs meanwhile
         services.dispatcher.ping()
-
-
-def _cluster_id(database: Database) -> str:
-    with database.transaction() as tx:
-        return nodes.cluster_id(tx)
 
 
 def build_runtime(settings: Settings, *, cluster: str, node: str, slots: int) -> Runtime:
@@ -263,6 +267,11 @@ def task_defaults(settings: Settings) -> Defaults:
         )
     limits = Limits(cpus=cpus, memory=memory) if cpus or memory else None
     return Defaults(limits=limits, timeout=settings.default_timeout or None)
+
+
+def _cluster_id(database: Database) -> str:
+    with database.transaction() as tx:
+        return nodes.cluster_id(tx)
 
 
 def _service_context(settings: Settings, app: Celery, database: Database) -> ServiceContext:

@@ -1,11 +1,12 @@
 """A Celery worker process of tork_celery: a worker, a coordinator, or both."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from tork_celery.domain.errors import TorkError
 from tork_celery.domain.node import Node
+from tork_celery.domain.queue_names import CONTROL_QUEUE
 from tork_celery.outages import until_available
 from tork_celery.presence import Presence
 from tork_celery.services.context import ServiceContext
@@ -39,6 +40,7 @@ class NodeProcess:
         process has taken the node's name."""
         self.context = context
         self.worker = worker
+        self._node = node
         self._terminate = terminate
         self._recovery_sweep = RecoverySweep(context) if coordinates else None
         self._periodic_work = PeriodicWork(context, self._recovery_sweep) if self._recovery_sweep else None
@@ -49,6 +51,7 @@ class NodeProcess:
             on_beat=self._on_beat,
             on_outage=self._on_outage,
             on_replaced=self._on_replaced,
+            queues=self._served_queues,
         )
 
     def start(self) -> None:
@@ -81,6 +84,12 @@ class NodeProcess:
             self._periodic_work.stop()
         if self.worker is not None:
             self.worker.close()
+
+    def _served_queues(self) -> Sequence[str]:
+        """Return the queues from which this process takes tasks: none of workers whose disk is low."""
+        if self.worker is None or self.worker.has_room:
+            return self._node.queues
+        return [queue for queue in self._node.queues if queue == CONTROL_QUEUE]
 
     def _on_beat(self, now: float) -> None:
         if self.worker is not None:

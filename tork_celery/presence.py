@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -29,9 +29,11 @@ class Presence:
         on_beat: Callable[[float], None] = lambda _now: None,
         on_outage: Callable[[], None] = lambda: None,
         on_replaced: Callable[[], None] | None = None,
+        queues: Callable[[], Sequence[str]] | None = None,
     ) -> None:
         """Callbacks run in the thread of the heartbeat.
 
+        `queues` returns the queues from which the node takes tasks now; those of `node` if left out.
         `on_beat` is called after each heartbeat with the datastore's time; it may raise DatastoreUnavailable.
         `on_outage` is called when the datastore does not answer. `on_replaced` is called, and the heartbeat
         ends, when another process has taken the node's name; without it, the node is registered again.
@@ -41,6 +43,9 @@ class Presence:
         self._on_beat = on_beat
         self._on_outage = on_outage
         self._on_replaced = on_replaced
+        self._queues = queues or (lambda: node.queues)
+        self.write_error: str | None = None
+        """Why the last heartbeat could not be written; None if it was."""
         self._thread = PeriodicThread(
             self.beat,
             name="heartbeat",
@@ -64,9 +69,11 @@ class Presence:
         """Record one heartbeat and call the callbacks. Raises DatastoreUnavailable."""
         try:
             now = self._record()
+            self.write_error = None
             if now is not None:
                 self._on_beat(now)
-        except DatastoreUnavailable:
+        except DatastoreUnavailable as error:
+            self.write_error = str(error)
             self._on_outage()
             raise
         if now is None and self._on_replaced is not None:
@@ -78,7 +85,11 @@ class Presence:
         """Return the datastore's time, or None if another process has taken the node's name."""
         with self._database.transaction() as tx:
             registered = nodes.record_heartbeat(
-                tx, name=self._node.name, instance=self._node.instance, cpu_percent=cpu_percent()
+                tx,
+                name=self._node.name,
+                instance=self._node.instance,
+                queues=self._queues(),
+                cpu_percent=cpu_percent(),
             )
             if not registered:
                 if self._on_replaced is not None:

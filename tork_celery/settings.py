@@ -77,6 +77,8 @@ class Settings:
     engine_wait_s: float = 3600.0
     image_ttl_s: float | None = None
     log_limit_bytes: int = 256 * 1024 * 1024
+    step_disk_bytes: int | None = 10 * 2**30
+    disk_floor_bytes: int | None = None
     auth: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
@@ -328,6 +330,8 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "engine_wait_s": durations.positive_seconds,
     "image_ttl_s": durations.positive_seconds,
     "log_limit_bytes": quantities.size_bytes,
+    "step_disk_bytes": lambda text: None if text == "off" else quantities.size_bytes(text),
+    "disk_floor_bytes": lambda text: 0 if text == "off" else quantities.size_bytes(text),
     "auth": _auth,
     "cors_origins": _origins,
     "hosts": _host_names,

@@ -1,14 +1,19 @@
 """Routes of nodes, queues, metrics and health."""
 
+from dataclasses import replace
+
 import pytest
 from flask.testing import FlaskClient
 
 from tests.api.documents import document
 from tests.domain.samples import task_definition
 from tests.services.fakes import FakeDispatcher
-from tests.store.stores import FlakyDatabase, store_task, task_now
+from tests.store.stores import FULL, FlakyDatabase, store_task, task_now
+from tork_celery.api import create_app
+from tork_celery.api.context import ApiContext
 from tork_celery.domain.node import Node
 from tork_celery.domain.states import TaskState
+from tork_celery.services.context import ServiceContext
 from tork_celery.store import jobs, nodes
 
 
@@ -31,6 +36,30 @@ def test_health_names_the_parts_that_are_down(
     assert response.status_code == 503
     assert document(response)["status"] == "DOWN"
     assert document(response)["down"] == {name: f"the {name} is away" for name in down}
+
+
+def test_datastore_that_cannot_be_written_to_is_down(context: ServiceContext) -> None:
+    context = replace(context, write_error=lambda: "attempt to write a readonly database")
+
+    response = create_app(ApiContext(services=context, body_limit_bytes=1)).test_client().get("/health")
+
+    assert response.status_code == 503
+    assert document(response)["down"] == {"datastore": "attempt to write a readonly database"}
+
+
+def test_full_disk_refuses_new_jobs_only(client: FlaskClient, database: FlakyDatabase) -> None:
+    running, ended = store_task(database), store_task(database)
+    client.put(f"/jobs/{ended.job_id}/cancel")
+    database.full = True
+
+    submitted = client.post("/jobs", json={"name": "j", "tasks": [{"name": "t", "image": "i", "run": "r"}]})
+    health = client.get("/health")
+
+    assert (submitted.status_code, document(submitted)["message"]) == (503, FULL)
+    assert (health.status_code, document(health)["down"]) == (503, {"datastore": FULL})
+    assert client.get("/jobs").status_code == 200
+    assert client.put(f"/jobs/{running.job_id}/cancel").status_code == 200
+    assert client.delete(f"/jobs/{ended.job_id}").status_code == 200
 
 
 @pytest.mark.covers(
@@ -103,7 +132,7 @@ def register(database: FlakyDatabase, name: str, *queues: str, cpu_percent: floa
     node = Node(name=name, instance=name, hostname="here", pid=1, queues=queues, version="0")
     with database.transaction() as tx:
         nodes.register(tx, node)
-        nodes.record_heartbeat(tx, name=name, instance=name, cpu_percent=cpu_percent)
+        nodes.record_heartbeat(tx, name=name, instance=name, queues=queues, cpu_percent=cpu_percent)
 
 
 def test_queue_is_shown(client: FlaskClient, database: FlakyDatabase) -> None:

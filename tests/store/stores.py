@@ -22,12 +22,14 @@ from tork_celery.store.tables import job_count_changes, metadata
 from tork_celery.store.tables import jobs as job_table
 from tork_celery.store.tables import tasks as task_table
 
+FULL = "the disk of the datastore is full"
+
 
 class FlakyDatabase(Database):
     """Datastore that raises DatastoreUnavailable on demand.
 
     Transactions fail while it is `down`, and the next `failures_left` transactions fail. `failures` counts
-    the failed transactions.
+    the failed transactions. It has no room for more rows while it is `full`.
     """
 
     down = False
@@ -49,7 +51,7 @@ class FlakyDatabase(Database):
 
     def require_room(self) -> None:
         if self.full:
-            raise DatastoreFull("the disk of the datastore is full")
+            raise DatastoreFull(FULL)
 
     def _fail_on_demand(self) -> None:
         if not self.down and not self.failures_left:

@@ -1,6 +1,7 @@
 """Nodes record heartbeats, and each name belongs to one process."""
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -32,9 +33,13 @@ def register(database: Database, *new: Node) -> None:
             nodes.register(tx, node)
 
 
-def record_heartbeat(database: Database, *, instance: str = "1") -> bool:
+def record_heartbeat(
+    database: Database, *, instance: str = "1", queues: Sequence[str] = ("default",)
+) -> bool:
     with database.transaction() as tx:
-        return nodes.record_heartbeat(tx, name="default@here", instance=instance, cpu_percent=12.5)
+        return nodes.record_heartbeat(
+            tx, name="default@here", instance=instance, queues=queues, cpu_percent=12.5
+        )
 
 
 def active(database: Database, *, within_s: float = 60) -> list[str]:
@@ -78,6 +83,14 @@ def test_heartbeat_makes_a_node_active(database: Database) -> None:
         node = nodes.get(tx, "default@here")
     assert node is not None
     assert node.cpu_percent == 12.5
+
+
+def test_heartbeat_changes_the_queues_of_a_node(database: Database) -> None:
+    register(database, make_node())
+    record_heartbeat(database, queues=())
+
+    with database.reading() as tx:
+        assert [node.queues for node in nodes.active(tx, within_s=60)] == [()]
 
 
 def test_heartbeat_of_a_replaced_process_is_rejected(database: Database) -> None:

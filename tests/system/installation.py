@@ -53,6 +53,14 @@ class Installation:
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
+        self.launch()
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        eventually(self._is_ready, within_s=_START_WITHIN_S, explain=self.process_log)
+
+    def launch(self) -> None:
+        """Start it without waiting for anything."""
         command = [
             str(self.command_dir / "tork-celery"),
             "standalone",
@@ -69,7 +77,6 @@ class Installation:
                 stdout=log,
                 stderr=log,
             )
-        eventually(self._is_ready, within_s=_START_WITHIN_S, explain=self.process_log)
 
     def start_worker(self, queue: str, slots: int, *options: str, name: str) -> subprocess.Popen[bytes]:
         """Start another worker with the node name `name`; the options are Celery's."""

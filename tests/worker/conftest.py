@@ -6,6 +6,7 @@ from tests.services.fakes import FakeDispatcher
 from tests.store.stores import FlakyDatabase, database
 from tests.worker.fakes import NODE, FakeRuntime, MakeWorker
 from tork_celery.domain.definition import Defaults
+from tork_celery.worker.disk_guard import DiskLimits
 from tork_celery.worker.worker import Worker
 
 __all__ = ["database"]
@@ -27,6 +28,7 @@ def make_worker(database: FlakyDatabase, dispatcher: FakeDispatcher) -> Iterator
         defaults: Defaults | None = None,
         engine_wait_s: float = 3600.0,
         cleanup_interval_s: float = 3600.0,
+        disk_limits: DiskLimits | None = None,
         start: bool = True,
     ) -> Worker:
         worker = Worker(
@@ -40,6 +42,7 @@ def make_worker(database: FlakyDatabase, dispatcher: FakeDispatcher) -> Iterator
             defaults=defaults,
             engine_wait_s=engine_wait_s,
             cleanup_interval_s=cleanup_interval_s,
+            disk_limits=disk_limits,
         )
         if start:
             worker.start()

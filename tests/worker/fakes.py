@@ -13,6 +13,7 @@ from tork_celery.domain.definition import Defaults
 from tork_celery.domain.errors import EngineUnavailable
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.protocol import Detached, Disk, Leftovers, Runtime, Sink, StepExit, StepRun, Stream
+from tork_celery.worker.disk_guard import DiskLimits
 from tork_celery.worker.worker import ChainAction, Worker
 
 NODE = "default@here"
@@ -186,6 +187,7 @@ class MakeWorker(Protocol):
         defaults: Defaults | None = None,
         engine_wait_s: float = 3600.0,
         cleanup_interval_s: float = 3600.0,
+        disk_limits: DiskLimits | None = None,
         start: bool = True,
     ) -> Worker: ...
 

@@ -24,7 +24,7 @@ AWAY = EngineUnavailable("the container engine does not answer: Connection refus
 @pytest.fixture(autouse=True)
 def no_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backoff, "_BACKOFF", Backoff(first_s=0.01, longest_s=0.01))
-    monkeypatch.setattr(worker, "_MOVED_TASK_PAUSE_S", 0.0)
+    monkeypatch.setattr(worker, "_REQUEUE_PAUSE_S", 0.0)
 
 
 def failing(call: str = "start the container", *, tries: int = 2) -> EngineFailed:

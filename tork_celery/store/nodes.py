@@ -1,6 +1,7 @@
 """Queries of nodes: worker and coordinator processes with a recent heartbeat."""
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, text, update
@@ -39,10 +40,20 @@ def register(tx: Connection, node: Node) -> None:
     tx.execute(insert(nodes).values(**values, started_at=now, heartbeat_at=now))
 
 
-def record_heartbeat(tx: Connection, *, name: str, instance: str, cpu_percent: float) -> bool:
-    """Store the time of a heartbeat. Returns False if another process has taken the node's name."""
+def record_heartbeat(
+    tx: Connection, *, name: str, instance: str, queues: Sequence[str], cpu_percent: float
+) -> bool:
+    """Store the time of a heartbeat, and the queues from which the node takes tasks now.
+
+    Returns False if another process has taken the node's name.
+    """
     query = update(nodes).where(nodes.c.name == name, nodes.c.instance == instance)
-    values = {"heartbeat_at": datastore_now(), "cpu_percent": cpu_percent, "stopped_at": None}
+    values = {
+        "heartbeat_at": datastore_now(),
+        "queues": list(queues),
+        "cpu_percent": cpu_percent,
+        "stopped_at": None,
+    }
     return tx.execute(query.values(**values)).rowcount == 1
 
 

@@ -43,7 +43,7 @@ def apply_to_chain(rest: list[Any], action: ChainAction, *, node: str) -> None:
     if action is ChainAction.IGNORE:
         raise Ignore
     if action is ChainAction.REQUEUE:
-        raise Reject("the worker stops", requeue=True)
+        raise Reject("the worker does not take the step now", requeue=True)
     if action is ChainAction.ADVANCE:
         del rest[1:]
     for signature in rest:

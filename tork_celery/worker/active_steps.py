@@ -44,8 +44,8 @@ _EARLY_ENDS: dict[TaskState | None, StopReason] = {
 class ActiveStep:
     """A step that a thread of this process runs.
 
-    `timeout` is the timeout that it exceeded, as written in the job file. `error` is why this worker failed it
-    for another reason.
+    `timeout` is the timeout that it exceeded, as written in the job file. `error` is another reason for which
+    this worker failed it.
     """
 
     ref: StepRef

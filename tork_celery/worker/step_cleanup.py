@@ -14,7 +14,7 @@ class StepCleanup:
     runtime: Runtime
 
     def free_disk_space(self, task: Task, ref: StepRef) -> None:
-        """Free the disk space of an ended step and its sidecars, before storing the outcome needs some.
+        """Free the disk space of an ended step, and remove its sidecars, before its outcome is stored.
 
         If this process dies before that, a later one of the node can still read the outcome of the step.
         """
@@ -24,8 +24,7 @@ class StepCleanup:
         self.runtime.free_space(ref)
 
     def remove(self, task: Task, ref: StepRef, *, keep_volumes: bool) -> None:
-        """Remove the step and its sidecars and, unless another step follows, the volumes of the delivery."""
-        for container in containers_of(task, ref):
-            self.runtime.remove_step(container)
+        """Remove the step and, unless another step follows, the volumes of the delivery."""
+        self.runtime.remove_step(ref)
         if not keep_volumes or ref.step + 1 == len(task.definition.steps):
             self.runtime.remove_delivery(ref.task_id, ref.delivery)

@@ -18,6 +18,8 @@ class StepOutcome:
 def outcome_of(exit_: StepExit, step: ActiveStep, *, is_main: bool) -> StepOutcome:
     if step.stop_reason is StopReason.TIMED_OUT:
         return StepOutcome(error=f"timed out after {step.timeout}")
+    if step.stop_reason is StopReason.OUT_OF_DISK:
+        return StepOutcome(error=step.error)
     if exit_.code != 0:
         return StepOutcome(error=_error(exit_, step.output))
     if exit_.note:

@@ -10,7 +10,12 @@ import structlog
 
 from tork_celery.dispatch.dispatcher import Dispatcher
 from tork_celery.domain.definition import Defaults
-from tork_celery.domain.errors import DatastoreUnavailable, EngineUnavailable, StepFailed
+from tork_celery.domain.errors import (
+    DatastoreFull,
+    DatastoreUnavailable,
+    EngineUnavailable,
+    StepFailed,
+)
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.states import ENDED_EARLY, TaskState
 from tork_celery.outages import OutageLog
@@ -20,19 +25,20 @@ from tork_celery.store import Database, tasks
 from tork_celery.worker.active_steps import ActiveStep, ActiveSteps, StopReason
 from tork_celery.worker.backoff import InterruptibleBackoff
 from tork_celery.worker.context import WorkerContext
+from tork_celery.worker.disk_guard import DiskGuard, DiskLimits
 from tork_celery.worker.engine_waits import MovedTasks, ReleaseNeeded
 from tork_celery.worker.leases import LeaseKeeper
 from tork_celery.worker.log_shipper import LogShipper
 from tork_celery.worker.recovery import AdoptableSteps, Recovery
 from tork_celery.worker.step_claims import StepClaims
+from tork_celery.worker.step_cleanup import StepCleanup
 from tork_celery.worker.step_execution import StepExecution
 from tork_celery.worker.step_outcome import StepOutcome, outcome_of
-from tork_celery.worker.step_runs import containers_of
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-_MOVED_TASK_PAUSE_S = 1.0  # before the message of a task for other workers goes back to its queue
+_REQUEUE_PAUSE_S = 1.0  # before the message of a task for other workers goes back to its queue
 
 
 class ChainAction(Enum):
@@ -49,7 +55,7 @@ class Worker:
 
     `defaults` apply to tasks without limits or a timeout. `cancel_grace_s` is the time between TERM and KILL
     for the steps of cancelled and stopped tasks. `engine_wait_s` is the longest wait for an engine that does
-    not answer, for tasks without a timeout.
+    not answer, for tasks without a timeout. `disk_limits` bound what steps use of this host's disks.
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class Worker:
         engine_wait_s: float = 3600.0,
         cleanup_interval_s: float = 30.0,
         engine_outages: OutageLog | None = None,
+        disk_limits: DiskLimits | None = None,
     ) -> None:
         self.node = node
         self.engine_outages = engine_outages or OutageLog("engine", EngineUnavailable)
@@ -97,6 +104,8 @@ class Worker:
             stopping=self._stopping,
             engine_wait_s=engine_wait_s,
         )
+        self._step_cleanup = StepCleanup(runtime=runtime)
+        self._disk_guard = DiskGuard(runtime, self._steps, disk_limits or DiskLimits())
         self._cleanup = PeriodicThread(
             self._remove_leftovers,
             name="cleanup",
@@ -105,9 +114,24 @@ class Worker:
         )
 
     def start(self) -> None:
-        """Start the threads that store output and remove leftovers."""
+        """Start the threads that store output, guard the disks and remove leftovers."""
         self._shipper.start()
+        self._disk_guard.start()
         self._cleanup.start()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the disks have room for new tasks. Otherwise their messages go back to the queue."""
+        return self._disk_guard.has_room
+
+    def free_disk_space(self) -> None:
+        """Free the disk space of ended steps and of leftovers. Writes nothing to the datastore.
+
+        Call this at the start of the node: its disk may be full. Raises DatastoreUnavailable,
+        EngineUnavailable.
+        """
+        self._context.runtime.free_ended()
+        self._recovery.remove_leftovers()
 
     def recover(self) -> None:
         """Adopt or release the tasks that an earlier process of this node left, and remove its leftovers.
@@ -164,6 +188,7 @@ class Worker:
     def close(self) -> None:
         """Stop the threads and close the runtime, after the last step has returned."""
         self._shipper.stop()
+        self._disk_guard.stop()
         self._cleanup.stop()
         self._context.runtime.close()
 
@@ -173,9 +198,10 @@ class Worker:
             return ChainAction.REQUEUE
         try:
             if self._is_for_others(ref):
-                self._stopping.wait(_MOVED_TASK_PAUSE_S)
-                return ChainAction.REQUEUE
+                return self._requeue()
             adopted = self._adoptable.remove(ref)
+            if ref.step == 0 and not adopted and not self.has_room:
+                return self._requeue()
             task = self._until_answered(lambda: self._resume(ref) if adopted else self._claims.claim(ref))
             if task is None:
                 return self._until_answered(lambda: self._action_without_claim(ref))
@@ -227,8 +253,9 @@ class Worker:
             outcome = self._outcome(task, step)
             if outcome is None or (step.stop_reason is StopReason.RELEASED and outcome.error is not None):
                 return self._release_step(step)
+            self._step_cleanup.free_disk_space(task, ref)
             recorded = self._record(task, step, outcome)
-        self._remove_containers(task, ref, keep_volumes=recorded and outcome.error is None)
+        self._step_cleanup.remove(task, ref, keep_volumes=recorded and outcome.error is None)
         if not recorded:
             log.warning("step.superseded", step=str(ref))
             return ChainAction.IGNORE
@@ -254,19 +281,22 @@ class Worker:
 
     def _record(self, task: Task, step: ActiveStep, outcome: StepOutcome) -> bool:
         attempts = itertools.count()
-        recorded = self._until_answered(
-            lambda: self._claims.record(task, step, outcome, repeated=next(attempts) > 0)
-        )
+
+        def record() -> bool:
+            try:
+                return self._claims.record(task, step, outcome, repeated=next(attempts) > 0)
+            except DatastoreFull:  # perhaps of what the containers wrote
+                self._step_cleanup.remove(task, step.ref, keep_volumes=outcome.error is None)
+                raise
+
+        recorded = self._until_answered(record)
         if not recorded:  # the output of a cancelled task is kept to its end
             self._shipper.ship([step], final=True)
         return recorded
 
-    def _remove_containers(self, task: Task, ref: StepRef, *, keep_volumes: bool) -> None:
-        """Remove the step and its sidecars and, unless another step follows, the volumes of the delivery."""
-        for container in containers_of(task, ref):
-            self._context.runtime.remove_step(container)
-        if not keep_volumes or ref.step + 1 == len(task.definition.steps):
-            self._context.runtime.remove_delivery(ref.task_id, ref.delivery)
+    def _requeue(self) -> ChainAction:
+        self._stopping.wait(_REQUEUE_PAUSE_S)
+        return ChainAction.REQUEUE
 
     def _release_step(self, step: ActiveStep) -> ChainAction:
         self._shipper.ship([step], final=True)
