@@ -65,7 +65,7 @@ def job(context: ServiceContext, job_id: str) -> tuple[Job, dict[str, str], list
         return job, job_results.get(tx, job_id), tasks.of_job(tx, job_id)
 
 
-def task(context: ServiceContext, task_id: str) -> tuple[Task, frozenset[str]]:
+def task(context: ServiceContext, task_id: str) -> tuple[Task, set[str]]:
     """Return a task and the secret values of its job. The id of a first attempt selects the latest attempt.
     Raises NotFound."""
     with context.database.reading() as tx:
@@ -135,9 +135,15 @@ def metrics(context: ServiceContext) -> Metrics:
 
 
 def unavailable_parts(context: ServiceContext) -> dict[str, str]:
-    """Return the errors of the parts that do not answer, by the name of the part: datastore, broker."""
+    """Return the errors of the parts that do not answer, by the name of the part: datastore, broker.
+
+    A datastore that answers but cannot be written to, or whose disk is full, is unavailable.
+    """
     errors = {}
+    if (write_error := context.write_error()) is not None:
+        errors["datastore"] = write_error
     try:
+        context.database.require_room()
         with context.database.reading() as tx:
             context.database.now(tx)
     except Unavailable as error:
