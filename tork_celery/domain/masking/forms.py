@@ -17,6 +17,7 @@ HEAD_CHARS = 8
 """Characters of the beginning of a form by which it is found."""
 
 _WRAP_CHARS = 76  # of a line of base64, as `base64` and MIME write it
+_PLAIN_IN_JSON = re.compile(r"[ !#-%'-;=?-\[\]-~]*")  # ASCII that every encoder leaves as it is
 _ESCAPED_FOR_HTML = re.compile("[<>&\u2028\u2029]")  # in JSON that Go writes, and our toJSON
 _RESERVED = re.compile(r"[^A-Za-z0-9_.~-]")  # in a URL
 _URL_CODE = re.compile("%[0-9A-F]{2}")
@@ -40,8 +41,22 @@ def parts(value: str) -> Iterator[tuple[str, FormsOf]]:
         yield line, _line_forms
 
 
-def heads(text: str, forms_of: FormsOf) -> set[str]:
-    """Return the beginnings of all forms of a text of at least HEAD_CHARS characters."""
+def heads(value: str) -> set[str]:
+    """Return the beginnings of all forms of a value that have HEAD_CHARS characters."""
+    found = set[str]()
+    for whole in {value, value.strip()}:
+        if len(whole) >= HEAD_CHARS:
+            found |= heads_of(whole, _whole_forms)
+    beginnings = {line[:HEAD_CHARS] for line in _long_lines(value)}
+    found |= beginnings
+    for beginning in beginnings:
+        if not _PLAIN_IN_JSON.fullmatch(beginning):
+            found |= heads_of(beginning, _line_forms)
+    return found
+
+
+def heads_of(text: str, forms_of: FormsOf) -> set[str]:
+    """Return the beginnings of the forms of a text that has HEAD_CHARS characters."""
     return {form[:HEAD_CHARS] for form in forms_of(text[:HEAD_CHARS])}
 
 
@@ -61,14 +76,19 @@ def _line_forms(line: str) -> Iterator[str]:
 
 def _long_lines(value: str) -> set[str]:
     """Return the lines of a value that are masked on their own, without white space around them."""
-    if len(value) < MIN_LINE_CHARS:
-        return set()
-    lines = {*value.splitlines(), *value.split("\n")}
-    long = {line for line in lines if len(line) >= MIN_LINE_CHARS and not line.isspace()}
-    return {line if len(stripped := line.strip()) < MIN_LINE_CHARS else stripped for line in long}
+    lines = value.splitlines()
+    if len(lines) > value.count("\n") + 1:  # there are other line breaks
+        lines += value.split("\n")
+    return {
+        stripped if len(stripped := line.strip()) >= MIN_LINE_CHARS else line
+        for line in lines
+        if len(line) >= MIN_LINE_CHARS and not line.isspace()
+    }
 
 
 def _json_forms(value: str) -> Iterator[str]:
+    if _PLAIN_IN_JSON.fullmatch(value):
+        return
     unicode = encode_basestring(value)[1:-1]
     yield unicode
     yield encode_basestring_ascii(value)[1:-1]

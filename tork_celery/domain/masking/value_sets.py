@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cached_property
 
-from tork_celery.domain.masking.forms import HEAD_CHARS, MIN_CHARS, forms, heads, parts
+from tork_celery.domain.masking.forms import HEAD_CHARS, MIN_CHARS, forms, heads, heads_of, parts
 from tork_celery.domain.masking.masker import Masker
 from tork_celery.domain.masking.matcher import Matcher
 
@@ -76,13 +76,7 @@ class _ValueSet:
 
     @cached_property
     def _heads(self) -> frozenset[str]:
-        return frozenset(
-            head
-            for value in self._values
-            for text, forms_of in parts(value)
-            if len(text) >= HEAD_CHARS
-            for head in heads(text, forms_of)
-        )
+        return frozenset().union(*map(heads, self._values))
 
     @cached_property
     def _short_forms(self) -> frozenset[str]:
@@ -100,7 +94,7 @@ class _ValueSet:
         yield from self._short_forms
         for value in self._values:
             for text, forms_of in parts(value):
-                if len(text) >= HEAD_CHARS and not windows.isdisjoint(heads(text, forms_of)):
+                if len(text) >= HEAD_CHARS and not windows.isdisjoint(heads_of(text, forms_of)):
                     yield from forms_of(text)
 
 
