@@ -53,6 +53,31 @@ def test_detach_interrupts_a_blocking_call() -> None:
         pytest.fail("the step is detached")
 
 
+def test_kill_interrupts_all_nested_calls_of_a_step_that_has_not_started() -> None:
+    step, outer, inner = RunningStep(), Spy(), Spy()
+
+    with step.interruptible(outer), step.interruptible(inner):
+        step.kill(0.0)
+    with step.interruptible(outer):
+        step.kill(0.0)
+
+    assert (outer.calls, inner.calls) == ([(), ()], [()])
+
+
+def test_kill_that_fails_interrupts_the_reader() -> None:
+    """The reader waits for the same engine that cannot kill the container."""
+    step, interrupt = RunningStep(), Spy()
+
+    def kill(_grace_s: float) -> None:
+        raise EngineUnavailable
+
+    step.mark_started(kill)
+    with step.interruptible(interrupt), pytest.raises(EngineUnavailable):
+        step.kill(0.0)
+
+    assert interrupt.calls == [()]
+
+
 def test_error_without_detach_propagates() -> None:
     with pytest.raises(EngineUnavailable), RunningStep().interruptible(Spy()):
         raise EngineUnavailable

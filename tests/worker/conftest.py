@@ -4,8 +4,9 @@ import pytest
 
 from tests.services.fakes import FakeDispatcher
 from tests.store.stores import FlakyDatabase, database
-from tests.worker.fakes import NODE, FakeRuntime, MakeWorker
+from tests.worker.fakes import NODE, MakeWorker
 from tork_celery.domain.definition import Defaults
+from tork_celery.runtime.protocol import Runtime
 from tork_celery.worker.disk_guard import DiskLimits
 from tork_celery.worker.worker import Worker
 
@@ -23,7 +24,7 @@ def make_worker(database: FlakyDatabase, dispatcher: FakeDispatcher) -> Iterator
     workers: list[Worker] = []
 
     def make(
-        runtime: FakeRuntime,
+        runtime: Runtime,
         *,
         defaults: Defaults | None = None,
         engine_wait_s: float = 3600.0,

@@ -75,6 +75,7 @@ class FakeRuntime(Runtime):
         self.removed_steps: list[StepRef] = []
         self.freed: list[StepRef] = []
         self.ended_freed = False
+        self.largest_killed = 0
         self.used: dict[tuple[str, int], float] = {}
         self.removed_deliveries: list[tuple[str, int]] = []
         self.left_on_host: list[Leftovers] = []
@@ -145,6 +146,9 @@ class FakeRuntime(Runtime):
     def free_ended(self) -> None:
         self.ended_freed = True
 
+    def kill_largest(self) -> None:
+        self.largest_killed += 1
+
     def disks(self) -> Sequence[Disk]:
         return [Disk(path=Path("/disk"), usage=lambda: self.used)]
 
@@ -182,7 +186,7 @@ class MakeWorker(Protocol):
 
     def __call__(
         self,
-        runtime: FakeRuntime,
+        runtime: Runtime,
         *,
         defaults: Defaults | None = None,
         engine_wait_s: float = 3600.0,

@@ -29,7 +29,7 @@ class RunningStep:
         self._kill_grace_s = kill_grace_s
         self._detached = False
         self._kill: Callable[[float], object] | None = None
-        self._interrupt: Callable[[], None] | None = None
+        self._interrupts: list[Callable[[], None]] = []
 
     def may_continue(self) -> bool:
         """Return False once a kill was requested. Raises Detached once the step was detached."""
@@ -53,14 +53,14 @@ class RunningStep:
     def interruptible(self, interrupt: Callable[[], None]) -> Iterator[None]:
         """Let other threads interrupt a blocking call by `interrupt`.
 
-        That happens when the step is detached, killed before it started, or cannot be killed. May be nested:
-        the innermost counts. Raises Detached instead of the Unavailable that the interruption of a detached
-        step causes.
+        That happens when the step is detached, killed before it started, or cannot be killed. In nested
+        contexts all calls are interrupted. Raises Detached instead of the Unavailable that the interruption of
+        a detached step causes.
         """
         with self._lock:
             if self._detached:
                 raise Detached
-            outer, self._interrupt = self._interrupt, interrupt
+            self._interrupts.append(interrupt)
         try:
             yield
         except Unavailable:
@@ -68,28 +68,30 @@ class RunningStep:
             raise
         finally:
             with self._lock:
-                self._interrupt = outer
+                self._interrupts.remove(interrupt)
 
     def kill(self, grace_s: float) -> None:
         with self._lock:
             self._kill_grace_s = grace_s
-            kill, interrupt = self._kill, self._interrupt
+            kill = self._kill
         if kill is None:
-            if interrupt is not None:
-                interrupt()
+            self._interrupt_all()
             return
         try:
             kill(grace_s)
         except Unavailable:  # so the thread that has the step may wait for nothing
-            if interrupt is not None:
-                interrupt()
+            self._interrupt_all()
             raise
 
     def detach(self) -> None:
         with self._lock:
             self._detached = True
-            interrupt = self._interrupt
-        if interrupt is not None:
+        self._interrupt_all()
+
+    def _interrupt_all(self) -> None:
+        with self._lock:
+            interrupts = list(self._interrupts)
+        for interrupt in interrupts:
             interrupt()
 
 

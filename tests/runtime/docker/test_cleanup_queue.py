@@ -7,6 +7,8 @@ import pytest
 import structlog
 
 from tests.eventually import eventually
+from tork_celery.domain.backoff import Backoff
+from tork_celery.domain.errors import EngineFailed, EngineUnavailable
 from tork_celery.runtime.docker import cleanup_queue
 from tork_celery.runtime.docker.cleanup_queue import CleanupQueue
 
@@ -127,3 +129,78 @@ def test_removal_is_dropped_with_a_warning_when_close_interrupts_submit(
     queue.submit(ClosingDelivery(DELIVERY), lambda: pytest.fail("removed after close"))
 
     assert dropped(logged) == 1
+
+
+class AwayEngine:
+    """Does not answer removals until `answer`, and records those that it carries out."""
+
+    def __init__(self, error: EngineUnavailable) -> None:
+        self.removed: list[int] = []
+        self.tries = 0
+        self._error: EngineUnavailable | None = error
+
+    def remove(self, number: int) -> None:
+        self.tries += 1
+        if self._error is not None:
+            raise self._error
+        self.removed.append(number)
+
+    def answer(self) -> None:
+        self._error = None
+
+
+@pytest.fixture
+def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cleanup_queue, "_BACKOFF", Backoff(first_s=0.001, longest_s=0.001))
+
+
+@pytest.mark.usefixtures("short_backoff")
+def test_removals_wait_in_order_for_an_engine_that_is_away(logged: list[Any]) -> None:
+    queue, engine = CleanupQueue(threads=1), AwayEngine(EngineUnavailable("away"))
+    queue.submit(DELIVERY, partial(engine.remove, 1))
+    queue.submit(DELIVERY, partial(engine.remove, 2))
+    eventually(lambda: engine.tries > 3)
+
+    engine.answer()
+
+    eventually(lambda: engine.removed == [1, 2])
+    assert [entry["reason"] for entry in logged] == ["away"]
+    queue.close()
+
+
+@pytest.mark.usefixtures("short_backoff")
+def test_full_backlog_blocks_nobody_while_the_engine_is_away(logged: list[Any]) -> None:
+    """A heartbeat submits removals too."""
+    queue, engine = CleanupQueue(threads=1), AwayEngine(EngineUnavailable("away"))
+    queue.submit(DELIVERY, partial(engine.remove, 0))
+    eventually(lambda: engine.tries > 1)
+
+    for number in range(cleanup_queue._BACKLOG + 1):
+        queue.submit(DELIVERY, partial(engine.remove, number))
+
+    assert dropped([entry for entry in logged if entry["event"] != "runtime.removal_failed"]) == 1
+    engine.answer()
+    queue.close()
+
+
+@pytest.mark.usefixtures("short_backoff")
+def test_close_ends_the_wait_for_the_engine() -> None:
+    queue, engine = CleanupQueue(threads=1), AwayEngine(EngineUnavailable("away"))
+    queue.submit(DELIVERY, partial(engine.remove, 1))
+    eventually(lambda: engine.tries > 1)
+
+    queue.close()
+
+    assert engine.removed == []
+
+
+def test_removal_that_the_engine_rejects_does_not_hold_up_the_next() -> None:
+    queue, engine = CleanupQueue(threads=1), AwayEngine(EngineFailed("no", call="remove the container"))
+    done = threading.Event()
+
+    queue.submit(DELIVERY, partial(engine.remove, 1))
+    queue.submit(DELIVERY, done.set)
+
+    assert done.wait(30)
+    assert engine.tries == 1
+    queue.close()
