@@ -161,7 +161,7 @@ def test_active_tasks_end_and_others_stay(database: Database) -> None:
     done = change(database, added[0], state=TaskState.COMPLETED)
 
     with database.transaction() as tx:
-        assert [task.id for task in tasks.active(tx, job.id, limit=1)] == [running.id], "running tasks first"
+        assert [task.id for task in tasks.active(tx, job.id, limit=1, running_first=True)] == [running.id]
         assert {task.id for task in tasks.active(tx, job.id, limit=9)} == {
             task.id for task in (running, *added[1:])
         }

@@ -37,6 +37,8 @@ ACTIVE_QUERIES = {
     ),
     "remove_due": lambda tx: retention.remove_due(tx, keep_s=9.0, limit=5),
     "any_due": webhook_queue.any_due,
+    "active_of_job": lambda tx: tasks.active(tx, "job", limit=5, running_first=True),
+    "stopping": lambda tx: recovery_queries.stopping(tx, limit=5),
 }
 
 

@@ -36,17 +36,27 @@ class Batch:
     last: bool
 
 
-def next_batch(tx: Connection, job: Job, state: TaskState, *, except_for: Collection[str] = ()) -> Batch:
-    """Choose active tasks of a job to end, those that run first."""
-    limit = max(1, MAX_ENDED_TASKS // (1 + webhooks.task_webhooks(job)))
-    active = tasks.active(tx, job.id, limit=limit + len(except_for))
+def first_batch(tx: Connection, job: Job, state: TaskState, *, except_for: Collection[str]) -> Batch:
+    """Choose the first active tasks of a job to end, RUNNING ones before others."""
+    limit = _batch_size(job) + len(except_for)
+    active = tasks.active(tx, job.id, limit=limit, running_first=True)
     chosen = [task for task in active if task.id not in except_for]
-    return Batch(
-        tasks=chosen,
-        state=state,
-        calls=webhook_outbox.calls_of_ends(tx, job, chosen, state),
-        last=len(active) < limit + len(except_for),
-    )
+    return _batch(tx, job, chosen, state, last=len(active) < limit)
+
+
+def _next_batch(tx: Connection, job: Job, state: TaskState) -> Batch:
+    limit = _batch_size(job)
+    active = tasks.active(tx, job.id, limit=limit)
+    return _batch(tx, job, active, state, last=len(active) < limit)
+
+
+def _batch(tx: Connection, job: Job, chosen: Sequence[Task], state: TaskState, *, last: bool) -> Batch:
+    calls = webhook_outbox.calls_of_ends(tx, job, chosen, state)
+    return Batch(tasks=chosen, state=state, calls=calls, last=last)
+
+
+def _batch_size(job: Job) -> int:
+    return max(1, MAX_ENDED_TASKS // (1 + webhooks.task_webhooks(job)))
 
 
 def store(tx: Connection, job_id: str, batch: Batch) -> Sequence[Task]:
@@ -76,7 +86,7 @@ def end_tasks(context: ServiceContext, job_id: str) -> None:
         job, state = jobs.get(tx, job_id), jobs.stopping(tx, job_id)
         if job is None or state is None:
             return
-        batch = next_batch(tx, job, state)
+        batch = _next_batch(tx, job, state)
     with context.database.transaction() as tx:
         if not jobs.lock_unchanged(tx, job):
             return

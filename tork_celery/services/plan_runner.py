@@ -121,7 +121,7 @@ def _decide(context: ServiceContext, tx: Connection, job: Job | None, decide: De
     return Decision(
         plan=plan,
         calls=webhook_outbox.calls_of_plan(tx, plan),
-        ends=early_end.next_batch(tx, job, plan.stop, except_for=planned) if plan.stop else None,
+        ends=early_end.first_batch(tx, job, plan.stop, except_for=planned) if plan.stop else None,
         now=now,
     )
 

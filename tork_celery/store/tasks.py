@@ -60,9 +60,14 @@ def latest_attempt(tx: Connection, task_id: str) -> Task | None:
     return None if row is None else task_of(row)
 
 
-def active(tx: Connection, job_id: str, *, limit: int) -> list[Task]:
-    """Return up to `limit` active tasks of a job, those that are RUNNING first."""
+def active(tx: Connection, job_id: str, *, limit: int, running_first: bool = False) -> list[Task]:
+    """Return up to `limit` active tasks of a job, in any order or those that are RUNNING first.
+
+    The order costs a look at all active tasks of the job.
+    """
     of_job = select(tasks).where(tasks.c.job_id == job_id, ACTIVE_TASKS)
+    if not running_first:
+        return [task_of(row) for row in tx.execute(of_job.limit(limit))]
     running = tx.execute(of_job.where(RUNNING_TASKS).limit(limit)).all()
     waiting = tx.execute(of_job.where(~RUNNING_TASKS).limit(limit - len(running))).all()
     return [task_of(row) for row in (*running, *waiting)]
