@@ -19,7 +19,7 @@ class StepRun:
 
     All steps of a delivery share its mounts of type volume; the first step that names one creates it.
     `networks` are names of existing networks. `workdir` is an absolute path; without it a step that has
-    files starts in its exchange directory.
+    files starts in its exchange directory. `mask` masks secrets in what the runtime cuts from a text.
     """
 
     ref: StepRef
@@ -31,6 +31,7 @@ class StepRun:
     networks: tuple[str, ...] = ()
     limits: Limits | None = None
     gpus: str | None = None
+    mask: Callable[[str], str] = str
     sidecars: tuple["SidecarRun", ...] = ()
 
 

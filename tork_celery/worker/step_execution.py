@@ -106,7 +106,8 @@ class StepExecution:
             waits.container_started()
             timeouts.step_started()
 
-        run = step_run(task, step.ref, limits_of(task.definition.limits, self.defaults.limits))
+        limits = limits_of(task.definition.limits, self.defaults.limits)
+        run = step_run(task, step.ref, limits, step.output.masker.mask)
         with MaskingThread(step, ship=self.shipper.ship, stopping=self.stopping) as sink:
             try:
                 return self.context.runtime.run(run, sink, started=started)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from tork_celery.domain.definition import Limits, StepDefinition
+from tork_celery.domain.masking import Mask
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.runtime.protocol import SidecarRun, StepRun
 
@@ -20,10 +21,10 @@ def containers_of(task: Task, ref: StepRef) -> list[StepRef]:
     return [*(replace(ref, step=number) for number in sidecars), ref]
 
 
-def step_run(task: Task, ref: StepRef, limits: Limits | None) -> StepRun:
-    """Return the run of a step, the main step with its sidecars."""
+def step_run(task: Task, ref: StepRef, limits: Limits | None, mask: Mask) -> StepRun:
+    """Return the run of a step, the main step with its sidecars. `mask` masks the secrets of the task."""
     definition = task.definition
-    shared = _shared_fields(task, limits)
+    shared = _shared_fields(task, limits) | {"mask": mask}
     run = StepRun(**shared, ref=ref, **_own_fields(definition.steps[ref.step]))
     if ref.step != definition.main:
         return run

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import docker
@@ -8,6 +9,7 @@ from tests.runtime.docker.containers import RuntimeFactory, exists, inspect
 from tests.runtime.steps import TIMEOUT_S, RecordingSink, StepFactory, run_step, start_step
 from tork_celery.domain.definition import Mount, Probe
 from tork_celery.domain.errors import StepFailed
+from tork_celery.domain.masking import MaskedValues
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker import DockerRuntime
 from tork_celery.runtime.protocol import Detached, SidecarRun, StepRun
@@ -115,6 +117,23 @@ def test_failed_probe_fails_the_step(
 
     assert (sink.stdout, sink.start_count) == (b"", 1)
     eventually(lambda: not runtime.leftovers())
+
+
+def test_output_of_a_failed_sidecar_is_masked_before_it_is_cut(
+    runtime: DockerRuntime, steps: StepFactory, ref: StepRef
+) -> None:
+    """A mask would not find what a cut leaves of a secret."""
+    script = "printf hunter2; head -c 8189 /dev/zero | tr '\\0' x; exit 1"
+    sidecar = steps.sidecar("web", script, main=ref, probe=Probe(path="/x", port=80, timeout="30s"))
+    masked = replace(sidecar, mask=MaskedValues(["hunter2"]).mask)
+    run = main_step(steps, "echo never", masked, ref=ref)
+
+    with pytest.raises(StepFailed, match="it printed: ") as raised:
+        run_step(runtime, run)
+    remove(runtime, run)
+
+    assert "r2x" not in str(raised.value)
+    assert "ED]x" in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import urllib3.exceptions
 from tork_celery.domain.errors import EngineFailed, EngineUnavailable, StepFailed, TorkError
 
 _SERVER_ERROR = 500
-_MAX_MESSAGE_LENGTH = 500
+_MAX_MESSAGE_LENGTH = 16 * 1024  # long: no mask finds a secret that is cut
 _TAIL_LENGTH = 150  # of a message that is cut: the reason is at its end
 
 # What containerd and runc wrap around the reason.
@@ -79,7 +79,7 @@ def api_error_message(error: docker.errors.APIError) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return `text` on one line, of at most 500 characters: a longer one is cut in its middle."""
+    """Return `text` on one line, of at most 16,384 characters: a longer one is cut in its middle."""
     line = " ".join(text.split())
     if len(line) <= _MAX_MESSAGE_LENGTH:
         return line

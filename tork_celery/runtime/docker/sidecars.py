@@ -16,7 +16,8 @@ from tork_celery.runtime.protocol import SidecarRun
 from tork_celery.runtime.running_steps import KillTimers, RunningStep
 
 _TAIL_LINES = 10
-_TAIL_BYTES = 8 * 1024
+_TAIL_CHARACTERS = 8 * 1024
+_READ_BYTES = 64 * 1024  # more than is shown: a secret at the beginning is cut, and no mask finds it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +84,15 @@ class Sidecars:
 
     def _failure(self, probe_run: ProbeRun, what: str) -> StepFailed:
         text = f'the sidecar "{probe_run.sidecar.definition.name}" {what}; its probe, {probe_run.describe()}'
-        output = self._last_lines(probe_run.container)
+        output = self._last_lines(probe_run)
         return StepFailed(f"{text}; it printed: {output}" if output else text)
 
-    def _last_lines(self, container: str) -> str:
+    def _last_lines(self, probe_run: ProbeRun) -> str:
+        """Return the last lines of a sidecar, masked before they are cut."""
         frames, tail = FrameReader(), b""
-        for chunk in self.api.tail(container, lines=_TAIL_LINES):
+        for chunk in self.api.tail(probe_run.container, lines=_TAIL_LINES):
             for _, data in frames.feed(chunk):
-                tail = (tail + data)[-_TAIL_BYTES:]
+                tail = (tail + data)[-_READ_BYTES:]
         lines = tail.decode(errors="replace").replace("\x00", "\N{REPLACEMENT CHARACTER}")
-        return "\n".join(lines.rstrip("\n").split("\n")[-_TAIL_LINES:])
+        masked = probe_run.sidecar.mask(lines)[-_TAIL_CHARACTERS:]
+        return "\n".join(masked.rstrip("\n").split("\n")[-_TAIL_LINES:])
