@@ -53,9 +53,9 @@ class RunningStep:
     def interruptible(self, interrupt: Callable[[], None]) -> Iterator[None]:
         """Let other threads interrupt a blocking call by `interrupt`.
 
-        That happens when the step is detached, killed before it started, or cannot be killed. In nested
-        contexts all calls are interrupted. Raises Detached instead of the Unavailable that the interruption of
-        a detached step causes.
+        That happens when the step is detached, killed before it started, or cannot be killed. Nested contexts
+        are all interrupted. Raises Detached instead of the Unavailable that the interruption of a detached
+        step causes.
         """
         with self._lock:
             if self._detached:

@@ -1,5 +1,7 @@
 """An error is judged by the call and its HTTP status, whatever the engine's message quotes."""
 
+import http.client
+
 import docker.errors
 import pytest
 import requests
@@ -67,6 +69,14 @@ def test_no_answer_is_engine_unavailable(error: Exception) -> None:
         raise error
 
     assert not isinstance(raised.value, EngineFailed)
+
+
+def test_message_is_that_of_the_innermost_error() -> None:
+    error = requests.ConnectionError("Connection aborted")
+    error.__cause__ = http.client.RemoteDisconnected("hung up")
+
+    with pytest.raises(EngineUnavailable, match=r"does not answer: hung up$"), map_engine_errors(CALL):
+        raise error
 
 
 @pytest.mark.parametrize(

@@ -87,10 +87,9 @@ def one_line(text: str) -> str:
 
 
 def _root_cause(error: BaseException) -> str:
-    """Return the message of the innermost OSError. requests and urllib3 wrap it several times."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-        cause = cause.__cause__ or cause.__context__
-    return one_line(str(error)) or type(error).__name__
+    """Return the message of the innermost error, which requests and urllib3 wrap several times."""
+    innermost = error
+    while (cause := innermost.__cause__ or innermost.__context__) is not None:
+        innermost = cause
+    system_message = innermost.strerror if isinstance(innermost, OSError) else None
+    return system_message or one_line(str(innermost)) or type(innermost).__name__
