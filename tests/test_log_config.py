@@ -18,6 +18,38 @@ except ValueError as error:
 """
 
 
+SECRETS = """
+import logging, structlog
+from tork_celery import log_config, log_masks
+from tork_celery.domain.masking import MaskedValues
+log_config.configure("INFO")
+log = structlog.get_logger("ours")
+with log_masks.masking(MaskedValues(["hunter2", "202"]).mask):
+    log.warning("step.engine_away", step="abc-202", reason='image "127.0.0.1/hunter2/x:1" is away')
+    logging.getLogger("a.library").warning("no answer from %s", "hunter2")
+    try:
+        raise ValueError("hunter2 is wrong")
+    except ValueError as error:
+        log.error("request.failed", exc_info=error)
+log.warning("step.done", reason="hunter2")
+"""
+
+
+def test_secrets_of_running_steps_are_masked_in_texts_only() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SECRETS], check=True, capture_output=True, text=True, timeout=60
+    )
+
+    running, ended = done.stderr.split("event=step.done")
+    assert "hunter2" not in running
+    assert "127.0.0.1/[REDACTED]/x:1" in running
+    assert 'event="no answer from [REDACTED]"' in running
+    assert "ValueError: [REDACTED] is wrong" in running
+    assert "step=abc-202" in running
+    assert "timestamp=202" in running
+    assert "hunter2" in ended
+
+
 def test_each_record_is_one_line() -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True, timeout=60

@@ -5,6 +5,8 @@ import sys
 
 import structlog
 
+from tork_celery import log_masks
+
 # Loggers that write a line per message; our own events say what happens to a task.
 _VERBOSE_LOGGERS = ("celery.worker.strategy", "celery.app.trace", "kombu", "alembic", "amqp")
 
@@ -19,7 +21,11 @@ def configure(level: str) -> None:
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            *shared,
+            log_masks.mask_record,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -27,7 +33,7 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, log_masks.mask_foreign_record],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer()],
         )
     )

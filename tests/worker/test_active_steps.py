@@ -4,9 +4,12 @@ import threading
 
 import pytest
 from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from tests.eventually import eventually
+from tork_celery import log_masks
 from tork_celery.domain.logs import LogPosition
+from tork_celery.domain.masking import MaskedValues
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.states import TaskState
 from tork_celery.worker.active_steps import ActiveStep, ActiveSteps, StopReason
@@ -16,8 +19,9 @@ GRACE_S = 3.0
 HOUR_S = 3600.0
 
 
-def make_step(task_id: str = "t") -> ActiveStep:
-    output = StepOutput(task_id=task_id, step=0, stored=LogPosition(), limit_bytes=100)
+def make_step(task_id: str = "t", *secrets: str) -> ActiveStep:
+    masker = MaskedValues(secrets).masker()
+    output = StepOutput(task_id=task_id, step=0, stored=LogPosition(), limit_bytes=100, masker=masker)
     return ActiveStep(ref=StepRef(task_id=task_id, delivery=1, step=0), job_id="j", output=output)
 
 
@@ -37,6 +41,23 @@ def test_step_is_active_within_its_context() -> None:
         assert steps.of_delivery("2", 1) == [second]
         assert steps.of_delivery("2", 2) == []
     assert steps.all() == []
+
+
+def test_log_of_the_process_shows_no_secret_of_an_active_step() -> None:
+    """For example in an error of the engine that quotes the name of an image."""
+    steps, records = Kills().steps, list[EventDict]()
+
+    def log(reason: str) -> None:
+        records.append(log_masks.mask_record(None, "", {"event": "step.engine_away", "reason": reason}))
+
+    with steps.running(make_step("1", "hunter2")), steps.running(make_step("2", "secret2")):
+        log("image hunter2/secret2 is away")
+    log("image hunter2 is away")
+
+    assert [record["reason"] for record in records] == [
+        "image [REDACTED]/[REDACTED] is away",
+        "image hunter2 is away",
+    ]
 
 
 @pytest.mark.parametrize(

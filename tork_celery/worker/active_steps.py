@@ -8,6 +8,7 @@ from enum import Enum
 
 import structlog
 
+from tork_celery import log_masks
 from tork_celery.domain.errors import EngineUnavailable
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.states import TaskState
@@ -78,7 +79,8 @@ class ActiveSteps:
         with self._lock:
             self._steps[step.ref] = step
         try:
-            yield step
+            with log_masks.masking(step.output.masker.mask):
+                yield step
         finally:
             with self._lock:
                 del self._steps[step.ref]
