@@ -186,11 +186,14 @@ def build_api(settings: Settings, *, port: int, processes: int, threads: int) ->
     database = build_database(settings, slots=threads, detect_hangs=True, log_outages=True)
     name = f"api-{port}" if processes == 1 else f"api-{port}-{os.getpid()}"
     node = _node(f"{name}@{socket.gethostname()}", port=port)
-    api_presence = Presence(database, node, interval_s=settings.heartbeat_s)
-    services = replace(
-        _service_context(settings, build_celery_app(), database),
-        write_error=lambda: api_presence.write_error,
+    context = _service_context(settings, build_celery_app(), database)
+    api_presence = Presence(
+        database,
+        node,
+        interval_s=settings.heartbeat_s,
+        on_beat=lambda _now: context.dispatcher.ping_if_away(),
     )
+    services = replace(context, write_error=lambda: api_presence.write_error)
     app = create_app(
         ApiContext(
             services=services,

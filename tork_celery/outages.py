@@ -41,6 +41,11 @@ class OutageLog:
         self._away_since_s: float | None = None
         self._last_failure_s = 0.0
 
+    @property
+    def active(self) -> bool:
+        """Whether an outage has begun and not ended."""
+        return self._away_since_s is not None
+
     @contextmanager
     def watch(self) -> Iterator[None]:
         """Report how a call ends: a failure if it raises the part's error, a success if it raises nothing."""
@@ -59,7 +64,7 @@ class OutageLog:
                 log.warning("outage.started", part=self._part, reason=" ".join(reason.split()))
 
     def succeeded(self) -> None:
-        if self._away_since_s is not None and self._clock() - self._last_failure_s >= self._settled_after_s:
+        if self.active and self._clock() - self._last_failure_s >= self._settled_after_s:
             self.ended()
 
     def ended(self) -> None:

@@ -195,13 +195,6 @@ def test_port_in_use_is_rejected(tmp_path: Path) -> None:
     assert f"cannot listen on 127.0.0.1, port {port}: Address already in use" in rejected.stderr
 
 
-def test_unavailable_engine_is_reported(tmp_path: Path) -> None:
-    rejected = _standalone("--data-dir", str(tmp_path), TORK_DOCKER_URL="unix:///nowhere/docker.sock")
-    assert rejected.returncode == 1
-    assert "engine" in rejected.stderr
-    assert "Traceback" not in rejected.stderr
-
-
 def test_public_address_without_authentication_is_rejected(tmp_path: Path) -> None:
     rejected = _standalone("--data-dir", str(tmp_path), "--host", "0.0.0.0")
     assert rejected.returncode == 1

@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from tork_celery import log_config
 from tork_celery.domain.errors import TorkError
 
 _COMMANDS = {
@@ -40,6 +41,7 @@ def cli() -> None:
 
 
 def main() -> None:
+    log_config.configure("WARNING")  # on stderr; long-running commands configure their own level
     try:
         cli()
     except TorkError as error:

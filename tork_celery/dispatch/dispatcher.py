@@ -5,7 +5,7 @@ its consumer asks the datastore whether there is anything to do.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 
 from amqp.exceptions import AccessRefused, AMQPError, NotAllowed
@@ -77,22 +77,17 @@ class Dispatcher:
 
     def depth(self, queue: str) -> int:
         """Return the number of messages in a queue; 0 when the broker has no such queue yet."""
-        with self._calls(), self._app.connection_for_read() as connection:
-            try:
-                bound = declare(queue)(connection.default_channel)
-                return int(bound.queue_declare(passive=True).message_count)
-            except ChannelError as error:
-                _check_missing_queue(error)
-                return 0
+        with self._calls():
+            return self._depth(queue)
 
     def count_messages(self, queues: Iterable[str]) -> dict[str, int]:
         """Return the number of messages in each of the queues, over one connection."""
-        with _broker_errors(), self._app.connection_for_read() as connection:
+        with self._calls(), self._app.connection_for_read() as connection:
             return broker_queues.count_messages(connection, queues)
 
     def delete_unused(self, queues: Iterable[str]) -> None:
         """Delete queues without consumers, with their messages, over one connection."""
-        with _broker_errors(), self._app.connection_for_write() as connection:
+        with self._calls(), self._app.connection_for_write() as connection:
             broker_queues.delete_unused(connection, queues)
 
     def purge(self, queue: str) -> None:
@@ -107,16 +102,32 @@ class Dispatcher:
         """Check that the broker answers."""
         self.depth(CONTROL_QUEUE)
 
+    def ping_if_away(self) -> None:
+        """Ask a broker that was away again, so that the end of its outage is logged."""
+        if self._app.amqp.outages.active:
+            with suppress(BrokerUnavailable):
+                self.ping()
+
     def check_access(self) -> None:
         """Raise ConfigurationError if the broker answers but refuses the user of the URL.
 
-        A broker that does not answer is no error.
+        A broker that does not answer is no error, and its outage is not logged.
         """
         try:
-            self.ping()
+            with _broker_errors():
+                self._depth(CONTROL_QUEUE)
         except BrokerUnavailable as error:
             if any(isinstance(each, _REFUSALS) for each in _causes(error)):
                 raise ConfigurationError(f"TORK_BROKER_URL: the broker refuses access: {error}") from error
+
+    def _depth(self, queue: str) -> int:
+        with self._app.connection_for_read() as connection:
+            try:
+                bound = declare(queue)(connection.default_channel)
+                return int(bound.queue_declare(passive=True).message_count)
+            except ChannelError as error:
+                _check_missing_queue(error)
+                return 0
 
     @contextmanager
     def _calls(self) -> Iterator[None]:

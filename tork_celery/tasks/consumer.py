@@ -1,20 +1,28 @@
 """The consumer of a Celery worker: it waits for a broker that is away, and logs one line for each change.
 
 Celery's own consumer logs every try to connect, waits up to 30 s between two of them, and ends the process
-when kombu fails to close a connection to a lost Redis.
+when kombu fails on a connection to a lost Redis.
 """
 
 import logging
-import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from celery.exceptions import CPendingDeprecationWarning
 from celery.worker import consumer
 from celery.worker.consumer.consumer import CONNECTION_RETRY
 from celery.worker.state import maybe_shutdown
 
 _RETRY_INTERVAL_S = 2.0
+_LOGGERS = ("celery.worker.consumer.consumer", "celery.worker.request", "py.warnings")
+_OF_AN_OUTAGE = (
+    CONNECTION_RETRY,
+    "Couldn't ack ",
+    "Couldn't reject ",
+    "CPendingDeprecationWarning",  # on running tasks, at each lost connection
+    "Exception raised outside body: OperationalError",
+    "Exception raised outside body: Connection",
+)
 
 
 class Consumer(consumer.Consumer):
@@ -43,26 +51,28 @@ class Consumer(consumer.Consumer):
         with suppress(Exception):
             super().on_connection_error_after_connected(exc)
 
+    def call_soon_ack(self, p: Callable[..., object], *args: Any, **options: Any) -> Any:
+        """Acknowledge or reject a message. The broker delivers it again if its connection was lost."""
+
+        def acknowledge(*args: Any, **options: Any) -> None:
+            with suppress(
+                AttributeError
+            ):  # of kombu: the channel of a closed connection to Redis has no client
+                p(*args, **options)
+
+        return super().call_soon_ack(acknowledge, *args, **options)
+
 
 def silence_outages() -> None:
     """Drop the warnings of Celery about a lost broker, which come once or more for each step and connection.
 
-    The broker's outage is logged once. The messages that are lost meanwhile are published by the sweep.
+    The outage is logged once. The messages that are lost meanwhile are published by the sweep.
     """
-    logging.getLogger("celery.worker.consumer.consumer").addFilter(_is_no_reconnect)
-    logging.getLogger("celery.worker.request").addFilter(_is_no_failed_ack)
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_is_no_outage)
     logging.getLogger("celery.app.amqp").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
-    warnings.filterwarnings(
-        "ignore",
-        message=r"Exception raised outside body: \w*(Operational|Connection)",
-        category=RuntimeWarning,
-    )
 
 
-def _is_no_reconnect(record: logging.LogRecord) -> bool:
-    return not (isinstance(record.args, tuple) and CONNECTION_RETRY in record.args)
-
-
-def _is_no_failed_ack(record: logging.LogRecord) -> bool:
-    return not str(record.msg).startswith(("Couldn't ack", "Couldn't reject"))
+def _is_no_outage(record: logging.LogRecord) -> bool:
+    message = record.getMessage()
+    return not any(text in message for text in _OF_AN_OUTAGE)

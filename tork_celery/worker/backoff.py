@@ -5,13 +5,10 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-import structlog
-
 from tork_celery.domain.backoff import Backoff
 from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.runtime.protocol import Detached
 
-log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _BACKOFF = Backoff(first_s=0.2, longest_s=5.0)
@@ -44,6 +41,5 @@ class InterruptibleBackoff:
             try:
                 return action()
             except DatastoreUnavailable as error:
-                log.warning("worker.datastore_away", reason=str(error))
                 if not self.wait():
                     raise Detached from error
