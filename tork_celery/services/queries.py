@@ -65,7 +65,7 @@ def job(context: ServiceContext, job_id: str) -> tuple[Job, dict[str, str], list
         return job, job_results.get(tx, job_id), tasks.of_job(tx, job_id)
 
 
-def task(context: ServiceContext, task_id: str) -> tuple[Task, set[str]]:
+def task(context: ServiceContext, task_id: str) -> tuple[Task, frozenset[str]]:
     """Return a task and the secret values of its job. The id of a first attempt selects the latest attempt.
     Raises NotFound."""
     with context.database.reading() as tx:
