@@ -222,6 +222,29 @@ def test_step_runs_once_if_the_engine_failed_before_its_start(
     assert (proxy.count(call), proxy.count("POST .*/start")) == (2, 1)
 
 
+@pytest.mark.usefixtures("registry")
+def test_image_that_is_pruned_after_its_pull_is_pulled_again(
+    worker: Worker, database: FlakyDatabase, proxy: EngineProxy, pullable: str
+) -> None:
+    proxy.answer("POST .*/containers/create", 404, "No such image", times=2)
+    task = store_task(database, definition("echo done", image=pullable))
+
+    done = run(worker, database, task)
+
+    assert (done.outcome, done.result) == (Outcome.COMPLETED, "done\n")
+    assert "is missing although it was pulled; trying again" in text_of(database, task.id)
+
+
+def test_engine_that_fails_all_calls_is_not_away(
+    worker: Worker, database: FlakyDatabase, proxy: EngineProxy
+) -> None:
+    """A proxy before the engine may answer in its place."""
+    proxy.answer(".", 502, "Bad Gateway", times=1_000_000)
+    task = store_task(database, definition())
+
+    assert "Bad Gateway" in (run(worker, database, task).error or "")
+
+
 def test_answer_that_is_no_json_fails_the_task(
     worker: Worker, database: FlakyDatabase, proxy: EngineProxy
 ) -> None:

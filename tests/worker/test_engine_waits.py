@@ -90,6 +90,22 @@ def test_call_that_fails_too_often_fails_the_attempt_with_the_words_of_the_engin
     assert runtime.removed_deliveries == [(task.id, 1)]
 
 
+def test_call_that_fails_because_the_engine_stops_uses_up_no_attempt(
+    make_worker: MakeWorker, database: FlakyDatabase
+) -> None:
+    def program(call: StepCall) -> StepExit:
+        call.runtime.shutting_down = True
+        raise failing(tries=1)
+
+    runtime = FakeRuntime(program, program, program, succeed)
+    task = store_task(database)
+
+    assert make_worker(runtime).run(task.ref) is ChainAction.NEXT
+
+    assert task_now(database, task.id).outcome is Outcome.COMPLETED
+    assert "the engine shuts down; trying again, for" in text_of(database, task.id)
+
+
 def test_each_call_has_tries_of_its_own(make_worker: MakeWorker, database: FlakyDatabase) -> None:
     runtime = FakeRuntime(failing("create the network"), failing("start the container"), succeed)
     task = store_task(database)

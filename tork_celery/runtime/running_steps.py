@@ -15,6 +15,7 @@ log = structlog.get_logger(__name__)
 
 KILLED_BEFORE_START = StepExit(code=137, note="stopped before it started")
 _REMEMBERED_KILLS = 1024
+_CLOSE_TIMEOUT_S = 2.0
 
 
 class RunningStep:
@@ -30,6 +31,8 @@ class RunningStep:
         self._detached = False
         self._kill: Callable[[float], object] | None = None
         self._interrupts: list[Callable[[], None]] = []
+        self.kill_failed = False
+        """Whether the step was to be killed, and could not be."""
 
     def may_continue(self) -> bool:
         """Return False once a kill was requested. Raises Detached once the step was detached."""
@@ -80,6 +83,7 @@ class RunningStep:
         try:
             kill(grace_s)
         except Unavailable:  # so the thread that has the step may wait for nothing
+            self.kill_failed = True
             self._interrupt_all()
             raise
 
@@ -169,13 +173,13 @@ class KillTimers:
             timer.cancel()
 
     def close(self) -> None:
-        """Cancel all timers, and wait for a kill in progress."""
+        """Cancel all timers, and wait for a kill in progress, for a few seconds."""
         with self._lock:
             timers = list(self._timers.values())
             self._timers.clear()
         for timer in timers:
             timer.cancel()
-            timer.join()
+            timer.join(_CLOSE_TIMEOUT_S)
 
 
 def _kill(ref: StepRef, kill: Callable[[], object]) -> None:

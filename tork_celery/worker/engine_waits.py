@@ -154,8 +154,9 @@ class MovedTasks:
         except EngineUnavailable:
             if has_other_worker(self._context, task.queue):
                 return True
-        with self._lock:
-            self._tasks.discard(task.id)
+        else:
+            with self._lock:
+                self._tasks.clear()
         return False
 
     def __contains__(self, task_id: str) -> bool:

@@ -141,10 +141,20 @@ class StepExecution:
         InterruptibleBackoff(self.stopping).until_answered(lambda: self._restart_output(step))
         if step.stop_reason is not None:
             return
+        error = self._outage_behind(error)
         if isinstance(error, EngineFailed):
             waits.after_failure(error)
         else:
             waits.after_no_answer(error)
+
+    def _outage_behind(self, error: EngineUnavailable) -> EngineUnavailable:
+        """Return why the engine does not answer, if it fails calls because it is stopping; else `error`."""
+        if isinstance(error, EngineFailed):
+            try:
+                self.context.runtime.check(within_s=_CHECK_WITHIN_S)
+            except EngineUnavailable as outage:
+                return error if isinstance(outage, EngineFailed) else outage
+        return error
 
     def _restart_output(self, step: ActiveStep) -> None:
         """Expect the output from its first byte again. Raises DatastoreUnavailable."""

@@ -188,9 +188,10 @@ class Worker:
     def close(self) -> None:
         """Stop the threads and close the runtime, after the last step has returned."""
         self._shipper.stop()
+        self._cleanup.request_stop()
+        self._context.runtime.close()  # ends calls of an engine that hangs, for which the threads may wait
         self._disk_guard.stop()
         self._cleanup.stop()
-        self._context.runtime.close()
 
     def run(self, ref: StepRef) -> ChainAction:
         """Claim the step, run it and store its outcome. Idempotent."""

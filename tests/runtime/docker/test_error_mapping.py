@@ -26,16 +26,20 @@ def api_error(status: int, message: str) -> docker.errors.APIError:
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409])
 def test_refusal_fails_the_step(status: int) -> None:
-    error = map_api_error(api_error(status, "i/o timeout"), CALL)
+    error = map_api_error(api_error(status, "i/o timeout"), CALL, of_definition=True)
 
     assert isinstance(error, StepFailed)
     assert str(error) == "the container engine refuses to run this: i/o timeout"
 
 
+def test_refusal_of_a_call_without_a_users_text_may_pass() -> None:
+    assert isinstance(map_api_error(api_error(403, "forbidden"), "kill the container"), EngineFailed)
+
+
 @pytest.mark.parametrize("status", [500, 502, 503])
 @pytest.mark.parametrize("message", ["no such file or directory", "timeout", "is a directory"])
 def test_server_error_may_pass(status: int, message: str) -> None:
-    error = map_api_error(api_error(status, message), CALL)
+    error = map_api_error(api_error(status, message), CALL, of_definition=True)
 
     assert isinstance(error, EngineFailed)
     assert (str(error), error.call) == (f"the container engine could not {CALL}: {message}", CALL)
@@ -47,7 +51,7 @@ def test_wrapping_of_an_error_of_runc_is_removed() -> None:
         'container process: exec: "nosuch": executable file not found in $PATH: unknown'
     )
 
-    assert str(map_api_error(api_error(400, message), CALL)) == (
+    assert str(map_api_error(api_error(400, message), CALL, of_definition=True)) == (
         'the container engine refuses to run this: exec: "nosuch": executable file not found in $PATH'
     )
 

@@ -4,7 +4,7 @@ from typing import cast
 
 import pytest
 
-from tork_celery.domain.errors import StepFailed
+from tork_celery.domain.errors import EngineFailed
 from tork_celery.runtime.docker.engine_images import EngineImages
 from tork_celery.runtime.docker.image_gc import ImageGc
 
@@ -71,7 +71,9 @@ def test_image_that_was_not_pulled_is_never_removed(tmp_path: Path) -> None:
     assert images.requested == []
 
 
-@pytest.mark.parametrize("result", [False, StepFailed("refused")], ids=["in use", "refused"])
+@pytest.mark.parametrize(
+    "result", [False, EngineFailed("refused", call="remove the image")], ids=["in use", "refused"]
+)
 def test_image_that_cannot_be_removed_counts_as_used_and_others_are_removed(
     tmp_path: Path, result: bool | Exception
 ) -> None:

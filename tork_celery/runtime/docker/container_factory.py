@@ -160,8 +160,9 @@ class ContainerFactory:
         self.pulls.pull(image, run.definition.registry, step, sink)
         if not step.may_continue():
             return False
-        if not self._try_create(name, config):
-            raise StepFailed(f'image "{image}" is missing although it was pulled')
+        if not self._try_create(name, config):  # another program may have removed it
+            text = f'image "{image}" is missing although it was pulled'
+            raise EngineFailed(text, call="find the image", limit=PASSING)
         self.image_gc.record_pull(image)
         return True
 

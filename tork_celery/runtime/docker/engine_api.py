@@ -17,7 +17,7 @@ from tork_celery.runtime.docker.engine_stream import EngineStream
 from tork_celery.runtime.docker.error_mapping import api_error_message, map_engine_errors
 
 _EXIT_TIMEOUT_S = 10
-_KILL_TIMEOUT_S = 15  # the engine itself waits up to 10 s for the end of a container
+_KILL_TIMEOUT_S = 8  # less than the time in which a stopping worker has to end
 _NOT_FOUND = 404
 _CONFLICT = 409
 
@@ -38,8 +38,9 @@ class ObjectMissing(Exception):
 class EngineApi:
     """The containers, volumes and networks of one engine.
 
-    Thread-safe. All methods raise EngineUnavailable, EngineFailed, and StepFailed when the engine refuses a
-    call. Those that use a container or network raise ObjectMissing; removing what does not exist is no error.
+    Thread-safe. All methods raise EngineUnavailable and EngineFailed. Those that pass what a user wrote raise
+    StepFailed when the engine refuses it. Those that use a container or network raise ObjectMissing; removing
+    what does not exist is no error.
     """
 
     def __init__(self, connection: EngineConnection) -> None:
@@ -50,7 +51,7 @@ class EngineApi:
     def create(self, name: str, config: Mapping[str, Any]) -> None:
         """Create a container. Raises ImageMissing, NameTaken."""
         client = self._connection.client
-        with map_engine_errors("create the container"):
+        with map_engine_errors("create the container", of_definition=True):
             try:
                 client.create_container_from_config(config, name)  # type: ignore[no-untyped-call]
             except docker.errors.APIError as error:
@@ -63,7 +64,7 @@ class EngineApi:
     def put(self, name: str, path: str, archive: bytes) -> None:
         """Unpack a tar archive in the container, at `path`."""
         try:
-            with _missing_mapped("write the files"):
+            with _missing_mapped("write the files", of_definition=True):
                 self._connection.client.put_archive(name, path, archive)
         except ObjectMissing as missing:
             if self.inspect(name) is None:
@@ -71,7 +72,7 @@ class EngineApi:
             raise StepFailed(f"the container engine could not write the files: {missing}") from missing
 
     def start(self, name: str) -> None:
-        with _missing_mapped("start the container"):
+        with _missing_mapped("start the container", of_definition=True):
             self._connection.client.start(name)
 
     def inspect(self, name: str) -> dict[str, Any] | None:
@@ -188,7 +189,7 @@ class EngineApi:
             return networks
 
     def network(self, name: str) -> dict[str, Any] | None:
-        with map_engine_errors("inspect the network"):
+        with map_engine_errors("inspect the network", of_definition=True):
             try:
                 network: dict[str, Any] = self._connection.client.inspect_network(name)
             except docker.errors.NotFound:
@@ -212,7 +213,7 @@ class EngineApi:
 
     def connect(self, network: str, container: str, aliases: list[str]) -> None:
         """Connect a container to a network, in which it has the host names `aliases`."""
-        with _missing_mapped("connect the container to its network"):
+        with _missing_mapped("connect the container to its network", of_definition=True):
             self._connection.client.connect_container_to_network(container, network, aliases=aliases or None)
 
     def remove_network(self, name: str) -> None:
@@ -241,9 +242,9 @@ class EngineApi:
 
 
 @contextmanager
-def _missing_mapped(call: str) -> Iterator[None]:
+def _missing_mapped(call: str, *, of_definition: bool = False) -> Iterator[None]:
     """Map the errors of a call that uses a container or network of ours. Raises ObjectMissing."""
-    with map_engine_errors(call):
+    with map_engine_errors(call, of_definition=of_definition):
         try:
             yield
         except docker.errors.APIError as error:

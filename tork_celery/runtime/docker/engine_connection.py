@@ -7,7 +7,7 @@ from contextlib import closing
 import docker.errors
 import requests
 
-from tork_celery.domain.errors import EngineUnavailable, TorkError
+from tork_celery.domain.errors import EngineFailed, EngineUnavailable, TorkError
 from tork_celery.runtime.docker.calls_in_progress import CallsInProgress
 from tork_celery.runtime.docker.error_mapping import map_api_error, map_connection_error, map_engine_errors
 from tork_celery.runtime.docker.transport import EngineClient
@@ -42,6 +42,8 @@ class EngineConnection:
     def ping(self, *, within_s: float) -> None:
         """Raise EngineUnavailable, with advice, unless the engine answers within `within_s` seconds.
 
+        EngineFailed if the answer is an error.
+
         Uses a new connection: an engine that is shutting down still serves existing ones.
         """
         try:
@@ -50,6 +52,8 @@ class EngineConnection:
                 closing(self._new_client(timeout_s=within_s)) as client,
             ):
                 client.ping()
+        except EngineFailed as error:
+            raise EngineFailed(f"the container engine at {self.url}: {error}", call=error.call) from error
         except EngineUnavailable as error:
             raise EngineUnavailable(
                 f"no container engine answers at {self.url} ({error}): start it, or install one, and check "

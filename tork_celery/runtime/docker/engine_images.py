@@ -50,7 +50,7 @@ class EngineImages:
         return EngineStream(response, timeout_s=None)
 
     def remove(self, image: str) -> bool:
-        """Remove an image and return True. Return False when a container uses it. Raises StepFailed."""
+        """Remove an image and return True. Return False when a container uses it. Raises EngineFailed."""
         with map_engine_errors("remove the image"):
             try:
                 self._connection.client.remove_image(image)

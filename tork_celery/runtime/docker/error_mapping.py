@@ -34,12 +34,15 @@ _UNREADABLE_ANSWER = (requests.RequestException, docker.errors.DockerException)
 
 
 @contextmanager
-def map_engine_errors(call: str) -> Iterator[None]:
-    """Map the errors of a call of the engine. `call` names it, for example "start the container"."""
+def map_engine_errors(call: str, *, of_definition: bool = False) -> Iterator[None]:
+    """Map the errors of a call of the engine. `call` names it, for example "start the container".
+
+    `of_definition` says that the call passes what a user wrote, so that a refusal (4xx) fails the step.
+    """
     try:
         yield
     except docker.errors.APIError as error:
-        raise map_api_error(error, call) from error
+        raise map_api_error(error, call, of_definition=of_definition) from error
     except _NO_ANSWER as error:
         raise map_connection_error(error) from error
     except _UNREADABLE_ANSWER as error:
@@ -61,10 +64,10 @@ def name_sidecar_in_errors(name: str | None) -> Iterator[None]:
         raise EngineFailed(f'the sidecar "{name}": {error}', call=error.call, limit=error.limit) from error
 
 
-def map_api_error(error: docker.errors.APIError, call: str) -> TorkError:
+def map_api_error(error: docker.errors.APIError, call: str, *, of_definition: bool = False) -> TorkError:
     """Map an error that the engine answered."""
     message = _WRAPPING.sub("", api_error_message(error))
-    if (error.status_code or _SERVER_ERROR) < _SERVER_ERROR:
+    if of_definition and (error.status_code or _SERVER_ERROR) < _SERVER_ERROR:
         return StepFailed(f"the container engine refuses to run this: {message}")
     return EngineFailed(f"the container engine could not {call}: {message}", call=call)
 

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 
 import structlog
 
-from tork_celery.domain.errors import StepFailed
+from tork_celery.domain.errors import EngineFailed
 from tork_celery.runtime.docker.engine_images import EngineImages
 
 log = structlog.get_logger(__name__)
@@ -52,7 +52,7 @@ class ImageGc:
     def _remove(self, image: str) -> bool:
         try:
             return self.images.remove(image)
-        except StepFailed as error:  # the engine refuses: continue with the other images
+        except EngineFailed as error:  # continue with the other images
             log.warning("runtime.removal_failed", image=image, reason=str(error))
             return False
 

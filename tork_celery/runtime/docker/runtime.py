@@ -210,6 +210,8 @@ class DockerRuntime:
         return self._wait_for_exit(run.ref, step)
 
     def _wait_for_exit(self, ref: StepRef, step: RunningStep) -> StepExit:
+        if step.kill_failed:
+            raise EngineUnavailable(f"the container engine could not kill step {ref}")
         try:
             wait = self._api.wait(self._names.container(ref))
         except ObjectMissing as missing:
