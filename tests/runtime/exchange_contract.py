@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.eventually import eventually
 from tests.runtime.steps import TIMEOUT_S, RecordingSink, StepFactory, run_step, start_step
 from tork_celery.domain.errors import StepFailed
 from tork_celery.runtime.protocol import MAX_RESULT_BYTES, Runtime
@@ -123,7 +124,9 @@ class ExchangeContract:
         assert run_step(runtime, run, sink).code == 0
         assert sink.stdout.decode() == f"{absolute_workdir}\nAB"
 
-    @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x", "", ".", "a/", "a\0b", "x" * 300])
+    @pytest.mark.parametrize(
+        "name", ["../x", "/etc/x", "a/../../x", "", ".", "a/", "a\0b", "x" * 300, "a\ud800"]
+    )
     def test_invalid_file_name_fails_the_step(
         self, runtime: Runtime, steps: StepFactory, sink: RecordingSink, name: str
     ) -> None:
@@ -140,7 +143,7 @@ class ExchangeContract:
         future = start_step(runtime, run, sink)
         sink.wait_for(b"ready")
 
-        assert runtime.progress(run.ref) == 42.5
+        eventually(lambda: runtime.progress(run.ref) == 42.5)
         runtime.kill(run.ref)
         future.result(TIMEOUT_S)
 

@@ -5,6 +5,7 @@
         output        the file that TORK_OUTPUT names
         progress      the file that TORK_PROGRESS names
         workdir/      the directory in which the step starts, with its files
+        files/        files that are mounted one by one
 
 A step may be any program that runs as any user, and it controls everything below its own directory. So
 nothing that is read back is trusted: links are not followed, only regular files are opened, and read only up
@@ -31,6 +32,7 @@ ENTRYPOINT = "entrypoint"
 OUTPUT = "output"
 PROGRESS = "progress"
 WORKDIR = "workdir"
+FILES = "files"
 
 # Steps run as any user. The mode of `work_dir` itself keeps other users of this host out.
 _DIRECTORY_MODE = 0o777
@@ -39,6 +41,7 @@ _SCRIPT_MODE = 0o755
 _WORK_DIR_MODE = 0o700
 _SEARCH_BITS = 0o111
 MAX_PROGRESS_BYTES = 64
+_MAX_NAME_BYTES = 255  # of one part of a path, in all common file systems
 _SAFE = "@,+="  # in the name of a node's directory
 _INVALID_FILES_ERRNOS = {
     errno.EEXIST,
@@ -66,8 +69,8 @@ class Exchange:
     def exists(self, ref: StepRef) -> bool:
         return self.path(ref).exists()
 
-    def create(self, run: StepRun, *, files: Mapping[str, str]) -> Path:
-        """Create the directory of one step with its script, and with `files` in its work directory.
+    def create(self, run: StepRun, *, files: Mapping[str, str], workdir: str = WORKDIR) -> Path:
+        """Create the directory of one step with its script, and with `files` in its directory `workdir`.
 
         Raises StepFailed for names of files that are invalid or conflict, EngineUnavailable when this host
         cannot write, for example because its disk is full.
@@ -82,7 +85,17 @@ class Exchange:
                 _write(path / name, b"", _FILE_MODE)
             if run.definition.run is not None:
                 _write(path / ENTRYPOINT, encode(run.definition.run), _SCRIPT_MODE)
-            write_files(path / WORKDIR, files)
+            _create_directories(path, PurePosixPath(workdir))
+            write_files(path / workdir, files)
+        return path
+
+    def create_files(self, ref: StepRef, files: Mapping[str, str]) -> Path:
+        """Write `files` to a directory that the step does not see as a whole. Raises as `create` does."""
+        path = self.path(ref) / FILES
+        with _os_errors_mapped(path):
+            self._work_dir.mkdir(mode=_WORK_DIR_MODE, parents=True, exist_ok=True)
+            path.mkdir(parents=True)
+            write_files(path, files)
         return path
 
     def output(self, ref: StepRef) -> bytes | None:
@@ -165,8 +178,12 @@ def encode(text: str) -> bytes:
 
 
 def relative_path(name: str) -> PurePosixPath:
-    """Return the path of a file below the work directory. Raises StepFailed for a name that leads out."""
+    """Return the path of a file below the work directory. Raises StepFailed for an invalid name."""
     path = PurePosixPath(name)
+    if any(len(encode(part)) > _MAX_NAME_BYTES for part in path.parts):
+        raise StepFailed(f"files: {name[:100]!r} has a name of more than {_MAX_NAME_BYTES} bytes; shorten it")
+    if encode(name).decode() != name:
+        raise StepFailed(f"files: {name[:100]!r} cannot be written as UTF-8")
     if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in name or name.endswith("/"):
         raise StepFailed(
             f"files: {name[:100]!r} is not a valid file name: write a path below the work directory, "
@@ -179,9 +196,7 @@ def write_files(directory: Path, files: Mapping[str, str], *, mode: int = _FILE_
     """Write `files` below `directory`, and overwrite existing ones. Raises StepFailed, OSError."""
     for name, contents in files.items():
         path = relative_path(name)
-        for parent in reversed(path.parents[:-1]):
-            if not (directory / parent).is_dir():
-                _create_directory(directory / parent, mode | _SEARCH_BITS)
+        _create_directories(directory, path.parent, mode | _SEARCH_BITS)
         _write(directory / path, encode(contents), mode)
 
 
@@ -190,14 +205,21 @@ def _os_errors_mapped(path: Path) -> Iterator[None]:
     """Raise StepFailed for errors that the names of the files cause, EngineUnavailable for all others."""
     try:
         yield
-    except (OSError, UnicodeEncodeError) as error:
-        if isinstance(error, UnicodeEncodeError) or error.errno in _INVALID_FILES_ERRNOS:
+    except OSError as error:
+        if error.errno in _INVALID_FILES_ERRNOS:
             raise StepFailed(f"files: cannot be written: {_reason(error)}") from error
         raise EngineUnavailable(f"the directory {path} cannot be written: {_reason(error)}") from error
 
 
-def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def _create_directories(top: Path, path: PurePosixPath, mode: int = _DIRECTORY_MODE) -> None:
+    """Create the directory `path` below `top`, with those between them. Existing ones keep their mode."""
+    for part in (*reversed(path.parents[:-1]), path):
+        if not (top / part).is_dir():
+            _create_directory(top / part, mode)
 
 
 def _create_directory(path: Path, mode: int = _DIRECTORY_MODE) -> None:

@@ -65,3 +65,26 @@ def runtime(make_runtime: RuntimeFactory) -> DockerRuntime:
 @pytest.fixture
 def steps(busybox: str) -> StepFactory:
     return StepFactory(busybox)
+
+
+@pytest.fixture
+def derived_image(request: pytest.FixtureRequest, client: docker.APIClient, busybox: str) -> Iterator[str]:
+    """Busybox with other settings, a Dockerfile's lines, which are the parameter."""
+    container = client.create_container(busybox, ["true"])["Id"]
+    repository = f"tork-test/{uuid.uuid4().hex}"
+    image = client.commit(container, repository=repository, changes=request.param)["Id"]
+    client.remove_container(container)
+    yield image
+    client.remove_image(image, force=True)
+
+
+@pytest.fixture
+def image_with_link(request: pytest.FixtureRequest, client: docker.APIClient, busybox: str) -> Iterator[str]:
+    """Busybox with a symbolic link /link to the parameter."""
+    container = client.create_container(busybox, ["ln", "-s", request.param, "/link"])["Id"]
+    client.start(container)
+    client.wait(container)
+    image = client.commit(container, repository=f"tork-test/{uuid.uuid4().hex}")["Id"]
+    client.remove_container(container)
+    yield image
+    client.remove_image(image, force=True)

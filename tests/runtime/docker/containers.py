@@ -30,6 +30,7 @@ class RuntimeFactory:
         policy: ContainerPolicy | None = None,
         pull_always: bool = False,
         image_ttl_s: float | None = None,
+        files_in_container: bool | None = None,
     ) -> DockerRuntime:
         runtime = DockerRuntime(
             cluster=self._cluster,
@@ -42,6 +43,7 @@ class RuntimeFactory:
             policy=policy,
             pull_always=pull_always,
             image_ttl_s=image_ttl_s,
+            files_in_container=files_in_container,
         )
         self._runtimes.append(runtime)
         return runtime

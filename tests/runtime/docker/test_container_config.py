@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 
 from tests.runtime.steps import StepFactory
@@ -24,14 +22,13 @@ NAMES = ResourceNames(cluster="c", node="n", host="h")
     ],
 )
 def test_gpus_are_requested_as_by_docker_run(
-    steps: StepFactory, tmp_path: Path, gpus: str, device_request: dict[str, object]
+    steps: StepFactory, gpus: str, device_request: dict[str, object]
 ) -> None:
     config = container_config(
         steps.step("true", gpus=gpus),
         names=NAMES,
-        exchange=tmp_path,
+        mounts=(),
         log_limit_bytes=1,
-        private_workdir=False,
         policy=ContainerPolicy(),
     )
 
@@ -40,15 +37,9 @@ def test_gpus_are_requested_as_by_docker_run(
     ]
 
 
-def test_every_volume_is_labelled_with_its_delivery(steps: StepFactory, tmp_path: Path) -> None:
+def test_volume_is_labelled_with_its_delivery_and_step(steps: StepFactory) -> None:
     run = steps.step("true", mounts=(Mount(type="volume", target="/shared"),))
-    config = container_config(
-        run, names=NAMES, exchange=tmp_path, log_limit_bytes=1, private_workdir=True, policy=ContainerPolicy()
-    )
+    config = container_config(run, names=NAMES, mounts=(), log_limit_bytes=1, policy=ContainerPolicy())
 
-    volumes = [mount for mount in config["HostConfig"]["Mounts"] if mount["Type"] == "volume"]
-    assert [volume["Target"] for volume in volumes] == ["/shared", "/tork/workdir"]
-    assert [volume["VolumeOptions"]["Labels"] for volume in volumes] == [
-        NAMES.step_labels(run),
-        NAMES.delivery_labels(run),
-    ]
+    [volume] = config["HostConfig"]["Mounts"]
+    assert volume["VolumeOptions"]["Labels"] == NAMES.step_labels(run)

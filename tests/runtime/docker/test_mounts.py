@@ -60,7 +60,7 @@ def test_every_bind_source_is_rejected_by_default() -> None:
 @pytest.mark.parametrize(
     ("opts", "options"),
     [
-        ({}, {}),
+        ({}, {"Mode": 0o1777}),
         ({"size": "64k", "mode": "0700"}, {"SizeBytes": 65536, "Mode": 0o700}),
         ({"mode": "1777"}, {"Mode": 0o1777}),
     ],
@@ -82,6 +82,19 @@ def test_tmpfs_is_mounted_with_size_and_mode(runtime: DockerRuntime, steps: Step
     step_exit = run_step(runtime, steps.step(script, mounts=(mount,)), sink)
 
     assert (step_exit.code, sink.stdout) == (0, b"700\ntmpfs 64\n")
+
+
+@pytest.mark.parametrize(("opts", "mode"), [({}, b"1777\n"), ({"mode": "0750"}, b"750\n")])
+@pytest.mark.parametrize("target", ["/fast", "/srv", "/var", "/tmp"])
+def test_tmpfs_has_its_mode_also_over_a_directory_of_the_image(
+    runtime: DockerRuntime, steps: StepFactory, target: str, opts: dict[str, str], mode: bytes
+) -> None:
+    mount = Mount(type="tmpfs", target=target, opts=opts)
+    run, sink = steps.step(f"stat -c %a {target}", mounts=(mount,), workdir=target), RecordingSink()
+
+    run_step(runtime, run, sink)
+
+    assert sink.stdout == mode
 
 
 @pytest.mark.covers("Mount.type", "Mount.source", "Mount.target")

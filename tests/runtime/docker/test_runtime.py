@@ -1,6 +1,4 @@
 import socket
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ from tork_celery.domain.definition import Limits, Mount
 from tork_celery.domain.errors import EngineFailed, EngineUnavailable, StepFailed
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker import DockerRuntime
-from tork_celery.runtime.protocol import Leftovers
+from tork_celery.runtime.protocol import Leftovers, Runtime
 
 
 @pytest.fixture
@@ -25,6 +23,33 @@ def absolute_workdir() -> str:
 
 class TestDockerRuntime(RuntimeContract):
     """Test DockerRuntime against the contract of all runtimes."""
+
+
+class TestDockerRuntimeWithFilesInContainers(RuntimeContract):
+    """Test DockerRuntime as a worker that is not root uses it."""
+
+    @pytest.fixture
+    def runtime(self, make_runtime: RuntimeFactory) -> DockerRuntime:
+        return make_runtime(files_in_container=True)
+
+    def test_work_directory_is_not_accessible_to_other_users(
+        self, runtime: Runtime, steps: StepFactory, sink: RecordingSink, tmp_path: Path
+    ) -> None:
+        run_step(runtime, steps.step("true", files={"a": "b"}), sink)
+
+        assert not (tmp_path / "work").exists()
+
+    def test_ended_step_uses_little_space_once_that_is_freed(
+        self, runtime: Runtime, steps: StepFactory, sink: RecordingSink
+    ) -> None:
+        """The disk of the engine holds all files, and frees them with the container."""
+        run = steps.step("dd if=/dev/zero of=$TORK_OUTPUT bs=1000000 count=3 2>/dev/null")
+
+        run_step(runtime, run, sink)
+
+        [disk] = runtime.disks()
+        assert disk.usage()[run.ref.task_id, run.ref.delivery] > 3_000_000
+        assert runtime.used_bytes(run.ref.task_id, run.ref.delivery) == 0
 
 
 def test_containers_and_volumes_are_labelled_with_their_owner(
@@ -165,17 +190,6 @@ def test_files_in_a_directory_of_the_image_keep_its_permissions(
     assert sink.stdout == b"in tmp 1777\n"
 
 
-@pytest.fixture
-def derived_image(request: pytest.FixtureRequest, client: docker.APIClient, busybox: str) -> Iterator[str]:
-    """Busybox with another setting, which is the parameter."""
-    container = client.create_container(busybox, ["true"])["Id"]
-    repository = f"tork-test/{uuid.uuid4().hex}"
-    image = client.commit(container, repository=repository, changes=request.param)["Id"]
-    client.remove_container(container)
-    yield image
-    client.remove_image(image, force=True)
-
-
 @pytest.mark.parametrize("derived_image", ["WORKDIR /etc"], indirect=True)
 @pytest.mark.parametrize(
     ("fields", "expected"),
@@ -190,23 +204,6 @@ def test_working_directory_comes_from_workdir_files_or_image(
     run_step(runtime, steps.step("pwd", image=derived_image, **fields), sink)
 
     assert sink.stdout.decode() == f"{expected}\n"
-
-
-@pytest.mark.parametrize("derived_image", ["USER nobody"], indirect=True)
-@pytest.mark.parametrize("private_workdir", [False, True], ids=["root", "plain user"])
-def test_any_user_can_write_to_the_work_directory(
-    runtime: DockerRuntime, steps: StepFactory, derived_image: str, *, private_workdir: bool
-) -> None:
-    runtime._container_factory.private_workdir = private_workdir
-    script = "id -un; cat d/a; echo b > b; echo c >> d/a; echo d > d/d; echo done > $TORK_OUTPUT"
-
-    sink = RecordingSink()
-    run = steps.step(script, image=derived_image, files={"d/a": "a\n"})
-    step_exit = run_step(runtime, run, sink)
-
-    assert sink.stderr == b""
-    assert (step_exit.code, step_exit.output) == (0, b"done\n")
-    assert sink.stdout == b"nobody\na\n"
 
 
 @pytest.mark.covers("Step.image")

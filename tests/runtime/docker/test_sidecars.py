@@ -211,7 +211,7 @@ def test_sidecars_of_a_detached_step_run_until_its_delivery_is_removed(
         future.result(TIMEOUT_S)
 
     assert [(each.task_id, each.delivery) for each in later.leftovers()] == [(ref.task_id, 1)]
-    (later._container_factory.exchange.path(ref) / "workdir" / "go").touch()
+    (later._exchange.path(ref) / "workdir" / "go").touch()
     sink = RecordingSink()
     step_exit = later.follow(ref, sink)
 

@@ -1,9 +1,6 @@
 """The engine's container configuration for a step."""
 
-import io
-import tarfile
-from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tork_celery.runtime.docker.mounts import mount_configs
@@ -11,7 +8,7 @@ from tork_celery.runtime.docker.networks import endpoints
 from tork_celery.runtime.docker.policy import ContainerPolicy
 from tork_celery.runtime.docker.resource_names import ResourceNames
 from tork_celery.runtime.entrypoints import DEFAULT_ENTRYPOINT, script_arguments
-from tork_celery.runtime.exchange import ENTRYPOINT, OUTPUT, PROGRESS, WORKDIR, encode, relative_path
+from tork_celery.runtime.exchange import ENTRYPOINT, OUTPUT, PROGRESS, WORKDIR
 from tork_celery.runtime.protocol import StepRun
 
 EXCHANGE = "/tork"  # where the exchange directory is mounted
@@ -23,25 +20,14 @@ def container_config(
     run: StepRun,
     *,
     names: ResourceNames,
-    exchange: Path,
+    mounts: Sequence[Mapping[str, Any]],
     log_limit_bytes: int,
-    private_workdir: bool,
     policy: ContainerPolicy,
 ) -> dict[str, Any]:
     """Return the body of the engine's create request. Raises StepFailed.
 
-    With `private_workdir` the work directory is an anonymous volume of the container, not a part of the
-    directory `exchange`, where the container's root user would create files that only root can remove.
+    `mounts` are those by which the container sees its files, beside the mounts of the task.
     """
-    mounts = [_exchange_mount(exchange), *mount_configs(run, names, policy.bind_sources)]
-    if private_workdir:
-        mounts.append(
-            {
-                "Type": "volume",
-                "Target": DEFAULT_WORKDIR,
-                "VolumeOptions": {"Labels": names.delivery_labels(run)},
-            }
-        )
     return {
         "Image": run.definition.image,
         **_command(run),
@@ -52,7 +38,7 @@ def container_config(
         "HostConfig": {
             "NetworkMode": next(iter(endpoints(run)), "default"),
             "Init": True,
-            "Mounts": mounts,
+            "Mounts": [*mounts, *mount_configs(run, names, policy.bind_sources)],
             "LogConfig": {
                 "Type": "json-file",
                 "Config": {"max-size": str(log_limit_bytes), "max-file": str(_LOG_FILES)},
@@ -77,34 +63,6 @@ def environment(run: StepRun) -> dict[str, str]:
         "TORK_TASK_ID": run.ref.task_id,
         "TORK_JOB_ID": run.job_id,
     }
-
-
-def tar_archive(files: Mapping[str, str], *, directory: str | None = None) -> bytes:
-    """Return a tar archive of `files`, which everyone may read and write. Raises StepFailed.
-
-    With a `directory`, the archive creates it and holds the files below it. Without, the archive has no
-    entries for directories: the engine creates missing ones, and existing ones keep their permissions.
-    """
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path in _directories(files, directory) if directory is not None else ():
-            entry = tarfile.TarInfo(str(path))
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o777
-            tar.addfile(entry)
-        for name, text in files.items():
-            contents = encode(text)
-            entry = tarfile.TarInfo(str(PurePosixPath(directory or "") / relative_path(name)))
-            entry.size, entry.mode = len(contents), 0o666
-            tar.addfile(entry, io.BytesIO(contents))
-    return buffer.getvalue()
-
-
-def _directories(files: Mapping[str, str], top: str) -> list[PurePosixPath]:
-    """Return `top` and all directories of `files` below it, parents first."""
-    directories = {PurePosixPath(top)}
-    for name in files:
-        directories.update(PurePosixPath(top) / parent for parent in relative_path(name).parents)
-    return sorted(directories)
 
 
 def memory_limit(inspected: Mapping[str, Any]) -> str | None:
@@ -139,10 +97,6 @@ def _first_network(run: StepRun) -> dict[str, Any]:
         endpoint = {"Aliases": aliases} if aliases else {}
         return {"NetworkingConfig": {"EndpointsConfig": {name: endpoint}}}
     return {}
-
-
-def _exchange_mount(exchange: Path) -> dict[str, Any]:
-    return {"Type": "bind", "Source": str(exchange), "Target": EXCHANGE}
 
 
 def _gpus(gpus: str | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from tork_celery.domain.backoff import PASSING
 from tork_celery.domain.errors import EngineFailed, StepFailed
 from tork_celery.domain.model import StepRef
-from tork_celery.runtime.docker.container_config import EXCHANGE, container_config, tar_archive
+from tork_celery.runtime.docker.container_config import container_config
 from tork_celery.runtime.docker.engine_api import EngineApi, ImageMissing, NameTaken
 from tork_celery.runtime.docker.error_mapping import name_sidecar_in_errors
 from tork_celery.runtime.docker.image_gc import ImageGc
@@ -16,7 +16,7 @@ from tork_celery.runtime.docker.networks import Networks, endpoints
 from tork_celery.runtime.docker.policy import ContainerPolicy
 from tork_celery.runtime.docker.resource_names import STEP, ResourceNames
 from tork_celery.runtime.docker.resource_tracker import ResourceTracker
-from tork_celery.runtime.exchange import WORKDIR, Exchange
+from tork_celery.runtime.docker.step_files import StepFiles
 from tork_celery.runtime.protocol import AlreadyStarted, SidecarRun, Sink, StepRun, VolumesRemoved
 from tork_celery.runtime.running_steps import RunningStep
 
@@ -25,22 +25,17 @@ _NOT_STARTED_STATES = {"created", "removing", "dead"}
 
 @dataclass(slots=True, kw_only=True)
 class ContainerFactory:
-    """Creates the containers of one node.
-
-    With `private_workdir` the work directory is a volume of the container: in a directory of this host the
-    container's root user would create files that only root can remove.
-    """
+    """Creates the containers of one node."""
 
     api: EngineApi
     names: ResourceNames
-    exchange: Exchange
+    files: StepFiles
     resources: ResourceTracker
     pulls: ImagePulls
     image_gc: ImageGc
     networks: Networks
     log_limit_bytes: int
     policy: ContainerPolicy
-    private_workdir: bool
     pull_always: bool
 
     def create(self, run: StepRun, step: RunningStep, sink: Sink) -> bool:
@@ -49,7 +44,7 @@ class ContainerFactory:
         Containers that an earlier process created for the step, but never started, are replaced. Raises
         AlreadyStarted, StepFailed, EngineUnavailable, EngineFailed, VolumesRemoved, Detached.
         """
-        if any(self.exchange.exists(each.ref) for each in (run, *run.sidecars)):
+        if any(self.files.exists(each.ref) for each in (run, *run.sidecars)):
             self._remove_unstarted(run)
         try:
             return self._create_all(run, step, sink)
@@ -84,7 +79,7 @@ class ContainerFactory:
     def remove(self, ref: StepRef) -> None:
         """Remove the container and the exchange directory of a step."""
         self.api.remove_container(self.names.container(ref))
-        self.exchange.remove(ref)
+        self.files.remove(ref)
 
     def _remove_unstarted(self, run: StepRun) -> None:
         """Remove what an earlier process created for the step, of which it started at most the sidecars."""
@@ -126,22 +121,18 @@ class ContainerFactory:
         """Create one container, with its exchange directory and files, and connect it to its networks."""
         name = self.names.container(run.ref)
         self.resources.add(run)
-        files_in_container = self.private_workdir or run.workdir is not None
-        exchange = self.exchange.create(run, files={} if files_in_container else run.definition.files)
         config = container_config(
             run,
             names=self.names,
-            exchange=exchange,
+            mounts=self.files.prepare(run),
             log_limit_bytes=self.log_limit_bytes,
-            private_workdir=self.private_workdir,
             policy=self.policy,
         )
         if not self._create_container(run, config, step, sink):
             return False
         for network, aliases in list(endpoints(run).items())[1:]:
             self.api.connect(network, name, aliases)
-        if files_in_container:
-            self._upload_files(name, run)
+        self.files.fill(run)
         return True
 
     def _create_container(
@@ -173,11 +164,3 @@ class ContainerFactory:
         except ImageMissing:
             return False
         return True
-
-    def _upload_files(self, name: str, run: StepRun) -> None:
-        """Write the step's files into the container, to directories that this host cannot write to."""
-        if self.private_workdir:
-            workdir_files = {} if run.workdir else run.definition.files
-            self.api.put(name, EXCHANGE, tar_archive(workdir_files, directory=WORKDIR))
-        if run.workdir and run.definition.files:
-            self.api.put(name, run.workdir, tar_archive(run.definition.files))

@@ -9,9 +9,11 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import docker.errors
+import requests
 
 from tork_celery.domain.backoff import PASSING
 from tork_celery.domain.errors import EngineFailed, StepFailed
+from tork_celery.runtime.docker.archives import PathStat
 from tork_celery.runtime.docker.engine_connection import CALL_TIMEOUT_S, EngineConnection
 from tork_celery.runtime.docker.engine_stream import EngineStream
 from tork_celery.runtime.docker.error_mapping import api_error_message, map_engine_errors
@@ -70,6 +72,33 @@ class EngineApi:
             if self.inspect(name) is None:
                 raise
             raise StepFailed(f"the container engine could not write the files: {missing}") from missing
+
+    def stat(self, name: str, path: str) -> PathStat | None:
+        """Describe a path in the container, whose last part may be a link. None when it does not exist."""
+        with map_engine_errors("look at the files"):
+            try:
+                response = self._connection.open(
+                    "HEAD",
+                    f"/containers/{name}/archive",
+                    params={"path": path},
+                    headers=None,
+                    timeout_s=CALL_TIMEOUT_S,
+                )
+            except docker.errors.NotFound:
+                return None
+            with closing(response):
+                return PathStat.decode(response.headers["X-Docker-Container-Path-Stat"])
+
+    def archive(self, name: str, path: str) -> requests.Response:
+        """Return a tar archive of a path in the container, with its body still unread."""
+        with _missing_mapped("read the files"):
+            return self._connection.open(
+                "GET",
+                f"/containers/{name}/archive",
+                params={"path": path},
+                headers={"Accept-Encoding": "identity"},
+                timeout_s=CALL_TIMEOUT_S,
+            )
 
     def start(self, name: str) -> None:
         with _missing_mapped("start the container", of_definition=True):

@@ -1,8 +1,9 @@
 """The mounts of a task, as the engine's configuration."""
 
 import os.path
+import posixpath
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tork_celery.domain.definition import Mount
@@ -11,6 +12,10 @@ from tork_celery.domain.quantities import size_bytes
 from tork_celery.runtime.docker.resource_names import ResourceNames
 from tork_celery.runtime.protocol import StepRun
 
+_TMPFS_MODE = "1777"
+# File systems in memory, which the engine mounts when a container starts.
+_ENGINE_MOUNTS = tuple(Mount(type="tmpfs", target=path) for path in ("/dev", "/proc", "/sys"))
+
 
 def mount_configs(run: StepRun, names: ResourceNames, bind_sources: Sequence[Path]) -> list[dict[str, Any]]:
     """Return the mounts of a step.
@@ -18,6 +23,15 @@ def mount_configs(run: StepRun, names: ResourceNames, bind_sources: Sequence[Pat
     Bind mounts are restricted to `bind_sources` and the paths below them. Raises StepFailed.
     """
     return [_mount(run, names, index, mount, bind_sources) for index, mount in enumerate(run.mounts)]
+
+
+def mount_of(run: StepRun, path: str) -> Mount | None:
+    """Return the mount in which a path of the container is, one of the engine's own included."""
+    parts = PurePosixPath(_normal(path))
+    mounts = [
+        mount for mount in (*_ENGINE_MOUNTS, *run.mounts) if parts.is_relative_to(_normal(mount.target))
+    ]
+    return max(mounts, key=lambda mount: len(PurePosixPath(_normal(mount.target)).parts), default=None)
 
 
 def resolve_bind_source(source: str, bind_sources: Sequence[Path]) -> str:
@@ -34,6 +48,15 @@ def resolve_bind_source(source: str, bind_sources: Sequence[Path]) -> str:
         f"the bind mount of {what} is not allowed on this worker; "
         f"its setting TORK_BIND_SOURCES allows {allowed}"
     )
+
+
+def tmpfs_mode(mount: Mount) -> int:
+    """Return the permissions of a tmpfs. Raises ValueError."""
+    return int(mount.opts.get("mode") or _TMPFS_MODE, 8)
+
+
+def _normal(path: str | None) -> str:
+    return posixpath.normpath("/" + (path or "").lstrip("/"))
 
 
 def _mount(
@@ -61,12 +84,10 @@ def _volume(run: StepRun, names: ResourceNames, index: int, mount: Mount) -> dic
 
 
 def _tmpfs_options(mount: Mount) -> dict[str, int]:
-    options: dict[str, int] = {}
     try:
+        options = {"Mode": tmpfs_mode(mount)}
         if size := mount.opts.get("size"):
             options["SizeBytes"] = size_bytes(size)
-        if mode := mount.opts.get("mode"):
-            options["Mode"] = int(mode, 8)
     except ValueError as error:
         raise StepFailed(f"the tmpfs at {mount.target}: {error}") from error
     return options

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -26,6 +25,7 @@ from tork_celery.runtime.docker.policy import ContainerPolicy
 from tork_celery.runtime.docker.resource_names import ResourceNames
 from tork_celery.runtime.docker.resource_tracker import ResourceTracker
 from tork_celery.runtime.docker.sidecars import Sidecars
+from tork_celery.runtime.docker.step_files import StepFiles, files_belong_in_container
 from tork_celery.runtime.docker.stream_frames import FrameReader
 from tork_celery.runtime.exchange import Exchange, NotRegularFile, unusable_output
 from tork_celery.runtime.protocol import Disk, Leftovers, Sink, StepExit, StepRemoved, StepRun, Stream
@@ -47,6 +47,8 @@ class DockerRuntime:
     - `policy`: what the containers of tasks may do.
     - `pull_always`: pull images that are already there, too.
     - `image_ttl_s`: remove pulled images that were unused for this time; None keeps them.
+    - `files_in_container`: keep all files of a step in its container. By default the user of this process
+      and the file system of `work_dir` decide.
     """
 
     adopts = True
@@ -64,6 +66,7 @@ class DockerRuntime:
         policy: ContainerPolicy | None = None,
         pull_always: bool = False,
         image_ttl_s: float | None = None,
+        files_in_container: bool | None = None,
     ) -> None:
         self.policy = policy or ContainerPolicy()
         self._names = ResourceNames(cluster=cluster, node=node, host=socket.gethostname())
@@ -72,6 +75,11 @@ class DockerRuntime:
             url, connections=_CONNECTIONS_PER_STEP * pool_size + 2 * _CLEANUP_THREADS
         )
         self._api = EngineApi(self._connection)
+        if files_in_container is None:
+            files_in_container = files_belong_in_container(work_dir)
+        self._files = StepFiles(
+            api=self._api, names=self._names, exchange=self._exchange, in_container=files_in_container
+        )
         images = EngineImages(self._connection)
         self._running = RunningSteps()
         self._resources = ResourceTracker()
@@ -82,14 +90,13 @@ class DockerRuntime:
         self._container_factory = ContainerFactory(
             api=self._api,
             names=self._names,
-            exchange=self._exchange,
+            files=self._files,
             resources=self._resources,
             pulls=self._pulls,
             image_gc=self._image_gc,
             networks=Networks(api=self._api, names=self._names),
             log_limit_bytes=log_limit_bytes,
             policy=self.policy,
-            private_workdir=os.geteuid() != 0,
             pull_always=pull_always,
         )
         self._disk_usage = DiskUsage(
@@ -144,7 +151,7 @@ class DockerRuntime:
         self._running.detach()
 
     def progress(self, ref: StepRef) -> float | None:
-        return self._exchange.progress(ref)
+        return self._files.progress(ref)
 
     def used_bytes(self, task_id: str, delivery: int, *, enough: float = math.inf) -> float:
         return self._exchange.used_bytes(task_id, delivery, enough=enough)
@@ -192,6 +199,7 @@ class DockerRuntime:
 
     def close(self) -> None:
         self._kill_timers.close()
+        self._files.close()
         self._pulls.close()
         self._cleanup_queue.close()
         self._connection.close()
@@ -224,8 +232,8 @@ class DockerRuntime:
         code = int(json.loads(answer)["StatusCode"])
         note = self._kill_note(ref) if code == _KILLED else None
         try:
-            return StepExit(code=code, output=self._exchange.output(ref), note=note)
-        except (NotRegularFile, OSError) as error:
+            return StepExit(code=code, output=self._files.output(ref), note=note)
+        except NotRegularFile as error:
             return StepExit(code=code, note=note if code else unusable_output(error))
 
     def _kill_note(self, ref: StepRef) -> str | None:
