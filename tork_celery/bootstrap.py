@@ -5,7 +5,7 @@ import os
 import socket
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -19,6 +19,7 @@ from tork_celery.domain.definition import Defaults, Limits
 from tork_celery.domain.errors import (
     BrokerUnavailable,
     ConfigurationError,
+    DatastoreFull,
     DatastoreUnavailable,
     EngineUnavailable,
 )
@@ -33,7 +34,7 @@ from tork_celery.services.context import ServiceContext
 from tork_celery.services.long_poll import ended_jobs
 from tork_celery.settings import Settings
 from tork_celery.store import Database, access, nodes, schema_version, secret_keys
-from tork_celery.worker.disk_guard import DiskLimits
+from tork_celery.worker.disk_guard import DiskLimits, kill_largest
 from tork_celery.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -90,15 +91,37 @@ def check_datastore(database: Database) -> None:
         log.warning("secrets.stored_in_clear", hint="set TORK_SECRET_KEY to encrypt them")
 
 
-def migrate_datastore(database: Database) -> None:
+def migrate_datastore(settings: Settings, database: Database) -> None:
     """Wait until the datastore answers, then migrate its schema and check the key of the secrets.
 
     Raises ConfigurationError, also if the datastore refuses the settings.
     """
     from tork_celery.store.migration import migrate  # noqa: PLC0415  Alembic takes 0.1 s
 
-    _when_datastore_answers(database, lambda: migrate(database))
-    _when_datastore_answers(database, lambda: secret_keys.check(database))
+    def prepare() -> None:
+        migrate(database)
+        secret_keys.check(database)
+
+    _when_datastore_answers(database, partial(_freeing_full_disk, settings, prepare))
+
+
+def _freeing_full_disk(settings: Settings, action: Callable[[], T]) -> T:
+    """Run an action that writes to the datastore. If its disk is full, kill the step that fills it and raise.
+
+    For a process that starts: a step that runs since earlier may take each byte that becomes free, and only a
+    worker that has started protects the disk from it.
+    """
+    try:
+        return action()
+    except DatastoreFull:
+        runtime = build_runtime(settings, cluster="none", node="none", slots=1)
+        with closing(runtime), suppress(EngineUnavailable):
+            kill_largest(runtime, _disk_limits(settings), settings.data_dir)
+        raise
+
+
+def _disk_limits(settings: Settings) -> DiskLimits:
+    return DiskLimits(step_bytes=settings.step_disk_bytes, floor_bytes=settings.disk_floor_bytes)
 
 
 def _when_datastore_answers(database: Database, action: Callable[[], T]) -> T:
@@ -145,7 +168,7 @@ def build_node_process(
         # The disk may be full: free some space before anything is written to the datastore.
         until_available(worker.free_disk_space, database.outages, worker.engine_outages)
     claim_name = partial(presence.claim_name, database, node, lease_s=settings.lease_s)
-    until_available(claim_name, database.outages)
+    until_available(partial(_freeing_full_disk, settings, claim_name), database.outages)
     return NodeProcess(
         _service_context(settings, app, database),
         node,
@@ -173,7 +196,7 @@ def build_worker(settings: Settings, app: Celery, database: Database, *, node: s
         defaults=task_defaults(settings),
         engine_wait_s=settings.engine_wait_s,
         engine_outages=engine_outages,
-        disk_limits=DiskLimits(step_bytes=settings.step_disk_bytes, floor_bytes=settings.disk_floor_bytes),
+        disk_limits=_disk_limits(settings),
     )
 
 

@@ -75,7 +75,7 @@ class FakeRuntime(Runtime):
         self.removed_steps: list[StepRef] = []
         self.freed: list[StepRef] = []
         self.ended_freed = False
-        self.largest_killed = 0
+        self.largest_killed: list[float] = []
         self.used: dict[tuple[str, int], float] = {}
         self.removed_deliveries: list[tuple[str, int]] = []
         self.left_on_host: list[Leftovers] = []
@@ -146,8 +146,9 @@ class FakeRuntime(Runtime):
     def free_ended(self) -> None:
         self.ended_freed = True
 
-    def kill_largest(self) -> None:
-        self.largest_killed += 1
+    def kill_largest(self, *, at_least_bytes: float) -> bool:
+        self.largest_killed.append(at_least_bytes)
+        return True
 
     def disks(self) -> Sequence[Disk]:
         return [Disk(path=Path("/disk"), usage=lambda: self.used)]

@@ -13,7 +13,7 @@ from tork_celery.disk_space import DiskSpace
 from tork_celery.domain.logs import LogPosition
 from tork_celery.domain.model import StepRef
 from tork_celery.worker.active_steps import ActiveStep, ActiveSteps, StopReason
-from tork_celery.worker.disk_guard import DiskGuard, DiskLimits
+from tork_celery.worker.disk_guard import DiskGuard, DiskLimits, kill_largest
 from tork_celery.worker.step_output import StepOutput
 
 MIB = 2**20
@@ -291,3 +291,17 @@ def test_step_that_is_stopped_for_another_reason_keeps_that(
     guard.check()
 
     assert active[0].stop_reason is StopReason.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("free_bytes", "killed"), [(0, [6.25 * MIB]), (24 * MIB, [0.25 * MIB]), (25 * MIB, []), (FLOOR, [])]
+)
+def test_start_on_an_exhausted_disk_kills_the_largest_step(
+    disk: FakeDisk, runtime: FakeRuntime, free_bytes: int, killed: list[float]
+) -> None:
+    """One that uses little compared with what is missing is not what fills the disk."""
+    disk.free_bytes = free_bytes
+
+    kill_largest(runtime, DiskLimits(), Path("/disk"), measure=disk.measure)
+
+    assert runtime.largest_killed == killed

@@ -87,7 +87,7 @@ def _migrated_datastore(config: Settings) -> Iterator[Database]:
     """Open the datastore, as soon as it answers. Raises ConfigurationError."""
     database = bootstrap.build_database(config)
     try:
-        bootstrap.migrate_datastore(database)
+        bootstrap.migrate_datastore(config, database)
         yield database
     finally:
         database.close()

@@ -116,6 +116,20 @@ class Exchange:
         """Return the disk space that a delivery uses; any number above `enough` if that is more."""
         return exchange_space.used_bytes(self._node_dir / f"{task_id}-{delivery}", enough=enough)
 
+    def largest_delivery(self, *, at_least_bytes: float) -> list[StepRef]:
+        """Return the steps of the delivery that uses most disk space, of any node; none if that is less."""
+        used = self.used_by_delivery()
+        largest = max(used, key=lambda delivery: used[delivery], default=None)
+        if largest is None or used[largest] < at_least_bytes:
+            return []
+        task_id, delivery = largest
+        return [
+            StepRef(task_id=task_id, delivery=delivery, step=int(step))
+            for node_dir in _names(self._work_dir)
+            for step in _names(self._work_dir / node_dir / f"{task_id}-{delivery}")
+            if step.isdecimal()
+        ]
+
     def used_by_delivery(self) -> dict[tuple[str, int], float]:
         """Return the disk space of all deliveries that have a directory, of all nodes that use `work_dir`."""
         return {
@@ -126,9 +140,14 @@ class Exchange:
         }
 
     def free_space(self, ref: StepRef) -> None:
-        """Remove what the step wrote and nobody reads. `output` and `progress` return the same afterwards."""
+        """Remove what the step wrote and nobody reads. `output` and `progress` return the same afterwards.
+
+        It does not matter which node of the host has the step.
+        """
         keep_bytes = {OUTPUT: MAX_RESULT_BYTES + 1, PROGRESS: MAX_PROGRESS_BYTES}
-        exchange_space.free_space(self.path(ref), keep_bytes=keep_bytes, remove_tree=_remove_tree)
+        for node_dir in _names(self._work_dir):
+            path = self._work_dir / node_dir / f"{ref.task_id}-{ref.delivery}" / str(ref.step)
+            exchange_space.free_space(path, keep_bytes=keep_bytes, remove_tree=_remove_tree)
 
     def steps(self) -> Iterator[StepRef]:
         """Yield the steps of this node that have a directory."""

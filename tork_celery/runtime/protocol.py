@@ -198,6 +198,14 @@ class Runtime(Protocol):
         Raises EngineUnavailable.
         """
 
+    def kill_largest(self, *, at_least_bytes: float) -> bool:
+        """Kill the steps of the delivery with the largest exchange directories, and free their space.
+
+        It does not matter which node of the host has them. For a start on a full disk. Return False, and do
+        nothing, if all deliveries use less than `at_least_bytes`, or if steps do not outlive their process.
+        Raises EngineUnavailable.
+        """
+
     def disks(self) -> Sequence[Disk]:
         """Return the disks of this host that steps fill; while the engine is away, those that are known."""
 

@@ -153,6 +153,22 @@ class DiskGuard:
         self._steps.fail(step, StopReason.OUT_OF_DISK, error)
 
 
+def kill_largest(
+    runtime: Runtime,
+    limits: DiskLimits,
+    path: Path,
+    *,
+    measure: Callable[[Path], DiskSpace] = DiskSpace.of,
+) -> None:
+    """Kill the step that uses most of the disk of `path`, if that is exhausted. For a start, without a guard.
+
+    The step runs again then, under a guard. Raises EngineUnavailable.
+    """
+    shortage_bytes = limits.shortage(measure(path), of_floor=_EXHAUSTED)
+    if shortage_bytes and runtime.kill_largest(at_least_bytes=shortage_bytes * _WORTH_FAILING):
+        log.warning("worker.largest_step_killed", path=str(path))
+
+
 def _exhausted(disk: Disk, used_bytes: float) -> str:
     used = f"{format_size(int(used_bytes))} of it" if math.isfinite(used_bytes) else "most of it"
     return f"the disk of the worker is full ({disk.path}), and this task uses {used}, more than any other"

@@ -164,6 +164,13 @@ class DockerRuntime:
             if container["State"] in _ENDED_STATES:
                 self._exchange.free_space(self._names.step(container["Labels"]))
 
+    def kill_largest(self, *, at_least_bytes: float) -> bool:
+        refs = self._exchange.largest_delivery(at_least_bytes=at_least_bytes)
+        for ref in refs:
+            self._api.kill(self._names.container(ref), "SIGKILL")
+            self._exchange.free_space(ref)
+        return bool(refs)
+
     def disks(self) -> Sequence[Disk]:
         return self._disk_usage.disks()
 
