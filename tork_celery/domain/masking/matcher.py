@@ -37,15 +37,21 @@ class Matcher:
         return bool(self._patterns)
 
     def spans(self, text: bytes) -> list[Span]:
-        """Return the longest match at each place where a pattern begins, in any order."""
+        """Return spans that cover all matches, in any order."""
         spans, patterns = list[Span](), self._patterns
-        for start, first, last in self._candidates(text):
-            if last - first > 1:
-                size = self._longest_match(text, start, first, last)
-            else:
-                size = len(patterns[first]) if text.startswith(patterns[first], start) else 0
-            if size:
-                spans.append((start, start + size))
+        begin = end = 0  # of the last span
+        for automaton, groups in self._automata:
+            for head, start, _ in automaton.find_matches_as_indexes(text, overlapping=True):
+                first, last = groups[head]
+                if last - first > 1:
+                    stop = start + self._longest_match(text, start, first, last)
+                elif text.startswith(patterns[first], start):
+                    stop = start + len(patterns[first])
+                else:
+                    continue
+                if stop > start and not (begin <= start and stop <= end):
+                    begin, end = start, stop
+                    spans.append((start, stop))
         return spans
 
     def cut_off_at(self, text: bytes) -> int:
@@ -55,19 +61,16 @@ class Matcher:
         """
         before = max(0, len(text) - self._longest_bytes + 1)
         tail = text[before:]
-        starts = {start for start, _, _ in self._candidates(tail)}
+        starts = {
+            start
+            for automaton, _ in self._automata
+            for _, start, _ in automaton.find_matches_as_indexes(tail, overlapping=True)
+        }
         starts.update(range(max(0, len(tail) - _HEAD_BYTES + 1), len(tail)))
         for start in sorted(starts):
             if self._begins_pattern(tail[start:]):
                 return before + start
         return len(text)
-
-    def _candidates(self, text: bytes) -> Iterator[tuple[int, int, int]]:
-        """Yield each place where the head of patterns occurs, with the range of the patterns that have it."""
-        for automaton, groups in self._automata:
-            for head, start, _ in automaton.find_matches_as_indexes(text, overlapping=True):
-                first, last = groups[head]
-                yield start, first, last
 
     def _longest_match(self, text: bytes, start: int, first: int, last: int) -> int:
         """Return the length of the longest pattern of a range that occurs at `start`, or 0."""
