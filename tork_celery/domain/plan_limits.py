@@ -5,11 +5,11 @@ from tork_celery.domain.dispatched import DispatchMeter
 
 MAX_STEPS = 750_000
 """Evaluation steps of all expressions of one plan; that many take less than a second."""
-MAX_STARTED_CHILDREN = 200
+MAX_STARTED_CHILDREN = 100
 """Children that one plan starts at most."""
-MAX_ADDED_TASKS = 2_000
+MAX_ADDED_TASKS = 500
 """A plan that has added more tasks starts no further children: each may add as many."""
-MAX_BATCH = 1_000
+MAX_BATCH = 250
 """Children that a plan adds to one composite at a time."""
 MAX_ADDED_CHARS = 8 * 2**20
 """A plan that has added more text starts no further children."""

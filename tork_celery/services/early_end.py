@@ -19,7 +19,7 @@ from tork_celery.services.context import ServiceContext
 from tork_celery.services.publisher import Publisher
 from tork_celery.store import composite_items, jobs, tasks
 
-MAX_ENDED_TASKS = 500
+MAX_ENDED_TASKS = 250
 """Tasks that one transaction ends, divided by the webhook calls that each of them causes."""
 
 
