@@ -25,19 +25,9 @@ def faults_of_job(body: str, media_type: str = YAML) -> tuple[Fault, ...]:
 # The third line of a task that is valid without it; the path, message and column of its fault.
 LINES = [
     ("cmd: echo", "cmd", "expected a list, got the string 'echo'; write it as a list, [like, this]", 1),
-    ("cmd: [a, 1]", "cmd[1]", "expected a string, got the number 1; write it in quotes", 10),
     ("cmd: [[a]]", "cmd[0]", "expected a string, got a list", 7),
-    ("cmd: [a, ~]", "cmd[1]", 'expected a string, got null; write "" for an empty string', 10),
     ("tags: ['']", "tags[0]", "must not be empty", 8),
     ("env: [a]", "env", "expected a mapping, got a list", 1),
-    ("env: {A: 8080}", "env.A", "expected a string, got the number 8080; write it in quotes", 7),
-    ("env: {A: true}", "env.A", "expected a string, got the boolean true; write it in quotes", 7),
-    (
-        "env: {A: .inf}",
-        "env.A",
-        "expected a string, got a number out of range; write it in quotes",
-        7,
-    ),
     ('env: {A: "\\0"}', "env.A", "must not contain the character U+0000", 7),
     ("env: {'': a}", 'env[""]', "the name of an environment variable must not be empty or contain `=`", 7),
     (
@@ -47,15 +37,18 @@ LINES = [
         7,
     ),
     ('env: {"A\\n": a}', 'env["A\\n"]', "must not contain the character U+000A", 7),
-    ("run: 5", "run", "expected a string, got the number 5; write it in quotes", 1),
+    ("env: {A: [1]}", "env.A", "expected a string, got a list", 7),
+    ("env: {A: {B: 1}}", "env.A", "expected a string, got a mapping", 7),
+    ("run: [5]", "run", "expected a string, got a list", 1),
+    ("tags: [~]", "tags[0]", "must not be empty", 8),
     ("description: {}", "description", "expected a string, got a mapping", 1),
     ("workdir: " + "w" * 257, "workdir", "longer than 256 characters", 1),
-    ("timeout: 30", "timeout", "expected a string, got the number 30; write it like 90s or 1h30m", 1),
+    ("timeout: 30", "timeout", "'30' is not a duration; write it like 1h30m, 500ms or 2.5s", 1),
     ("timeout: 0s", "timeout", "'0s' must be longer than 0", 1),
     (
         "retry: {limit: 1, initialDelay: 5}",
         "retry.initialDelay",
-        "expected a string, got the number 5; write it like 90s or 1h30m",
+        "'5' is not a duration; write it like 1h30m, 500ms or 2.5s",
         19,
     ),
     (
@@ -247,7 +240,7 @@ def test_second_composite_block_is_refused() -> None:
 
 # The third line of a job that is valid without it; the path and the beginning of the message.
 IN_A_JOB = [
-    ("inputs: {a: 1}", "inputs.a", "expected a string, got the number 1; write it in quotes"),
+    ("inputs: {a: [1]}", "inputs.a", "expected a string, got a list"),
     ("output: '{{ 1 +'", "output", "{{ is not closed by }}"),
     ("defaults: {priority: 10}", "defaults.priority", "must be from 0 to 9"),
     ("defaults: {image: a}", "defaults.image", "unknown key; allowed here: retry, limits, timeout, queue"),
@@ -322,7 +315,7 @@ tasks:
     pre:
       - image: f
         env:
-          PORT: 8080
+          PORT: [8080]
     timeout: never
 nane: g
 """
@@ -342,11 +335,11 @@ nane: g
     [
         '{"name": "a", "tasks": [' + ",".join(['{"x": 1}'] * 1000) + "]}",
         '{"name": "a", "tasks": ['
-        + ",".join(['{"name": "a", "image": "b", "cmd": [1, 2, 3]}'] * 1000)
+        + ",".join(['{"name": "a", "image": "b", "cmd": [{}, {}, {}]}'] * 1000)
         + "]}",
-        '{"name": "a", "tasks": [{"name": "a", "image": "b", "cmd": [' + ",".join("1" * 1000) + "]}]}",
+        '{"name": "a", "tasks": [{"name": "a", "image": "b", "cmd": [' + ",".join(["[]"] * 1000) + "]}]}",
         '{"name": "a", "tasks": [{"name": "a", "image": "b", '
-        '"env": {' + ",".join(f'"A{number}": 1' for number in range(1000)) + "}}]}",
+        '"env": {' + ",".join(f'"A{number}": []' for number in range(1000)) + "}}]}",
         "{" + ",".join(f'"a{number}": 1' for number in range(1000)) + "}",
     ],
 )
@@ -356,8 +349,8 @@ def test_at_most_20_faults_are_listed(body: str) -> None:
 
 
 def test_faults_of_json_have_no_line() -> None:
-    body = '{"name": "a", "tasks": [{"name": "b", "image": 5}]}'
-    expected = "expected a string, got the number 5; write it in quotes"
+    body = '{"name": "a", "tasks": [{"name": "b", "image": [5]}]}'
+    expected = "expected a string, got a list"
     assert faults_of_job(body, JSON) == (Fault("tasks[0].image", expected),)
 
 

@@ -26,10 +26,11 @@ INVALID: dict[str, dict[str, Any]] = {
     "a task without an image": {"tasks": [{"name": "t"}]},
     "a step without an image": {"tasks": [TASK | {"pre": [{"run": "x"}]}]},
     "a name of 257 characters": {"name": "x" * 257, "tasks": [TASK]},
-    "a number for a string": {"description": 1, "tasks": [TASK]},
+    "a list for a string": {"description": [1], "tasks": [TASK]},
     "a string for a list": {"tags": "a", "tasks": [TASK]},
     "an empty tag": {"tags": [""], "tasks": [TASK]},
-    "a number for an input": {"inputs": {"a": 1}, "tasks": [TASK]},
+    "a list for an input": {"inputs": {"a": [1]}, "tasks": [TASK]},
+    "null for a tag": {"tags": [None], "tasks": [TASK]},
     "a priority above 9": {"tasks": [TASK | {"priority": 10}]},
     "a string for a priority": {"tasks": [TASK | {"priority": "high"}]},
     "a timeout without a unit": {"tasks": [TASK | {"timeout": "5"}]},
@@ -62,6 +63,23 @@ INVALID: dict[str, dict[str, Any]] = {
 VALID: dict[str, dict[str, Any]] = {
     "templates": {
         "tasks": [TASK | {"priority": "{{ 1 }}", "timeout": "{{ inputs.t }}", "queue": "{{ inputs.q }}"}],
+    },
+    "numbers, booleans and null for strings": {
+        "name": 2024,
+        "description": 1.5,
+        "tags": [1, True],
+        "inputs": {"a": 1, "b": None},
+        "tasks": [
+            TASK
+            | {
+                "if": False,
+                "cmd": [1, True, None],
+                "env": {"A": 1, "B": None},
+                "files": {"a": 1},
+                "pre": [TASK | {"run": 5}],
+                "gpus": 1,
+            }
+        ],
     },
     "numbers for limits": {"tasks": [TASK | {"limits": {"cpus": 0.5, "memory": "1g"}}]},
     "a fraction as a factor": {"tasks": [TASK | {"retry": {"limit": 1, "scalingFactor": 1.5}}]},

@@ -7,12 +7,13 @@ import pytest
 
 from tork_celery.domain.errors import Fault, InvalidInput
 from tork_celery.jobfile.decode import read
+from tork_celery.jobfile.source import Scalar, plain_values
 
 DEPTH = 32
 
 
 def value_of(text: str) -> Any:
-    return read(text.encode(), "text/yaml").value
+    return plain_values(read(text.encode(), "text/yaml").value)
 
 
 def faults_of(body: str | bytes) -> tuple[Fault, ...]:
@@ -64,6 +65,27 @@ def test_scalars_follow_the_core_schema(text: str, expected: object) -> None:
     value = value_of(f"a: {text}\n" if text != "-" else "a: '-'\n")["a"]
     assert value == expected
     assert type(value) is type(expected)
+
+
+@pytest.mark.parametrize(
+    "text", ["12", "-3", "+3", "010", "0x1F", "1.50", "1.", "1e3", ".NaN", "True", "FALSE"]
+)
+def test_written_text_of_numbers_and_booleans_is_kept(text: str) -> None:
+    scalar = read(f"a: {text}".encode(), "text/yaml").value["a"]
+
+    assert isinstance(scalar, Scalar)
+    assert scalar.text == text
+
+
+def test_keys_are_taken_as_written() -> None:
+    assert value_of("{1: a, 012: b, 1.50: c, true: d, yes: e, !!int 2: f}") == {
+        "1": "a",
+        "012": "b",
+        "1.50": "c",
+        "true": "d",
+        "yes": "e",
+        "2": "f",
+    }
 
 
 def test_nan_is_read_as_a_float() -> None:
@@ -141,9 +163,8 @@ NOT_UTF8 = "the body is not UTF-8 text"
         ("a: 1\na: 2", "a", "duplicate key, first in line 1, column 1", 2, 1),
         ("a:\n - {b: 1, b: 2}", "a[0].b", "duplicate key, first in line 2, column 5", 2, 11),
         ("a: &a {x: 1}\nb:\n  <<: *a\n  <<: *a", 'b["<<"]', "duplicate key", 4, 3),
-        ("a:\n  1: x", "a.1", "a key must be a string, not the number 1; write it in quotes", 2, 3),
-        ("true: x", "True", "a key must be a string, not the boolean true; write it in quotes", 1, 1),
-        ("~: x", "None", "a key must be a string, not null; write it in quotes", 1, 1),
+        ("1: a\n'1': b", "1", "duplicate key, first in line 1, column 1", 2, 1),
+        ("~: x", "null", "a key must be a string, not null; write it in quotes", 1, 1),
         ("[a]: x", '["?"]', "a key must be a string, not a list", 1, 1),
         ("{a: b}: x", '["?"]', "a key must be a string, not a mapping", 1, 1),
         ("a: {<<: x}", 'a["<<"]', "`<<` takes a mapping or a list of mappings", 1, 9),

@@ -4,7 +4,7 @@ from typing import Any
 
 from tork_celery.domain.errors import BodyTooLarge, Fault, InvalidInput
 from tork_celery.jobfile import json_reader, yaml_reader
-from tork_celery.jobfile.source import Source, describe, line_and_column, quote
+from tork_celery.jobfile.source import Source, describe, line_and_column, plain_values, quote
 
 BODY_LIMIT_BYTES = 4 * 1024 * 1024
 _READERS = {
@@ -25,7 +25,8 @@ def read_mapping(body: bytes, media_type: str) -> dict[str, Any]:
     source = read(body, media_type)
     if not isinstance(source.value, dict):
         raise InvalidInput(source.fault((), f"expected a mapping, got {describe(source.value)}"))
-    return source.value
+    values: dict[str, Any] = plain_values(source.value)
+    return values
 
 
 def read(body: bytes, media_type: str, *, limit_bytes: int = BODY_LIMIT_BYTES) -> Source:

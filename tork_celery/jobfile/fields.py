@@ -1,4 +1,4 @@
-"""The types of values in a job file. A field checks the type and does not convert."""
+"""The types of values in a job file. Only a string converts: numbers and booleans are taken as written."""
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -12,7 +12,7 @@ from tork_celery.domain.identifiers import unfit_character
 from tork_celery.jobfile import validators
 from tork_celery.jobfile.faults import Faults
 from tork_celery.jobfile.mapping_schema import MappingSchema
-from tork_celery.jobfile.source import describe
+from tork_celery.jobfile.source import Scalar, describe, plain_value
 
 
 def docs(description: str, example: str = "") -> dict[str, str]:
@@ -30,6 +30,9 @@ def max_length(characters: int) -> validate.Length:
 class String(fields.String):
     """A string, of one line unless `one_line=False`.
 
+    A number or a boolean counts as the characters that stand for it in the file, and null in a list or map as
+    the empty string.
+
     With `template=True` it may contain expressions. The validators of a template run when the expressions are
     evaluated, not here.
     """
@@ -38,24 +41,21 @@ class String(fields.String):
         self,
         *,
         one_line: bool = True,
-        hint: str = "write it in quotes",
         template: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self._one_line = one_line
-        self._hint = hint
         self.template = template
 
     def read(self, value: Any) -> str:
         """Return the string, before any validator runs. Raises `ValidationError`."""
-        if type(value) is not str:
-            hint = 'write "" for an empty string' if value is None else self._hint
-            hint = "" if isinstance(value, list | dict) else f"; {hint}"
-            raise ValidationError(f"expected a string, got {describe(value)}{hint}")
-        if character := unfit_character(value, one_line=self._one_line):
+        text = _written(value)
+        if text is None:
+            raise ValidationError(f"expected a string, got {describe(value)}")
+        if character := unfit_character(text, one_line=self._one_line):
             raise ValidationError(f"must not contain the character {character}")
-        return value
+        return text
 
     def deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         text = self.read(value)
@@ -93,27 +93,29 @@ class Duration(String):
     """A length of time above zero."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(validate=validators.duration, hint="write it like 90s or 1h30m", **options)
+        super().__init__(validate=validators.duration, **options)
 
 
 class Quantity(String):
     """An amount, written as a string or a number and kept as a string."""
 
     def read(self, value: Any) -> str:
-        if type(value) in (int, float):
-            return format(Decimal(repr(value)), "f")
-        if type(value) is not str:
-            raise ValidationError(f"expected a string or a number, got {describe(value)}")
-        return value
+        plain = plain_value(value)
+        if type(plain) in (int, float):
+            return format(Decimal(repr(plain)), "f")
+        if type(plain) is not str:
+            raise ValidationError(f"expected a string or a number, got {describe(plain)}")
+        return plain
 
 
 class Integer(fields.Integer):
     """A whole number."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
-        if type(value) is not int:
-            raise ValidationError(f"expected a whole number, got {describe(value)}")
-        return value
+        plain = plain_value(value)
+        if type(plain) is not int:
+            raise ValidationError(f"expected a whole number, got {describe(plain)}")
+        return plain
 
 
 class IntegerOrTemplate(Integer):
@@ -130,18 +132,20 @@ class Boolean(fields.Boolean):
     """The value true or false."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
-        if type(value) is not bool:
-            raise ValidationError(f"expected true or false, got {describe(value)}")
-        return value
+        plain = plain_value(value)
+        if type(plain) is not bool:
+            raise ValidationError(f"expected true or false, got {describe(plain)}")
+        return plain
 
 
 class Number(fields.Float):
     """A whole number or a fraction."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
-        if type(value) not in (int, float):
-            raise ValidationError(f"expected a number, got {describe(value)}")
-        number = float(value)
+        plain = plain_value(value)
+        if type(plain) not in (int, float):
+            raise ValidationError(f"expected a number, got {describe(plain)}")
+        number = float(plain)
         if isnan(number):  # it would pass the check of a range
             raise ValidationError("expected a number, got NaN")
         return number
@@ -174,16 +178,16 @@ class StringMap(fields.Dict):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         if not isinstance(value, dict):
             raise ValidationError(f"expected a mapping, got {describe(value)}")
-        faults = Faults()
+        faults, texts = Faults(), dict[str, str]()
         key_field, value_field = cast(String, self.key_field), cast(String, self.value_field)
         for key, item in value.items():
             try:
                 key_field.deserialize(key)
-                value_field.deserialize(item)
+                texts[key] = value_field.deserialize(item)
             except ValidationError as error:
                 faults.add((key,), error.messages)
         faults.raise_any()
-        return value
+        return texts
 
 
 class _WithSchema(fields.Nested):
@@ -235,6 +239,20 @@ class NestedList(_WithSchema):
             raise ValidationError(f"expected at least {self.min_items}, got {length}")
         if self.max_items is not None and length > self.max_items:
             raise ValidationError(f"expected at most {self.max_items:,}, got {length:,}")
+
+
+def _written(value: Any) -> str | None:
+    """Return a value as a string, as the document writes it; None for a list or a mapping."""
+    match value:
+        case str():
+            return value
+        case Scalar():
+            return value.text
+        case bool():
+            return str(value).lower()  # JSON has one way to write it
+        case None:
+            return ""
+    return None
 
 
 def _check(check: Callable[[str], None], text: str) -> None:

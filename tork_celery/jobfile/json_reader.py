@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from tork_celery.domain.errors import Fault, InvalidInput
-from tork_celery.jobfile.source import MAX_LEVELS, TOO_DEEP, Path, Source, line_and_column, path_text, quote
+from tork_celery.jobfile.source import (
+    MAX_LEVELS,
+    TOO_DEEP,
+    Path,
+    Scalar,
+    Source,
+    line_and_column,
+    path_text,
+    quote,
+)
 
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]+|\\.)*+"?|[][{}]', re.DOTALL)
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -19,7 +28,13 @@ def read(text: str) -> Source:
     _refuse_depth(text)
     pairs = _Pairs()
     try:
-        value = json.loads(text, object_pairs_hook=pairs, parse_constant=_refuse_constant, parse_int=_integer)
+        value = json.loads(
+            text,
+            object_pairs_hook=pairs,
+            parse_constant=_refuse_constant,
+            parse_int=_integer,
+            parse_float=_float,
+        )
     except json.JSONDecodeError as error:
         message = error.msg[:1].lower() + error.msg[1:]
         raise InvalidInput(Fault("", f"not valid JSON: {message}", error.lineno, error.colno)) from None
@@ -74,8 +89,12 @@ def _refuse_constant(name: str) -> NoReturn:
     raise InvalidInput(f"not valid JSON: {name} is not a JSON number")
 
 
-def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
+def _integer(digits: str) -> Scalar:
+    return Scalar(int(digits) if len(digits) <= _MAX_DIGITS else float(digits), digits)
+
+
+def _float(text: str) -> Scalar:
+    return Scalar(float(text), text)
 
 
 def _refuse_duplicates(document: Any) -> None:

@@ -32,6 +32,8 @@ from tork_celery.jobfile.tasks import TaskSchema
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _DEFINITIONS = "#/$defs/"
 _TEMPLATE = {"pattern": r"\{\{"}
+_WRITTEN_TYPES = ("string", "number", "boolean")
+"""The types of values that count as strings. In lists and maps null does, too."""
 _BY_VALIDATOR: dict[object, Document] = {
     validators.not_empty: {"minLength": 1},
     validators.duration: {"pattern": r"^(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$"},
@@ -113,11 +115,16 @@ def _description(field: fields.Field[Any]) -> Document:
 
 
 def _type_only(document: Document) -> Document:
-    """Return the schema without checks, and of mappings with a schema only that they are objects."""
+    """Return the schema without checks, and of mappings with a schema only that they are objects.
+
+    What may be written as a number or a boolean is a string in a response.
+    """
     if "$ref" in document:
         return {"type": "object"}
     if "type" not in document:
         return {"type": [alternative["type"] for alternative in document["anyOf"]]}
+    if isinstance(document["type"], list):
+        return {"type": "string"}
     parts = {key: _type_only(document[key]) for key in ("items", "additionalProperties") if key in document}
     return {"type": document["type"]} | parts
 
@@ -129,7 +136,7 @@ def _of_field(field: fields.Field[Any]) -> Document:
 
 @_of_field.register
 def _(field: String) -> Document:
-    return {"type": "string"} | _checks(field, template=field.template)
+    return _string(field)
 
 
 @_of_field.register
@@ -161,14 +168,14 @@ def _(field: Boolean) -> Document:
 
 @_of_field.register
 def _(field: StringList) -> Document:
-    return {"type": "array", "items": _of_field(field.inner)}
+    return {"type": "array", "items": _string(cast(String, field.inner), nullable=True)}
 
 
 @_of_field.register
 def _(field: StringMap) -> Document:
     names, values = cast(String, field.key_field), cast(String, field.value_field)
     name_checks = _checks(names)
-    document: Document = {"type": "object", "additionalProperties": _of_field(values)}
+    document: Document = {"type": "object", "additionalProperties": _string(values, nullable=True)}
     return document | ({"propertyNames": name_checks} if name_checks else {})
 
 
@@ -186,6 +193,15 @@ def _(field: NestedList) -> Document:
     if field.min_items:
         document["minItems"] = field.min_items
     return document | ({} if field.max_items is None else {"maxItems": field.max_items})
+
+
+def _string(field: String, *, nullable: bool = False) -> Document:
+    """Return the schema of a string. Where a pattern is checked, it takes no number: few would match."""
+    checks = _checks(field, template=field.template)
+    if checks.keys() & {"pattern", "enum", "anyOf"}:
+        return {"type": "string"} | checks
+    nothing = ("null",) if nullable and "minLength" not in checks else ()
+    return {"type": [*_WRITTEN_TYPES, *nothing]} | checks
 
 
 def _checks(field: fields.Field[Any], *, template: bool = False) -> Document:

@@ -23,6 +23,16 @@ class Mark(Protocol):
     column: int
 
 
+class Scalar(NamedTuple):
+    """A number or boolean, with the characters that stand for it in the document.
+
+    Where a string is expected, `012`, `1.50` and `True` are these characters.
+    """
+
+    value: bool | float
+    text: str
+
+
 class Position(NamedTuple):
     """The position of a key or list item, counted from 0, and the positions inside its value.
 
@@ -72,6 +82,7 @@ def quote(text: str) -> str:
 
 def describe(value: Any) -> str:
     """Return type and value as messages name them: `the number 5`, `a list`."""
+    value = plain_value(value)
     match value:
         case None:
             return "null"
@@ -84,6 +95,20 @@ def describe(value: Any) -> str:
         case list():
             return "a list"
     return "a mapping"
+
+
+def plain_value(value: Any) -> Any:
+    """Return the value, or the plain value of a `Scalar`."""
+    return value.value if isinstance(value, Scalar) else value
+
+
+def plain_values(document: Any) -> Any:
+    """Return a document without `Scalar`s."""
+    if isinstance(document, dict):
+        return {key: plain_values(value) for key, value in document.items()}
+    if isinstance(document, list):
+        return [plain_values(value) for value in document]
+    return plain_value(document)
 
 
 def _part_text(part: str | int) -> str:

@@ -190,7 +190,6 @@ class EachSchema(MappingSchema):
 
     list = Expression(
         required=True,
-        hint="write it as an expression, such as {{ sequence(1, 4) }}",
         metadata=docs("expression that yields the list, of 100,000 items at most", '"{{ sequence(1, 4) }}"'),
     )
     var = String(

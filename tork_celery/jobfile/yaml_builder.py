@@ -12,6 +12,7 @@ from tork_celery.jobfile.source import (
     Mark,
     Path,
     Position,
+    Scalar,
     Source,
     path_text,
     quote,
@@ -61,6 +62,8 @@ class Builder:
         cost = _VALUE_COST + len(text)
         self._spend(cost, mark)
         value = self._tagged(event) if event.tag is not None else plain(text) if is_plain else text
+        if isinstance(value, int | float):
+            value = Scalar(value, text)
         if event.anchor is not None:
             self._anchors[event.anchor] = Node(value, None, cost, 0, is_plain)
         self._add(value, None, mark, is_plain=is_plain)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
-from tork_celery.jobfile.source import Mark, Path, describe
+from tork_celery.jobfile.source import Mark, Path, Scalar, describe
 
 _MERGE = "<<"
 
@@ -131,10 +131,11 @@ class MappingFrame(Frame):
     def _add_key(self, key: Any, mark: Mark, *, is_plain: bool) -> None:
         self._key_mark = mark
         self._is_merge = is_plain and key == _MERGE
+        if isinstance(key, Scalar):
+            key = key.text
         if not isinstance(key, str):
-            is_scalar = not isinstance(key, list | dict)
-            self._key = str(key) if is_scalar else "?"
-            hint = "; write it in quotes" if is_scalar else ""
+            self._key = "null" if key is None else "?"
+            hint = "; write it in quotes" if key is None else ""
             raise Refused(f"a key must be a string, not {describe(key)}{hint}")
         self._key = key
         if key in self.inner:
