@@ -35,6 +35,7 @@ from tork_celery.services.long_poll import ended_jobs
 from tork_celery.settings import Settings
 from tork_celery.store import Database, access, nodes, schema_version, secret_keys
 from tork_celery.worker.disk_guard import DiskLimits, kill_largest
+from tork_celery.worker.host_environment import HostEnvironment
 from tork_celery.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -197,6 +198,7 @@ def build_worker(settings: Settings, app: Celery, database: Database, *, node: s
         engine_wait_s=settings.engine_wait_s,
         engine_outages=engine_outages,
         disk_limits=_disk_limits(settings),
+        host_env=HostEnvironment.of(settings.host_env, os.environ),
     )
 
 
@@ -227,6 +229,7 @@ def build_api(settings: Settings, *, port: int, processes: int, threads: int) ->
             authenticator=Authenticator(database, schemes=settings.auth) if settings.auth else None,
             cors_origins=settings.cors_origins,
             hosts=settings.hosts,
+            rate_limit=settings.rate_limit,
         )
     )
     return Front(

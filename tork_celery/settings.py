@@ -24,6 +24,8 @@ _NETWORK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _CAPABILITIES = ("MKNOD", "NET_RAW")
 _MAX_DIGITS = 9
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252}[A-Za-z0-9])?")
+_VARIABLE = re.compile(r"[^=:,\s]+")
+_DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?")
 
 
@@ -64,6 +66,7 @@ class Settings:
     max_cpus: str = ""
     max_memory: str = ""
     shell: tuple[str, ...] = ("bash", "-c")
+    host_env: tuple[tuple[str, str], ...] = ()
     shell_allow_root: bool = False
     lease_s: float = 10.0
     heartbeat_s: float = 2.0
@@ -85,6 +88,7 @@ class Settings:
     body_limit_bytes: int = 4 * 1024 * 1024
     wait_max_s: float = 3600.0
     webhook_targets: WebhookTargets = field(default_factory=WebhookTargets)
+    rate_limit: float | None = None
     keep_jobs_s: float | None = None
     broker_visibility_timeout_s: float = 3600.0
     log_level: str = "INFO"
@@ -264,6 +268,23 @@ def _command(text: str) -> tuple[str, ...]:
     return tuple(words)
 
 
+def _host_env(text: str) -> tuple[tuple[str, str], ...]:
+    """Return pairs of a variable of the worker and its name in steps."""
+    pairs = []
+    for each in _comma_separated(text):
+        name, _, alias = each.partition(":")
+        if not _VARIABLE.fullmatch(name) or not _VARIABLE.fullmatch(alias or name):
+            raise _not_allowed(each, "a variable", "NAME or NAME:ALIAS, such as HTTP_PROXY,CI_TOKEN:TOKEN")
+        pairs.append((name, alias or name))
+    return tuple(pairs)
+
+
+def _rate(text: str) -> float:
+    if not _DECIMAL.fullmatch(text) or float(text) <= 0:
+        raise _not_allowed(text, "a number of requests per second", "numbers above 0, such as 20 or 0.5")
+    return float(text)
+
+
 def _comma_separated(text: str) -> tuple[str, ...]:
     return tuple(stripped for part in text.split(",") if (stripped := part.strip()))
 
@@ -317,6 +338,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "max_cpus": _cpus,
     "max_memory": _memory,
     "shell": _command,
+    "host_env": _host_env,
     "shell_allow_root": _boolean,
     "lease_s": durations.positive_seconds,
     "heartbeat_s": durations.positive_seconds,
@@ -338,6 +360,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "body_limit_bytes": quantities.size_bytes,
     "wait_max_s": durations.positive_seconds,
     "webhook_targets": lambda text: WebhookTargets.parse(_comma_separated(text)),
+    "rate_limit": _rate,
     "keep_jobs_s": durations.positive_seconds,
     "broker_visibility_timeout_s": durations.positive_seconds,
     "log_level": _log_level,

@@ -8,6 +8,7 @@ from tests.worker.fakes import NODE, MakeWorker
 from tork_celery.domain.definition import Defaults
 from tork_celery.runtime.protocol import Runtime
 from tork_celery.worker.disk_guard import DiskLimits
+from tork_celery.worker.host_environment import HostEnvironment
 from tork_celery.worker.worker import Worker
 
 __all__ = ["database"]
@@ -30,6 +31,7 @@ def make_worker(database: FlakyDatabase, dispatcher: FakeDispatcher) -> Iterator
         engine_wait_s: float = 3600.0,
         cleanup_interval_s: float = 3600.0,
         disk_limits: DiskLimits | None = None,
+        host_env: HostEnvironment | None = None,
         start: bool = True,
     ) -> Worker:
         worker = Worker(
@@ -44,6 +46,7 @@ def make_worker(database: FlakyDatabase, dispatcher: FakeDispatcher) -> Iterator
             engine_wait_s=engine_wait_s,
             cleanup_interval_s=cleanup_interval_s,
             disk_limits=disk_limits,
+            host_env=host_env,
         )
         if start:
             worker.start()

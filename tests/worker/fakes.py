@@ -14,6 +14,7 @@ from tork_celery.domain.errors import EngineUnavailable
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.protocol import Detached, Disk, Leftovers, Runtime, Sink, StepExit, StepRun, Stream
 from tork_celery.worker.disk_guard import DiskLimits
+from tork_celery.worker.host_environment import HostEnvironment
 from tork_celery.worker.worker import ChainAction, Worker
 
 NODE = "default@here"
@@ -193,6 +194,7 @@ class MakeWorker(Protocol):
         engine_wait_s: float = 3600.0,
         cleanup_interval_s: float = 3600.0,
         disk_limits: DiskLimits | None = None,
+        host_env: HostEnvironment | None = None,
         start: bool = True,
     ) -> Worker: ...
 

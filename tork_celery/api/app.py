@@ -3,10 +3,11 @@
 from flask import Flask
 
 from tork_celery.api import audit, jobs, meta, scheduled_jobs, system, tasks, users
-from tork_celery.api.authentication import authenticate
+from tork_celery.api.authentication import authenticate, check_access
 from tork_celery.api.context import ApiContext
 from tork_celery.api.cors import allow_origins
 from tork_celery.api.errors import handle_errors
+from tork_celery.api.rate_limit import limit_rate
 from tork_celery.api.request_guard import guard_requests
 from tork_celery.api.request_parsing import reject_nul_paths
 from tork_celery.api.responses import JsonProvider
@@ -20,6 +21,8 @@ def create_app(api: ApiContext) -> Flask:
     guard_requests(app, api)
     reject_nul_paths(app)
     authenticate(app, api)
+    limit_rate(app, api)
+    check_access(app, api)
     allow_origins(app, api.cors_origins)
     app.register_blueprint(tasks.routes(api))
     app.register_blueprint(jobs.routes(api))

@@ -25,10 +25,8 @@ _ACCESS_CHECKS = {
 
 
 def authenticate(app: Flask, api: ApiContext) -> None:
-    """Authenticate each request, and answer 404 for jobs, tasks and schedules that the user may not see.
-
-    Without an authenticator every request is allowed, and there is no current user.
-    """
+    """Authenticate each request. Without an authenticator every request is allowed, and there is no current
+    user."""
     authenticator = api.authenticator
     if authenticator is None:
         return
@@ -39,18 +37,24 @@ def authenticate(app: Flask, api: ApiContext) -> None:
         if request.method != "OPTIONS" and not _is_public():
             g.user = _authenticated_user(authenticator)
 
-    @app.before_request
-    def check_access() -> None:
-        for name, id_ in (request.view_args or {}).items():
-            if name in _ACCESS_CHECKS:
-                _ACCESS_CHECKS[name](api.services.database, current_user(), id_)
-
     @app.after_request
     def challenge(response: Response) -> Response:
         if response.status_code == HTTPStatus.UNAUTHORIZED:
             for scheme in authenticator.schemes:
                 response.headers.add("WWW-Authenticate", _CHALLENGES[scheme])
         return response
+
+
+def check_access(app: Flask, api: ApiContext) -> None:
+    """Answer 404 for jobs, tasks and schedules that the user may not see."""
+    if api.authenticator is None:
+        return
+
+    @app.before_request
+    def check() -> None:
+        for name, id_ in (request.view_args or {}).items():
+            if name in _ACCESS_CHECKS:
+                _ACCESS_CHECKS[name](api.services.database, current_user(), id_)
 
 
 def current_user() -> User | None:

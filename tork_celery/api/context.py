@@ -13,7 +13,8 @@ class ApiContext:
 
     `image_required` is False for the shell runtime. Without an `authenticator` every request is allowed.
     `cors_origins` are the web sites whose pages may call the API. `hosts` are further names of the API.
-    A `wait` that is longer than `wait_max_s` counts as `wait_max_s`.
+    A `wait` that is longer than `wait_max_s` counts as `wait_max_s`. `rate_limit` is the limit of requests
+    per second for each user or address.
     """
 
     services: ServiceContext
@@ -25,3 +26,4 @@ class ApiContext:
     authenticator: Authenticator | None = None
     cors_origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    rate_limit: float | None = None

@@ -1,7 +1,7 @@
 """The execution of one claimed step on the runtime, with its timeouts and outages."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -16,6 +16,7 @@ from tork_celery.worker.active_steps import ActiveStep
 from tork_celery.worker.backoff import InterruptibleBackoff
 from tork_celery.worker.context import WorkerContext
 from tork_celery.worker.engine_waits import EngineWait, EngineWaits, ReleaseNeeded, has_other_worker
+from tork_celery.worker.host_environment import HostEnvironment
 from tork_celery.worker.log_shipper import LogShipper
 from tork_celery.worker.masking_thread import MaskingThread
 from tork_celery.worker.step_output import StepOutput
@@ -45,18 +46,21 @@ class StepExecution:
     defaults: Defaults
     stopping: threading.Event
     engine_wait_s: float
+    host_env: HostEnvironment = field(default_factory=HostEnvironment)
 
     def new_step(self, task: Task, ref: StepRef, *, adopted: bool) -> ActiveStep:
         """Return the step of a claimed task, ready to run. Raises DatastoreUnavailable."""
         with self.context.database.reading() as tx:
             secrets = jobs.secrets(tx, task.job_id)
             stored = logs.position(tx, ref) if adopted else LogPosition()
+        values = MaskedValues(secrets).with_values(self.host_env.secrets)
         output = StepOutput(
             task_id=task.id,
             step=ref.step,
             stored=stored,
             limit_bytes=self.log_limit_bytes,
-            masker=MaskedValues(secrets).with_values(task_values(task.definition)).masker(),
+            masker=values.with_values(task_values(task.definition)).masker(),
+            mask_result=self.host_env.mask,
         )
         return ActiveStep(ref=ref, job_id=task.job_id, output=output)
 
@@ -107,7 +111,7 @@ class StepExecution:
             timeouts.step_started()
 
         limits = limits_of(task.definition.limits, self.defaults.limits)
-        run = step_run(task, step.ref, limits, step.output.masker.mask)
+        run = step_run(task, step.ref, limits, step.output.masker.mask, self.host_env)
         with MaskingThread(step, ship=self.shipper.ship, stopping=self.stopping) as sink:
             try:
                 return self.context.runtime.run(run, sink, started=started)

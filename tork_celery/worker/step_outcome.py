@@ -37,7 +37,7 @@ def _result(exit_: StepExit, output: StepOutput) -> str:
     text = written[:MAX_RESULT_BYTES].decode("utf-8", errors="ignore" if too_long else "replace")
     text = text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
     # No mask finds a value that is cut
-    return output.masker.without_cut_value(text) if too_long else text
+    return output.mask_result(output.masker.without_cut_value(text) if too_long else text)
 
 
 def _error(exit_: StepExit, output: StepOutput) -> str:

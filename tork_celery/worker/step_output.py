@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from tork_celery.domain.logs import LogPart, LogPosition
-from tork_celery.domain.masking import Masker, StreamMask
+from tork_celery.domain.masking import Mask, Masker, StreamMask
 from tork_celery.runtime.protocol import MAX_RESULT_BYTES, Stream
 
 _PART_BYTES = 64 * 1024
@@ -74,11 +74,14 @@ class StepOutput:
         stored: LogPosition,
         limit_bytes: int,
         masker: Masker | None = None,
+        mask_result: Mask = str,
     ) -> None:
+        """`masker` masks the log. `mask_result` masks in the result what only this worker knows."""
         self._task_id = task_id
         self._step = step
         self._limit_bytes = limit_bytes
         self.masker = masker or Masker()
+        self.mask_result = mask_result
         self._lock = threading.Lock()
         # Held while a piece is masked. Only the end of the output waits for it.
         self._reading = threading.Lock()

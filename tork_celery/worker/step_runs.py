@@ -7,6 +7,7 @@ from tork_celery.domain.definition import Limits, StepDefinition
 from tork_celery.domain.masking import Mask
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.runtime.protocol import SidecarRun, StepRun
+from tork_celery.worker.host_environment import HostEnvironment
 
 
 def containers_of(task: Task, ref: StepRef) -> list[StepRef]:
@@ -21,16 +22,18 @@ def containers_of(task: Task, ref: StepRef) -> list[StepRef]:
     return [*(replace(ref, step=number) for number in sidecars), ref]
 
 
-def step_run(task: Task, ref: StepRef, limits: Limits | None, mask: Mask) -> StepRun:
+def step_run(
+    task: Task, ref: StepRef, limits: Limits | None, mask: Mask, host_env: HostEnvironment
+) -> StepRun:
     """Return the run of a step, the main step with its sidecars. `mask` masks the secrets of the task."""
     definition = task.definition
     shared = _shared_fields(task, limits) | {"mask": mask}
-    run = StepRun(**shared, ref=ref, **_own_fields(definition.steps[ref.step]))
+    run = StepRun(**shared, ref=ref, **_own_fields(definition.steps[ref.step], host_env))
     if ref.step != definition.main:
         return run
     *refs, _ = containers_of(task, ref)
     sidecars = tuple(
-        SidecarRun(**shared, ref=ref, **_own_fields(sidecar), probe=sidecar.probe)
+        SidecarRun(**shared, ref=ref, **_own_fields(sidecar, host_env), probe=sidecar.probe)
         for ref, sidecar in zip(refs, definition.sidecars, strict=True)
     )
     return replace(run, workdir=definition.workdir, gpus=definition.gpus, sidecars=sidecars)
@@ -46,5 +49,5 @@ def _shared_fields(task: Task, limits: Limits | None) -> dict[str, Any]:
     }
 
 
-def _own_fields(definition: StepDefinition) -> dict[str, Any]:
-    return {"definition": definition, "env": definition.env}
+def _own_fields(definition: StepDefinition, host_env: HostEnvironment) -> dict[str, Any]:
+    return {"definition": definition, "env": host_env.with_env(definition.env)}

@@ -27,6 +27,7 @@ from tork_celery.worker.backoff import InterruptibleBackoff
 from tork_celery.worker.context import WorkerContext
 from tork_celery.worker.disk_guard import DiskGuard, DiskLimits
 from tork_celery.worker.engine_waits import MovedTasks, ReleaseNeeded
+from tork_celery.worker.host_environment import HostEnvironment
 from tork_celery.worker.leases import LeaseKeeper
 from tork_celery.worker.log_shipper import LogShipper
 from tork_celery.worker.recovery import AdoptableSteps, Recovery
@@ -55,7 +56,8 @@ class Worker:
 
     `defaults` apply to tasks without limits or a timeout. `cancel_grace_s` is the time between TERM and KILL
     for the steps of cancelled and stopped tasks. `engine_wait_s` is the longest wait for an engine that does
-    not answer, for tasks without a timeout. `disk_limits` bound what steps use of this host's disks.
+    not answer, for tasks without a timeout. `disk_limits` bound what steps use of this host's disks. Steps
+    see the variables of `host_env`.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Worker:
         cleanup_interval_s: float = 30.0,
         engine_outages: OutageLog | None = None,
         disk_limits: DiskLimits | None = None,
+        host_env: HostEnvironment | None = None,
     ) -> None:
         self.node = node
         self.engine_outages = engine_outages or OutageLog("engine", EngineUnavailable)
@@ -103,6 +106,7 @@ class Worker:
             defaults=defaults or Defaults(),
             stopping=self._stopping,
             engine_wait_s=engine_wait_s,
+            host_env=host_env or HostEnvironment(),
         )
         self._step_cleanup = StepCleanup(runtime=runtime)
         self._disk_guard = DiskGuard(runtime, self._steps, disk_limits or DiskLimits())

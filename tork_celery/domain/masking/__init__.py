@@ -11,6 +11,7 @@ from tork_celery.domain.masking.value_sets import MaskedValues
 from tork_celery.domain.masking.values import (
     excess,
     hidden_values,
+    is_secret,
     job_values,
     located_values,
     rendered_values,
@@ -26,6 +27,7 @@ __all__ = [
     "conceal",
     "excess",
     "hidden_values",
+    "is_secret",
     "job_values",
     "located_values",
     "mask_document",

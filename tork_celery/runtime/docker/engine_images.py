@@ -79,6 +79,7 @@ class EngineImages:
     def _host_authorization(self, registry: str) -> dict[str, bytes]:
         client = self._connection.client
         try:
+            client.reload_config()  # `docker login` may have changed it
             header = docker.auth.get_config_header(client, registry)
         except docker.errors.DockerException as error:
             reason = one_line(str(error))
