@@ -1,12 +1,13 @@
 """A node process renews leases, sweeps, and treats its running steps as the shutdown policy says."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.domain.samples import task_definition
 from tests.eventually import eventually
@@ -14,9 +15,11 @@ from tests.services.fakes import FakeDispatcher
 from tests.store.stores import FlakyDatabase, database, seconds_now, store_task, task_now
 from tests.worker.conftest import dispatcher, make_worker
 from tests.worker.fakes import NODE, FakeRuntime, MakeWorker, run_until_finished, running_step
+from tork_celery.domain.errors import DatastoreUnavailable, EngineUnavailable
 from tork_celery.domain.node import Node
 from tork_celery.domain.states import Outcome, TaskState
 from tork_celery.node_process import NodeProcess
+from tork_celery.runtime.protocol import Leftovers
 from tork_celery.services.context import ServiceContext
 from tork_celery.settings import ShutdownPolicy
 from tork_celery.store import nodes
@@ -75,6 +78,27 @@ def stored_node(database: FlakyDatabase) -> Node:
         node = nodes.get(tx, NODE)
     assert node is not None
     return node
+
+
+def test_start_waits_for_datastore_and_engine(run_process: RunProcess, make_worker: MakeWorker) -> None:
+    failures = [EngineUnavailable("away"), DatastoreUnavailable("away")]
+
+    class Starting(FakeRuntime):
+        def leftovers(self) -> Iterable[Leftovers]:
+            if failures:
+                raise failures.pop(0)
+            return super().leftovers()
+
+    with capture_logs() as records, run_process(make_worker(Starting(), start=False)):
+        assert failures == []
+
+    parts = [(each["event"], each["part"]) for each in records if each["event"].startswith("outage.")]
+    assert sorted(parts) == [
+        ("outage.ended", "datastore"),
+        ("outage.ended", "engine"),
+        ("outage.started", "datastore"),
+        ("outage.started", "engine"),
+    ]
 
 
 def test_worker_recovers_tasks_and_renews_leases(

@@ -115,6 +115,16 @@ def test_name_of_a_live_process_is_refused(database: FlakyDatabase, earlier: Nod
     assert stored_node(database).instance == "1"
 
 
+def test_check_of_a_name_registers_nothing(database: FlakyDatabase) -> None:
+    presence.check_name(database, make_node("1"), lease_s=LEASE_S)
+    with database.transaction() as tx:
+        assert nodes.get(tx, NAME) is None
+
+    claim_name(database, make_node("1"))
+    with pytest.raises(ConfigurationError, match=f"'{NAME}' is alive"):
+        presence.check_name(database, make_node("2"), lease_s=LEASE_S)
+
+
 def end_by_death(database: FlakyDatabase) -> None:
     claim_name(database, make_node(hostname=HERE, pid=pid_of_an_ended_process()))
 

@@ -4,6 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from structlog.testing import capture_logs
+
+from tork_celery.tasks import lifecycle
 
 
 def start_worker(data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -33,3 +39,18 @@ def test_invalid_setting_is_reported_in_one_line(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: TORK_HEARTBEAT: 'two' is not a duration")
     assert done.stderr.count("\n") == 1
+
+
+def test_bug_at_the_start_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery would log it and run on, without a node."""
+
+    def fail(_instance: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(lifecycle, "_start", fail)
+
+    with capture_logs() as records, pytest.raises(SystemExit) as exited:
+        lifecycle.start(SimpleNamespace(hostname="default@here"))
+
+    assert exited.value.code == 1
+    assert [record["event"] for record in records] == ["node.not_started"]
