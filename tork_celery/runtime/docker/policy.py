@@ -62,6 +62,10 @@ class ContainerPolicy:
         except ValueError as error:
             raise StepFailed(f"limits: {error}") from error
 
+    def limits_memory(self, limits: Limits | None) -> bool:
+        """Return whether a container with these limits has a memory limit."""
+        return bool(self.max_memory or (limits and limits.memory))
+
     def _limits(self, limits: Limits) -> dict[str, int]:
         cpus = _bounded("cpus", limits.cpus, self.max_cpus, nano_cpus)
         memory = _bounded("memory", limits.memory, self.max_memory, memory_bytes)

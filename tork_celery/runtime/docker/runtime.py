@@ -4,7 +4,7 @@ import json
 import math
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from tork_celery.domain.backoff import PASSING
 from tork_celery.domain.errors import EngineFailed, EngineUnavailable
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker.cleanup_queue import CleanupQueue
-from tork_celery.runtime.docker.container_config import memory_limit
 from tork_celery.runtime.docker.container_factory import ContainerFactory
 from tork_celery.runtime.docker.disk_usage import DiskUsage
 from tork_celery.runtime.docker.engine_api import EngineApi, ObjectMissing
@@ -20,6 +19,7 @@ from tork_celery.runtime.docker.engine_connection import EngineConnection
 from tork_celery.runtime.docker.engine_images import EngineImages
 from tork_celery.runtime.docker.image_gc import ImageGc
 from tork_celery.runtime.docker.image_pulls import ImagePulls
+from tork_celery.runtime.docker.memory_notes import MemoryNotes
 from tork_celery.runtime.docker.networks import Networks
 from tork_celery.runtime.docker.policy import ContainerPolicy
 from tork_celery.runtime.docker.resource_names import ResourceNames
@@ -31,7 +31,6 @@ from tork_celery.runtime.exchange import Exchange, NotRegularFile, unusable_outp
 from tork_celery.runtime.protocol import Disk, Leftovers, Sink, StepExit, StepRemoved, StepRun, Stream
 from tork_celery.runtime.running_steps import KILLED_BEFORE_START, KillTimers, RunningStep, RunningSteps
 
-_KILLED = 137
 _ENDED_STATES = {"exited", "dead"}
 _CLEANUP_THREADS = 4
 _CONNECTIONS_PER_STEP = 2  # one for the output, one for calls
@@ -85,6 +84,7 @@ class DockerRuntime:
         self._resources = ResourceTracker()
         self._pulls = ImagePulls(images, timeout_s=pull_timeout_s)
         self._kill_timers = KillTimers()
+        self._memory_notes = MemoryNotes(api=self._api, names=self._names)
         self._cleanup_queue = CleanupQueue(threads=_CLEANUP_THREADS)
         self._image_gc = ImageGc(images=images, directory=work_dir.parent / "images", ttl_s=image_ttl_s)
         self._container_factory = ContainerFactory(
@@ -137,6 +137,7 @@ class DockerRuntime:
                 self._container_factory.remove(ref)
                 return None
             step.mark_started(lambda grace_s: self._kill(ref, grace_s))
+            self._memory_notes.watch(ref, container)
             with closing(self._api.logs(name)) as stream, step.interruptible(stream.interrupt):
                 _drain(stream.chunks(), step, sink)
             return replace(
@@ -207,6 +208,7 @@ class DockerRuntime:
     def close(self) -> None:
         self._kill_timers.close()
         self._files.close()
+        self._memory_notes.close()
         self._pulls.close()
         self._cleanup_queue.close()
         self._connection.close()
@@ -214,13 +216,15 @@ class DockerRuntime:
     def _run_main(self, run: StepRun, step: RunningStep, sink: Sink, started: Callable[[], None]) -> StepExit:
         """Start the container of a step and follow it. Raises ObjectMissing before it has started."""
         name = self._names.container(run.ref)
+        limited = self.policy.limits_memory(run.limits)
         with closing(self._api.attach(name)) as stream, step.interruptible(stream.interrupt):
             if not step.may_continue():
                 return KILLED_BEFORE_START
-            self._api.start(name)
-            step.mark_started(lambda grace_s: self._kill(run.ref, grace_s))
-            if not run.sidecars:
-                started()
+            with self._memory_notes.watching_start(run.ref) if limited else nullcontext():
+                self._api.start(name)
+                step.mark_started(lambda grace_s: self._kill(run.ref, grace_s))
+                if not run.sidecars:
+                    started()
             _drain(stream.upgraded(), step, sink)
         return self._wait_for_exit(run.ref, step)
 
@@ -237,24 +241,11 @@ class DockerRuntime:
                 step.may_continue()  # raises Detached
                 raise EngineUnavailable(f"the container engine did not report how step {ref} ended")
         code = int(json.loads(answer)["StatusCode"])
-        note = self._kill_note(ref) if code == _KILLED else None
+        note = self._memory_notes.note(ref, code)
         try:
             return StepExit(code=code, output=self._files.output(ref), note=note)
         except NotRegularFile as error:
             return StepExit(code=code, note=note if code else unusable_output(error))
-
-    def _kill_note(self, ref: StepRef) -> str | None:
-        """Return why a container was killed, if it has a memory limit.
-
-        The engine sometimes misses the kernel's out-of-memory event, so a kill without it is most likely due
-        to the limit, too.
-        """
-        container = self._api.inspect(self._names.container(ref))
-        if container is None or not (limit := memory_limit(container)):
-            return None
-        if container["State"]["OOMKilled"]:
-            return f"exceeded its memory limit of {limit}"
-        return f"killed, most likely because it exceeded its memory limit of {limit}"
 
     def _kill(self, ref: StepRef, grace_s: float) -> None:
         name = self._names.container(ref)
@@ -265,6 +256,7 @@ class DockerRuntime:
 
     def _remove_step(self, ref: StepRef) -> None:
         self._container_factory.remove(ref)
+        self._memory_notes.forget(ref)
         self._resources.discard_container(ref)
 
     def _remove_delivery(self, task_id: str, delivery: int) -> None:
