@@ -70,6 +70,16 @@ def engine() -> Iterator[docker.DockerClient]:
         yield client
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_password_hashes() -> Iterator[None]:
+    """Hash passwords with the least cost, since many tests create users."""
+    from tork_celery.services import passwords  # noqa: PLC0415  imported late, as in most tests it is not needed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_METHOD", "scrypt:1024:1:1")
+        yield
+
+
 def _inventory() -> dict[str, set[str]] | None:
     """Return the ids of the engine's objects that carry our label; None where no engine answers."""
     import docker  # noqa: PLC0415

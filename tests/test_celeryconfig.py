@@ -6,6 +6,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from celery.beat import Scheduler
 
 import celeryconfig as reexported
@@ -26,6 +27,7 @@ def report(directory: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_foreign_celeryconfig_in_the_working_directory_is_not_loaded(tmp_path: Path) -> None:
     (tmp_path / "celeryconfig.py").write_text("task_acks_late = False\ntask_default_queue = 'foreign'\n")
 

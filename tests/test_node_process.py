@@ -26,6 +26,8 @@ from tork_celery.store import nodes
 from tork_celery.worker.disk_guard import DiskLimits
 from tork_celery.worker.worker import ChainAction, Worker
 
+pytestmark = pytest.mark.slow  # most of these wait for several heartbeats
+
 __all__ = ["database", "dispatcher", "make_worker"]
 
 EXPIRED = 1.0

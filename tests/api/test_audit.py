@@ -59,6 +59,18 @@ def test_entry_says_who_did_what_from_where_and_when(secured: FlaskClient) -> No
     }
 
 
+@pytest.mark.covers(
+    "AuditPage.items", "AuditPage.number", "AuditPage.size", "AuditPage.totalItems", "AuditPage.totalPages"
+)
+def test_entries_are_paged_newest_first(client: FlaskClient) -> None:
+    jobs = [document(client.post("/jobs", json=JOB))["id"] for _ in range(5)]
+
+    page = document(client.get("/audit?page=2&size=2"))
+
+    assert [entry["target"] for entry in page.pop("items")] == [jobs[2], jobs[1]]
+    assert page == {"number": 2, "size": 2, "totalItems": 5, "totalPages": 3}
+
+
 def test_user_is_empty_without_authentication(client: FlaskClient) -> None:
     client.post("/jobs", json=JOB)
 

@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from cryptography.fernet import Fernet
+
+pytestmark = pytest.mark.slow  # each test starts processes
 
 
 def tork_celery(*arguments: str, data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -199,6 +199,7 @@ def test_control_messages_carry_an_id(app: Celery, dispatcher: Dispatcher) -> No
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "amqp://127.0.0.1:1//"])
 def test_unreachable_broker_raises_broker_unavailable(url: str) -> None:
     with closing(make_app(url)) as app:

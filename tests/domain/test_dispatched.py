@@ -182,6 +182,7 @@ def test_plans_of_jobs_with_many_webhooks_are_smaller() -> None:
     assert len(Simulation(definition).claimable()) == 30
 
 
+@pytest.mark.slow
 def test_subjobs_share_the_limits_of_the_plan_that_starts_them() -> None:
     heavy = leaf(cmd=("{{ len(map(1..1500, # * 2)) }}",))
     fan_out = subjob(each("1..150", heavy))

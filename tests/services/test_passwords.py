@@ -1,12 +1,12 @@
 """Password checks: a correct password is hashed once and then cached."""
 
 import pytest
-from werkzeug.security import check_password_hash, generate_password_hash
+from werkzeug.security import check_password_hash
 
 from tork_celery.services import passwords as module
-from tork_celery.services.passwords import Passwords
+from tork_celery.services.passwords import Passwords, hash_password
 
-HASH = generate_password_hash("s3cret")
+HASH = hash_password("s3cret")
 
 
 class FakeClock:
@@ -57,7 +57,7 @@ def test_cached_password_does_not_match_changed_hash() -> None:
     passwords = Passwords()
     passwords.matches(HASH, "s3cret")
 
-    assert not passwords.matches(generate_password_hash("other"), "s3cret")
+    assert not passwords.matches(hash_password("other"), "s3cret")
 
 
 def test_password_of_unknown_user_is_hashed_too(hashed: list[str]) -> None:

@@ -22,7 +22,7 @@ def check(url: str) -> None:
 
 
 def test_missing_directory_is_a_wrong_setting(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="TORK_DATASTORE_URL: .*unable to open database file"):
+    with pytest.raises(ConfigurationError, match=r"TORK_DATASTORE_URL: .*unable to open database file"):
         check(f"sqlite:///{tmp_path}/missing/tork.db")
 
 

@@ -80,6 +80,7 @@ def test_datastore_with_another_revision_is_rejected(database: Database) -> None
         schema_version.check(database)
 
 
+@pytest.mark.slow
 def test_processes_migrate_concurrently(unmigrated: Database) -> None:
     command = [sys.executable, "-c", MIGRATE, unmigrated.engine.url.render_as_string(hide_password=False)]
     processes = [

@@ -24,6 +24,7 @@ def start_worker(data_dir: Path, **environment: str) -> subprocess.CompletedProc
     )
 
 
+@pytest.mark.slow
 def test_worker_does_not_start_without_a_migration(tmp_path: Path) -> None:
     done = start_worker(tmp_path)
 
@@ -33,6 +34,7 @@ def test_worker_does_not_start_without_a_migration(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_invalid_setting_is_reported_in_one_line(tmp_path: Path) -> None:
     done = start_worker(tmp_path, TORK_HEARTBEAT="two")
 

@@ -85,6 +85,7 @@ def test_containers_are_removed_if_the_outcome_does_not_fit_on_the_disk(
     assert task_now(database, task.id).outcome is Outcome.COMPLETED
 
 
+@pytest.mark.slow
 def test_new_task_goes_back_to_its_queue_while_the_disk_is_low(
     make_worker: MakeWorker, database: FlakyDatabase
 ) -> None:
@@ -119,6 +120,7 @@ def test_step_is_adopted_while_the_disk_is_low(make_worker: MakeWorker, database
     assert runtime.followed == [task.ref]
 
 
+@pytest.mark.slow
 def test_step_that_fills_the_disk_fails_with_the_reason(
     make_worker: MakeWorker, database: FlakyDatabase
 ) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -97,6 +98,7 @@ def new_step(*values: str, limit_bytes: int = 2**30) -> ActiveStep:
     return ActiveStep(ref=StepRef(task_id="t", delivery=1, step=0), job_id="j", output=output)
 
 
+@pytest.mark.slow
 @given(secret=any_secrets, data=st.data(), cuts=cuts, stored_after=st.sets(st.integers(0, 12)))
 def test_no_form_of_a_secret_is_in_the_log(
     secret: str, data: st.DataObject, cuts: list[int], stored_after: set[int]
@@ -189,6 +191,7 @@ def job_and_task(secret: str, form: str) -> tuple[Job, Task]:
     return job, run
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(secret=any_secrets, data=st.data())
 def test_no_form_of_a_secret_is_in_a_document(secret: str, data: st.DataObject) -> None:

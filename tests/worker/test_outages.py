@@ -16,6 +16,8 @@ from tork_celery.domain.states import Outcome
 from tork_celery.runtime.protocol import AlreadyStarted, StepExit
 from tork_celery.worker.worker import ChainAction
 
+pytestmark = pytest.mark.slow  # most of these wait out an outage
+
 
 def output_of(database: FlakyDatabase, task_id: str) -> str:
     """Return the log of a task without the notes on the engine."""

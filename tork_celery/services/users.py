@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection
-from werkzeug.security import generate_password_hash
 
 from tork_celery.domain.audit import Action, Actor
 from tork_celery.domain.errors import Fault, InvalidInput, NotFound
@@ -21,6 +20,7 @@ from tork_celery.domain.user import (
     UserChange,
     check_name,
 )
+from tork_celery.services.passwords import hash_password
 from tork_celery.store import Database, audit, users
 
 _KEY_PREFIX = "tork_"
@@ -30,7 +30,7 @@ _KEY_BYTES = 32
 def add(database: Database, new: NewUser, *, roles: Iterable[str] = (), actor: Actor | None = None) -> User:
     """Add a user with roles. Raises InvalidInput, also for a name that is taken."""
     check(new, roles=roles)
-    password_hash = generate_password_hash(new.password)  # slow by design, so before the transaction
+    password_hash = hash_password(new.password)  # before the transaction, since it is slow
     with database.transaction() as tx:
         is_new = users.add(
             tx,
@@ -59,7 +59,7 @@ def change(
         NewUser(username=username, password="unchanged" if wanted.password is None else wanted.password),
         roles=wanted.roles or (),
     )
-    password_hash = None if wanted.password is None else generate_password_hash(wanted.password)
+    password_hash = None if wanted.password is None else hash_password(wanted.password)
     key = _KEY_PREFIX + secrets.token_urlsafe(_KEY_BYTES) if wanted.new_key else None
     with database.transaction() as tx:
         user = users.get(tx, username)

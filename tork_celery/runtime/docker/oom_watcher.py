@@ -1,8 +1,8 @@
 """Notice when the kernel kills a process of a container because the container exceeds its memory limit.
 
 The engine reports that too, but it sometimes misses the event of a container that ends. The counter in the
-container's cgroup is exact, but is gone with the container, before anyone is told of its end. So this module
-asks the kernel to be notified, by the interface of version 1 or 2 of cgroups.
+container's cgroup is exact, but the kernel removes it before the engine reports the end. So this module asks
+the kernel to be notified, by the interface of version 1 or 2 of cgroups.
 """
 
 import os
