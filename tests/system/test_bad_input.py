@@ -25,7 +25,7 @@ BOMB = "\n".join(
         ("[1, 2]", JSON, 400, "got a list"),
         ('{"name": ', JSON, 400, "line 1"),
         ("name: t\nimage: x\nimagee: y", YAML, 400, "did you mean `image`"),
-        ("name: 5\nimage: x", YAML, 400, "name"),
+        ("name: [5]\nimage: x", YAML, 400, "name"),
         ("name: t", YAML, 400, "image"),
         ("name: t\nimage: x\n---\nname: u\nimage: y", YAML, 400, "document"),
         (BOMB, YAML, 400, ""),

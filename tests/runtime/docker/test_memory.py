@@ -154,3 +154,17 @@ def test_process_without_a_visible_cgroup_is_not_watched(events: Path) -> None:
 
     assert not watcher.was_killed(REF)
     watcher.close()
+
+
+def test_closed_watcher_watches_nothing(events: Path) -> None:
+    """Threads of steps may outlive the runtime for a moment."""
+    events.write_text("oom_kill 1\n")
+    watcher = OomWatcher(cgroups=events.parents[2])
+    watcher.close()
+    watcher.close()
+
+    watcher.expect(REF, "c0ffee")
+    watcher.watch(REF, "c0ffee", lambda: 42)
+
+    assert not watcher.was_killed(REF)
+    watcher.forget(REF)

@@ -131,6 +131,8 @@ class OomWatcher:
     def expect(self, ref: StepRef, container_id: str) -> None:
         """Watch a container as soon as it starts. Call `watch` when it has started."""
         with self._lock:
+            if self._closed:
+                return
             self._expected[ref] = container_id
             os.eventfd_write(self._wakeup, 1)
             self._start_thread()
@@ -146,6 +148,8 @@ class OomWatcher:
                 return
         number = pid()
         with suppress(OSError), self._lock:  # it has ended, or the engine is on another machine
+            if self._closed:
+                return
             directory = directory_of(number, cgroups=self._root)
             if (layout := str(directory).replace(container_id, _ID)) not in self._layouts:
                 self._layouts.append(layout)
@@ -182,13 +186,16 @@ class OomWatcher:
                 cgroup.close()  # which removes it from epoll
 
     def close(self) -> None:
-        """Forget all steps and stop the thread. No other method may be called afterwards."""
-        for ref in list(self._cgroups):
-            self.forget(ref)
-        self._closed = True
-        os.eventfd_write(self._wakeup, 1)
+        """Forget all steps and stop the thread. Afterwards no step is watched. Idempotent."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            os.eventfd_write(self._wakeup, 1)
         if self._thread is not None:
             self._thread.join()
+        for ref in list(self._cgroups):
+            self.forget(ref)
         self._epoll.close()
         os.close(self._wakeup)
 
