@@ -9,10 +9,10 @@ PYTEST := $(BIN)/python -m pytest --dist worksteal
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo unit test check coverage lint bench chaos hostile long servers docs format lock images engine clean
+.PHONY: help setup demo unit test check coverage lint bench bench-api chaos hostile long servers docs format lock images engine clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## make .venv with the pinned requirements and this package
 
@@ -59,6 +59,9 @@ long: setup ## 2,000 random job files, the hostile tests, and the chaos tests wi
 
 bench: setup ## measure throughput and latency against the bare engine; ARGS goes to the bench
 	$(ENGINE) $(BIN)/python -m bench.run $(ARGS)
+
+bench-api: setup ## measure rates and latency of the API against a server that does nothing; ARGS goes to the bench
+	$(ENGINE) $(BIN)/python -m bench.api $(ARGS)
 
 format: setup ## format the code and fix what ruff can fix
 	$(BIN)/ruff format .

@@ -6,17 +6,15 @@ result is their ratio, because the speed of a machine varies.
 """
 
 import argparse
-import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import docker
-import psutil
 
+from bench.measuring import duration_s, machine, memory_mb
 from tests.system.installation import Installation, running_installation
 
 IMAGE = "busybox:stable"
@@ -41,8 +39,7 @@ def main() -> None:
     print(f"time to ready        {ready_s:6.2f} s")
     by_process = ", ".join(f"{name} {size_mb:.0f}" for name, size_mb in idle_mb.items())
     print(f"memory when idle     {sum(idle_mb.values()):6.0f} MB ({by_process})")
-    machine = f"{psutil.cpu_count()} cores, Python {platform.python_version()}"
-    print(f"on                   {machine}, engine {engine.version()['Version']}")
+    print(f"on                   {machine()}, engine {engine.version()['Version']}")
 
 
 def measure_latency(engine: docker.APIClient, system: Installation) -> None:
@@ -98,22 +95,6 @@ def submit_task(system: Installation) -> str:
 
 def is_completed(system: Installation, task_id: str) -> bool:
     return bool(system.get(f"/task/{task_id}")["state"] == "COMPLETED")
-
-
-def memory_mb(system: Installation) -> dict[str, float]:
-    """Return the unshared memory (USS) of each process of the system."""
-    assert system.process is not None
-    parent = psutil.Process(system.process.pid)
-    return {
-        f"{process.name()}-{process.pid}": process.memory_full_info().uss / 1e6
-        for process in [parent, *parent.children(recursive=True)]
-    }
-
-
-def duration_s(action: Callable[[], object]) -> float:
-    start = time.monotonic()
-    action()
-    return time.monotonic() - start
 
 
 if __name__ == "__main__":
