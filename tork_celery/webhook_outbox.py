@@ -30,12 +30,16 @@ _TASKS_PER_QUERY = 500
 Calls = list[WebhookCall | SkippedCall]
 
 
+def may_report(plan: Plan) -> bool:
+    """Return whether a job of the plan has webhooks."""
+    return any(each.job.definition.webhooks for each in _with_subjobs(plan))
+
+
 def calls_of_plan(tx: Connection, plan: Plan) -> list[WebhookCall]:
     """Return the calls for the changes of a plan and for the jobs that it adds."""
     budget = expr.Budget(webhooks.MAX_STEPS)
-    calls, plans = Calls(), [plan]
-    for each in plans:
-        plans += each.subjobs
+    calls = Calls()
+    for each in _with_subjobs(plan):
         if each.job.definition.webhooks:
             calls += _calls_of_job(tx, each, budget)
     return _without_skipped(calls)
@@ -90,6 +94,13 @@ def record_progress(tx: Connection, progress: Mapping[str, float], *, node: str)
     if progress:
         running = webhook_queries.running_tasks(tx, progress, node=node)
         record_tasks(tx, [replace(task, progress=progress[task.id]) for task in running])
+
+
+def _with_subjobs(plan: Plan) -> list[Plan]:
+    plans = [plan]
+    for each in plans:
+        plans += each.subjobs
+    return plans
 
 
 def _calls_of_job(tx: Connection, plan: Plan, budget: expr.Budget) -> Calls:

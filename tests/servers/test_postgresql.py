@@ -38,7 +38,7 @@ def add_lost_tasks(database: Database, number: int) -> list[Task]:
     for _ in range(number):
         with database.transaction() as tx:
             plan = submission(now=database.now(tx))
-            jobs.add(tx, plan.job)
+            jobs.add(tx, [plan.job])
             tasks.add(tx, plan.added)
             claimed = claims.claim(tx, plan.added[0].ref, node=NODE, lease_s=-60.0)
             assert claimed is not None
@@ -95,7 +95,7 @@ def test_concurrent_sweeps_republish_different_tasks(database: Database) -> None
     with database.transaction() as tx:
         plans = [submission(now=1.0) for _ in range(4)]
         for plan in plans:
-            jobs.add(tx, plan.job)
+            jobs.add(tx, [plan.job])
             tasks.add(tx, plan.added)
 
     def waiting(tx: Connection, limit: int) -> set[str]:
@@ -137,7 +137,7 @@ def test_concurrent_claims_claim_each_task_once(database: Database) -> None:
     with database.transaction() as tx:
         plans = [submission(now=database.now(tx)) for _ in range(10)]
         for plan in plans:
-            jobs.add(tx, plan.job)
+            jobs.add(tx, [plan.job])
             tasks.add(tx, plan.added)
     refs = [plan.added[0].ref for plan in plans]
     barrier = threading.Barrier(4)

@@ -17,7 +17,7 @@ def add_job(database: Database, **values: Any) -> Job:
     """Store a SCHEDULED job whose definition has these values."""
     plan = transitions.submit(job_definition(**values), now=1000.0, random=RANDOM)
     with database.transaction() as tx:
-        jobs.add(tx, plan.job)
+        jobs.add(tx, [plan.job])
     return plan.job
 
 

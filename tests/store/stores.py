@@ -100,7 +100,7 @@ def store_job(database: Database, *definitions: TaskDefinition, name: str = "a j
     """Store a new job with its first task."""
     with database.transaction() as tx:
         plan = submission(*definitions, now=database.now(tx), name=name)
-        jobs.add(tx, plan.job)
+        jobs.add(tx, [plan.job])
         tasks.add(tx, plan.added)
     return plan.job, plan.added[0]
 

@@ -74,7 +74,7 @@ def store_secrets(database: Database) -> tuple[str, ScheduledJob]:
     with database.transaction() as tx:
         plan = submission(TASK, now=database.now(tx))
         job = replace(plan.job, definition=DEFINITION)
-        jobs.add(tx, job)
+        jobs.add(tx, [job])
         tasks.add(tx, [replace(plan.added[0], definition=TASK, scope={"item": SECRET})])
         scheduled = replace(DEFINITION, schedule=Schedule(cron="@daily"))
         schedule = new_schedule(scheduled, now=database.now(tx), id_="5" * 32)
@@ -181,7 +181,7 @@ def test_rotation_takes_many_rows_in_batches(open_with: Open, monkeypatch: pytes
     for number in range(10):
         with old.transaction() as tx:
             plan = submission(TASK, now=1.0)
-            jobs.add(tx, replace(plan.job, id=f"{number:032}", definition=DEFINITION))
+            jobs.add(tx, [replace(plan.job, id=f"{number:032}", definition=DEFINITION)])
 
     assert secret_keys.rotate(open_with(NEW, OLD)) == 20
     with open_with(NEW).reading() as tx:
@@ -290,7 +290,7 @@ def test_datastores_with_other_keys_do_not_share_definitions(tmp_path: Path) -> 
     with closing(Database.connect(sqlite_url(tmp_path), cipher=Cipher([OLD]))) as database:
         with database.transaction() as tx:
             plan = submission(TASK, now=1.0)
-            jobs.add(tx, replace(plan.job, definition=large))
+            jobs.add(tx, [replace(plan.job, definition=large)])
             assert jobs.get(tx, plan.job.id) is not None
         url = str(database.engine.url)
     with (

@@ -149,7 +149,7 @@ def test_rolled_back_changes_are_not_counted(database: Database) -> None:
     expected = count_rows(database)
 
     def fail(tx: Connection) -> None:
-        jobs.add(tx, transitions.submit(job_definition(tags=("a",)), now=1.0, random=RANDOM).job)
+        jobs.add(tx, [transitions.submit(job_definition(tags=("a",)), now=1.0, random=RANDOM).job])
         jobs.save(tx, replace(job, state=JobState.FAILED))
         raise ZeroDivisionError
 

@@ -21,7 +21,7 @@ def store(database: Database, *permissions: Permission, created_by: str | None =
     definition = replace(plan.job.definition, permissions=permissions)
     job = replace(plan.job, definition=definition, created_by=created_by)
     with database.transaction() as tx:
-        jobs.add(tx, job)
+        jobs.add(tx, [job])
         tasks.add(tx, plan.added)
     return job, plan.added[0]
 

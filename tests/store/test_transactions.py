@@ -26,7 +26,7 @@ def test_exception_rolls_back_the_transaction(database: Database) -> None:
     plan = submission()
 
     with pytest.raises(RuntimeError, match="a bug"), database.transaction() as tx:  # noqa: PT012
-        jobs.add(tx, plan.job)
+        jobs.add(tx, [plan.job])
         tasks.add(tx, plan.added)
         raise RuntimeError("a bug")
 
@@ -37,8 +37,8 @@ def test_constraint_violation_rolls_back_the_transaction(database: Database) -> 
     plan = submission()
 
     with pytest.raises(IntegrityError), database.transaction() as tx:  # noqa: PT012
-        jobs.add(tx, plan.job)
-        jobs.add(tx, plan.job)
+        jobs.add(tx, [plan.job])
+        jobs.add(tx, [plan.job])
 
     assert count(database) == 0
 

@@ -19,7 +19,7 @@ WEBHOOKS = tuple(Webhook(url="http://h/", event=event) for event in ("job.StateC
 def store_task_of_a_job_with_webhooks(database: FlakyDatabase) -> Task:
     plan = submission(task_definition())
     with database.transaction() as tx:
-        jobs.add(tx, replace(plan.job, definition=replace(plan.job.definition, webhooks=WEBHOOKS)))
+        jobs.add(tx, [replace(plan.job, definition=replace(plan.job.definition, webhooks=WEBHOOKS))])
         tasks.add(tx, plan.added)
     return plan.added[0]
 

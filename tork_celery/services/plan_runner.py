@@ -131,7 +131,7 @@ def _store(tx: Connection, decision: Decision) -> StoredPlan:
     webhook_outbox.record(tx, decision.calls)
     jobs.save(tx, plan.job)
     tasks.save(tx, plan.changed, redefined=plan.redefined)
-    _add_rows(tx, plan)
+    _add_rows(tx, [plan])
     composite_items.remove(tx, plan.job.id, plan.taken_items)
     ended_early = early_end.store(tx, plan.job.id, ends) if ends else ()
     root_id = plan.job.root_id or plan.job.id
@@ -142,23 +142,23 @@ def _store(tx: Connection, decision: Decision) -> StoredPlan:
     )
 
 
-def store_new_job(tx: Connection, plan: Plan, calls: Sequence[WebhookCall] | None = None) -> None:
-    """Store the plan of a new job, with its subjobs, and the webhook calls that report them."""
-    webhook_outbox.record(tx, webhook_outbox.calls_of_plan(tx, plan) if calls is None else calls)
-    jobs.add(tx, plan.job)
-    _add_rows(tx, plan)
-    jobs.add_dispatched(tx, plan.job.id, plan.dispatched)
-    task_queues.add(tx, plan.dispatched.queues)
+def store_new_jobs(tx: Connection, plans: Sequence[Plan], calls: Sequence[WebhookCall]) -> None:
+    """Store the plans of new jobs, with their subjobs, and the webhook calls that report them."""
+    webhook_outbox.record(tx, calls)
+    jobs.add(tx, [plan.job for plan in plans], {plan.job.id: plan.dispatched for plan in plans})
+    _add_rows(tx, plans)
+    task_queues.add(tx, frozenset[str]().union(*(plan.dispatched.queues for plan in plans)))
 
 
-def _add_rows(tx: Connection, plan: Plan) -> None:
-    """Store the results, tasks, items and subjobs that a plan adds."""
-    job_results.save(tx, plan.job.id, plan.results)
-    tasks.add(tx, plan.added)
-    composite_items.add(tx, plan.job.id, plan.added_items)
-    for subjob in plan.subjobs:
-        jobs.add(tx, subjob.job)
-        _add_rows(tx, subjob)
+def _add_rows(tx: Connection, plans: Sequence[Plan]) -> None:
+    """Store the results, tasks, items and subjobs that plans add."""
+    for plan in plans:
+        job_results.save(tx, plan.job.id, plan.results)
+        composite_items.add(tx, plan.job.id, plan.added_items)
+    tasks.add(tx, [task for plan in plans for task in plan.added])
+    if subjobs := [subjob for plan in plans for subjob in plan.subjobs]:
+        jobs.add(tx, [subjob.job for subjob in subjobs])
+        _add_rows(tx, subjobs)
 
 
 def follow_up(context: ServiceContext, stored: StoredPlan, publisher: Publisher | None = None) -> None:

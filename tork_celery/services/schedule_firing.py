@@ -123,7 +123,7 @@ def _store(context: ServiceContext, tx: Connection, firing: _Firing) -> bool:
     try:
         with context.database.savepoint(tx):
             if firing.plan is not None:
-                plan_runner.store_new_job(tx, firing.plan, firing.calls)
+                plan_runner.store_new_jobs(tx, [firing.plan], firing.calls)
     except Unavailable:
         raise
     except Exception:

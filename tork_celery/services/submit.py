@@ -1,13 +1,27 @@
-"""Submit jobs."""
+"""Submit jobs. Concurrent submissions share a transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
 
 from tork_celery import webhook_outbox
 from tork_celery.domain import transitions
 from tork_celery.domain.audit import Action, Actor
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.model import Job, Task
+from tork_celery.domain.plan import Plan
+from tork_celery.domain.webhooks import WebhookCall
 from tork_celery.services import permissions, plan_runner
 from tork_celery.services.context import ServiceContext
 from tork_celery.store import audit
+
+
+@dataclass(frozen=True, slots=True)
+class _Submission:
+    plan: Plan
+    calls: Sequence[WebhookCall]
+    actor: Actor | None
 
 
 def submit(
@@ -23,13 +37,29 @@ def submit(
     stored. An unavailable broker is not an error.
     """
     context.database.require_room()
-    with context.database.reading() as tx:  # evaluates expressions, so it takes no lock
-        permissions.check_grantees(tx, definition.permissions)
-        now = context.database.now(tx)
-        plan = transitions.submit(definition, now=now, random=context.random, created_by=created_by)
-        calls = webhook_outbox.calls_of_plan(tx, plan)
-    with context.database.transaction() as tx:
-        plan_runner.store_new_job(tx, plan, calls)
-        audit.record(tx, actor, Action.SUBMIT_JOB, plan.job.id)
+    now = context.database.current_time()
+    plan = transitions.submit(definition, now=now, random=context.random, created_by=created_by)
+    calls = _checked_calls(context, plan)
+    context.database.group_commit.add(_store, _Submission(plan, calls, actor))
     plan_runner.follow_up(context, plan_runner.StoredPlan(plan=plan, now=now))
     return plan.job, plan.added[0]
+
+
+def _checked_calls(context: ServiceContext, plan: Plan) -> Sequence[WebhookCall]:
+    """Return the webhook calls that report a new job. Raises InvalidInput for permissions of unknown users.
+
+    Most jobs have neither webhooks nor permissions, and cost no query.
+    """
+    permissions_of_job = plan.job.definition.permissions
+    if not permissions_of_job and not webhook_outbox.may_report(plan):
+        return ()
+    with context.database.reading() as tx:  # evaluates expressions, so it takes no lock
+        permissions.check_grantees(tx, permissions_of_job)
+        return webhook_outbox.calls_of_plan(tx, plan)
+
+
+def _store(tx: Connection, submissions: Sequence[_Submission]) -> None:
+    calls = [call for each in submissions for call in each.calls]
+    plan_runner.store_new_jobs(tx, [each.plan for each in submissions], calls)
+    changes = [(each.actor, each.plan.job.id) for each in submissions if each.actor is not None]
+    audit.record_all(tx, changes, Action.SUBMIT_JOB)

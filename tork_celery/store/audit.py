@@ -19,16 +19,26 @@ def record(
 ) -> None:
     """Record a change in the transaction that makes it. Changes without an actor, by the system, are not
     recorded."""
-    if actor is None:
-        return
-    row = {
-        "username": actor.username,
-        "address": actor.address and actor.address[:_LONGEST_ADDRESS],
-        "action": action,
-        "target": target[:_LONGEST],
-        "detail": detail and detail[:_LONGEST],
-    }
-    tx.execute(_INSERT, row)
+    if actor is not None:
+        record_all(tx, [(actor, target)], action, detail)
+
+
+def record_all(
+    tx: Connection, changes: Sequence[tuple[Actor, str]], action: Action, detail: str | None = None
+) -> None:
+    """Record changes of one kind, each with its actor and its target."""
+    rows = [
+        {
+            "username": actor.username,
+            "address": actor.address and actor.address[:_LONGEST_ADDRESS],
+            "action": action,
+            "target": target[:_LONGEST],
+            "detail": detail and detail[:_LONGEST],
+        }
+        for actor, target in changes
+    ]
+    if rows:
+        tx.execute(_INSERT, rows)
 
 
 def page(tx: Connection, *, number: int, size: int) -> tuple[Sequence[AuditEntry], int]:

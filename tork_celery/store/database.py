@@ -2,13 +2,14 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import QueuePool
@@ -21,9 +22,11 @@ from tork_celery.outages import OutageLog
 from tork_celery.store.disk_reserve import DiskReserve
 from tork_celery.store.encryption import Cipher, use_cipher
 from tork_celery.store.error_mapping import map_errors
+from tork_celery.store.fair_lock import FairLock
+from tork_celery.store.group_commit import GroupCommit
 from tork_celery.store.hang_detector import HangDetector
 
-_BUSY_TIMEOUT_MS = 5_000
+_BUSY_TIMEOUT_S = 5.0
 _CONNECT_TIMEOUT_S = 3
 _PROBE_TIMEOUT_S = 2
 _URL_HINT = "write it like sqlite:////srv/tork.db or postgresql://USER:PASSWORD@HOST/NAME"
@@ -60,6 +63,17 @@ def datastore_now_once() -> ScalarSelect[float]:
     return select(datastore_now()).scalar_subquery()
 
 
+_NOW = select(datastore_now())
+_EPOCH_MS = 210_866_760_000_000  # of SQLite's days, which began in 4713 BC
+_DAY_MS = 86_400_000.0
+
+
+def _sqlite_clock() -> float:
+    """Return the value that `datastore_now` has on SQLite, whose clock is that of the process."""
+    julian_day = (time.time_ns() // 1_000_000 + _EPOCH_MS) / _DAY_MS
+    return (julian_day - 2440587.5) * 86400.0
+
+
 class Database:
     """Datastore at one URL (SQLite or PostgreSQL). Thread-safe."""
 
@@ -76,6 +90,8 @@ class Database:
         self._log_outages = log_outages
         self._hang_detector = hang_detector
         self._disk_reserve = disk_reserve
+        self._writers = FairLock(timeout_s=_BUSY_TIMEOUT_S) if engine.dialect.name == "sqlite" else None
+        self.group_commit = GroupCommit(self.transaction)
 
     @classmethod
     def connect(
@@ -118,8 +134,11 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Open a transaction: commit at the end, roll back on an exception. Raises DatastoreUnavailable."""
-        with self._calls(), self.engine.begin() as connection:
+        """Open a transaction: commit at the end, roll back on an exception. Raises DatastoreUnavailable.
+
+        On SQLite, which has one writer at a time, the threads of a process take turns.
+        """
+        with self._calls(), self._turn(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -151,7 +170,14 @@ class Database:
 
     def now(self, tx: Connection) -> float:
         """Return the datastore's time, in seconds since the epoch."""
-        return float(tx.scalar(func.coalesce(datastore_now(), 0.0)) or 0.0)
+        return _sqlite_clock() if self._writers else float(tx.scalar(_NOW) or 0.0)
+
+    def current_time(self) -> float:
+        """Return the datastore's time as `now` does, without a transaction. Raises DatastoreUnavailable."""
+        if self._writers:
+            return _sqlite_clock()
+        with self._calls(), self.engine.connect() as connection:
+            return self.now(connection.execution_options(isolation_level="AUTOCOMMIT"))
 
     def close(self) -> None:
         self.engine.dispose()
@@ -160,6 +186,9 @@ class Database:
     def _calls(self) -> Iterator[None]:
         with self._logged(), self._watched(), map_errors(self._disk_reserve):
             yield
+
+    def _turn(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._writers is None else self._writers.hold()
 
     def _logged(self) -> AbstractContextManager[None]:
         return self.outages.watch() if self._log_outages else nullcontext()
@@ -223,7 +252,7 @@ def _sqlite_engine(url: str, *, pool_size: int, full_sync: bool, reserve: DiskRe
         if reserve is not None:
             reserve.update()
         connection.create_function("contains_folded", 2, _contains_folded, deterministic=True)
-        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        connection.execute(f"PRAGMA busy_timeout = {1000 * _BUSY_TIMEOUT_S:.0f}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {'FULL' if full_sync else 'NORMAL'}")
         connection.execute("PRAGMA foreign_keys = ON")

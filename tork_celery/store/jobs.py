@@ -1,6 +1,6 @@
 """Queries of jobs."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -43,15 +43,20 @@ def is_not_deleted() -> ColumnElement[bool]:
     return or_(jobs.c.delete_at.is_(None), jobs.c.delete_at != DELETED)
 
 
+_INSERT = insert(jobs)
+_INSERT_DEFINITION = insert(job_definitions)
 _select = select(jobs, job_definitions.c.definition).join(job_definitions).where(is_not_deleted())
 _select_locked = _select.with_for_update(of=jobs, key_share=True)  # inserts of log parts do not wait
 
 
-def add(tx: Connection, job: Job) -> None:
-    tx.execute(insert(jobs), _values(job))
-    permissions.permit(tx, job.id, job.definition.permissions)
-    definition = replace(job.definition, secrets={})
-    tx.execute(insert(job_definitions).values(job_id=job.id, definition=definition))
+def add(tx: Connection, new: Sequence[Job], dispatched: Mapping[str, Dispatched] | None = None) -> None:
+    """Store new jobs. `dispatched` has, by job id, what outermost jobs have dispatched already."""
+    if new:
+        added = dispatched or {}
+        tx.execute(_INSERT, [_values(job) | _counters(added.get(job.id, NOTHING)) for job in new])
+        for job in new:
+            permissions.permit(tx, job.id, job.definition.permissions)
+        tx.execute(_INSERT_DEFINITION, [_definition_values(job) for job in new])
 
 
 def get(tx: Connection, job_id: str) -> Job | None:
@@ -219,6 +224,23 @@ def _values(job: Job) -> dict[str, Any]:
         "restricted": bool(job.definition.permissions),
         "has_webhooks": bool(job.definition.webhooks),
         **_mutable_values(job),
+    }
+
+
+def _definition_values(job: Job) -> dict[str, Any]:
+    definition = job.definition
+    return {
+        "job_id": job.id,
+        "definition": replace(definition, secrets={}) if definition.secrets else definition,
+    }
+
+
+def _counters(dispatched: Dispatched) -> dict[str, Any]:
+    stored = dispatched or NOTHING  # which is also what is not worth storing
+    return {
+        "dispatched_tasks": stored.tasks,
+        "dispatched_chars": stored.chars,
+        "queues": sorted(stored.queues),
     }
 
 

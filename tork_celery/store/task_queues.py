@@ -12,14 +12,16 @@ from tork_celery.store.database import datastore_now, datastore_now_once
 from tork_celery.store.tables import ACTIVE_TASKS, tasks
 from tork_celery.store.tables import task_queues as table
 
+_INSERT = {
+    name: dialect.insert(table).values(checked_at=datastore_now()).on_conflict_do_nothing()
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
+
 
 def add(tx: Connection, names: Collection[str]) -> None:
     """Add the queues that are not known yet."""
     if names:
-        insert = sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
-        now = tx.scalar(select(datastore_now()))
-        rows = [{"name": name, "checked_at": now} for name in sorted(names)]
-        tx.execute(insert(table).on_conflict_do_nothing(), rows)
+        tx.execute(_INSERT[tx.dialect.name], [{"name": name} for name in sorted(names)])
 
 
 def unchecked(tx: Connection, *, for_s: float, limit: int) -> list[str]:

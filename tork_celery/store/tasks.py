@@ -37,6 +37,7 @@ _MOVE = tasks.c.state + literal_column("'>'") + bindparam("new_state")
 _ALLOWED_MOVES: list[ColumnElement[str]] = [
     literal_column(f"'{before}>{after}'") for before, after in TASK_MOVES
 ]
+_INSERT = insert(tasks)
 _SAVE = update(tasks).where(
     tasks.c.id == bindparam("row_id"),
     or_(tasks.c.state == bindparam("new_state"), _MOVE.in_(_ALLOWED_MOVES)),
@@ -45,7 +46,7 @@ _SAVE = update(tasks).where(
 
 def add(tx: Connection, new: Sequence[Task]) -> None:
     if new:
-        tx.execute(insert(tasks), [_values(task) for task in new])
+        tx.execute(_INSERT, [_values(task) for task in new])
 
 
 def get(tx: Connection, task_id: str) -> Task | None:
