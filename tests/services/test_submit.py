@@ -1,12 +1,18 @@
 """Submitting jobs: a job is stored before it is sent, and not lost when the broker is away."""
 
+import threading
+from functools import partial
+from typing import Any
+
 import pytest
+from sqlalchemy import event
 
 from tests.domain.samples import job_definition, task_definition
+from tests.eventually import eventually
 from tests.services.fakes import FakeDispatcher
 from tests.store.stores import FlakyDatabase, job_now, task_now, tasks_of
 from tork_celery.domain.errors import DatastoreFull, DatastoreUnavailable
-from tork_celery.domain.model import Task
+from tork_celery.domain.model import Job, Task
 from tork_celery.domain.states import JobState, TaskState
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.submit import submit
@@ -72,3 +78,26 @@ def test_job_is_rejected_while_datastore_is_away(
     with database.reading() as tx:
         assert job_pages.page(tx, number=1, size=1) == ([], 0)
     assert dispatcher.sent == []
+
+
+def test_jobs_that_are_submitted_together_are_stored_together(
+    context: ServiceContext, dispatcher: FakeDispatcher, database: FlakyDatabase
+) -> None:
+    commits = list[Any]()
+    event.listen(database.engine, "commit", commits.append)
+    jobs = list[Job]()
+    threads = [threading.Thread(target=lambda: jobs.append(submit(context, TWO_TASKS)[0])) for _ in range(5)]
+
+    def waiting(number: int) -> bool:
+        return len(database.group_commit._waiting) == number
+
+    with database.transaction():  # no other transaction begins before all threads wait
+        for number, thread in enumerate(threads, start=1):
+            thread.start()
+            eventually(partial(waiting, number))
+    for thread in threads:
+        thread.join()
+
+    assert len(commits) == 2
+    assert {job.id for job in jobs} == {task.job_id for task in dispatcher.sent}
+    assert [job_now(database, job.id) for job in jobs] == jobs

@@ -8,12 +8,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from tests.domain.samples import submission
+from tests.eventually import eventually
 from tests.store.stores import job_now, store_job
 from tork_celery.domain.errors import ConfigurationError, DatastoreUnavailable
 from tork_celery.store import Database, job_pages, jobs, nodes, tasks
+from tork_celery.store.database import datastore_now
 from tork_celery.store.migration import migrate
 
 
@@ -93,6 +96,37 @@ def file(tmp_path: Path) -> Path:
 def file_database(file: Path) -> Iterator[Database]:
     with closing(Database.connect(f"sqlite:///{file}")) as database:
         yield database
+
+
+def test_writers_on_sqlite_take_no_connection_before_their_turn(file_database: Database, file: Path) -> None:
+    file.parent.mkdir()
+    began = threading.Event()
+
+    def write() -> None:
+        with file_database.transaction():
+            began.set()
+
+    thread = threading.Thread(target=write)
+    writers = file_database._writers
+    assert writers is not None
+    with file_database.transaction():
+        thread.start()
+        eventually(lambda: writers._waiting)
+        connections = file_database.engine.pool.checkedout()  # type: ignore[attr-defined]
+    thread.join()
+
+    assert began.is_set()
+    assert connections == 1
+
+
+def test_clock_of_sqlite_is_that_of_its_statements(file_database: Database, file: Path) -> None:
+    file.parent.mkdir()
+    with file_database.reading() as tx:
+        before = file_database.current_time()
+        stored = float(tx.scalar(select(datastore_now())) or 0.0)
+        after = file_database.now(tx)
+
+    assert before <= stored <= after
 
 
 def test_missing_datastore_is_unavailable(file_database: Database) -> None:

@@ -92,7 +92,7 @@ class GroupCommit:
     def _take_group(self) -> list[_Entry]:
         """Return the first waiting entries that are stored by the same function; there is at least one."""
         group = [self._waiting.popleft()]
-        while self._waiting and self._waiting[0].store is group[0].store and len(group) < MOST_ITEMS:
+        while self._waiting and self._waiting[0].store == group[0].store and len(group) < MOST_ITEMS:
             group.append(self._waiting.popleft())
         return group
 
