@@ -7,7 +7,7 @@ import pytest
 
 from tests.api.front.conftest import BODY_LIMIT_BYTES, THREADS, RunningFront, read_all
 from tests.eventually import eventually
-from tork_celery.api.front import bodies, protocol
+from tork_celery.api.front import bodies, protocol, recent_responses
 
 HALF_HEADERS = b"POST /jobs HTTP/1.1\r\nHo"
 HALF_BODY = b"POST /jobs HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\nabcd"
@@ -143,3 +143,14 @@ def test_path_is_decoded_as_wsgi_demands(front: RunningFront) -> None:
     front.get("/jobs/%E6%BC%A2%00")
 
     assert front.app.requests[0]["PATH_INFO"] == "/jobs/漢\0".encode().decode("latin-1")
+
+
+def test_recent_requests_for_the_health_share_a_check(
+    front: RunningFront, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recent_responses, "MAX_AGE_S", 60.0)
+
+    for _ in range(3):
+        assert front.get("/health").endswith(b"GET /health 0")
+
+    assert [request["PATH_INFO"] for request in front.app.requests] == ["/health"]

@@ -13,6 +13,7 @@ import structlog
 
 from tork_celery.api.front import wsgi
 from tork_celery.api.front.bodies import BodyReader, BodyRejected, ClientDisconnected
+from tork_celery.api.front.recent_responses import RecentResponses
 from tork_celery.api.front.waits import WAIT_KEY, EndedJobs, JobPoller, JobWait
 from tork_celery.api.front.wsgi import Headers, Response
 
@@ -20,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 MAX_QUEUED = 512
 """Complete requests of a process that wait for a thread. Beyond them: 503."""
-_HEALTH = "/health"
+_HEALTH = b"/health"
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -30,8 +31,8 @@ Send = Callable[[Any], Awaitable[None]]
 class Front:
     """Hands complete requests to `app` in `threads` threads.
 
-    `/health` has a thread of its own, so it answers while all others are busy. `on_startup` and `on_shutdown`
-    run once for each process.
+    `/health` has a thread of its own, so it answers while all others are busy; a response of it serves all
+    requests of a second. `on_startup` and `on_shutdown` run once for each process.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Front:
         self._bodies = BodyReader(limit_bytes=body_limit_bytes)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
         self._health_thread = ThreadPoolExecutor(1, thread_name_prefix="health")
+        self._health = RecentResponses(self._check_health)
         self._queued = 0
         self._poller = JobPoller(ended_jobs)
         self._on_startup = on_startup
@@ -78,7 +80,10 @@ class Front:
             await _send(send, _error(rejected.status, str(rejected), close=True))
             return
         try:
-            response = await self._respond(scope, body, receive)
+            if scope["method"] == "GET" and scope["raw_path"] == _HEALTH:
+                response: Response | None = await self._health.get(scope)
+            else:
+                response = await self._respond(scope, body, receive)
         finally:
             self._bodies.release(body)
         if response is not None:
@@ -114,8 +119,6 @@ class Front:
         return await self._call(wsgi.environ(read, b""))
 
     async def _call(self, environment: dict[str, Any]) -> Response:
-        if environment["PATH_INFO"] == _HEALTH:
-            return await self._in_thread(self._health_thread, environment)
         if self._queued >= MAX_QUEUED:
             return _error(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests are waiting; try again later")
         self._queued += 1
@@ -123,6 +126,9 @@ class Front:
             return await self._in_thread(self._threads, environment)
         finally:
             self._queued -= 1
+
+    async def _check_health(self, scope: Scope) -> Response:
+        return await self._in_thread(self._health_thread, wsgi.environ(scope, b""))
 
     async def _in_thread(self, threads: ThreadPoolExecutor, environment: dict[str, Any]) -> Response:
         loop = asyncio.get_running_loop()
