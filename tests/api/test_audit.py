@@ -159,7 +159,7 @@ def test_entry_is_stored_only_with_its_change(client: FlaskClient, monkeypatch: 
     def fail(*_: Any) -> None:
         raise RuntimeError("a crash")
 
-    monkeypatch.setattr(audit, "record", fail)
+    monkeypatch.setattr(audit, "record_all", fail)
     assert client.post("/jobs", json=JOB).status_code == 500
 
     assert document(client.get("/jobs"))["totalItems"] == 0

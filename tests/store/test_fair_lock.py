@@ -34,7 +34,7 @@ def test_lock_is_handed_over_in_the_order_of_the_requests() -> None:
     assert order == [0, 1, 2, 3, 4, 5]
 
 
-def test_holder_that_asks_again_waits_for_its_turn() -> None:
+def test_holder_that_asks_again_queues_behind_the_others() -> None:
     lock = FairLock(timeout_s=30)
     order = list[str]()
 

@@ -98,7 +98,7 @@ def file_database(file: Path) -> Iterator[Database]:
         yield database
 
 
-def test_writers_on_sqlite_take_no_connection_before_their_turn(file_database: Database, file: Path) -> None:
+def test_waiting_writers_on_sqlite_hold_no_connection(file_database: Database, file: Path) -> None:
     file.parent.mkdir()
     began = threading.Event()
 
