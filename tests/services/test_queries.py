@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from tests.services.fakes import FakeDispatcher
 from tests.services.nodes import register_node
@@ -27,6 +28,19 @@ def test_job_is_returned_with_its_task_runs(context: ServiceContext, database: F
     assert queries.task(context, task.id) == (task, frozenset())
     [listed] = queries.job_page(context, EVERYTHING, number=1, size=10).items
     assert (listed.id, listed.state, listed.task_count) == (job.id, job.state, 1)
+
+
+def test_job_and_first_page_take_few_statements(context: ServiceContext, database: FlakyDatabase) -> None:
+    job, _ = store_job(database)
+    statements = list[str]()
+    event.listen(
+        database.engine, "before_cursor_execute", lambda _1, _2, statement, *_: statements.append(statement)
+    )
+
+    queries.job(context, job.id)
+    assert len(statements) == 2
+    queries.job_page(context, EVERYTHING, number=1, size=10)
+    assert len(statements) == 3
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from tork_celery.domain.definition import TaskDefinition
 from tork_celery.domain.errors import DatastoreFull, DatastoreUnavailable
 from tork_celery.domain.logs import LogPart
 from tork_celery.domain.model import Job, Task
-from tork_celery.store import Database, job_results, jobs, logs, tasks
+from tork_celery.store import Database, jobs, logs, tasks
+from tork_celery.store.job_results import StoredResults
 from tork_celery.store.migration import migrate
 from tork_celery.store.tables import job_count_changes, metadata
 from tork_celery.store.tables import jobs as job_table
@@ -143,7 +144,7 @@ def job_now(database: Database, job_id: str) -> Job:
 
 def results_of(database: Database, job_id: str) -> dict[str, str]:
     with database.reading() as tx:
-        return job_results.get(tx, job_id)
+        return dict(StoredResults(tx, job_id).items())
 
 
 def tasks_of(database: Database, job_id: str) -> list[Task]:

@@ -13,7 +13,7 @@ from tork_celery.domain.states import JobState
 from tork_celery.domain.user import User
 from tork_celery.services import queues
 from tork_celery.services.context import ServiceContext
-from tork_celery.store import job_pages, job_results, jobs, logs, nodes, tasks
+from tork_celery.store import job_pages, jobs, logs, nodes, tasks
 
 T = TypeVar("T")
 
@@ -59,10 +59,10 @@ class NodeView:
 def job(context: ServiceContext, job_id: str) -> tuple[Job, dict[str, str], list[Task]]:
     """Return a job, the results of its tasks by `var`, and its task runs, in order. Raises NotFound."""
     with context.database.reading() as tx:
-        job = jobs.get(tx, job_id)
-        if job is None:
+        found = jobs.get_with_results(tx, job_id)
+        if found is None:
             raise NotFound(f"no job with the id {job_id!r}")
-        return job, job_results.get(tx, job_id), tasks.of_job(tx, job_id)
+        return *found, tasks.of_job(tx, job_id)
 
 
 def task(context: ServiceContext, task_id: str) -> tuple[Task, frozenset[str]]:

@@ -63,6 +63,12 @@ def datastore_now_once() -> ScalarSelect[float]:
     return select(datastore_now()).scalar_subquery()
 
 
+_SNAPSHOT: dict[str, dict[str, Any]] = {
+    "sqlite": {"tork_readonly": True},
+    # the default of PostgreSQL is a snapshot for each statement
+    "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+}
+"""Options of connections that only read."""
 _NOW = select(datastore_now())
 _EPOCH_MS = 210_866_760_000_000  # of SQLite's days, which began in 4713 BC
 _DAY_MS = 86_400_000.0
@@ -90,6 +96,7 @@ class Database:
         self._log_outages = log_outages
         self._hang_detector = hang_detector
         self._disk_reserve = disk_reserve
+        self._readers = engine.execution_options(**_SNAPSHOT[engine.dialect.name])
         self._writers = FairLock(timeout_s=_BUSY_TIMEOUT_S) if engine.dialect.name == "sqlite" else None
         self.group_commit = GroupCommit(self.transaction)
 
@@ -144,14 +151,8 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Open a read-only snapshot, which takes no write lock. Raises DatastoreUnavailable."""
-        with self._calls(), self.engine.connect() as connection:
-            reading = connection.execution_options(tork_readonly=True)
-            if connection.dialect.name == "postgresql":  # the default is a snapshot per statement
-                reading = reading.execution_options(
-                    isolation_level="REPEATABLE READ", postgresql_readonly=True
-                )
-            with reading.begin():
-                yield reading
+        with self._calls(), self._readers.begin() as connection:
+            yield connection
 
     def require_room(self) -> None:
         """Raise DatastoreFull while the disk of a datastore with a reserve is full.
@@ -264,6 +265,7 @@ def _sqlite_engine(url: str, *, pool_size: int, full_sync: bool, reserve: DiskRe
         readonly = connection.get_execution_options().get("tork_readonly")
         if reserve is not None and not readonly:
             reserve.update()
-        connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+        # SQLAlchemy's way to execute a statement takes four times as long.
+        connection.connection.cursor().execute("BEGIN" if readonly else "BEGIN IMMEDIATE")
 
     return engine

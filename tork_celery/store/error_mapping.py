@@ -27,6 +27,8 @@ def map_errors(reserve: DiskReserve | None) -> Iterator[None]:
     except PoolTimeout as error:
         raise DatastoreUnavailable(f"no free connection to the datastore: {error}") from error
     except OperationalError as error:
+        raise _map_operational_error(error.orig, reserve) from error
+    except sqlite3.OperationalError as error:  # of a BEGIN, which SQLAlchemy does not execute
         raise _map_operational_error(error, reserve) from error
     except DBAPIError as error:
         if error.connection_invalidated:
@@ -34,8 +36,9 @@ def map_errors(reserve: DiskReserve | None) -> Iterator[None]:
         raise
 
 
-def _map_operational_error(error: OperationalError, reserve: DiskReserve | None) -> DatastoreUnavailable:
-    original = error.orig
+def _map_operational_error(
+    original: BaseException | None, reserve: DiskReserve | None
+) -> DatastoreUnavailable:
     if getattr(original, "sqlstate", None) == _POSTGRESQL_DISK_FULL:
         return DatastoreFull(f"the disk of the datastore is full: {original}")
     if not _is_sqlite_full(original, reserve):

@@ -8,9 +8,7 @@ append to `job_count_changes`, so that transactions do not wait for each other's
 changes to the counts.
 """
 
-from typing import Any
-
-from sqlalchemy import Connection, Select, delete, func, select, text, tuple_, union_all
+from sqlalchemy import Connection, bindparam, delete, func, select, text, tuple_, union_all
 
 from tork_celery.domain.states import JobState
 from tork_celery.store.tables import job_count_changes, job_counts
@@ -20,28 +18,32 @@ BLOCK = 1000
 
 ALL = ""
 """Term of the count of all jobs."""
+TAG, STATE = "tag", "status"
+"""Kinds of terms, before their colon."""
+
+_TABLES = (job_counts, job_count_changes)
+_PARTS = union_all(
+    *(select(table.c.block, table.c.number).where(table.c.term == bindparam("term")) for table in _TABLES)
+).subquery()
+_COUNT = func.sum(_PARTS.c.number)
+_BY_BLOCK = (
+    select(_PARTS.c.block, _COUNT).group_by(_PARTS.c.block).having(_COUNT > 0).order_by(_PARTS.c.block.desc())
+)
+TOTAL = select(func.coalesce(_COUNT, 0)).scalar_subquery()
+"""Number of the jobs of the term that is bound as `term`."""
 
 
 def tag_term(tag: str) -> str:
-    return f"tag:{tag}"
+    return f"{TAG}:{tag}"
 
 
 def state_term(state: JobState) -> str:
-    return f"status:{state}"
+    return f"{STATE}:{state}"
 
 
 def count_by_block(tx: Connection, term: str) -> list[tuple[int, int]]:
     """Return (block, count) of the blocks that have jobs, highest block first."""
-    return [(block, int(count)) for block, count in tx.execute(block_query(term))]
-
-
-def block_query(term: str) -> Select[Any]:
-    parts = union_all(
-        *(select(table.c.block, table.c.number).where(table.c.term == term) for table in _TABLES)
-    ).subquery()
-    count = func.sum(parts.c.number)
-    query = select(parts.c.block, count).group_by(parts.c.block).having(count > 0)
-    return query.order_by(parts.c.block.desc())
+    return [(block, int(count)) for block, count in tx.execute(_BY_BLOCK, {"term": term})]
 
 
 def total(tx: Connection, *terms: str) -> int:
@@ -61,7 +63,6 @@ def fold(tx: Connection, *, limit: int = 50_000) -> None:
         tx.execute(delete(job_counts).where(tuple_(job_counts.c.term, job_counts.c.block).in_(empty)))
 
 
-_TABLES = (job_counts, job_count_changes)
 _FOLD = text("""
     WITH changes AS (
         DELETE FROM job_count_changes

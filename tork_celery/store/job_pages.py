@@ -4,10 +4,12 @@ The lists of all jobs, of one tag and of one state use the counts of `job_counts
 which is cut off at the newest MAX_MATCHES jobs.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, exists, func, literal_column, select, union
+from sqlalchemy import Connection, Row, Select, bindparam, exists, func, literal_column, select, union
 from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain.codec import decode
@@ -17,10 +19,13 @@ from tork_celery.domain.search import EVERYTHING, Search
 from tork_celery.domain.states import JobState
 from tork_celery.domain.user import User
 from tork_celery.store import job_counts, permissions
-from tork_celery.store.jobs import is_not_deleted, listed_values
+from tork_celery.store.jobs import LISTED_COLUMNS, is_not_deleted, listed_values
 from tork_celery.store.tables import job_tags, job_texts, jobs
 
 MAX_MATCHES = 10_000
+_COLUMNS = (jobs.c.seq, jobs.c.summary, jobs.c.secrets, *LISTED_COLUMNS)
+_OF_JOBS = select(*_COLUMNS).where(is_not_deleted())
+_OF_SEQS = _OF_JOBS.where(jobs.c.seq.in_(bindparam("seqs", expanding=True)))
 
 
 def page(
@@ -40,13 +45,9 @@ def page(
     if search.impossible:
         return [], 0
     if visible is None and (term := counted_term(search)) is not None:
-        blocks = job_counts.count_by_block(tx, term)
-        seqs, total = _page_of_term(tx, search, blocks, offset=offset, size=size)
-    else:
-        matches = tx.scalars(search_query(tx, search, visible)).all()
-        seqs, total = matches[offset : offset + size], len(matches)
-    rows = tx.execute(select(jobs).where(jobs.c.seq.in_(seqs), is_not_deleted()).order_by(jobs.c.seq.desc()))
-    return [_listed_job(row) for row in rows], total
+        return _counted_page(tx, search, term, offset=offset, size=size)
+    matches = tx.scalars(search_query(tx, search, visible)).all()
+    return _listed(tx.execute(_OF_SEQS, {"seqs": matches[offset : offset + size]}).all()), len(matches)
 
 
 def counted_term(search: Search) -> str | None:
@@ -58,25 +59,47 @@ def counted_term(search: Search) -> str | None:
     return job_counts.state_term(search.states[0]) if search.states else job_counts.ALL
 
 
-def _page_of_term(
-    tx: Connection, search: Search, blocks: Sequence[tuple[int, int]], *, offset: int, size: int
-) -> tuple[Sequence[int], int]:
+def _counted_page(
+    tx: Connection, search: Search, term: str, *, offset: int, size: int
+) -> tuple[list[ListedJob], int]:
+    """Return a page of the jobs of a term, and their number. The first page takes one query."""
+    page: dict[str, Any] = {"value": (*search.tags, *search.states, "")[0], "size": size}
+    kind = term.partition(":")[0]
+    if offset == 0 and (rows := tx.execute(_first_page(kind), page | {"term": term}).all()):
+        return _listed(rows), int(rows[0].total)
+    blocks = job_counts.count_by_block(tx, term)
     total = sum(count for _, count in blocks)
     for block, count in blocks:
         if offset < count:
-            return tx.scalars(block_query(search, block, offset=offset, size=size)).all(), total
+            below = (block + 1) * job_counts.BLOCK
+            return _listed(tx.execute(_page(kind), page | {"below": below, "offset": offset}).all()), total
         offset -= count
     return [], total
 
 
-def block_query(search: Search, block: int, *, offset: int, size: int) -> Select[Any]:
-    """Select jobs of a counted term in descending order, from `offset` within `block`."""
-    if search.tags:
-        seq, condition = job_tags.c.seq, [job_tags.c.tag == search.tags[0]]
-    else:
-        seq, condition = jobs.c.seq, [jobs.c.state == state for state in search.states]
-    query = select(seq).where(*condition, seq < (block + 1) * job_counts.BLOCK)
-    return query.order_by(seq.desc()).limit(size).offset(offset)
+@functools.cache
+def _first_page(kind: str) -> Select[Any]:
+    """Select the newest jobs of a term, in any order, each with the `total` of all."""
+    seqs = _seqs(kind).limit(bindparam("size")).subquery()
+    return _OF_JOBS.join(seqs, seqs.c.seq == jobs.c.seq).add_columns(job_counts.TOTAL.label("total"))
+
+
+@functools.cache
+def _page(kind: str) -> Select[Any]:
+    """Select jobs of a term, in any order, from `offset` in descending order below a number on."""
+    below = _seqs(kind).where(literal_column("seq") < bindparam("below"))
+    seqs = below.limit(bindparam("size")).offset(bindparam("offset")).subquery()
+    return _OF_JOBS.join(seqs, seqs.c.seq == jobs.c.seq)
+
+
+def _seqs(kind: str) -> Select[Any]:
+    """Select the numbers of the jobs of a kind of term in descending order, by an index."""
+    if kind == job_counts.TAG:
+        return (
+            select(job_tags.c.seq).where(job_tags.c.tag == bindparam("value")).order_by(job_tags.c.seq.desc())
+        )
+    newest = select(jobs.c.seq).order_by(jobs.c.seq.desc())
+    return newest.where(jobs.c.state == bindparam("value")) if kind == job_counts.STATE else newest
 
 
 def search_query(tx: Connection, search: Search, visible: ColumnElement[bool] | None) -> Select[Any]:
@@ -145,6 +168,11 @@ def has_words(tx: Connection, words: Sequence[str]) -> ColumnElement[bool]:
     # a subquery, so that it is parsed once
     parsed = select(func.to_tsquery(literal_column("'simple'"), quoted + ":*")).scalar_subquery()
     return job_texts.c.text.op("@@")(parsed)
+
+
+def _listed(rows: Sequence[Row[Any]]) -> list[ListedJob]:
+    """Return the jobs of a page, newest first."""
+    return [_listed_job(row) for row in sorted(rows, key=attrgetter("seq"), reverse=True)]
 
 
 def _listed_job(row: Row[Any]) -> ListedJob:

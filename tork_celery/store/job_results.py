@@ -2,8 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import JSON, Connection, delete, insert, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.selectable import ScalarSelect
 
 from tork_celery.store.tables import job_results as table
 
@@ -26,9 +31,26 @@ class StoredResults:
             yield row.var, row.value
 
 
-def get(tx: Connection, job_id: str) -> dict[str, str]:
-    """Return all results of a job."""
-    return dict(StoredResults(tx, job_id).items())
+class _object_of(FunctionElement[Any]):  # noqa: N801  named like a SQL function
+    """Aggregate of keys and values: a JSON object, or null without any."""
+
+    type = JSON()
+    inherit_cache = True
+
+
+@compiles(_object_of, "sqlite")
+def _sqlite_object(element: Any, compiler: Any, **options: Any) -> str:
+    return f"json_group_object({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_object_of, "postgresql")
+def _postgresql_object(element: Any, compiler: Any, **options: Any) -> str:
+    return f"json_object_agg({compiler.process(element.clauses, **options)})"
+
+
+def results_by_var(job_id: ColumnElement[str]) -> ScalarSelect[Any]:
+    """Return a scalar subquery of all results of a job as a JSON object; null or empty without any."""
+    return select(_object_of(table.c.var, table.c.value)).where(table.c.job_id == job_id).scalar_subquery()
 
 
 def save(tx: Connection, job_id: str, results: Mapping[str, str]) -> None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, func, insert, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain import states
@@ -17,9 +18,10 @@ from tork_celery.domain.model import Job
 from tork_celery.domain.states import ACTIVE, ACTIVE_JOBS, JobState, TaskState
 from tork_celery.store import permissions
 from tork_celery.store.database import datastore_now
+from tork_celery.store.job_results import results_by_var
 from tork_celery.store.tables import job_definitions, jobs, tasks
 
-_LISTED_COLUMNS = (
+_LISTED_FIELDS = (
     "id",
     "parent_id",
     "root_id",
@@ -34,6 +36,9 @@ _LISTED_COLUMNS = (
     "progress",
     "version",
 )
+_listed_fields = attrgetter(*_LISTED_FIELDS)
+LISTED_COLUMNS = tuple(jobs.c[name] for name in (*_LISTED_FIELDS, "state"))
+"""Columns that `listed_values` reads."""
 DELETED = 0.0
 """`delete_at` of a job whose deletion has begun: it is not found, and its rows go in batches."""
 
@@ -45,8 +50,14 @@ def is_not_deleted() -> ColumnElement[bool]:
 
 _INSERT = insert(jobs)
 _INSERT_DEFINITION = insert(job_definitions)
-_select = select(jobs, job_definitions.c.definition).join(job_definitions).where(is_not_deleted())
-_select_locked = _select.with_for_update(of=jobs, key_share=True)  # inserts of log parts do not wait
+_select: Select[Any] = (
+    select(*LISTED_COLUMNS, jobs.c.secrets, job_definitions.c.definition)
+    .join_from(jobs, job_definitions)
+    .where(is_not_deleted())
+)
+_GET = _select.where(jobs.c.id == bindparam("job_id"))
+_GET_WITH_RESULTS = _GET.add_columns(results_by_var(jobs.c.id).label("results"))
+_LOCK = _GET.with_for_update(of=jobs, key_share=True)  # inserts of log parts do not wait
 
 
 def add(tx: Connection, new: Sequence[Job], dispatched: Mapping[str, Dispatched] | None = None) -> None:
@@ -60,8 +71,14 @@ def add(tx: Connection, new: Sequence[Job], dispatched: Mapping[str, Dispatched]
 
 
 def get(tx: Connection, job_id: str) -> Job | None:
-    row = tx.execute(_select.where(jobs.c.id == job_id)).one_or_none()
+    row = tx.execute(_GET, {"job_id": job_id}).one_or_none()
     return None if row is None else _job(row)
+
+
+def get_with_results(tx: Connection, job_id: str) -> tuple[Job, dict[str, str]] | None:
+    """Return the job, and the results of its tasks in the order of their names."""
+    row = tx.execute(_GET_WITH_RESULTS, {"job_id": job_id}).one_or_none()
+    return None if row is None else (_job(row), dict(sorted((row.results or {}).items())))
 
 
 def get_by_task(tx: Connection, task_id: str) -> Job | None:
@@ -73,7 +90,7 @@ def get_by_task(tx: Connection, task_id: str) -> Job | None:
 
 def lock(tx: Connection, job_id: str) -> Job | None:
     """Return the job, with its row locked until this transaction ends."""
-    row = tx.execute(_select_locked.where(jobs.c.id == job_id)).one_or_none()
+    row = tx.execute(_LOCK, {"job_id": job_id}).one_or_none()
     return None if row is None else _job(row)
 
 
@@ -277,10 +294,11 @@ def _summary(job: Job) -> Document:
 
 def listed_values(row: Row[Any]) -> dict[str, Any]:
     """Return the fields of a Job that lists show, without its definition."""
-    values = {name: getattr(row, name) for name in _LISTED_COLUMNS}
-    return values | {"state": JobState(row.state)}
+    values = dict(zip(_LISTED_FIELDS, _listed_fields(row), strict=True))
+    values["state"] = JobState(row.state)
+    return values
 
 
 def _job(row: Row[Any]) -> Job:
-    definition = replace(row.definition, secrets=row.secrets)
+    definition = replace(row.definition, secrets=row.secrets) if row.secrets else row.definition
     return Job(**listed_values(row), definition=definition)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, literal_column, or_, select, update
@@ -17,6 +18,7 @@ from tork_celery.store.tables import ACTIVE_TASKS, RUNNING_TASKS, tasks
 from tork_celery.store.task_conditions import claimed
 
 _PLAIN_FIELDS = tuple(f.name for f in fields(Task) if f.name not in ("definition", "state", "outcome"))
+_plain_fields = attrgetter(*_PLAIN_FIELDS)
 _FIXED_FIELDS = frozenset(
     (
         "id",
@@ -38,6 +40,12 @@ _ALLOWED_MOVES: list[ColumnElement[str]] = [
     literal_column(f"'{before}>{after}'") for before, after in TASK_MOVES
 ]
 _INSERT = insert(tasks)
+_GET = select(tasks).where(tasks.c.id == bindparam("task_id"))
+_OF_JOB = (
+    select(tasks)
+    .where(tasks.c.job_id == bindparam("job_id"))
+    .order_by(tasks.c.position, tasks.c.created_at, tasks.c.index)
+)
 _SAVE = update(tasks).where(
     tasks.c.id == bindparam("row_id"),
     or_(tasks.c.state == bindparam("new_state"), _MOVE.in_(_ALLOWED_MOVES)),
@@ -50,7 +58,7 @@ def add(tx: Connection, new: Sequence[Task]) -> None:
 
 
 def get(tx: Connection, task_id: str) -> Task | None:
-    row = tx.execute(select(tasks).where(tasks.c.id == task_id)).one_or_none()
+    row = tx.execute(_GET, {"task_id": task_id}).one_or_none()
     return None if row is None else task_of(row)
 
 
@@ -103,12 +111,7 @@ def created_children(tx: Connection, parent_id: str, *, limit: int) -> list[Task
 
 def of_job(tx: Connection, job_id: str) -> list[Task]:
     """Return all tasks of a job, in order of position, creation and index."""
-    query = (
-        select(tasks)
-        .where(tasks.c.job_id == job_id)
-        .order_by(tasks.c.position, tasks.c.created_at, tasks.c.index)
-    )
-    return [task_of(row) for row in tx.execute(query)]
+    return [task_of(row) for row in tx.execute(_OF_JOB, {"job_id": job_id})]
 
 
 def save(tx: Connection, changed: Sequence[Task], *, redefined: Collection[str] = ()) -> None:
@@ -154,7 +157,7 @@ def count_by_node(tx: Connection) -> dict[str, int]:
 
 def task_of(row: Row[Any]) -> Task:
     return Task(
-        **{name: getattr(row, name) for name in _PLAIN_FIELDS},
+        **dict(zip(_PLAIN_FIELDS, _plain_fields(row), strict=True)),
         definition=row.definition,
         state=TaskState(row.state),
         outcome=row.outcome and Outcome(row.outcome),
