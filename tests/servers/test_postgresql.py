@@ -47,10 +47,10 @@ def add_lost_tasks(database: Database, number: int) -> list[Task]:
 
 
 def terminate_connections(database: Database) -> None:
-    """Terminate all connections to the server but the one that runs this statement."""
+    """Terminate the other connections to the server, and wait for their end."""
     with database.transaction() as tx:
         tx.execute(
-            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+            text("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
         )
 
 

@@ -88,9 +88,11 @@ def task_log(
     context: ServiceContext, task_id: str, *, number: int, size: int, text: str = ""
 ) -> Page[LogPart]:
     """Return a page of the log parts of a task that contain `text`, newest first. Raises NotFound."""
-    latest, _ = task(context, task_id)
     with context.database.reading() as tx:
-        items, total = logs.page_of_task(tx, latest.id, number=number, size=size, text=text)
+        latest_id = tasks.latest_attempt_id(tx, task_id)
+        if latest_id is None:
+            raise NotFound(f"no task with the id {task_id!r}")
+        items, total = logs.page_of_task(tx, latest_id, number=number, size=size, text=text)
     return Page(items=items, number=number, size=size, total_items=total)
 
 

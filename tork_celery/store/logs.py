@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select
@@ -10,6 +11,16 @@ from tork_celery.domain.logs import LogPart, LogPosition
 from tork_celery.domain.model import StepRef
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import log_parts
+
+_PARTS: Select[Any] = select(
+    log_parts.c.seq,
+    log_parts.c.task_id,
+    log_parts.c.step,
+    log_parts.c.contents,
+    log_parts.c.position,
+    log_parts.c.number,
+    log_parts.c.created_at,
+)
 
 
 def add(tx: Connection, *, job_id: str, ref: StepRef, parts: Sequence[LogPart]) -> None:
@@ -93,12 +104,13 @@ def _page(
     offset = (number - 1) * size
     if text:  # the search is slow, so one query serves both page and total
         matches = tx.scalars(seqs.where(_contains(tx, text))).all()
-        shown, total = matches[offset : offset + size], len(matches)
+        query, total = _PARTS.where(log_parts.c.seq.in_(matches[offset : offset + size])), len(matches)
     else:
-        shown = tx.scalars(seqs.limit(size).offset(offset)).all()
+        shown = seqs.limit(size).offset(offset).subquery()
+        query = _PARTS.join(shown, shown.c.seq == log_parts.c.seq)
         total = tx.scalar(select(func.count()).select_from(seqs.order_by(None).subquery())) or 0
-    query = select(log_parts).where(log_parts.c.seq.in_(shown)).order_by(log_parts.c.seq.desc())
-    return [_part(row) for row in tx.execute(query)], total
+    rows = sorted(tx.execute(query), key=attrgetter("seq"), reverse=True)
+    return [_part(row) for row in rows], total
 
 
 def _contains(tx: Connection, text: str) -> ColumnElement[bool]:

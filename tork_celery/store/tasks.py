@@ -41,6 +41,12 @@ _ALLOWED_MOVES: list[ColumnElement[str]] = [
 ]
 _INSERT = insert(tasks)
 _GET = select(tasks).where(tasks.c.id == bindparam("task_id"))
+_LATEST_ATTEMPT = (
+    select(tasks)
+    .where(or_(tasks.c.id == bindparam("task_id"), tasks.c.first_id == bindparam("task_id")))
+    .order_by(tasks.c.attempts.desc())
+    .limit(1)
+)
 _OF_JOB = (
     select(tasks)
     .where(tasks.c.job_id == bindparam("job_id"))
@@ -64,9 +70,13 @@ def get(tx: Connection, task_id: str) -> Task | None:
 
 def latest_attempt(tx: Connection, task_id: str) -> Task | None:
     """Return the task or, for the first of several attempts, the latest attempt."""
-    query = select(tasks).where(or_(tasks.c.id == task_id, tasks.c.first_id == task_id))
-    row = tx.execute(query.order_by(tasks.c.attempts.desc()).limit(1)).one_or_none()
+    row = tx.execute(_LATEST_ATTEMPT, {"task_id": task_id}).one_or_none()
     return None if row is None else task_of(row)
+
+
+def latest_attempt_id(tx: Connection, task_id: str) -> str | None:
+    """Return the id of the task or, for the first of several attempts, of the latest attempt."""
+    return tx.scalar(_LATEST_ATTEMPT.with_only_columns(tasks.c.id), {"task_id": task_id})
 
 
 def active(tx: Connection, job_id: str, *, limit: int, running_first: bool = False) -> list[Task]:

@@ -45,7 +45,8 @@ def mask_document(definition: Document, fields: Document, values: MaskedValues) 
     they replace.
     """
     texts = definition | {key: value for key, value in fields.items() if key in _TEXT_FIELDS}
-    masked = _mask_mapping(texts, values.masker_for(list(_all_texts(texts))))
+    masker = values.masker_for(list(_all_texts(texts)) if values.sets else ())
+    masked = _mask_mapping(texts, masker)
     system = {key: value for key, value in fields.items() if key not in _TEXT_FIELDS}
     return {key: system[key] if key in system else masked[key] for key in definition | fields}
 
