@@ -59,6 +59,12 @@ def test_clock_returns_seconds_since_the_epoch(database: Database) -> None:
         assert database.now(tx) == pytest.approx(datetime.now(UTC).timestamp(), abs=2)
 
 
+def test_time_without_a_transaction_is_that_of_the_server(database: Database) -> None:
+    with database.reading() as tx:
+        before = database.now(tx)
+        assert database.current_time() == pytest.approx(before, abs=2)
+
+
 def test_clock_advances_within_a_transaction(database: Database) -> None:
     with database.transaction() as tx:
         first = database.now(tx)

@@ -22,6 +22,7 @@ from tork_celery.store.error_mapping import map_errors
 from tork_celery.store.fair_lock import FairLock
 from tork_celery.store.group_commit import GroupCommit
 from tork_celery.store.hang_detector import HangDetector
+from tork_celery.store.server_clock import ServerClock
 
 _URL_HINT = "write it like sqlite:////srv/tork.db or postgresql://USER:PASSWORD@HOST/NAME"
 
@@ -80,6 +81,7 @@ class Database:
         self._writers = (
             FairLock(timeout_s=sqlite_engine.BUSY_TIMEOUT_S) if engine.dialect.name == "sqlite" else None
         )
+        self._server_clock = ServerClock(self._read_clock)
         self.group_commit = GroupCommit(self.transaction)
 
     @classmethod
@@ -147,11 +149,16 @@ class Database:
         return sqlite_engine.clock() if self._writers else float(tx.scalar(_NOW) or 0.0)
 
     def current_time(self) -> float:
-        """Return the datastore's time as `now` does, without a transaction. Raises DatastoreUnavailable."""
-        if self._writers:
-            return sqlite_engine.clock()
-        with self._calls(), self.engine.connect() as connection:
-            return self.now(connection.execution_options(isolation_level="AUTOCOMMIT"))
+        """Return the datastore's time without a transaction and mostly without a round trip. Raises
+        DatastoreUnavailable.
+
+        PostgreSQL's clock is extrapolated for up to a second; what is compared with leases needs `now`.
+        """
+        return sqlite_engine.clock() if self._writers else self._server_clock.now()
+
+    def _read_clock(self) -> float:
+        with self.reading() as tx:
+            return self.now(tx)
 
     def close(self) -> None:
         self.engine.dispose()
