@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest --dist worksteal
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo unit test check coverage lint bench bench-api chaos hostile long servers docs format lock images engine clean
+.PHONY: help setup demo unit test check coverage lint bench bench-api bench-scale chaos hostile long servers docs format lock images engine clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -62,6 +62,9 @@ bench: setup ## measure throughput and latency against the bare engine; ARGS goe
 
 bench-api: setup ## measure rates and latency of the API against a server that does nothing; ARGS goes to the bench
 	$(ENGINE) $(BIN)/python -m bench.api $(ARGS)
+
+bench-scale: setup ## measure the services with 1,000,000 stored jobs against 10,000; ARGS goes to the bench
+	$(BIN)/python -m bench.scale $(ARGS)
 
 format: setup ## format the code and fix what ruff can fix
 	$(BIN)/ruff format .

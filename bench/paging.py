@@ -9,7 +9,7 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
 from sqlalchemy import event, insert, text
@@ -102,24 +102,32 @@ def measure_floor(database: Database, timer: StatementTimer) -> float:
     return statistics.median(datastore_ms)
 
 
-def store_jobs(database: Database, count: int) -> None:
+def store_jobs(database: Database, count: int, *, states: Sequence[str] = STATES) -> None:
+    """Store jobs without tasks, whose states repeat in this order."""
     for start in range(0, count, BATCH):
+        numbers = range(start, min(start + BATCH, count))
         with database.transaction() as tx:
-            tx.execute(insert(jobs), [job_row(number) for number in range(start, min(start + BATCH, count))])
+            rows = [job_row(number, state=states[number % len(states)]) for number in numbers]
+            tx.execute(insert(jobs), rows)
             job_counts.fold(tx, limit=10 * BATCH)
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if database.engine.name == "postgresql":
+    analyze(database)
+
+
+def analyze(database: Database) -> None:
+    """Collect the statistics of PostgreSQL, which its autovacuum collects later."""
+    if database.engine.name == "postgresql":
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM ANALYZE"))
 
 
-def job_row(number: int) -> dict[str, object]:
+def job_row(number: int, *, state: str) -> dict[str, object]:
     name = f"{WORDS[number % 8]} {number}"
     tags = [f"job{number}", *(["common"] if number % 2 else []), *(["rare"] if number % 1000 == 0 else [])]
     description = " ".join(WORDS[(number * step) % 8] for step in range(1, 9))
     return {
         "id": f"{number:032x}",
         "name": name,
-        "state": STATES[number % 10],
+        "state": state,
         "summary": {"name": name, "description": description, "tags": tags, "taskCount": 3},
         "results": {},
         "position": 3,

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("bench", ["bench.run", "bench.api", "bench.paging"])
+@pytest.mark.parametrize("bench", ["bench.run", "bench.api", "bench.paging", "bench.scale"])
 def test_help_shows_the_usage(bench: str) -> None:
     result = subprocess.run(
         [sys.executable, "-m", bench, "--help"],
