@@ -1,5 +1,7 @@
 """Settings become the parts of a process."""
 
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -85,3 +87,12 @@ def test_containers_are_restricted_by_the_settings(tmp_path: Path) -> None:
         max_memory="1g",
     )
     runtime.close()
+
+
+@pytest.mark.slow  # starts an interpreter
+def test_supervisor_of_standalone_mode_loads_neither_celery_nor_flask() -> None:
+    code = "import sys, tork_celery.cli.standalone; print(*{'celery', 'flask'} & sys.modules.keys())"
+
+    result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+    assert result.stdout.strip() == ""

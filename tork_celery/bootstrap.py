@@ -1,4 +1,8 @@
-"""The one place that builds processes: it wires settings, the datastore, the broker and a runtime."""
+"""The one place that builds processes: it wires settings, the datastore, the broker and a runtime.
+
+What only some processes need is imported where it is built. The supervisor of standalone mode, for one, needs
+no Celery: that is a third of its memory and of its start.
+"""
 
 import importlib.metadata
 import os
@@ -11,10 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
-from celery import Celery
 
-from tork_celery import presence
-from tork_celery.dispatch.dispatcher import Dispatcher
 from tork_celery.domain.definition import Defaults, Limits
 from tork_celery.domain.errors import (
     BrokerUnavailable,
@@ -25,21 +26,20 @@ from tork_celery.domain.errors import (
 )
 from tork_celery.domain.node import Node
 from tork_celery.domain.queue_names import CONTROL_QUEUE
-from tork_celery.node_process import NodeProcess
 from tork_celery.outages import OutageLog, until_available
-from tork_celery.presence import Presence
 from tork_celery.runtime.protocol import Runtime
-from tork_celery.services.authentication import Authenticator
-from tork_celery.services.context import ServiceContext
-from tork_celery.services.long_poll import ended_jobs
 from tork_celery.settings import Settings
 from tork_celery.store import Database, access, nodes, schema_version, secret_keys
-from tork_celery.worker.disk_guard import DiskLimits, kill_largest
-from tork_celery.worker.host_environment import HostEnvironment
-from tork_celery.worker.worker import Worker
 
 if TYPE_CHECKING:
+    from celery import Celery
+
     from tork_celery.api.front import Front
+    from tork_celery.node_process import NodeProcess
+    from tork_celery.presence import Presence
+    from tork_celery.services.context import ServiceContext
+    from tork_celery.worker.disk_guard import DiskLimits
+    from tork_celery.worker.worker import Worker
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -49,11 +49,13 @@ VERSION = importlib.metadata.version("tork_celery")
 _CONNECTIONS_BESIDE_SLOTS = 6  # for the heartbeat, the log shipper and other threads
 
 
-def build_celery_app() -> Celery:
+def build_celery_app() -> "Celery":
     """Return the Celery app, configured by `tork_celery.celeryconfig`.
 
     The dotted path matters: a plain `celeryconfig` in the working directory would be loaded instead.
     """
+    from celery import Celery  # noqa: PLC0415
+
     return Celery(
         "tork_celery",
         amqp="tork_celery.dispatch.queue_declarations:TaskAMQP",
@@ -115,13 +117,17 @@ def _freeing_full_disk(settings: Settings, action: Callable[[], T]) -> T:
     try:
         return action()
     except DatastoreFull:
+        from tork_celery.worker.disk_guard import kill_largest  # noqa: PLC0415
+
         runtime = build_runtime(settings, cluster="none", node="none", slots=1)
         with closing(runtime), suppress(EngineUnavailable):
             kill_largest(runtime, _disk_limits(settings), settings.data_dir)
         raise
 
 
-def _disk_limits(settings: Settings) -> DiskLimits:
+def _disk_limits(settings: Settings) -> "DiskLimits":
+    from tork_celery.worker.disk_guard import DiskLimits  # noqa: PLC0415
+
     return DiskLimits(step_bytes=settings.step_disk_bytes, floor_bytes=settings.disk_floor_bytes)
 
 
@@ -140,23 +146,29 @@ def _when_datastore_answers(database: Database, action: Callable[[], T]) -> T:
 
 def check_broker() -> None:
     """Raise ConfigurationError if the broker answers but refuses access."""
+    from tork_celery.dispatch.dispatcher import Dispatcher  # noqa: PLC0415
+
     Dispatcher(build_celery_app()).check_access()
 
 
 def build_node_process(
     settings: Settings,
-    app: Celery,
+    app: "Celery",
     *,
     name: str,
     queues: Sequence[str],
     slots: int,
     terminate: Callable[[], None],
-) -> NodeProcess:
+) -> "NodeProcess":
     """Build a process that serves Celery queues, as the node `name`. Waits for the datastore and the engine.
 
     It is a coordinator if it serves the control queue, and a worker if it serves any other. `terminate` ends
     the process. Raises ConfigurationError.
     """
+    from tork_celery import presence  # noqa: PLC0415
+    from tork_celery.dispatch.dispatcher import Dispatcher  # noqa: PLC0415
+    from tork_celery.node_process import NodeProcess  # noqa: PLC0415
+
     database = build_database(settings, slots=slots, log_outages=True)
     check_datastore(database)
     Dispatcher(app).check_access()
@@ -180,8 +192,12 @@ def build_node_process(
     )
 
 
-def build_worker(settings: Settings, app: Celery, database: Database, *, node: str, slots: int) -> Worker:
+def build_worker(settings: Settings, app: "Celery", database: Database, *, node: str, slots: int) -> "Worker":
     """Build a worker, and wait until its engine answers. Raises ConfigurationError."""
+    from tork_celery.dispatch.dispatcher import Dispatcher  # noqa: PLC0415
+    from tork_celery.worker.host_environment import HostEnvironment  # noqa: PLC0415
+    from tork_celery.worker.worker import Worker  # noqa: PLC0415
+
     cluster = until_available(partial(_cluster_id, database), database.outages)
     runtime = build_runtime(settings, cluster=cluster, node=node, slots=slots)
     engine_outages = OutageLog("engine", EngineUnavailable)
@@ -204,9 +220,12 @@ def build_worker(settings: Settings, app: Celery, database: Database, *, node: s
 
 def build_api(settings: Settings, *, port: int, processes: int, threads: int) -> "Front":
     """Build one of `processes` processes that serve the API on a port, each with `threads` threads."""
-    from tork_celery.api import create_app  # noqa: PLC0415  workers need no Flask
+    from tork_celery.api import create_app  # noqa: PLC0415
     from tork_celery.api.context import ApiContext  # noqa: PLC0415
     from tork_celery.api.front import Front  # noqa: PLC0415
+    from tork_celery.presence import Presence  # noqa: PLC0415
+    from tork_celery.services.authentication import Authenticator  # noqa: PLC0415
+    from tork_celery.services.long_poll import ended_jobs  # noqa: PLC0415
 
     database = build_database(settings, slots=threads, detect_hangs=True, log_outages=True)
     name = f"api-{port}" if processes == 1 else f"api-{port}-{os.getpid()}"
@@ -242,7 +261,7 @@ def build_api(settings: Settings, *, port: int, processes: int, threads: int) ->
     )
 
 
-def _start_api(services: ServiceContext, api_presence: Presence) -> None:
+def _start_api(services: "ServiceContext", api_presence: "Presence") -> None:
     api_presence.start()
     with suppress(BrokerUnavailable):  # which is logged; the API accepts jobs meanwhile
         services.dispatcher.ping()
@@ -303,7 +322,10 @@ def _cluster_id(database: Database) -> str:
         return nodes.cluster_id(tx)
 
 
-def _service_context(settings: Settings, app: Celery, database: Database) -> ServiceContext:
+def _service_context(settings: Settings, app: "Celery", database: Database) -> "ServiceContext":
+    from tork_celery.dispatch.dispatcher import Dispatcher  # noqa: PLC0415
+    from tork_celery.services.context import ServiceContext  # noqa: PLC0415
+
     return ServiceContext(
         database=database,
         dispatcher=Dispatcher(app),
