@@ -8,10 +8,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn, cast
 
-import docker
 import pytest
 
 from tork_celery.domain.definition import Registry
+from tork_celery.domain.errors import EngineUnavailable
+from tork_celery.runtime.docker import host_credentials
 from tork_celery.runtime.docker.engine_connection import EngineConnection
 from tork_celery.runtime.docker.engine_images import EngineImages, PullFailed
 
@@ -30,27 +31,24 @@ SentCredentials = Callable[..., dict[str, str] | None]
 
 @pytest.fixture
 def configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The Docker configuration of this host, with a password, and a helper on the path."""
+    """The Docker configuration in the home directory, with a password, and a helper on the path."""
     helper = tmp_path / "docker-credential-test"
     helper.write_text(HELPER)
     helper.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    file = tmp_path / "config.json"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("DOCKER_CONFIG", raising=False)
+    file = tmp_path / ".docker" / "config.json"
+    file.parent.mkdir()
     write_configuration(file, password="hidden")
     return file
 
 
-def write_configuration(file: Path, *, password: str) -> None:
+def write_configuration(file: Path, *, password: str, **others: Any) -> None:
     auth = base64.b64encode(f"ada:{password}".encode()).decode()
-    file.write_text(
-        json.dumps(
-            {
-                "auths": {"registry.example.com": {"auth": auth}},
-                "credHelpers": {"helped.example.com": "test"},
-            }
-        )
-    )
+    auths = {name: {"auth": auth} for name in ("registry.example.com", "https://index.docker.io/v1/")}
+    helpers = {"helped.example.com": "test"}
+    file.write_text(json.dumps({"auths": auths, "credHelpers": helpers, **others}))
 
 
 @pytest.fixture
@@ -63,8 +61,7 @@ def sent_credentials(configuration: Path) -> SentCredentials:
         sent.append(headers)
         raise Sent
 
-    client = docker.APIClient(base_url="http://127.0.0.1:1", version="1.41")
-    images = EngineImages(cast(EngineConnection, SimpleNamespace(client=client, open=open_)))
+    images = EngineImages(cast(EngineConnection, SimpleNamespace(open=open_)))
 
     def pull(image: str, credentials: Registry | None = None) -> dict[str, str] | None:
         with suppress(Sent):
@@ -75,8 +72,9 @@ def sent_credentials(configuration: Path) -> SentCredentials:
     return pull
 
 
-def test_password_of_the_configuration_is_used(sent_credentials: SentCredentials) -> None:
-    sent = sent_credentials("registry.example.com/team/tool:1")
+@pytest.mark.parametrize("image", ["registry.example.com/team/tool:1", "tool", "docker.io/team/tool:1"])
+def test_password_of_the_configuration_is_used(sent_credentials: SentCredentials, image: str) -> None:
+    sent = sent_credentials(image)
 
     assert sent is not None
     assert (sent["username"], sent["password"]) == ("ada", "hidden")
@@ -87,6 +85,40 @@ def test_credential_helper_is_asked(sent_credentials: SentCredentials) -> None:
 
     assert sent is not None
     assert (sent["Username"], sent["Password"]) == ("helper", "from the helper")
+
+
+def test_helper_of_all_registries_is_asked_first(
+    sent_credentials: SentCredentials, configuration: Path
+) -> None:
+    write_configuration(configuration, password="hidden", credsStore="test")
+
+    sent = sent_credentials("registry.example.com/tool")
+
+    assert sent is not None
+    assert (sent["Username"], sent["Password"]) == ("helper", "from the helper")
+
+
+def test_password_of_the_configuration_is_used_where_the_helper_has_none(
+    sent_credentials: SentCredentials, configuration: Path
+) -> None:
+    write_configuration(configuration, password="hidden", credsStore="test")
+    set_helper(configuration, "echo credentials not found in native keychain; exit 1")
+
+    sent = sent_credentials("registry.example.com/tool")
+
+    assert sent is not None
+    assert sent["password"] == "hidden"
+
+
+def test_configuration_may_be_in_another_directory(
+    sent_credentials: SentCredentials, configuration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configuration.rename(tmp_path / "config.json")
+    assert sent_credentials("registry.example.com/tool") is None
+
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+
+    assert sent_credentials("registry.example.com/tool") is not None
 
 
 def test_credentials_of_the_task_win(sent_credentials: SentCredentials) -> None:
@@ -110,8 +142,55 @@ def test_changed_configuration_is_read_again(sent_credentials: SentCredentials, 
     assert sent["password"] == "rotated"
 
 
-def test_failing_helper_fails_the_pull(sent_credentials: SentCredentials, configuration: Path) -> None:
-    (configuration.parent / "docker-credential-test").write_text("#!/bin/sh\nexit 1\n")
+def set_helper(configuration: Path, script: str) -> None:
+    (configuration.parents[1] / "docker-credential-test").write_text(f"#!/bin/sh\n{script}\n")
 
-    with pytest.raises(PullFailed, match=r"credentials for helped\.example\.com cannot be read"):
+
+@pytest.mark.parametrize("script", ["exit 1", "echo no JSON", "echo '{}'", "echo '[]'"])
+def test_failing_helper_fails_the_pull(
+    sent_credentials: SentCredentials, configuration: Path, script: str
+) -> None:
+    set_helper(configuration, script)
+
+    with pytest.raises(PullFailed, match=r"credentials for helped\.example\.com cannot be read: ."):
         sent_credentials("helped.example.com/tool")
+
+
+def test_helper_that_hangs_fails_the_pull(
+    sent_credentials: SentCredentials, configuration: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_credentials, "HELPER_TIMEOUT_S", 0.1)
+    set_helper(configuration, "exec sleep 60")
+
+    with pytest.raises(PullFailed, match=r"docker-credential-test has not answered within 0.1 s"):
+        sent_credentials("helped.example.com/tool")
+
+
+def test_missing_helper_fails_the_pull(sent_credentials: SentCredentials, configuration: Path) -> None:
+    (configuration.parents[1] / "docker-credential-test").unlink()
+
+    with pytest.raises(PullFailed, match="docker-credential-test is not installed"):
+        sent_credentials("helped.example.com/tool")
+
+
+DAMAGED = [{"auths": {"a.example": {"auth": ""}}}, {"auths": {"a.example": "b"}}, {"auths": ["a"]}, ["a"]]
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_damaged_configuration_fails_the_pull(
+    sent_credentials: SentCredentials, configuration: Path, content: object
+) -> None:
+    configuration.write_text(json.dumps(content))
+
+    with pytest.raises(PullFailed, match=r"credentials for registry\.example\.com cannot be read: ."):
+        sent_credentials("registry.example.com/tool")
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_engine_with_a_damaged_configuration_of_its_client_is_away(
+    configuration: Path, content: object
+) -> None:
+    configuration.write_text(json.dumps(content))
+
+    with pytest.raises(EngineUnavailable, match="Docker configuration of this host"):
+        EngineConnection("unix:///nonexistent", connections=1).ping(within_s=1)

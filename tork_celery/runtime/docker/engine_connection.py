@@ -3,13 +3,20 @@
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from typing import Any
 
 import docker.errors
 import requests
 
 from tork_celery.domain.errors import EngineFailed, EngineUnavailable, TorkError
 from tork_celery.runtime.docker.calls_in_progress import CallsInProgress
-from tork_celery.runtime.docker.error_mapping import map_api_error, map_connection_error, map_engine_errors
+from tork_celery.runtime.docker.error_mapping import (
+    map_api_error,
+    map_connection_error,
+    map_engine_errors,
+    one_line,
+)
+from tork_celery.runtime.docker.host_credentials import DAMAGED_CONFIGURATION
 from tork_celery.runtime.docker.transport import EngineClient
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
@@ -85,7 +92,7 @@ class EngineConnection:
 
     def _new_client(self, *, timeout_s: float) -> EngineClient:
         version = self.client.api_version
-        client = EngineClient(self.url, calls=self._calls, version=version, timeout=timeout_s)
+        client = _make_client(self.url, calls=self._calls, version=version, timeout=timeout_s)
         client.trust_env = False
         return client
 
@@ -93,7 +100,7 @@ class EngineConnection:
         with self._lock:
             if self._client is None:
                 try:
-                    self._client = EngineClient(
+                    self._client = _make_client(
                         self.url,
                         calls=self._calls,
                         version="auto",
@@ -105,6 +112,15 @@ class EngineConnection:
                 # Proxies and .netrc do not concern the engine. Looking for them costs a third of a call.
                 self._client.trust_env = False
             return self._client
+
+
+def _make_client(url: str, **options: Any) -> EngineClient:
+    """Return a client. The SDK reads the Docker configuration of this host. Raises EngineUnavailable."""
+    try:
+        return EngineClient(url, **options)
+    except (docker.errors.InvalidConfigFile, *DAMAGED_CONFIGURATION) as error:
+        reason = one_line(f"{type(error).__name__}: {error}")
+        raise EngineUnavailable(f"the Docker configuration of this host cannot be read: {reason}") from error
 
 
 def _map_first_error(error: docker.errors.DockerException) -> TorkError:

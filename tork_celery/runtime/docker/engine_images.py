@@ -8,6 +8,7 @@ from tork_celery.domain.definition import Registry
 from tork_celery.runtime.docker.engine_connection import EngineConnection
 from tork_celery.runtime.docker.engine_stream import EngineStream
 from tork_celery.runtime.docker.error_mapping import api_error_message, map_engine_errors, one_line
+from tork_celery.runtime.docker.host_credentials import CredentialsUnreadable, host_authorization
 
 _BAD_REQUEST = 400
 _CONFLICT = 409
@@ -35,7 +36,7 @@ class EngineImages:
         Raises PullFailed.
         """
         repository, tag = docker.utils.parse_repository_tag(image)
-        authorization = self._authorization(repository, credentials)
+        authorization = _authorization(repository, credentials, timeout_s=timeout_s)
         with map_engine_errors("pull the image"):
             try:
                 response = self._connection.open(
@@ -62,26 +63,25 @@ class EngineImages:
                 return False
             return True
 
-    def _authorization(self, repository: str, credentials: Registry | None) -> dict[str, bytes]:
-        try:
-            registry, _ = docker.auth.resolve_repository_name(repository)
-        except docker.errors.InvalidRepository as error:
-            raise PullFailed(one_line(str(error)), status=_BAD_REQUEST) from error
-        if credentials is None:
-            return self._host_authorization(registry)
-        config = {
-            "username": credentials.username,
-            "password": credentials.password,
-            "serveraddress": registry,
-        }
-        return {"X-Registry-Auth": docker.auth.encode_header(config)}
 
-    def _host_authorization(self, registry: str) -> dict[str, bytes]:
-        client = self._connection.client
-        try:
-            client.reload_config()  # `docker login` may have changed it
-            header = docker.auth.get_config_header(client, registry)
-        except docker.errors.DockerException as error:
-            reason = one_line(str(error))
-            raise PullFailed(f"this host's credentials for {registry} cannot be read: {reason}") from error
-        return {"X-Registry-Auth": header} if header else {}
+def _authorization(repository: str, credentials: Registry | None, *, timeout_s: float) -> dict[str, bytes]:
+    try:
+        registry, _ = docker.auth.resolve_repository_name(repository)
+    except docker.errors.InvalidRepository as error:
+        raise PullFailed(one_line(str(error)), status=_BAD_REQUEST) from error
+    if credentials is None:
+        return _host_authorization(registry, timeout_s=timeout_s)
+    config = {
+        "username": credentials.username,
+        "password": credentials.password,
+        "serveraddress": registry,
+    }
+    return {"X-Registry-Auth": docker.auth.encode_header(config)}
+
+
+def _host_authorization(registry: str, *, timeout_s: float) -> dict[str, bytes]:
+    try:
+        header = host_authorization(registry, timeout_s=timeout_s)
+    except CredentialsUnreadable as error:
+        raise PullFailed(f"this host's credentials for {registry} cannot be read: {error}") from error
+    return {"X-Registry-Auth": header} if header else {}
