@@ -56,6 +56,31 @@ def test_step_that_ended_while_detached_is_followed(
     assert after.stdout == b"".join(b"%d\n" % number for number in range(1, 5001))
 
 
+@pytest.mark.parametrize(
+    "character", ["\N{LATIN SMALL LETTER E WITH ACUTE}", "\N{SNOWMAN}", "\N{GRINNING FACE}"]
+)
+def test_followed_output_has_each_character_of_a_long_line_once(
+    make_runtime: RuntimeFactory, steps: StepFactory, character: str
+) -> None:
+    """The engine cuts long lines at 16 KiB, and loses the characters that it cuts."""
+    program = f'BEGIN {{ s = "a"; for (i = 0; i < 16384; i++) s = s "{character}"; print s; print "next" }}'
+    run = steps.step(f"awk '{program}'; until [ -e /tork/workdir/go ]; do sleep 0.05; done")
+    earlier, before, after = make_runtime(), RecordingSink(), RecordingSink()
+    future = start_step(earlier, run, before)
+    before.wait_for(b"\nnext\n")
+    earlier.detach()
+    with pytest.raises(Detached):
+        future.result(TIMEOUT_S)
+    (earlier._exchange.path(run.ref) / "workdir" / "go").touch()
+
+    make_runtime().follow(run.ref, after)
+
+    printed = f"a{character * 16384}\nnext\n"
+    read = after.stdout.decode()
+    assert read.replace("\ufffd", character) == printed
+    assert 0 < read.count("\ufffd") <= len(printed.encode()) // (16 * 1024)
+
+
 def test_followed_step_can_be_detached_and_killed(make_runtime: RuntimeFactory, steps: StepFactory) -> None:
     run, sink = steps.step("trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done"), RecordingSink()
     first, second, third = make_runtime(), make_runtime(), make_runtime()

@@ -1,6 +1,6 @@
 import pytest
 
-from tork_celery.runtime.docker.stream_frames import FrameReader
+from tork_celery.runtime.docker.stream_frames import FrameReader, LogReader
 from tork_celery.runtime.protocol import Stream
 
 
@@ -42,4 +42,85 @@ def test_incomplete_payload_is_returned_at_once() -> None:
 def test_unknown_stream_is_a_note() -> None:
     assert list(FrameReader().feed(frame(3, b"cannot read the log"))) == [
         (Stream.NOTE, b"cannot read the log")
+    ]
+
+
+# Frames of the engine's log file
+
+
+ENGINE_CHUNK_BYTES = 16 * 1024
+
+
+def logged(text: bytes) -> bytes:
+    """Return the engine's frames for a text: it cuts long lines and replaces the bytes of a cut character."""
+    frames = b""
+    for line in text.splitlines(keepends=True):
+        for start in range(0, len(line), ENGINE_CHUNK_BYTES):
+            piece = line[start : start + ENGINE_CHUNK_BYTES]
+            replaced = "".join(
+                "\ufffd" if "\udc80" <= each <= "\udcff" else each
+                for each in piece.decode(errors="surrogateescape")
+            )
+            frames += frame(1, replaced.encode())
+    return frames
+
+
+def read_log(frames: bytes, size: int) -> bytes:
+    pieces = [frames[start : start + size] for start in range(0, len(frames), size)]
+    return b"".join(data for stream, data in LogReader().read(pieces) if stream is Stream.STDOUT)
+
+
+@pytest.mark.parametrize("size", range(1, len(FRAMES) + 1))
+def test_frames_of_a_log_may_be_split_anywhere(size: int) -> None:
+    assert read_log(FRAMES, size) == b"one\nthree\nfour\n"
+    assert list(LogReader().read([FRAMES])) == list(FrameReader().read([FRAMES]))
+
+
+@pytest.mark.parametrize("begin", ["", "a", "ab", "abc"])
+@pytest.mark.parametrize(
+    "character", ["\N{LATIN SMALL LETTER E WITH ACUTE}", "\N{SNOWMAN}", "\N{GRINNING FACE}"]
+)
+@pytest.mark.parametrize("end", ["\n", "", "\nnext\n"])
+def test_character_that_two_frames_share_is_one_character(begin: str, character: str, end: str) -> None:
+    text = begin + character * 3 * ENGINE_CHUNK_BYTES + end
+
+    read = read_log(logged(text.encode()), 10_000).decode()
+
+    assert len(read) == len(text)
+    assert set(read) <= {*text, "\ufffd"}
+    assert [at for at, each in enumerate(read) if each == "\ufffd"] == [
+        at for at in range(len(text)) if _is_cut(text, at)
+    ]
+
+
+def _is_cut(text: str, at: int) -> bool:
+    """Return whether the engine cuts this character of the first line."""
+    begin, end = len(text[:at].encode()), len(text[: at + 1].encode())
+    return begin // ENGINE_CHUNK_BYTES < (end - 1) // ENGINE_CHUNK_BYTES
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [b"a\xff\n", b"\xff\n"],
+        [b"a\xff", b"b\n"],
+        [b"a", b"\xffb"],
+        [b"a\xff\xff\xff", b"\xff\xff\n"],
+        [b"a\xff\xff\xff\xff\xff"],
+    ],
+)
+def test_other_replaced_bytes_are_kept(frames: list[bytes]) -> None:
+    replaced = [data.replace(b"\xff", "\ufffd".encode()) for data in frames]
+
+    assert read_log(b"".join(frame(1, data) for data in replaced), 1000) == b"".join(replaced)
+
+
+def test_replaced_bytes_of_other_streams_are_not_joined() -> None:
+    part = "\ufffd".encode()
+    frames = frame(1, b"a" + part) + frame(2, part + b"b\n") + frame(1, part + b"c\n")
+
+    assert list(LogReader().read([frames])) == [
+        (Stream.STDOUT, b"a"),
+        (Stream.STDERR, part + b"b\n"),
+        (Stream.STDOUT, part + b"c\n"),
     ]

@@ -26,7 +26,7 @@ from tork_celery.runtime.docker.resource_names import ResourceNames
 from tork_celery.runtime.docker.resource_tracker import ResourceTracker
 from tork_celery.runtime.docker.sidecars import Sidecars
 from tork_celery.runtime.docker.step_files import StepFiles, files_belong_in_container
-from tork_celery.runtime.docker.stream_frames import FrameReader
+from tork_celery.runtime.docker.stream_frames import FrameReader, LogReader
 from tork_celery.runtime.exchange import Exchange, NotRegularFile, unusable_output
 from tork_celery.runtime.protocol import Disk, Leftovers, Sink, StepExit, StepRemoved, StepRun, Stream
 from tork_celery.runtime.running_steps import KILLED_BEFORE_START, KillTimers, RunningStep, RunningSteps
@@ -139,7 +139,7 @@ class DockerRuntime:
             step.mark_started(lambda grace_s: self._kill(ref, grace_s))
             self._memory_notes.watch(ref, container)
             with closing(self._api.logs(name)) as stream, step.interruptible(stream.interrupt):
-                _drain(stream.chunks(), step, sink)
+                _drain(LogReader().read(stream.chunks()), step, sink)
             return replace(
                 self._wait_for_exit(ref, step), ended_before_follow=not container["State"]["Running"]
             )
@@ -225,7 +225,7 @@ class DockerRuntime:
                 step.mark_started(lambda grace_s: self._kill(run.ref, grace_s))
                 if not run.sidecars:
                     started()
-            _drain(stream.upgraded(), step, sink)
+            _drain(FrameReader().read(stream.upgraded()), step, sink)
         return self._wait_for_exit(run.ref, step)
 
     def _wait_for_exit(self, ref: StepRef, step: RunningStep) -> StepExit:
@@ -285,12 +285,10 @@ class DockerRuntime:
         )
 
 
-def _drain(chunks: Iterator[bytes], step: RunningStep, sink: Sink) -> None:
+def _drain(output: Iterator[tuple[Stream, bytes]], step: RunningStep, sink: Sink) -> None:
     """Pass all output to `sink`. Raises Detached when the stream ended because the step was detached."""
-    frames = FrameReader()
-    for chunk in chunks:
-        for stream, data in frames.feed(chunk):
-            sink(stream, data)
+    for stream, data in output:
+        sink(stream, data)
     step.may_continue()
 
 
