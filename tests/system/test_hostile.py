@@ -4,12 +4,10 @@
 """
 
 import socket
-import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import docker
@@ -17,12 +15,9 @@ import pytest
 import requests
 
 from tests.system.installation import Installation, running_installation
+from tests.system.victim import SMALL_TASK, Victim, attacking
 
 pytestmark = pytest.mark.hostile
-
-P99_S = 1.0
-_JOBS = 60
-_TASK = {"name": "t", "image": "busybox:stable", "run": "echo -n done"}
 
 
 @pytest.fixture(scope="module")
@@ -33,61 +28,6 @@ def attacked(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFacto
         data_dir, "--queue", "default:2", "--queue", "attacker:1", environment={"TORK_PULL_TIMEOUT": "10s"}
     ) as installation:
         yield installation
-
-
-@dataclass
-class Victim:
-    """A user who submits small jobs, cancels every third one, and looks at them. Notes how long it takes."""
-
-    installation: Installation
-    latencies_s: list[float] = field(default_factory=list)
-    completes: list[str] = field(default_factory=list)
-
-    def work(self) -> None:
-        for number in range(_JOBS):
-            job = {"name": f"victim {number}", "tasks": [{**_TASK, "priority": 9}]}
-            job_id = self._timed("POST", "/jobs", job).json()["id"]
-            self._timed("GET", f"/jobs/{job_id}")
-            if number % 3 == 0:
-                self._timed("PUT", f"/jobs/{job_id}/cancel")
-            else:
-                self.completes.append(job_id)
-
-    def _timed(self, method: str, route: str, document: object = None) -> requests.Response:
-        start = time.monotonic()
-        response = requests.request(method, self.installation.url + route, json=document, timeout=30)
-        self.latencies_s.append(time.monotonic() - start)
-        assert response.status_code in (200, 400), response.text  # 400: it has ended before the cancel
-        return response
-
-    def check(self) -> None:
-        """Assert that the answers were quick and that every job that was not cancelled completes."""
-        p99_s = statistics.quantiles(self.latencies_s, n=100)[98]
-        print(
-            f"\nvictim: median {statistics.median(self.latencies_s) * 1000:.0f} ms, p99 {p99_s * 1000:.0f} ms"
-        )
-        assert p99_s < P99_S
-        states = {self.installation.wait_for_job(job_id, within_s=180)["state"] for job_id in self.completes}
-        assert states == {"COMPLETED"}
-
-
-@contextmanager
-def attacking(attack: Callable[[], object]) -> Iterator[None]:
-    """Repeat an attack in a thread while the block runs."""
-    over = threading.Event()
-
-    def repeat() -> None:
-        while not over.is_set():
-            with suppress(requests.RequestException, OSError):
-                attack()
-
-    thread = threading.Thread(target=repeat)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join(60)
 
 
 def poison(name: str, **job: object) -> dict[str, object]:
@@ -110,13 +50,13 @@ POISON_JOBS = {
         ]
         * 20,
     ),
-    "many tasks": {"name": "many", "tasks": [{**_TASK, "queue": "attacker"}] * 5000},
+    "many tasks": {"name": "many", "tasks": [{**SMALL_TASK, "queue": "attacker"}] * 5000},
     "a large fan-out": {
         "name": "fan",
         "tasks": [
             {
                 "name": "each",
-                "each": {"list": "{{ sequence(0, 20000) }}", "task": {**_TASK, "queue": "attacker"}},
+                "each": {"list": "{{ sequence(0, 20000) }}", "task": {**SMALL_TASK, "queue": "attacker"}},
             }
         ],
     },
@@ -128,7 +68,7 @@ POISON_JOBS = {
                 "name": "each",
                 "each": {
                     "list": "{{ sequence(0, 500) }}",
-                    "task": {**_TASK, "queue": "q-{{ item.value }}"},
+                    "task": {**SMALL_TASK, "queue": "q-{{ item.value }}"},
                 },
             }
         ],
