@@ -93,6 +93,11 @@ def test_each_item_has_the_name_of_var_and_may_be_any_value() -> None:
     assert set(done.states()) == {"each", "a1", "a2", "b3"}
 
 
+def test_item_that_json_does_not_have_becomes_text() -> None:
+    done = run_job(each("[1/0, 0/0, now()]", leaf("{{ item.value }}")))
+    assert set(done.states()) == {"each", "+Inf", "NaN", "1970-01-01 00:00:00 +0000 UTC"}
+
+
 def test_each_over_an_empty_list_completes_at_once() -> None:
     assert run_job(each("[]", leaf()), leaf("next")).states() == {
         "each": ["COMPLETED"],

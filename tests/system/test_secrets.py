@@ -53,6 +53,25 @@ def test_value_is_masked_as_json_and_base64(installation: Installation) -> None:
     assert base64.b64encode(b'ada:pa"ss\\word').decode()[6:16] not in text
 
 
+def test_base64_of_a_secret_is_masked_where_an_expression_makes_it(installation: Installation) -> None:
+    header = "Basic " + base64.b64encode(b"ada:hunter2-secret").decode()
+    job, log = run(
+        installation,
+        secrets={"p": "hunter2-secret"},
+        task={
+            "env": {"AUTH": "Basic {{ toBase64('ada:' + secrets.p) }}"},
+            "run": 'echo "$AUTH" | tee $TORK_OUTPUT',
+            "var": "header",
+        },
+    )
+    assert log.startswith("Basic ")
+    assert "[REDACTED]" in log
+    for text in (log, json.dumps(job)):
+        assert header not in text
+        assert base64.b64encode(b"hunter2-secret").decode()[:-4] not in text
+        assert header[12:-4] not in text
+
+
 def test_fields_of_the_system_are_readable_whatever_the_secrets_are(installation: Installation) -> None:
     job, _ = run(
         installation,

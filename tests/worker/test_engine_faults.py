@@ -158,6 +158,25 @@ def test_user_that_does_not_exist_fails_the_task(
     assert_fails_soon(worker, database, task, words)
 
 
+@pytest.mark.parametrize("image_with_user", ["nosuch"], indirect=True)
+@pytest.mark.parametrize("place", ["pre", "sidecars"])
+def test_pre_step_or_sidecar_that_can_never_run_fails_the_task(
+    worker: Worker, database: FlakyDatabase, client: docker.APIClient, image_with_user: str, place: str
+) -> None:
+    part = (
+        StepDefinition(image=image_with_user, run="true")
+        if place == "pre"
+        else Sidecar(name="s", image=image_with_user, run="true")
+    )
+    parts: dict[str, Any] = {place: (part,)}
+    task = store_task(database, definition(**parts))
+
+    assert_fails_soon(
+        worker, database, task, "unable to find user nosuch: no matching entries in passwd file"
+    )
+    eventually(lambda: not left_in_engine(client, task))
+
+
 @pytest.mark.parametrize(
     ("target", "words"),
     [

@@ -99,6 +99,19 @@ def test_long_query_and_many_headers_are_accepted(front: RunningFront) -> None:
     assert front.app.requests[0]["QUERY_STRING"] == f"q={query.decode()}"
 
 
+def test_header_of_20_kb_is_accepted(front: RunningFront) -> None:
+    request = b"GET /jobs HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX: " + b"a" * 20_000 + b"\r\n\r\n"
+
+    assert status(front.send(request)) == 200
+
+
+def test_line_feeds_alone_are_no_line_ends(front: RunningFront) -> None:
+    response = front.send(b"GET /jobs HTTP/1.1\nHost: a\nConnection: close\n\n")
+
+    assert status(response) == 400
+    assert message(response)
+
+
 def test_late_headers_get_408(front: RunningFront, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "HEADER_TIMEOUT_S", 0.05)
 

@@ -4,9 +4,11 @@ Each test runs with exchange directories that are mounted, as a worker of root d
 container, as a worker of any other user does.
 """
 
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import docker
 import pytest
@@ -18,6 +20,7 @@ from tork_celery.domain.definition import Mount
 from tork_celery.domain.errors import StepFailed
 from tork_celery.runtime.docker import DockerRuntime
 from tork_celery.runtime.docker.policy import ContainerPolicy
+from tork_celery.runtime.docker.step_files import files_belong_in_container
 from tork_celery.runtime.protocol import StepExit, StepRun
 
 DATA = Mount(type="volume", target="/data")
@@ -210,6 +213,18 @@ def test_permissions_of_a_bind_mount_are_kept(
 
     assert output_of(runtime, run) == "b"
     assert (tmp_path / "host" / "below").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize(
+    ("user", "flags", "expected"), [(0, 0, False), (1000, 0, True), (0, os.ST_NOEXEC, True)]
+)
+def test_user_and_file_system_of_the_worker_decide_where_files_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, user: int, flags: int, expected: bool
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=flags))
+
+    assert files_belong_in_container(tmp_path / "not yet" / "there") is expected
 
 
 # Results
