@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from tork_celery import bootstrap
 from tork_celery.domain.definition import Defaults, Limits
@@ -96,3 +97,29 @@ def test_supervisor_of_standalone_mode_loads_neither_celery_nor_flask() -> None:
     result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
 
     assert result.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(("value", "slots"), [("on", 3), ("off", 0)])
+def test_sandboxes_are_turned_off_by_a_setting(tmp_path: Path, value: str, slots: int) -> None:
+    settings = Settings.load({"TORK_DATA_DIR": str(tmp_path), "TORK_SANDBOX": value})
+
+    with closing(bootstrap.build_runtime(settings, cluster="c", node="n", slots=3)) as runtime:
+        assert isinstance(runtime, DockerRuntime)
+        assert runtime._sandboxes.pool.slots == slots
+
+
+@pytest.mark.parametrize(
+    ("given", "reasons"),
+    [
+        ({}, []),
+        ({"TORK_SANDBOX": "off"}, ["the setting TORK_SANDBOX is off"]),
+        ({"TORK_RUNTIME": "shell"}, ["the shell runtime has no containers"]),
+    ],
+)
+def test_log_says_why_sandboxes_are_off(given: dict[str, str], reasons: list[str]) -> None:
+    with capture_logs() as logged:
+        bootstrap.log_sandboxes_off(Settings.load(given))
+
+    assert [(entry["event"], entry["reason"]) for entry in logged] == [
+        ("sandboxes.off", reason) for reason in reasons
+    ]

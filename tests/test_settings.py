@@ -22,6 +22,7 @@ EXAMPLES: dict[str, tuple[str, Any]] = {
     "TORK_DOCKER_URL": ("tcp://there:2375", "tcp://there:2375"),
     "TORK_BIND_SOURCES": ("/srv/data:/srv/media", (Path("/srv/data"), Path("/srv/media"))),
     "TORK_NETWORKS": ("office, lab", ("office", "lab")),
+    "TORK_SANDBOX": ("off", False),
     "TORK_PIDS_LIMIT": ("0", 0),
     "TORK_CAPABILITIES": ("NET_RAW,MKNOD", ("NET_RAW", "MKNOD")),
     "TORK_NO_NEW_PRIVILEGES": ("true", True),

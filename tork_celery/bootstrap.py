@@ -200,6 +200,7 @@ def build_worker(settings: Settings, app: "Celery", database: Database, *, node:
 
     cluster = until_available(partial(_cluster_id, database), database.outages)
     runtime = build_runtime(settings, cluster=cluster, node=node, slots=slots)
+    log_sandboxes_off(settings)
     engine_outages = OutageLog("engine", EngineUnavailable)
     until_available(runtime.check, engine_outages)
     return Worker(
@@ -216,6 +217,14 @@ def build_worker(settings: Settings, app: "Celery", database: Database, *, node:
         disk_limits=_disk_limits(settings),
         host_env=HostEnvironment.of(settings.host_env, os.environ),
     )
+
+
+def log_sandboxes_off(settings: Settings) -> None:
+    """Log why the settings turn sandboxes off, if they do. The runtime logs other reasons."""
+    if settings.runtime == "shell":
+        log.info("sandboxes.off", reason="the shell runtime has no containers")
+    elif not settings.sandbox:
+        log.info("sandboxes.off", reason="the setting TORK_SANDBOX is off")
 
 
 def build_api(settings: Settings, *, port: int, processes: int, threads: int) -> "Front":
@@ -302,6 +311,7 @@ def build_runtime(settings: Settings, *, cluster: str, node: str, slots: int) ->
         ),
         pull_always=settings.pull == "always",
         image_ttl_s=settings.image_ttl_s,
+        sandbox=settings.sandbox,
     )
 
 

@@ -60,6 +60,7 @@ class Settings:
     docker_url: str = ""
     bind_sources: tuple[Path, ...] = ()
     networks: tuple[str, ...] | None = None
+    sandbox: bool = True
     pids_limit: int = 4096
     capabilities: tuple[str, ...] = ()
     no_new_privileges: bool = False
@@ -332,6 +333,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "docker_url": str,
     "bind_sources": _paths,
     "networks": _networks,
+    "sandbox": _boolean,
     "pids_limit": _count,
     "capabilities": _capabilities,
     "no_new_privileges": _boolean,

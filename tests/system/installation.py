@@ -15,6 +15,9 @@ import requests
 import yaml
 
 from tests.eventually import eventually
+from tork_celery.bootstrap import build_database, build_runtime
+from tork_celery.settings import Settings
+from tork_celery.store import nodes
 
 LONG_LEASE = {"TORK_LEASE": "60s"}
 """For tests that restart a worker: on a busy machine the start may take longer than the default lease."""
@@ -50,6 +53,7 @@ class Installation:
         self._log_file = data_dir.parent / "standalone.log"
         self._workers: list[subprocess.Popen[bytes]] = []
         self.process: subprocess.Popen[bytes] | None = None
+        self._was_killed = False
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
@@ -115,6 +119,7 @@ class Installation:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+        self._was_killed = True
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         """Send it a signal and wait for its end; return the exit code."""
@@ -128,13 +133,23 @@ class Installation:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
         for process in self._workers:
-            process.wait(timeout=30)
+            self._was_killed |= process.wait(timeout=30) == -signal.SIGKILL
         self._workers.clear()
 
     def close(self) -> None:
         self.stop_workers()
         if self.process is not None and self.process.poll() is None:
             self.stop()
+        if self._was_killed:
+            self._remove_sandboxes()
+
+    def _remove_sandboxes(self) -> None:
+        """Remove the sandboxes of workers that were killed, as other workers of the host do after a while."""
+        settings = Settings.load(self.environment)
+        with contextlib.closing(build_database(settings)) as database, database.transaction() as tx:
+            cluster = nodes.cluster_id(tx)
+        with contextlib.closing(build_runtime(settings, cluster=cluster, node="none", slots=0)) as runtime:
+            runtime.collect_garbage(alive=set)
 
     # ------------------------------------------------------------ the API
 

@@ -221,7 +221,7 @@ def test_engine_outage_under_load_uses_up_no_attempt(engine: docker.DockerClient
             with stopped(server):
                 pass
             _assert_all_completed(installation, posted)  # without retries: no attempt has failed
-            eventually(lambda: not private.containers.list(all=True))
+            eventually(lambda: not private.containers.list(all=True, filters={"label": "tork.task"}))
     assert set(runs.counts) == set(posted)
     assert runs.counts.total() <= len(posted) + 2
 

@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ class FakeRuntime(Runtime):
         self.left_on_host: list[Leftovers] = []
         self.progress_of: dict[StepRef, float] = {}
         self.closed = False
-        self.garbage_collections = 0
+        self.alive: list[Callable[[], Collection[str]]] = []  # of each collection of garbage
         self.away = False
         self.shutting_down = False
         self.step_started = threading.Event()
@@ -163,8 +163,8 @@ class FakeRuntime(Runtime):
     def leftovers(self) -> Iterable[Leftovers]:
         return self.left_on_host
 
-    def collect_garbage(self) -> None:
-        self.garbage_collections += 1
+    def collect_garbage(self, *, alive: Callable[[], Collection[str]]) -> None:
+        self.alive.append(alive)
 
     def check(self, *, within_s: float = 5.0) -> None:
         del within_s

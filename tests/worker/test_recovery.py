@@ -232,12 +232,17 @@ def test_leftovers_of_a_dead_node_are_removed_unless_it_holds_the_task(
     assert runtime.removed_deliveries == ([(held.id, 1)] if removed else [])
 
 
-def test_runtime_collects_garbage(make_recovery: MakeRecovery) -> None:
+def test_runtime_collects_garbage_of_nodes_that_are_not_alive(
+    make_recovery: MakeRecovery, database: FlakyDatabase
+) -> None:
+    register_node(database, NODE, "default")
+    register_node(database, OTHER, "default")
     runtime = FakeRuntime()
 
     make_recovery(runtime).remove_leftovers()
 
-    assert runtime.garbage_collections == 1
+    [alive] = runtime.alive
+    assert alive() == {OTHER}
 
 
 def test_no_leftovers_cost_no_transaction(make_recovery: MakeRecovery, database: FlakyDatabase) -> None:

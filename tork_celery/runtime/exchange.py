@@ -6,6 +6,9 @@
         progress      the file that TORK_PROGRESS names
         workdir/      the directory in which the step starts, with its files
         files/        files that are mounted one by one
+        network/      files of the step's network, which are mounted one by one
+    <work_dir>/<node>/trial/
+        files by which the node tries whether the engine sees this directory
 
 A step may be any program that runs as any user, and it controls everything below its own directory. So
 nothing that is read back is trusted: links are not followed, only regular files are opened, and read only up
@@ -33,11 +36,14 @@ OUTPUT = "output"
 PROGRESS = "progress"
 WORKDIR = "workdir"
 FILES = "files"
+NETWORK = "network"
+_TRIAL = "trial"  # the name of no delivery
 
 # Steps run as any user. The mode of `work_dir` itself keeps other users of this host out.
 _DIRECTORY_MODE = 0o777
 _FILE_MODE = 0o666
 _SCRIPT_MODE = 0o755
+_NETWORK_FILE_MODE = 0o644
 _WORK_DIR_MODE = 0o700
 _SEARCH_BITS = 0o111
 MAX_PROGRESS_BYTES = 64
@@ -98,6 +104,22 @@ class Exchange:
             write_files(path, files)
         return path
 
+    def create_network_files(self, ref: StepRef, files: Mapping[str, bytes]) -> Path:
+        """Write the files of a step's network, by name, and return their directory.
+
+        Their owner may write to them, as to those of the engine. Raises EngineUnavailable when this host
+        cannot write.
+        """
+        return self._create_network_files(self.path(ref) / NETWORK, files)
+
+    def create_trial(self, files: Mapping[str, bytes]) -> Path:
+        """Write files by which to try whether the engine sees them. Raises as `create_network_files` does."""
+        self.remove_trial()
+        return self._create_network_files(self._node_dir / _TRIAL, files)
+
+    def remove_trial(self) -> None:
+        _remove_tree(self._node_dir / _TRIAL)
+
     def output(self, ref: StepRef) -> bytes | None:
         """Return what the step wrote to TORK_OUTPUT, at most MAX_RESULT_BYTES + 1 bytes. None without a file.
 
@@ -148,6 +170,14 @@ class Exchange:
         for node_dir in _names(self._work_dir):
             path = self._work_dir / node_dir / f"{ref.task_id}-{ref.delivery}" / str(ref.step)
             exchange_space.free_space(path, keep_bytes=keep_bytes, remove_tree=_remove_tree)
+
+    def _create_network_files(self, path: Path, files: Mapping[str, bytes]) -> Path:
+        with _os_errors_mapped(path):
+            self._work_dir.mkdir(mode=_WORK_DIR_MODE, parents=True, exist_ok=True)
+            path.mkdir(parents=True, exist_ok=True)
+            for name, contents in files.items():
+                _write(path / name, contents, _NETWORK_FILE_MODE)
+        return path
 
     def steps(self) -> Iterator[StepRef]:
         """Yield the steps of this node that have a directory."""

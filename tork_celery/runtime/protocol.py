@@ -1,7 +1,7 @@
 """The contract of a runtime. `tests/runtime/runtime_contract.py` tests every implementation against it."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -108,7 +108,8 @@ class Detached(Exception):
 
 
 class StepRemoved(Exception):
-    """Another program removed the container of a started step. How the step ended is unknown."""
+    """Another program removed the container of a started step, or the network that it used. So how the step
+    ended is unknown, or says nothing about it."""
 
 
 class VolumesRemoved(Exception):
@@ -235,10 +236,11 @@ class Runtime(Protocol):
         Deliveries that are running are among them. Raises EngineUnavailable.
         """
 
-    def collect_garbage(self) -> None:
-        """Remove what is cached across deliveries and was not used for long, such as images.
+    def collect_garbage(self, *, alive: Callable[[], Collection[str]]) -> None:
+        """Remove what is kept across deliveries and is no longer used: old images, what dead nodes prepared.
 
-        May return before the removal is done.
+        `alive` returns the other nodes that are alive, and is called if needed. May return before the removal
+        is done. Raises EngineUnavailable, and what `alive` raises.
         """
 
     def check(self, *, within_s: float = 5.0) -> None:

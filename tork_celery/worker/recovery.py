@@ -80,18 +80,16 @@ class Recovery:
                 self._publish(adoptable)
 
     def remove_leftovers(self) -> None:
-        """Remove what ended or superseded deliveries left on this host, and unused images.
+        """Remove what ended or superseded deliveries and dead nodes left on this host, and unused images.
 
         Another node that is alive removes its own. Raises DatastoreUnavailable, EngineUnavailable.
         """
-        self._context.runtime.collect_garbage()
+        self._context.runtime.collect_garbage(alive=self._alive)
         leftovers = list(self._context.runtime.leftovers())
         if not leftovers:
             return
+        alive = self._alive()
         with self._context.database.reading() as tx:
-            alive = {node.name for node in nodes.active(tx, within_s=self._context.lease_s)} - {
-                self._context.node
-            }
             held = leases.held_by(tx, {left.node for left in leftovers})
         # The container of a cancelled step has a grace period; its task is no longer held.
         active = {
@@ -101,6 +99,12 @@ class Recovery:
             if left.node not in alive and left not in held | active:
                 log.info("delivery.removed", **left._asdict())
                 self._context.runtime.remove_delivery(left.task_id, left.delivery)
+
+    def _alive(self) -> set[str]:
+        """Return the other nodes that are alive."""
+        with self._context.database.reading() as tx:
+            active = nodes.active(tx, within_s=self._context.lease_s)
+        return {node.name for node in active} - {self._context.node}
 
     def _publish(self, held: list[Task]) -> None:
         with suppress(BrokerUnavailable):  # `publish_missing` tries again

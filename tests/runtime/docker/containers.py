@@ -5,6 +5,7 @@ from typing import Any
 
 import docker
 
+from tests.eventually import eventually
 from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker import DockerRuntime
 from tork_celery.runtime.docker.policy import ContainerPolicy
@@ -30,7 +31,9 @@ class RuntimeFactory:
         policy: ContainerPolicy | None = None,
         pull_always: bool = False,
         image_ttl_s: float | None = None,
+        sandbox: bool = False,
         files_in_container: bool | None = None,
+        slots: int = 4,
     ) -> DockerRuntime:
         runtime = DockerRuntime(
             cluster=self._cluster,
@@ -39,13 +42,23 @@ class RuntimeFactory:
             url=url,
             log_limit_bytes=50_000_000,
             pull_timeout_s=pull_timeout_s,
-            pool_size=4,
+            pool_size=slots,
             policy=policy,
             pull_always=pull_always,
             image_ttl_s=image_ttl_s,
+            sandbox=sandbox,
             files_in_container=files_in_container,
         )
         self._runtimes.append(runtime)
+        return runtime
+
+    def with_sandboxes(
+        self, *, files_in_container: bool | None = None, policy: ContainerPolicy | None = None
+    ) -> DockerRuntime:
+        """Create a runtime for one step at a time, whose two sandboxes are ready."""
+        runtime = self(sandbox=True, slots=1, files_in_container=files_in_container, policy=policy)
+        runtime._sandboxes.pool.start()
+        eventually(lambda: len(runtime._sandboxes.pool._idle) == 2)
         return runtime
 
     def close(self) -> None:
@@ -55,6 +68,9 @@ class RuntimeFactory:
             sweeper.remove_delivery(leftovers.task_id, leftovers.delivery)
         for runtime in self._runtimes:
             runtime.close()
+        last = self()
+        last.collect_garbage(alive=set)
+        last.close()
         assert list(self._work_dir.glob("*/*")) == []
 
 

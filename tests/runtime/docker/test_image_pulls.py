@@ -259,7 +259,7 @@ def test_unused_pulled_image_is_removed(
     runtime.remove_delivery(run.ref.task_id, 1)
 
     def is_removed() -> bool:
-        runtime.collect_garbage()
+        runtime.collect_garbage(alive=set)
         return not client.images(steps.image)
 
     eventually(is_removed)
@@ -272,6 +272,6 @@ def test_image_that_was_not_pulled_is_kept(
     run_step(runtime, StepFactory(busybox).step("true"))
 
     assert not (tmp_path / "images").exists()
-    runtime.collect_garbage()
+    runtime.collect_garbage(alive=set)
     runtime.close()
     assert client.images(busybox)

@@ -23,10 +23,12 @@ def container_config(
     mounts: Sequence[Mapping[str, Any]],
     log_limit_bytes: int,
     policy: ContainerPolicy,
+    network_mode: str | None = None,
 ) -> dict[str, Any]:
     """Return the body of the engine's create request. Raises StepFailed.
 
-    `mounts` are those by which the container sees its files, beside the mounts of the task.
+    `mounts` are those by which the container sees its files, beside the mounts of the task. `network_mode` is
+    set for a container that joins the network of another one.
     """
     return {
         "Image": run.definition.image,
@@ -36,7 +38,7 @@ def container_config(
         "Labels": names.step_labels(run),
         **_first_network(run),
         "HostConfig": {
-            "NetworkMode": next(iter(endpoints(run)), "default"),
+            "NetworkMode": network_mode or next(iter(endpoints(run)), "default"),
             "Init": True,
             "Mounts": [*mounts, *mount_configs(run, names, policy.bind_sources)],
             "LogConfig": {

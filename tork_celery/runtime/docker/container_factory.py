@@ -16,6 +16,7 @@ from tork_celery.runtime.docker.networks import Networks, endpoints
 from tork_celery.runtime.docker.policy import ContainerPolicy
 from tork_celery.runtime.docker.resource_names import STEP, ResourceNames
 from tork_celery.runtime.docker.resource_tracker import ResourceTracker
+from tork_celery.runtime.docker.sandboxes import Sandboxes
 from tork_celery.runtime.docker.step_files import StepFiles
 from tork_celery.runtime.protocol import AlreadyStarted, SidecarRun, Sink, StepRun, VolumesRemoved
 from tork_celery.runtime.running_steps import RunningStep
@@ -34,6 +35,7 @@ class ContainerFactory:
     pulls: ImagePulls
     image_gc: ImageGc
     networks: Networks
+    sandboxes: Sandboxes
     log_limit_bytes: int
     policy: ContainerPolicy
     pull_always: bool
@@ -121,12 +123,17 @@ class ContainerFactory:
         """Create one container, with its exchange directory and files, and connect it to its networks."""
         name = self.names.container(run.ref)
         self.resources.add(run)
+        sandbox = self.sandboxes.join(run)
+        mounts = self.files.prepare(run)
+        if sandbox is not None:
+            mounts += self.files.prepare_network(run, sandbox.files)
         config = container_config(
             run,
             names=self.names,
-            mounts=self.files.prepare(run),
+            mounts=mounts,
             log_limit_bytes=self.log_limit_bytes,
             policy=self.policy,
+            network_mode=None if sandbox is None else sandbox.network_mode,
         )
         if not self._create_container(run, config, step, sink):
             return False

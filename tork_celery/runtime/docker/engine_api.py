@@ -50,18 +50,25 @@ class EngineApi:
 
     # Containers
 
-    def create(self, name: str, config: Mapping[str, Any]) -> None:
-        """Create a container. Raises ImageMissing, NameTaken."""
+    def version(self) -> dict[str, Any]:
+        """Return the engine's version, with the machine type and the components."""
+        with map_engine_errors("report its version"):
+            version: dict[str, Any] = self._connection.client.version()
+            return version
+
+    def create(self, name: str, config: Mapping[str, Any]) -> str:
+        """Create a container, and return its id. Raises ImageMissing, NameTaken."""
         client = self._connection.client
         with map_engine_errors("create the container", of_definition=True):
             try:
-                client.create_container_from_config(config, name)  # type: ignore[no-untyped-call]
+                answer = client.create_container_from_config(config, name)  # type: ignore[no-untyped-call]
             except docker.errors.APIError as error:
                 if error.status_code == _NOT_FOUND:
                     raise ImageMissing from error
                 if error.status_code == _CONFLICT:
                     raise NameTaken from error
                 raise
+            return str(answer["Id"])
 
     def put(self, name: str, path: str, archive: bytes) -> None:
         """Unpack a tar archive in the container, at `path`."""

@@ -1,4 +1,4 @@
-"""Calls to the engine that pull and remove images."""
+"""Calls to the engine that pull, import and remove images."""
 
 import docker.auth
 import docker.errors
@@ -49,6 +49,12 @@ class EngineImages:
             except docker.errors.APIError as error:
                 raise PullFailed(api_error_message(error), status=error.status_code) from error
         return EngineStream(response, timeout_s=None)
+
+    def import_archive(self, archive: bytes, image: str) -> None:
+        """Create an image from its file system, a tar archive. Raises EngineFailed when that is refused."""
+        repository, tag = docker.utils.parse_repository_tag(image)
+        with map_engine_errors("import the image"):
+            self._connection.client.import_image_from_data(archive, repository=repository, tag=tag)
 
     def remove(self, image: str) -> bool:
         """Remove an image and return True. Return False when a container uses it. Raises EngineFailed."""

@@ -1,6 +1,6 @@
 """Names and labels of everything that the runtime creates in the engine. Labels identify the owner."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from tork_celery.domain.model import StepRef
@@ -13,6 +13,7 @@ JOB = "tork.job"
 TASK = "tork.task"
 DELIVERY = "tork.delivery"
 STEP = "tork.step"
+SANDBOX = "tork.sandbox"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,16 @@ class ResourceNames:
             DELIVERY: str(run.ref.delivery),
         }
 
+    def sandbox_labels(self, name: str) -> dict[str, str]:
+        return {CLUSTER: self.cluster, NODE: self.node, HOST: self.host, SANDBOX: name}
+
+    def is_own(self, labels: Mapping[str, str], *, alive: Callable[[], Collection[str]]) -> bool:
+        """Return whether an object with these labels is this node's, or a dead node's of this host.
+
+        `alive` returns the other nodes that are alive.
+        """
+        return labels[NODE] == self.node or (labels[HOST] == self.host and labels[NODE] not in alive())
+
     def delivery_filter(self, task_id: str, delivery: int) -> list[str]:
         """Return the label filter for everything of one delivery, whichever node created it."""
         return [*self.cluster_filter(), f"{TASK}={task_id}", f"{DELIVERY}={delivery}"]
@@ -70,8 +81,9 @@ class ResourceNames:
     def leftovers(self, labels: Mapping[str, str]) -> Leftovers | None:
         """Return the delivery to which an object with these labels belongs. None for another host's.
 
-        An object of this node counts as this host's, even when the host had another name before.
+        An object of this node counts as this host's, even when the host had another name before. None also
+        for a sandbox, which belongs to no delivery.
         """
-        if labels[NODE] != self.node and labels[HOST] != self.host:
+        if TASK not in labels or (labels[NODE] != self.node and labels[HOST] != self.host):
             return None
         return Leftovers(labels[NODE], labels[TASK], int(labels[DELIVERY]))

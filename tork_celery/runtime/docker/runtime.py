@@ -3,7 +3,7 @@
 import json
 import math
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -22,8 +22,10 @@ from tork_celery.runtime.docker.image_pulls import ImagePulls
 from tork_celery.runtime.docker.memory_notes import MemoryNotes
 from tork_celery.runtime.docker.networks import Networks
 from tork_celery.runtime.docker.policy import ContainerPolicy
-from tork_celery.runtime.docker.resource_names import ResourceNames
+from tork_celery.runtime.docker.resource_names import STEP, ResourceNames
+from tork_celery.runtime.docker.resource_removal import ResourceRemoval
 from tork_celery.runtime.docker.resource_tracker import ResourceTracker
+from tork_celery.runtime.docker.sandboxes import build_sandboxes
 from tork_celery.runtime.docker.sidecars import Sidecars
 from tork_celery.runtime.docker.step_files import StepFiles, files_belong_in_container
 from tork_celery.runtime.docker.stream_frames import FrameReader, LogReader
@@ -35,6 +37,7 @@ _ENDED_STATES = {"exited", "dead"}
 _CLEANUP_THREADS = 4
 _CONNECTIONS_PER_STEP = 2  # one for the output, one for calls
 _MOST_REPLACEMENTS = 10
+_REMOVED_NOTE = b"another program removed the step's container; creating it again\n"
 
 
 class DockerRuntime:
@@ -46,6 +49,7 @@ class DockerRuntime:
     - `policy`: what the containers of tasks may do.
     - `pull_always`: pull images that are already there, too.
     - `image_ttl_s`: remove pulled images that were unused for this time; None keeps them.
+    - `sandbox`: let steps join the networks of sandboxes, which start faster.
     - `files_in_container`: keep all files of a step in its container. By default the user of this process
       and the file system of `work_dir` decide.
     """
@@ -65,6 +69,7 @@ class DockerRuntime:
         policy: ContainerPolicy | None = None,
         pull_always: bool = False,
         image_ttl_s: float | None = None,
+        sandbox: bool = True,
         files_in_container: bool | None = None,
     ) -> None:
         self.policy = policy or ContainerPolicy()
@@ -87,6 +92,14 @@ class DockerRuntime:
         self._memory_notes = MemoryNotes(api=self._api, names=self._names)
         self._cleanup_queue = CleanupQueue(threads=_CLEANUP_THREADS)
         self._image_gc = ImageGc(images=images, directory=work_dir.parent / "images", ttl_s=image_ttl_s)
+        self._sandboxes = build_sandboxes(
+            api=self._api,
+            images=images,
+            names=self._names,
+            exchange=self._exchange,
+            cleanup_queue=self._cleanup_queue,
+            slots=pool_size if sandbox else 0,
+        )
         self._container_factory = ContainerFactory(
             api=self._api,
             names=self._names,
@@ -95,12 +108,16 @@ class DockerRuntime:
             pulls=self._pulls,
             image_gc=self._image_gc,
             networks=Networks(api=self._api, names=self._names),
+            sandboxes=self._sandboxes,
             log_limit_bytes=log_limit_bytes,
             policy=self.policy,
             pull_always=pull_always,
         )
         self._disk_usage = DiskUsage(
             connection=self._connection, names=self._names, exchange=self._exchange, work_dir=work_dir
+        )
+        self._removal = ResourceRemoval(
+            api=self._api, names=self._names, exchange=self._exchange, resources=self._resources
         )
         self._sidecars = Sidecars(api=self._api, names=self._names, kill_timers=self._kill_timers)
 
@@ -118,9 +135,10 @@ class DockerRuntime:
                 try:
                     return self._run_main(run, step, sink, started)
                 except ObjectMissing:
-                    if self._api.inspect(self._names.container(run.ref)) is not None:
-                        raise
-                    sink(Stream.NOTE, b"another program removed the step's container; creating it again\n")
+                    if not self._sandboxes.drop_ended(run.ref):
+                        if self._api.inspect(self._names.container(run.ref)) is not None:
+                            raise
+                        sink(Stream.NOTE, _REMOVED_NOTE)
                     if not self._container_factory.replace(run, step, sink):
                         return KILLED_BEFORE_START
             return self._run_main(run, step, sink, started)
@@ -137,6 +155,7 @@ class DockerRuntime:
                 self._container_factory.remove(ref)
                 return None
             step.mark_started(lambda grace_s: self._kill(ref, grace_s))
+            self._sandboxes.adopt(ref, container)
             self._memory_notes.watch(ref, container)
             with closing(self._api.logs(name)) as stream, step.interruptible(stream.interrupt):
                 _drain(LogReader().read(stream.chunks()), step, sink)
@@ -161,7 +180,7 @@ class DockerRuntime:
         self._exchange.free_space(ref)
 
     def free_ended(self) -> None:
-        for container in self._api.containers(self._names.node_filter()):
+        for container in self._api.containers([*self._names.node_filter(), STEP]):
             if container["State"] in _ENDED_STATES:
                 self._exchange.free_space(self._names.step(container["Labels"]))
 
@@ -185,21 +204,14 @@ class DockerRuntime:
         self._remove_step(ref)
 
     def remove_delivery(self, task_id: str, delivery: int) -> None:
+        self._sandboxes.release(task_id, delivery)
         self._cleanup_queue.submit((task_id, delivery), lambda: self._remove_delivery(task_id, delivery))
 
     def leftovers(self) -> Iterable[Leftovers]:
-        leftovers = set(self._exchange.leftovers())
-        labels = self._names.cluster_filter()
-        for resource in (
-            *self._api.containers(labels),
-            *self._api.volumes(labels),
-            *self._api.networks(labels),
-        ):
-            if found := self._names.leftovers(resource["Labels"]):
-                leftovers.add(found)
-        return sorted(leftovers)
+        return self._removal.leftovers()
 
-    def collect_garbage(self) -> None:
+    def collect_garbage(self, *, alive: Callable[[], Collection[str]]) -> None:
+        self._sandboxes.collect(alive)
         self._cleanup_queue.submit(("images", 0), self._image_gc.collect)
 
     def check(self, *, within_s: float = 5.0) -> None:
@@ -207,6 +219,7 @@ class DockerRuntime:
 
     def close(self) -> None:
         self._kill_timers.close()
+        self._sandboxes.close()
         self._files.close()
         self._memory_notes.close()
         self._pulls.close()
@@ -221,6 +234,7 @@ class DockerRuntime:
             if not step.may_continue():
                 return KILLED_BEFORE_START
             with self._memory_notes.watching_start(run.ref) if limited else nullcontext():
+                self._sandboxes.step_starts(run.ref)
                 self._api.start(name)
                 step.mark_started(lambda grace_s: self._kill(run.ref, grace_s))
                 if not run.sidecars:
@@ -240,7 +254,9 @@ class DockerRuntime:
             if not answer:
                 step.may_continue()  # raises Detached
                 raise EngineUnavailable(f"the container engine did not report how step {ref} ended")
-        code = int(json.loads(answer)["StatusCode"])
+        return self._sandboxes.step_ended(ref, self._exit(ref, int(json.loads(answer)["StatusCode"])))
+
+    def _exit(self, ref: StepRef, code: int) -> StepExit:
         note = self._memory_notes.note(ref, code)
         try:
             return StepExit(code=code, output=self._files.output(ref), note=note)
@@ -260,29 +276,8 @@ class DockerRuntime:
         self._resources.discard_container(ref)
 
     def _remove_delivery(self, task_id: str, delivery: int) -> None:
-        tracked = self._resources.pop(task_id, delivery)
-        if tracked is None:
-            containers, volumes, networks = self._find_resources(task_id, delivery)
-        else:
-            containers = [self._names.container(ref) for ref in tracked.containers]
-            volumes = [self._names.volume(task_id, delivery, index) for index in range(tracked.volumes)]
-            networks = [self._names.network(task_id, delivery)] if tracked.network else []
-        for container in containers:
-            self._api.remove_container(container)
-        for volume in volumes:
-            self._api.remove_volume(volume)
-        self._exchange.remove_delivery(task_id, delivery)
-        for network in networks:  # last: a network with other containers in it is not removed
-            self._api.remove_network(network)
-
-    def _find_resources(self, task_id: str, delivery: int) -> tuple[list[str], list[str], list[str]]:
-        """Return the containers, volumes and networks with the labels of a delivery."""
-        labels = self._names.delivery_filter(task_id, delivery)
-        return (
-            [container["Id"] for container in self._api.containers(labels)],
-            [volume["Name"] for volume in self._api.volumes(labels)],
-            [network["Id"] for network in self._api.networks(labels)],
-        )
+        self._removal.remove_delivery(task_id, delivery)
+        self._sandboxes.remove(task_id, delivery)
 
 
 def _drain(output: Iterator[tuple[Stream, bytes]], step: RunningStep, sink: Sink) -> None:

@@ -12,6 +12,7 @@ from tork_celery.runtime.docker.container_config import EXCHANGE
 from tork_celery.runtime.docker.container_files import ContainerFiles
 from tork_celery.runtime.docker.engine_api import EngineApi, ObjectMissing
 from tork_celery.runtime.docker.mounts import mount_of, tmpfs_mode
+from tork_celery.runtime.docker.network_files import NetworkFiles
 from tork_celery.runtime.docker.progress_polls import ProgressPolls
 from tork_celery.runtime.docker.resource_names import ResourceNames
 from tork_celery.runtime.exchange import (
@@ -74,6 +75,14 @@ class StepFiles:
                 relative = relative_path(name)
                 mounts.append(_bind(path / relative, str(PurePosixPath(run.workdir) / relative)))
         return mounts
+
+    def prepare_network(self, run: StepRun, files: NetworkFiles) -> list[dict[str, Any]]:
+        """Write the step's own copies of these files to this host. Return the mounts, after `prepare`.
+
+        Raises EngineUnavailable when this host cannot write.
+        """
+        directory = self.exchange.create_network_files(run.ref, files.by_name)
+        return files.mounts(directory, taken={os.path.normpath(mount.target or "") for mount in run.mounts})
 
     def fill(self, run: StepRun) -> None:
         """Write the other files into the new container, and let every user write to its directories.

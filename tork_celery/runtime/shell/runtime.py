@@ -3,7 +3,7 @@
 import math
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -149,7 +149,7 @@ class ShellRuntime:
     def leftovers(self) -> Iterable[Leftovers]:
         return sorted(self._exchange.leftovers())
 
-    def collect_garbage(self) -> None:
+    def collect_garbage(self, *, alive: Callable[[], Collection[str]]) -> None:
         """Do nothing: this runtime caches nothing."""
 
     def check(self, *, within_s: float = 5.0) -> None:
