@@ -383,7 +383,8 @@ class TestLostSandbox:
         monkeypatch: pytest.MonkeyPatch,
         options: dict[str, bool] | None,
     ) -> None:
-        run, sink, lost = steps.step("true"), RecordingSink(), []
+        run, sink = steps.step("true"), RecordingSink()
+        lost: list[str] = []
         attach = runtime._api.attach
 
         def attach_late(name: str) -> object:
