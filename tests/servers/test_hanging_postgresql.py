@@ -1,37 +1,21 @@
 """A PostgreSQL server that is frozen makes calls fail within seconds, and a slow query does not."""
 
-import signal
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 
-import psutil
 import pytest
 from sqlalchemy import text
 
 from scripts import servers
 from scripts.server_process import Server
 from tests.eventually import eventually
+from tests.servers.freezing import frozen
 from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.store import Database, hang_detector
 from tork_celery.store.migration import migrate
 
 pytestmark = pytest.mark.servers
-
-
-@contextmanager
-def frozen(server: Server) -> Iterator[None]:
-    """Run a block while no process of the server runs."""
-    assert server.process is not None
-    processes = [psutil.Process(server.process.pid)]
-    processes += processes[0].children(recursive=True)
-    for process in processes:
-        process.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.send_signal(signal.SIGCONT)
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 SLOW_AFTER_S = 1.5
 """A call that takes longer leads to a sign of life; together with its timeout this stays below 5 s."""
 _INTERVAL_S = 0.25
+_MESSAGE = "the datastore accepts connections but does not answer"
 
 
 class HangDetector:
@@ -37,17 +38,24 @@ class HangDetector:
         self._lock = threading.Condition()
         self._calls: dict[object, float] = {}
         self._hangs = False
+        self._judging = False
         self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
         event.listen(engine, "connect", lambda connection, _record: self._connections.add(connection))
+        event.listen(engine, "do_connect", self._before_connect)
         threading.Thread(target=self._watch, name="hang-detector", daemon=True).start()
 
     @contextmanager
     def call(self) -> Iterator[None]:
-        """Run a block that calls the server. Raises DatastoreUnavailable at once while the server hangs."""
+        """Run a block that calls the server. Raises DatastoreUnavailable at once while the server hangs.
+
+        While a slow server is asked for a sign of life, further calls wait for the judgement. They would
+        otherwise spend the time limit of a new connection, and requests that wait for their threads too.
+        """
         token = object()
         with self._lock:
+            self._lock.wait_for(lambda: self._hangs or not self._judging)
             if self._hangs:
-                raise DatastoreUnavailable("the datastore accepts connections but does not answer")
+                raise DatastoreUnavailable(_MESSAGE)
             self._calls[token] = time.monotonic()
             self._lock.notify_all()
         try:
@@ -55,6 +63,11 @@ class HangDetector:
         finally:
             with self._lock:
                 del self._calls[token]
+
+    def _before_connect(self, *_: object) -> None:
+        """Keep a call whose connection was aborted from waiting for a new one."""
+        if self._hangs:
+            raise DatastoreUnavailable(_MESSAGE)
 
     def _watch(self) -> None:
         while True:
@@ -71,9 +84,12 @@ class HangDetector:
         return oldest is not None and time.monotonic() - oldest > SLOW_AFTER_S
 
     def _judge(self) -> None:
+        with self._lock:
+            self._judging = True
         hung = not self._lives()
         with self._lock:
-            self._hangs = hung
+            self._hangs, self._judging = hung, False
+            self._lock.notify_all()
         if hung:
             self._abort_connections()
 
