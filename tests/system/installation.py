@@ -42,10 +42,13 @@ class Installation:
         environment: Mapping[str, str] | None = None,
         command_dir: Path = _BIN,
         cwd: Path | None = None,
+        user: Mapping[str, Any] | None = None,
     ) -> None:
+        """`user` has the keywords of Popen by which the command runs as another user."""
         self.data_dir = data_dir
         self.command_dir = command_dir
         self._cwd = cwd
+        self._user = user or {}
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {**os.environ, "TORK_DATA_DIR": str(data_dir), **(environment or {})}
@@ -80,6 +83,7 @@ class Installation:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                **self._user,
             )
 
     def start_worker(self, queue: str, slots: int, *options: str, name: str) -> subprocess.Popen[bytes]:
