@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -47,7 +48,7 @@ def python(directory: Path) -> Iterator[Path]:
 def installation(engine: docker.DockerClient, directory: Path, python: Path) -> Iterator[Installation]:
     """An installation of a user who is in the group of the engine's socket."""
     del engine  # only started
-    user = {"user": NOBODY, "group": NOBODY, "extra_groups": [SOCKET.stat().st_gid]}
+    user: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": [SOCKET.stat().st_gid]}
     environment = {
         "HOME": str(directory),
         "LD_LIBRARY_PATH": f"{python}/lib",
