@@ -86,10 +86,13 @@ class HangDetector:
     def _judge(self) -> None:
         with self._lock:
             self._judging = True
-        hung = not self._lives()
-        with self._lock:
-            self._hangs, self._judging = hung, False
-            self._lock.notify_all()
+        hung = False
+        try:
+            hung = not self._lives()
+        finally:
+            with self._lock:
+                self._hangs, self._judging = hung, False
+                self._lock.notify_all()
         if hung:
             self._abort_connections()
 
