@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
 from tork_celery import jobfile
-from tork_celery.cli.main import cli
+from tork_celery.cli.schema import schema
 from tork_celery.domain.errors import InvalidInput
 from tork_celery.jobfile import json_schema
 
@@ -133,7 +133,7 @@ def test_properties_have_the_description_of_their_key() -> None:
 
 
 def test_schema_command_prints_the_schema() -> None:
-    printed = CliRunner().invoke(cli, ["schema"])
+    printed = CliRunner().invoke(schema)
 
     assert printed.exit_code == 0
     assert json.loads(printed.output) == json_schema.of_job()
