@@ -172,7 +172,7 @@ def build_node_process(
     database = build_database(settings, slots=slots, log_outages=True)
     check_datastore(database)
     Dispatcher(app).check_access()
-    node = _node(name, queues=queues)
+    node = _node(name, queues=queues, slots=slots)
     worker = None
     if set(queues) != {CONTROL_QUEUE}:
         check_name = partial(presence.check_name, database, node, lease_s=settings.lease_s)
@@ -233,6 +233,7 @@ def build_api(settings: Settings, *, port: int, processes: int, threads: int) ->
     from tork_celery.api.context import ApiContext  # noqa: PLC0415
     from tork_celery.api.front import Front  # noqa: PLC0415
     from tork_celery.presence import Presence  # noqa: PLC0415
+    from tork_celery.publisher import BackgroundPublisher  # noqa: PLC0415
     from tork_celery.services.authentication import Authenticator  # noqa: PLC0415
     from tork_celery.services.long_poll import ended_jobs  # noqa: PLC0415
 
@@ -246,7 +247,11 @@ def build_api(settings: Settings, *, port: int, processes: int, threads: int) ->
         interval_s=settings.heartbeat_s,
         on_beat=lambda _now: context.dispatcher.ping_if_away(),
     )
-    services = replace(context, write_error=lambda: api_presence.write_error)
+    services = replace(
+        context,
+        write_error=lambda: api_presence.write_error,
+        background_publisher=BackgroundPublisher(context.dispatcher),
+    )
     app = create_app(
         ApiContext(
             services=services,
@@ -266,14 +271,22 @@ def build_api(settings: Settings, *, port: int, processes: int, threads: int) ->
         body_limit_bytes=settings.body_limit_bytes,
         ended_jobs=partial(ended_jobs, services),
         on_startup=partial(_start_api, services, api_presence),
-        on_shutdown=api_presence.stop,
+        on_shutdown=partial(_stop_api, services, api_presence),
     )
 
 
 def _start_api(services: "ServiceContext", api_presence: "Presence") -> None:
     api_presence.start()
+    if services.background_publisher is not None:
+        services.background_publisher.start()
     with suppress(BrokerUnavailable):  # which is logged; the API accepts jobs meanwhile
         services.dispatcher.ping()
+
+
+def _stop_api(services: "ServiceContext", api_presence: "Presence") -> None:
+    if services.background_publisher is not None:
+        services.background_publisher.stop()
+    api_presence.stop()
 
 
 def build_runtime(settings: Settings, *, cluster: str, node: str, slots: int) -> Runtime:
@@ -345,7 +358,7 @@ def _service_context(settings: Settings, app: "Celery", database: Database) -> "
     )
 
 
-def _node(name: str, *, queues: Sequence[str] = (), port: int = 0) -> Node:
+def _node(name: str, *, queues: Sequence[str] = (), slots: int = 0, port: int = 0) -> Node:
     """Return the node that this process is."""
     return Node(
         name=name,
@@ -353,6 +366,7 @@ def _node(name: str, *, queues: Sequence[str] = (), port: int = 0) -> Node:
         hostname=socket.gethostname(),
         pid=os.getpid(),
         queues=tuple(queues),
+        slots=slots,
         version=VERSION,
         port=port,
     )

@@ -15,7 +15,7 @@ broker_connection_retry_on_startup = True  # a worker may start before its broke
 broker_channel_error_retry = True  # RabbitMQ closes the channel of a message that is held too long; reconnect
 worker_consumer = "tork_celery.tasks.consumer:Consumer"  # logs one line for each outage of the broker
 broker_connection_max_retries = None  # workers wait for the broker without a limit
-broker_connection_timeout = _BROKER_TIMEOUT_S  # the longest that `POST /jobs` waits for a broker
+broker_connection_timeout = _BROKER_TIMEOUT_S  # the longest that a publisher waits for a connection
 
 # Verify the certificate of a broker that is reached by TLS: Celery's default accepts any.
 _ca = _settings.broker_ca or None  # None: the certificate authorities of this machine

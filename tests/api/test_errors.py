@@ -1,5 +1,7 @@
 """Every error is a JSON document with a message, without internal details."""
 
+from collections.abc import Sequence
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -62,8 +64,8 @@ def test_nul_character_is_rejected(client: FlaskClient, route: str, status: int)
 
 def test_internal_error_shows_no_details(database: FlakyDatabase) -> None:
     class Buggy(FakeDispatcher):
-        def send(self, task: Task, *, delay_s: float = 0.0) -> None:
-            del task, delay_s
+        def send_all(self, tasks: Sequence[Task]) -> None:
+            del tasks
             raise ZeroDivisionError("the secret inside")
 
     context = ServiceContext(database=database, dispatcher=Buggy(), lease_s=10.0)

@@ -49,11 +49,11 @@ def take_messages(app: Celery, queue: str) -> list[Any]:
 
 
 def steps(dispatcher: Dispatcher, task: Task) -> list[tuple[str, tuple[Any, ...]]]:
-    return [(signature["task"], tuple(signature["args"])) for signature in dispatcher.canvas(task).tasks]
+    return [(signature["task"], tuple(signature["args"])) for signature in dispatcher.canvas(task)]
 
 
 def options(dispatcher: Dispatcher, task: Task, name: str) -> list[Any]:
-    return [signature["options"].get(name) for signature in dispatcher.canvas(task).tasks]
+    return [signature["options"].get(name) for signature in dispatcher.canvas(task)]
 
 
 def test_canvas_is_all_steps_then_advance(dispatcher: Dispatcher) -> None:
@@ -132,12 +132,37 @@ def test_message_contains_ids_and_names_only(app: Celery, dispatcher: Dispatcher
     )
     task = make_task(definition=definition)
 
-    dispatcher.send(task)
+    dispatcher.send_all([task])
 
     [message] = take_messages(app, "default")
     assert message.payload[0] == [task.id, 1, 0]
     assert message.headers["argsrepr"] == f"('a job', 'a task', '{task.id}')"
     assert SECRET not in json.dumps([message.payload, message.headers, message.properties], default=str)
+
+
+def test_message_carries_the_rest_of_the_chain_with_the_last_step_first(
+    app: Celery, dispatcher: Dispatcher
+) -> None:
+    task = make_task(definition=task_definition(pre=1, post=1))
+
+    dispatcher.send_all([task])
+
+    [message] = take_messages(app, "default")
+    assert message.headers["task"] == "tork.pre"
+    _, _, embedded = message.payload
+    assert [signature["task"] for signature in embedded["chain"]] == [
+        "tork.advance",
+        "tork.post",
+        "tork.main",
+    ]
+
+
+def test_tasks_are_sent_in_order(app: Celery, dispatcher: Dispatcher) -> None:
+    tasks = [make_task() for _ in range(3)]
+
+    dispatcher.send_all(tasks)
+
+    assert [message.payload[0][0] for message in take_messages(app, "default")] == [task.id for task in tasks]
 
 
 def test_long_names_are_truncated(dispatcher: Dispatcher) -> None:
@@ -151,8 +176,7 @@ def test_long_names_are_truncated(dispatcher: Dispatcher) -> None:
 def test_depth_counts_messages(dispatcher: Dispatcher) -> None:
     assert dispatcher.depth("default") == 0
 
-    dispatcher.send(make_task())
-    dispatcher.send(make_task())
+    dispatcher.send_all([make_task(), make_task()])
 
     assert dispatcher.depth("default") == 2
     assert dispatcher.depth("another") == 0
@@ -160,7 +184,7 @@ def test_depth_counts_messages(dispatcher: Dispatcher) -> None:
 
 
 def test_purge_removes_messages(app: Celery, dispatcher: Dispatcher) -> None:
-    dispatcher.send(make_task())
+    dispatcher.send_all([make_task()])
 
     dispatcher.purge("default")
 
@@ -170,18 +194,18 @@ def test_purge_removes_messages(app: Celery, dispatcher: Dispatcher) -> None:
 
 def test_messages_of_several_queues_are_counted(dispatcher: Dispatcher) -> None:
     for queue in ("gpu", "gpu", "slow"):
-        dispatcher.send(make_task(definition=task_definition(queue=queue)))
+        dispatcher.send_all([make_task(definition=task_definition(queue=queue))])
 
     assert dispatcher.count_messages(["gpu", "none", "slow"]) == {"gpu": 2, "none": 0, "slow": 1}
 
 
 def test_deleted_queue_is_usable_again(app: Celery, dispatcher: Dispatcher) -> None:
     task = make_task(definition=task_definition(queue="gpu"))
-    dispatcher.send(task)
+    dispatcher.send_all([task])
 
     dispatcher.delete_unused(["gpu", "none"])
     assert dispatcher.count_messages(["gpu"]) == {"gpu": 0}
-    dispatcher.send(task)
+    dispatcher.send_all([task])
 
     assert len(take_messages(app, "gpu")) == 1
 
@@ -207,7 +231,7 @@ def test_unreachable_broker_raises_broker_unavailable(url: str) -> None:
         dispatcher = Dispatcher(app)
 
         with pytest.raises(BrokerUnavailable, match="the broker does not answer"):
-            dispatcher.send(make_task())
+            dispatcher.send_all([make_task()])
         with pytest.raises(BrokerUnavailable):
             dispatcher.depth("default")
         with pytest.raises(BrokerUnavailable):

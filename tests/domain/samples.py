@@ -75,5 +75,6 @@ def make_task(**values: Any) -> Task:
         "definition": task_definition(),
         "state": TaskState.SCHEDULED,
         "created_at": 1000.0,
+        "job_created_at": 1000.0,
     }
     return Task(**(defaults | values))

@@ -80,10 +80,14 @@ class Simulation:
         return [task for task in self.tasks.values() if task.node and task.state is TaskState.RUNNING]
 
     def claimable(self) -> list[Task]:
+        """Return the tasks that a node may claim, now or when their retry is due."""
         states = (TaskState.SCHEDULED, TaskState.PENDING)
         return [task for task in self.tasks.values() if task.state in states]
 
     def claim(self, task: Task) -> None:
+        if task.state is TaskState.PENDING:
+            task = transitions.retry_due(task, now=self.now)
+            self._store_task(task)
         self._store_task(replace(task.with_state(TaskState.RUNNING), node=NODE))
         job = self.jobs[task.job_id]
         if job.state is JobState.SCHEDULED:
@@ -190,8 +194,8 @@ class Simulation:
         return active
 
     def _follow_up(self, plan: Plan) -> None:
-        for task in plan.send:
-            assert task.state in (TaskState.SCHEDULED, TaskState.PENDING)
+        for task in plan.scheduled:
+            assert task.state is TaskState.SCHEDULED
             assert task.id in self.tasks
         for subjob in plan.subjobs:
             self._follow_up(subjob)

@@ -165,7 +165,7 @@ def test_plan_with_much_text_starts_no_further_children(monkeypatch: pytest.Monk
 
     plan = submit(definition)
 
-    assert 0 < len(plan.send) <= 10
+    assert 0 < len(plan.scheduled) <= 10
     assert len(plan.partly_started) == 1
     assert len(Simulation(definition).claimable()) == 30
 
@@ -177,7 +177,7 @@ def test_plans_of_jobs_with_many_webhooks_are_smaller() -> None:
 
     plan = submit(definition)
 
-    assert len(plan.send) == plan_limits.MAX_STARTED_CHILDREN // 100
+    assert len(plan.scheduled) == plan_limits.MAX_STARTED_CHILDREN // 100
     assert len(plan.added) == 1 + plan_limits.MAX_BATCH // 100
     assert len(Simulation(definition).claimable()) == 30
 
@@ -189,7 +189,7 @@ def test_subjobs_share_the_limits_of_the_plan_that_starts_them() -> None:
 
     plan = submit(job_definition(each("1..10", fan_out)))
 
-    started = [task for inner in plan.subjobs for task in inner.send]
+    started = [task for inner in plan.subjobs for task in inner.scheduled]
     assert 0 < len(started) <= plan_limits.MAX_STARTED_CHILDREN
     assert len(plan.subjobs) < 10
     assert len(Simulation(job_definition(each("1..10", fan_out))).claimable()) == 1500

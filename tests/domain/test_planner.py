@@ -39,7 +39,7 @@ def test_children_with_heavy_expressions_start_in_several_plans(
     monkeypatch.setattr(plan_limits, "MAX_STEPS", plan_limits.MAX_STEPS // 20)
     heavy = each("sequence(0, 30)", leaf(cmd=("{{ len(map(1..1500, # * 2)) }}",)))
     plan = transitions.submit(job_definition(heavy), now=0.0, random=RANDOM)
-    assert 0 < len(plan.send) < 30
+    assert 0 < len(plan.scheduled) < 30
     assert len(plan.partly_started) == 1
     assert len(Simulation(job_definition(heavy)).claimable()) == 30
 

@@ -14,14 +14,14 @@ from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.domain.transitions import MAX_LOSSES
 
 
-def test_submit_adds_and_sends_the_first_task() -> None:
+def test_submit_adds_and_schedules_the_first_task() -> None:
     plan = submission(task_definition(name="first"), task_definition(name="second"), now=7.0)
 
     assert (plan.job.state, plan.job.position, plan.job.created_at) == (JobState.SCHEDULED, 1, 7.0)
     [task] = plan.added
-    assert plan.send == (task,)
+    assert plan.scheduled == (task,)
     assert (task.job_id, task.position, task.definition.name) == (plan.job.id, 1, "first")
-    assert (task.state, task.delivery, task.step, task.sent_at) == (TaskState.SCHEDULED, 1, 0, 7.0)
+    assert (task.state, task.delivery, task.step, task.sent_at) == (TaskState.SCHEDULED, 1, 0, None)
 
 
 def running(plan: Plan, **values: Any) -> tuple[Job, Task]:
@@ -47,7 +47,7 @@ def test_completed_task_starts_the_next_one() -> None:
     assert (plan.job.state, plan.job.position, plan.job.progress) == (JobState.RUNNING, 2, 50.0)
     assert plan.results == {"one": "42"}
     assert plan.changed == (replace(task, state=TaskState.COMPLETED, ended_at=9.0),)
-    assert plan.send == plan.added
+    assert plan.scheduled == plan.added
     assert [added.definition.name for added in plan.added] == ["second"]
 
 
@@ -59,7 +59,7 @@ def test_last_task_completes_the_job() -> None:
     assert plan is not None
     assert (plan.job.state, plan.job.progress, plan.job.ended_at) == (JobState.COMPLETED, 100.0, 9.0)
     assert plan.changed == (replace(task, state=TaskState.COMPLETED, result=""),)
-    assert plan.added == plan.send == ()
+    assert plan.added == plan.scheduled == ()
 
 
 def test_failed_task_fails_the_job() -> None:
@@ -69,7 +69,7 @@ def test_failed_task_fails_the_job() -> None:
 
     assert plan is not None
     assert (plan.job.state, plan.job.error, plan.job.ended_at) == (JobState.FAILED, "e", 9.0)
-    assert plan.added == plan.send == ()
+    assert plan.added == plan.scheduled == ()
 
 
 @pytest.mark.parametrize("state", [JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED])
@@ -98,8 +98,8 @@ def test_release_resets_a_task_for_its_next_delivery() -> None:
         progress=50.0,
     )
 
-    assert transitions.release(task, now=9.0) == replace(
-        make_task(), id=task.id, job_id=task.job_id, delivery=4, losses=1, sent_at=9.0
+    assert transitions.release(task) == replace(
+        make_task(), id=task.id, job_id=task.job_id, delivery=4, losses=1
     )
 
 

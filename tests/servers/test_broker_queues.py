@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+import redis
 from celery import Celery
 
 from scripts import servers
@@ -34,7 +35,7 @@ def app(broker_url: str) -> Iterator[Celery]:
 def test_messages_of_several_queues_are_counted(app: Celery) -> None:
     dispatcher = Dispatcher(app)
     for queue in ("gpu", "gpu", "slow"):
-        dispatcher.send(make_task(definition=task_definition(queue=queue)))
+        dispatcher.send_all([make_task(definition=task_definition(queue=queue))])
 
     assert dispatcher.count_messages(["gpu", "missing", "slow"]) == {"gpu": 2, "missing": 0, "slow": 1}
 
@@ -43,11 +44,11 @@ def test_deleted_queue_is_usable_again(app: Celery) -> None:
     """A publisher remembers that it has declared a queue: its first message to a deleted one is lost. The
     sweep counts the messages, which declares the queue, and publishes again."""
     dispatcher = Dispatcher(app)
-    dispatcher.send(GPU)
+    dispatcher.send_all([GPU])
 
     dispatcher.delete_unused(["gpu"])
     assert dispatcher.count_messages(["gpu"]) == {"gpu": 0}
-    dispatcher.send(GPU)
+    dispatcher.send_all([GPU])
 
     assert dispatcher.count_messages(["gpu"]) == {"gpu": 1}
     assert len(take_messages(app, "gpu")) == 1
@@ -55,7 +56,7 @@ def test_deleted_queue_is_usable_again(app: Celery) -> None:
 
 def test_deleted_queue_holds_no_messages(app: Celery) -> None:
     dispatcher = Dispatcher(app)
-    dispatcher.send(GPU)
+    dispatcher.send_all([GPU])
 
     dispatcher.delete_unused(["gpu", "missing"])
 
@@ -75,3 +76,25 @@ def test_queue_with_a_consumer_is_not_deleted(app: Celery, broker_url: str) -> N
         dispatcher.delete_unused(["gpu", "slow"])
 
         assert bound.queue_declare(passive=True).consumer_count == 1
+
+
+def test_many_tasks_are_sent_at_once(app: Celery) -> None:
+    dispatcher = Dispatcher(app)
+
+    dispatcher.send_all([GPU] * 300)
+
+    assert dispatcher.count_messages(["gpu"]) == {"gpu": 300}
+    dispatcher.purge("gpu")
+
+
+def test_tasks_are_sent_after_the_broker_has_closed_its_connections(app: Celery, broker_url: str) -> None:
+    if not broker_url.startswith("redis:"):
+        pytest.skip("only Redis closes the connections of its clients by a command")
+    dispatcher = Dispatcher(app)
+    dispatcher.send_all([GPU])
+    with closing(redis.Redis.from_url(broker_url)) as client:
+        client.client_kill_filter(_type="normal", skipme=True)
+
+    dispatcher.send_all([GPU])
+
+    assert dispatcher.count_messages(["gpu"]) == {"gpu": 2}

@@ -1,7 +1,7 @@
 """Fakes for tests of services and workers."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tork_celery.dispatch.dispatcher import Dispatcher
 from tork_celery.domain.errors import BrokerUnavailable
@@ -17,7 +17,6 @@ class FakeDispatcher(Dispatcher):
 
     def __init__(self) -> None:
         self.sent: list[Task] = []
-        self.delays_s: list[float] = []
         self.killed_steps: list[Task] = []
         self.cancelled_subjobs: list[str] = []
         self.parents_to_start: list[str] = []
@@ -33,10 +32,9 @@ class FakeDispatcher(Dispatcher):
     def sent_ids(self) -> list[str]:
         return [task.id for task in self.sent]
 
-    def send(self, task: Task, *, delay_s: float = 0.0) -> None:
+    def send_all(self, tasks: Sequence[Task]) -> None:
         self.ping()
-        self.sent.append(task)
-        self.delays_s.append(delay_s)
+        self.sent += tasks
 
     def start_children(self, task_id: str) -> None:
         self.ping()

@@ -11,6 +11,7 @@ from tests.eventually import eventually
 from tests.services.fakes import FakeDispatcher
 from tests.services.sweeping import LONG_AGO
 from tests.store.stores import FlakyDatabase, store_task
+from tork_celery.domain.states import TaskState
 from tork_celery.domain.webhooks import WebhookCall
 from tork_celery.services import schedule_firing
 from tork_celery.services.context import ServiceContext
@@ -97,6 +98,15 @@ def test_webhooks_are_called_and_missing_messages_are_published(
     with run(RecoverySweep(context)):
         eventually(lambda: received == ["a"])
         eventually(lambda: dispatcher.sent_ids == [task.id])
+
+
+def test_due_retries_are_scheduled(
+    run: Run, context: ServiceContext, database: FlakyDatabase, dispatcher: FakeDispatcher
+) -> None:
+    retry = store_task(database, state=TaskState.PENDING, due_at=LONG_AGO)
+
+    with run(RecoverySweep(context)):
+        eventually(lambda: dispatcher.sent_ids == [retry.id])
 
 
 def test_outages_and_bugs_do_not_end_the_webhooks(

@@ -1,11 +1,14 @@
 """Queues: their tasks and nodes are counted, and their messages can be purged."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select, update
 
 from tests.domain.samples import job_definition, task_definition
 from tests.services.fakes import FakeDispatcher
 from tests.services.nodes import register_node
+from tests.services.sweeping import LONG_AGO, Sweep
 from tests.store.stores import FlakyDatabase, seconds_now, store_task, task_now
 from tork_celery.domain.definition import Parallel, TaskDefinition
 from tork_celery.domain.errors import BrokerUnavailable, InvalidInput, NotFound
@@ -31,6 +34,14 @@ def test_queues_with_tasks_or_live_nodes_are_listed(context: ServiceContext, dat
     ]
 
 
+def test_retries_that_are_not_due_do_not_count(context: ServiceContext, database: FlakyDatabase) -> None:
+    store_task(database, state=TaskState.PENDING, due_at=seconds_now(database) + 60)
+    store_task(database)
+    store_task(database, sent_at=LONG_AGO)
+
+    assert queues.get(context, "default").queued_tasks == 2
+
+
 def test_default_queue_is_always_listed(context: ServiceContext) -> None:
     assert [queue.name for queue in queues.list_queues(context)] == ["default"]
 
@@ -50,12 +61,12 @@ def test_unknown_queue_is_not_found(context: ServiceContext) -> None:
 def test_purge_removes_messages_and_keeps_tasks(
     context: ServiceContext, database: FlakyDatabase, dispatcher: FakeDispatcher
 ) -> None:
-    task = store_task(database, task_definition(queue="gpu"))
+    task = store_task(database, task_definition(queue="gpu"), sent_at=LONG_AGO)
 
     queues.purge(context, "gpu")
 
     assert dispatcher.purged_queues == ["gpu"]
-    assert task_now(database, task.id) == task
+    assert task_now(database, task.id) == replace(task, sent_at=None)
 
 
 def test_system_queue_cannot_be_purged(
@@ -90,6 +101,23 @@ def test_missing_messages_are_counted_in_one_call(
 
     assert missing == [(half, 1), (empty, 4), (started, 1)]
     assert dispatcher.counted_queues == [["full", "half", "empty", "node.n"]]
+
+
+def test_queue_with_many_stale_messages_is_purged(
+    database: FlakyDatabase, dispatcher: FakeDispatcher, sweep_at: Sweep
+) -> None:
+    task = store_task(database, task_definition(queue="gpu"), sent_at=LONG_AGO)
+    dispatcher.depths["gpu"] = queues._MAX_STALE_MESSAGES + 1
+    sweep_at(0)
+    assert dispatcher.purged_queues == []
+
+    dispatcher.depths["gpu"] += 1
+    sweep_at(2)
+    dispatcher.depths["gpu"] = 0
+    assert (dispatcher.purged_queues, task_now(database, task.id).sent_at) == (["gpu"], None)
+    sweep_at(4)
+
+    assert dispatcher.sent_ids == [task.id]
 
 
 def test_broker_is_not_asked_when_no_task_waits(context: ServiceContext, dispatcher: FakeDispatcher) -> None:

@@ -1,6 +1,7 @@
 """Submitting jobs: a job is stored before it is sent, and not lost when the broker is away."""
 
 import threading
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -35,9 +36,9 @@ def test_task_is_sent_after_the_commit(database: FlakyDatabase) -> None:
     class CheckingDispatcher(FakeDispatcher):
         """Checks in a transaction of its own, which sees committed rows only, that a sent task is stored."""
 
-        def send(self, task: Task, *, delay_s: float = 0.0) -> None:
-            assert task_now(database, task.id) == task
-            super().send(task, delay_s=delay_s)
+        def send_all(self, tasks: Sequence[Task]) -> None:
+            assert [task_now(database, task.id) for task in tasks] == tasks
+            super().send_all(tasks)
 
     dispatcher = CheckingDispatcher()
     _, task = submit(ServiceContext(database=database, dispatcher=dispatcher, lease_s=1), TWO_TASKS)

@@ -11,7 +11,15 @@ from sqlalchemy import Connection
 
 from tests.store.query_plans import explain_statements
 from tests.store.stores import store_task
-from tork_celery.store import Database, leases, recovery_queries, retention, tasks, webhook_queue
+from tork_celery.store import (
+    Database,
+    leases,
+    publishing_window,
+    recovery_queries,
+    retention,
+    tasks,
+    webhook_queue,
+)
 
 NODE = "default@here"
 
@@ -39,6 +47,11 @@ ACTIVE_QUERIES = {
     "any_due": webhook_queue.any_due,
     "active_of_job": lambda tx: tasks.active(tx, "job", limit=5, running_first=True),
     "stopping": lambda tx: recovery_queries.stopping(tx, limit=5),
+    "mark_next_sent": lambda tx: publishing_window.mark_next_sent(tx, ["default"], lease_s=9.0),
+    "queues_with_room": lambda tx: publishing_window.queues_with_room(tx, lease_s=9.0),
+    "clear_sent": lambda tx: publishing_window.clear_sent(tx, "default"),
+    "seconds_until_next_retry": recovery_queries.seconds_until_next_retry,
+    "due_retries": lambda tx: recovery_queries.due_retries(tx, limit=5),
 }
 
 
@@ -71,6 +84,14 @@ def test_longest_waiting_tasks_are_read_in_index_order(database: Database) -> No
     assert "ix_tasks_active" in explained
     assert "SORT" not in explained.upper().replace("TEMP B-TREE", "SORT")
     assert "(sent_at < " not in re.sub(r"Index Cond: .*", "", explained)
+
+
+def test_next_tasks_to_send_are_read_in_index_order(database: Database) -> None:
+    explained = plans(database, ACTIVE_QUERIES["mark_next_sent"])
+
+    assert "ix_tasks_unsent" in explained
+    assert "B-TREE FOR ORDER BY" not in explained
+    assert "Sort" not in explained
 
 
 def full_scans(explained: str) -> list[str]:

@@ -40,10 +40,12 @@ def test_unadvanced_tasks_ended_before_the_delay(database: Database) -> None:
         assert len(recovery_queries.unadvanced(tx, after_s=-60, limit=1)) == 1
 
 
-def test_waiting_tasks_are_counted_by_queue_and_node(database: Database) -> None:
+def test_sent_tasks_are_counted_by_queue_and_node(database: Database) -> None:
+    store_task(database, sent_at=1.0)
+    store_task(database, sent_at=2.0)
+    store_task(database, task_definition(queue="gpu"), sent_at=1.0)
     store_task(database)
-    store_task(database)
-    store_task(database, task_definition(queue="gpu"))
+    store_task(database, task_definition(queue="unsent"))
     store_task(database, **BETWEEN)
     store_task(database, **BETWEEN, step_running=True)
     store_task(database, **ENDED)

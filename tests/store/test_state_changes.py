@@ -118,7 +118,7 @@ def test_first_claim_follows_the_table(database: Database) -> None:
             if claims.claim(tx, task.ref, node="default@here", lease_s=9.0):
                 claimed.add(before)
 
-    assert claimed == {TaskState.PENDING, TaskState.SCHEDULED}
+    assert claimed == {TaskState.SCHEDULED}
     assert claimed <= sources(TaskState.RUNNING)
 
 

@@ -5,12 +5,14 @@ from typing import Any
 import pytest
 
 from tests.domain.samples import task_definition
+from tests.eventually import eventually
 from tests.services.fakes import FakeDispatcher
 from tests.store.stores import FlakyDatabase, change, store_task, task_now, text_of
 from tests.worker.fakes import NODE, FakeRuntime, MakeWorker, StepCall, run_until_finished, running_step
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.states import Outcome, TaskState
 from tork_celery.runtime.protocol import StepExit
+from tork_celery.store.publishing_window import SMALLEST_WINDOW
 from tork_celery.worker.worker import ChainAction
 
 OTHER = "default@there"
@@ -107,3 +109,30 @@ def test_stopping_worker_returns_messages_to_their_queue(
 
     assert task_now(database, task.id) == task
     assert (runtime.runs, dispatcher.sent) == ([], [])
+
+
+def test_claim_sends_the_next_task_of_the_queue(
+    make_worker: MakeWorker, database: FlakyDatabase, dispatcher: FakeDispatcher
+) -> None:
+    claimed, *_ = [
+        store_task(database, job_created_at=float(number), sent_at=1.0) for number in range(SMALLEST_WINDOW)
+    ]
+    following = [store_task(database, job_created_at=10.0 + number) for number in range(2)]
+
+    make_worker(FakeRuntime()).run(claimed.ref)
+
+    eventually(lambda: dispatcher.sent_ids == [following[0].id])
+    assert task_now(database, following[1].id).sent_at is None
+
+
+def test_next_steps_send_nothing(
+    make_worker: MakeWorker, database: FlakyDatabase, dispatcher: FakeDispatcher
+) -> None:
+    store_task(database)
+    started = store_task(database, task_definition(post=1), **BETWEEN_STEPS)
+    worker = make_worker(FakeRuntime())
+
+    worker.run(StepRef(task_id=started.id, delivery=2, step=1))
+    worker.close()
+
+    assert dispatcher.sent == []

@@ -13,6 +13,7 @@ from tests.services.nodes import register_node
 from tests.store.stores import FlakyDatabase, change, seconds_now, store_task, task_now, text_of
 from tests.worker.fakes import NODE, FakeRuntime, MakeWorker, StepCall, run_until_finished, running_step
 from tork_celery.domain.states import Outcome, TaskState
+from tork_celery.publisher import Publisher
 from tork_celery.runtime.protocol import AlreadyStarted, Leftovers, StepExit
 from tork_celery.store import recovery_queries
 from tork_celery.store import tables as store_tables
@@ -44,6 +45,7 @@ def make_recovery(
             node=NODE,
             database=database,
             dispatcher=dispatcher,
+            publisher=Publisher(dispatcher),
             runtime=runtime,
             steps=ActiveSteps(lambda _ref, _grace_s: None, grace_s=0.0),
             lease_s=30.0,

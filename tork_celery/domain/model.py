@@ -34,7 +34,9 @@ class Task:
     - `delivery`: fencing token, from 1. Changes on behalf of an earlier delivery are rejected.
     - `step`: index of the step that runs (`step_running`) or is next.
     - `losses`: number of deliveries that were lost with their node.
-    - `sent_at`: time at which the last message for the next step was published.
+    - `sent_at`: time at which the last message for the next step was published; None while the task waits for
+      room in the publishing window of its queue.
+    - `job_created_at`: of its job. Tasks of the same priority start in this order.
 
     Retries:
     - `attempts`: number of attempts before this one; `first_id` is the id of the first one.
@@ -58,6 +60,7 @@ class Task:
     definition: TaskDefinition
     state: TaskState
     created_at: float
+    job_created_at: float
     parent_id: str | None = None
     index: int = 0
     scope: Mapping[str, Any] = field(default_factory=dict)
@@ -92,8 +95,9 @@ class Task:
 
     @property
     def priority(self) -> int:
-        """Priority, 0 to 9. The task must have been started: before, the definition may have a template."""
-        return int(self.definition.priority or 0)
+        """Priority, 0 to 9; 0 while it is a template, which is rendered when the task starts."""
+        priority = self.definition.priority
+        return priority if isinstance(priority, int) else 0
 
     def with_state(self, state: TaskState) -> "Task":
         """Return the task in another state. Raises IllegalTransition."""

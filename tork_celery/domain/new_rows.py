@@ -40,6 +40,7 @@ class NewRows:
             definition=definition,
             state=TaskState.CREATED,
             created_at=self.now,
+            job_created_at=job.created_at,
         )
 
     def children(self, job: Job, parent: Task, items: Sequence[Any]) -> Iterator[Task]:

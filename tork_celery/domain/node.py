@@ -16,7 +16,8 @@ class NodeStatus(StrEnum):
 class Node:
     """A worker or coordinator process.
 
-    `instance` differs from that of an earlier process with the same name. Times are seconds since the epoch.
+    `instance` differs from that of an earlier process with the same name. `slots` is the number of steps that
+    it runs at a time. Times are seconds since the epoch.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Node:
     pid: int
     queues: tuple[str, ...]
     version: str
+    slots: int = 0
     port: int = 0
     cpu_percent: float = 0.0
     started_at: float = 0.0

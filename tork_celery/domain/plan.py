@@ -21,14 +21,14 @@ class ItemBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The rows to store and the tasks to send, in that order.
+    """The rows to store, and the tasks that wait for a node then.
 
     job: the job in its new state.
     results: results of tasks by their `var`, which are new or replace earlier ones.
     changed: stored tasks in their new state.
     added: new tasks.
     redefined: ids of the changed tasks whose definition changed too, because they were started.
-    send: the changed and added tasks that need a message.
+    scheduled: the changed and added tasks that are in their queues now.
     stop: if set, all other active tasks of the job end in this state.
     subjobs: plans of jobs that tasks of this job start.
     partly_started: ids of composites with children that another plan has to start.
@@ -43,7 +43,7 @@ class Plan:
     changed: tuple[Task, ...] = ()
     added: tuple[Task, ...] = ()
     redefined: frozenset[str] = frozenset()
-    send: tuple[Task, ...] = ()
+    scheduled: tuple[Task, ...] = ()
     stop: TaskState | None = None
     subjobs: tuple["Plan", ...] = ()
     partly_started: tuple[str, ...] = ()
@@ -51,6 +51,12 @@ class Plan:
     taken_items: tuple[ItemBatch, ...] = ()
     dispatched: Dispatched = NOTHING
     restarted: bool = False
+
+    @property
+    def queues(self) -> set[str]:
+        """The queues of the scheduled tasks, with those of the subjobs."""
+        own = {task.queue for task in self.scheduled}
+        return own.union(*(subjob.queues for subjob in self.subjobs))
 
 
 class TaskReader(Protocol):

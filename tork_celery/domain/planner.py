@@ -75,7 +75,7 @@ class Planner:
         )
         self._pending: deque[Callable[[], None]] = deque()
         self._redefined: set[str] = set()
-        self._send: list[str] = []
+        self._scheduled: list[str] = []
         self._subjobs: list[Plan] = []
         self._partly_started: list[str] = []
 
@@ -109,7 +109,6 @@ class Planner:
         """Fail a task and add its next attempt."""
         self._end_task(task, TaskState.FAILED)
         self._tasks.add(next_attempt)
-        self._send.append(next_attempt.id)
 
     def start_children(self, parent_id: str) -> None:
         """Start children of a composite, as far as its concurrency and the limits of a plan allow."""
@@ -154,7 +153,7 @@ class Planner:
             changed=tuple(changed),
             added=tuple(added),
             redefined=frozenset(self._redefined & {task.id for task in changed}),
-            send=tuple(by_id[task_id] for task_id in self._send if by_id[task_id].state.active),
+            scheduled=tuple(by_id[id_] for id_ in self._scheduled if by_id[id_].state.active),
             stop=stop,
             subjobs=tuple(sub for sub in self._subjobs if not (stop and sub.job.parent_id)),
             partly_started=() if self._job.state.ended else tuple(dict.fromkeys(self._partly_started)),
@@ -201,8 +200,8 @@ class Planner:
             self._limits.meter.add(chars=evaluator.chars)
             self._limits.meter.add_queue(task.queue)
             scheduled = task.with_state(TaskState.SCHEDULED)
-            self._tasks.change(replace(scheduled, scheduled_at=self._now, sent_at=self._now))
-            self._send.append(task.id)
+            self._tasks.change(replace(scheduled, scheduled_at=self._now))
+            self._scheduled.append(task.id)
 
     def _start_each(self, task: Task, each: Each, evaluator: Evaluator) -> None:
         items = evaluation.items(each, evaluator)

@@ -32,8 +32,8 @@ def next_attempt(failed: Task, *, id_: str, now: float) -> Task | None:
         definition=failed.definition,
         state=TaskState.PENDING,
         created_at=now,
+        job_created_at=failed.job_created_at,
         due_at=now + delay_s(retry, attempts=failed.attempts),
-        sent_at=now,
     )
 
 

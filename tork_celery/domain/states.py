@@ -91,7 +91,7 @@ TASK_STARTS: Mapping[TaskState, str] = {
 """States in which a new task starts, with the reason."""
 
 TASK_MOVES: Mapping[tuple[TaskState, TaskState], str] = {
-    (TaskState.CREATED, TaskState.SCHEDULED): "started: sent to its queue",
+    (TaskState.CREATED, TaskState.SCHEDULED): "started: it waits in its queue",
     (TaskState.CREATED, TaskState.RUNNING): "started: it is a composite, which runs on no node",
     (TaskState.CREATED, TaskState.SKIPPED): "its `if` is false",
     (TaskState.CREATED, TaskState.FAILED): "one of its expressions fails",
@@ -100,7 +100,6 @@ TASK_MOVES: Mapping[tuple[TaskState, TaskState], str] = {
         "that ends at once or is detached"
     ),
     (TaskState.PENDING, TaskState.SCHEDULED): "its retry is due",
-    (TaskState.PENDING, TaskState.RUNNING): "claimed by a node when its retry is due",
     (TaskState.SCHEDULED, TaskState.RUNNING): "claimed by a node",
     (TaskState.RUNNING, TaskState.SCHEDULED): "its node is lost, or releases it",
     (TaskState.RUNNING, TaskState.COMPLETED): "its last step succeeds, or all its children complete",

@@ -24,7 +24,7 @@ MAX_LOSSES = 5
 def submit(
     definition: JobDefinition, *, now: float, random: RandomSource, created_by: str | None = None
 ) -> Plan:
-    """Return the plan for a new job: the job, its first task and the message for it."""
+    """Return the plan for a new job: the job and its first task."""
     job = Job(
         id=random.new_id(),
         definition=conceal(definition),
@@ -127,17 +127,22 @@ def redeliver(task: Task, *, now: float) -> Task:
             losses=task.losses + 1,
             error=f"it lost its worker {task.losses + 1} times; the last one was {task.node}",
         )
-    return replace(release(task, now=now), losses=task.losses + 1)
+    return replace(release(task), losses=task.losses + 1)
 
 
-def release(task: Task, *, now: float) -> Task:
-    """Return a running task as its next delivery: any node may claim it, from its first step."""
+def retry_due(task: Task, *, now: float) -> Task:
+    """Return a retry whose back-off has passed, in its queue."""
+    return replace(task.with_state(TaskState.SCHEDULED), scheduled_at=now)
+
+
+def release(task: Task) -> Task:
+    """Return a running task as its next delivery: it is in its queue again, to start from its first step."""
     return replace(
         task.with_state(TaskState.SCHEDULED),
         delivery=task.delivery + 1,
         step=0,
         step_running=False,
-        sent_at=now,
+        sent_at=None,
         node=None,
         lease_until=None,
         deadline_at=None,

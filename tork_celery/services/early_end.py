@@ -15,9 +15,9 @@ from tork_celery.domain import webhooks
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.states import TaskState
 from tork_celery.domain.webhooks import WebhookCall
+from tork_celery.publisher import Publisher
 from tork_celery.services.context import ServiceContext
-from tork_celery.services.publisher import Publisher
-from tork_celery.store import composite_items, jobs, tasks
+from tork_celery.store import composite_items, jobs, publishing_window, tasks
 
 MAX_ENDED_TASKS = 250
 """Tasks that one transaction ends, divided by the webhook calls that each of them causes."""
@@ -34,6 +34,11 @@ class Batch:
     state: TaskState
     calls: Mapping[str, Sequence[WebhookCall]]
     last: bool
+
+    @property
+    def queues(self) -> set[str]:
+        """The queues whose windows may get room, since the tasks wait no longer."""
+        return {task.queue for task in self.tasks if task.state is TaskState.SCHEDULED}
 
 
 def first_batch(tx: Connection, job: Job, state: TaskState, *, except_for: Collection[str]) -> Batch:
@@ -91,4 +96,7 @@ def end_tasks(context: ServiceContext, job_id: str) -> None:
         if not jobs.lock_unchanged(tx, job):
             return
         ended = store(tx, job_id, batch)
-    publish(Publisher(context.dispatcher), job_id, ended, last=batch.last)
+        sent = publishing_window.mark_next_sent(tx, batch.queues, lease_s=context.lease_s)
+    publisher = context.publisher()
+    publish(publisher, job_id, ended, last=batch.last)
+    publisher.send(sent)

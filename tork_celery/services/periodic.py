@@ -1,10 +1,11 @@
-"""The periodic work of a coordinator: scheduled jobs, webhooks and the recovery sweep."""
+"""The periodic work of a coordinator: scheduled jobs, retries, webhooks and the recovery sweep."""
 
 from collections.abc import Callable
 
 from tork_celery.periodic_thread import PeriodicThread
 from tork_celery.services import schedule_firing
 from tork_celery.services.context import ServiceContext
+from tork_celery.services.due_retries import RetryTimer
 from tork_celery.services.recovery_sweep import RecoverySweep
 from tork_celery.services.webhook_client import WebhookClient
 from tork_celery.services.webhook_delivery import WebhookSender
@@ -14,10 +15,10 @@ _SWEEP_INTERVAL_S = 2.0
 
 
 class PeriodicWork:
-    """Three threads: one fires schedules, one starts webhook calls, one sweeps. None delays another.
+    """Four threads: for schedules, retries, webhook calls and the sweep. None delays another.
 
     A thread waits between two runs, so a process never runs two sweeps at once. Any number of processes may
-    run these threads: each firing, each webhook call and each lost task is claimed by one of them.
+    run these threads: each firing, retry, webhook call and lost task is claimed by one of them.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class PeriodicWork:
         client = WebhookClient(targets=context.webhook_targets)
         self._webhook_sender = webhook_sender or WebhookSender(context.database, post=client.post)
         self._schedule_thread = self._due_thread(self.fire_schedules, "schedules", due_interval_s)
+        self._retry_timer = RetryTimer(context)
         self._webhook_thread = self._due_thread(self._webhook_sender.deliver_due, "webhooks", due_interval_s)
         self._sweep_thread = PeriodicThread(
             recovery_sweep.sweep,
@@ -58,8 +60,8 @@ class PeriodicWork:
         schedule_firing.fire_due(self._context, stopping=lambda: self._schedule_thread.stopping)
 
     @property
-    def _threads(self) -> tuple[PeriodicThread, ...]:
-        return self._schedule_thread, self._webhook_thread, self._sweep_thread
+    def _threads(self) -> tuple[PeriodicThread | RetryTimer, ...]:
+        return self._schedule_thread, self._retry_timer, self._webhook_thread, self._sweep_thread
 
     @staticmethod
     def _due_thread(action: Callable[[], object], name: str, interval_s: float) -> PeriodicThread:

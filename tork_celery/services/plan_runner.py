@@ -5,7 +5,7 @@ and made again under the lock only if the job has changed in the meantime.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -15,11 +15,12 @@ from tork_celery.domain import transitions
 from tork_celery.domain.dispatched import Dispatched
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import ItemBatch, Plan
+from tork_celery.domain.states import TaskState
 from tork_celery.domain.webhooks import WebhookCall
+from tork_celery.publisher import Publisher
 from tork_celery.services import early_end
 from tork_celery.services.context import ServiceContext
-from tork_celery.services.publisher import Publisher
-from tork_celery.store import composite_items, job_results, jobs, task_queues, tasks
+from tork_celery.store import composite_items, job_results, jobs, publishing_window, task_queues, tasks
 from tork_celery.store.job_results import StoredResults
 
 
@@ -50,7 +51,7 @@ class StoredTaskReader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """A plan, decided at the time `now`, with the webhook calls that report its changes.
+    """A plan with the webhook calls that report its changes.
 
     If the plan ends the job early, `ends` has the first of its tasks to end.
     """
@@ -58,21 +59,21 @@ class Decision:
     plan: Plan
     calls: Sequence[WebhookCall]
     ends: early_end.Batch | None = None
-    now: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPlan:
-    """A plan that was stored at the time `now`.
+    """A plan that was stored.
 
-    `ended_early` are the cancelled or stopped tasks that run on a node or have a subjob. `ends_later` says
-    that further tasks are to end.
+    `sent` are the tasks to publish: those of the plan that its queues have room for, and others that wait
+    there before them. `ended_early` are the cancelled or stopped tasks that run on a node or have a subjob.
+    `ends_later` says that further tasks are to end.
     """
 
     plan: Plan
+    sent: Sequence[Task] = ()
     ended_early: Sequence[Task] = ()
     ends_later: bool = False
-    now: float
 
 
 Read = Callable[[Connection], Job | None]
@@ -109,7 +110,7 @@ def _decide_and_store(
             return None
         if record is not None:
             record(tx, decision.plan.job)
-        return _store(tx, decision)
+        return _store(context, tx, decision)
 
 
 def _decide(context: ServiceContext, tx: Connection, job: Job | None, decide: Decide) -> Decision | None:
@@ -122,11 +123,10 @@ def _decide(context: ServiceContext, tx: Connection, job: Job | None, decide: De
         plan=plan,
         calls=webhook_outbox.calls_of_plan(tx, plan),
         ends=early_end.first_batch(tx, job, plan.stop, except_for=planned) if plan.stop else None,
-        now=now,
     )
 
 
-def _store(tx: Connection, decision: Decision) -> StoredPlan:
+def _store(context: ServiceContext, tx: Connection, decision: Decision) -> StoredPlan:
     plan, ends = decision.plan, decision.ends
     webhook_outbox.record(tx, decision.calls)
     jobs.save(tx, plan.job)
@@ -138,7 +138,10 @@ def _store(tx: Connection, decision: Decision) -> StoredPlan:
     jobs.add_dispatched(tx, root_id, plan.dispatched, restarted=plan.restarted)
     task_queues.add(tx, plan.dispatched.queues)
     return StoredPlan(
-        plan=plan, ended_early=ended_early, ends_later=bool(ends and not ends.last), now=decision.now
+        plan=plan,
+        sent=mark_sent(context, tx, [plan], queues=ends.queues if ends else ()),
+        ended_early=ended_early,
+        ends_later=bool(ends and not ends.last),
     )
 
 
@@ -148,6 +151,19 @@ def store_new_jobs(tx: Connection, plans: Sequence[Plan], calls: Sequence[Webhoo
     jobs.add(tx, [plan.job for plan in plans], {plan.job.id: plan.dispatched for plan in plans})
     _add_rows(tx, plans)
     task_queues.add(tx, frozenset[str]().union(*(plan.dispatched.queues for plan in plans)))
+
+
+def mark_sent(
+    context: ServiceContext, tx: Connection, plans: Collection[Plan], *, queues: Collection[str] = ()
+) -> list[Task]:
+    """Mark tasks as sent, as far as the windows of the queues of stored plans, and of `queues`, have room.
+
+    Return them. Call this last in the transaction.
+    """
+    known = [task for plan in plans for task in plan.scheduled]
+    return publishing_window.mark_next_sent(
+        tx, set(queues).union(*(plan.queues for plan in plans)), lease_s=context.lease_s, known=known
+    )
 
 
 def _add_rows(tx: Connection, plans: Sequence[Plan]) -> None:
@@ -164,15 +180,17 @@ def _add_rows(tx: Connection, plans: Sequence[Plan]) -> None:
 def follow_up(context: ServiceContext, stored: StoredPlan, publisher: Publisher | None = None) -> None:
     """Publish the messages of a committed plan. If its job is a subjob that has ended, also run the plan that
     resumes the parent job. The sweep finds what a crash prevents here."""
-    publisher = publisher or Publisher(context.dispatcher)
+    publisher = publisher or context.publisher()
     pending = deque([stored])
     while pending:
         stored = pending.popleft()
         plan = stored.plan
-        publisher.send(plan.send, now=stored.now)
+        publisher.send(stored.sent)
+        if any(task.state is TaskState.PENDING for task in plan.added):
+            context.retry_stored.set()
         early_end.publish(publisher, plan.job.id, stored.ended_early, last=not stored.ends_later)
         publisher.start_children(plan.partly_started)
-        pending.extend(StoredPlan(plan=subjob, now=stored.now) for subjob in plan.subjobs)
+        pending.extend(StoredPlan(plan=subjob) for subjob in plan.subjobs)
         if plan.job.state.ended and plan.job.parent_id:
             parent = _store_resumed_parent(context, plan.job.parent_id)
             pending.extend([parent] if parent else [])

@@ -11,12 +11,13 @@ from tork_celery.domain.audit import Action, Actor
 from tork_celery.domain.errors import Fault, InvalidInput, NotFound
 from tork_celery.domain.queue_names import DEFAULT_QUEUE, LONGEST_NAME
 from tork_celery.services.context import ServiceContext
-from tork_celery.store import audit, nodes, task_queues, tasks
+from tork_celery.store import audit, nodes, publishing_window, task_queues, tasks
 
 log = structlog.get_logger(__name__)
 
 _UNUSED_S = 3600.0
 _CHECKED_QUEUES = 50
+_MAX_STALE_MESSAGES = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,7 @@ class QueueView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingTasks:
-    """Tasks that wait for a message: new tasks of a queue or, with a `node`, those that it has started."""
+    """Tasks with a message: scheduled tasks of a queue or, with a `node`, tasks that it has started."""
 
     queue: str
     node: str | None
@@ -47,11 +48,18 @@ def missing_messages(
 ) -> list[tuple[WaitingTasks, int]]:
     """Return the tasks for which the broker holds too few messages, with the number that is missing.
 
-    Raises BrokerUnavailable.
+    A queue with far more messages than sent tasks is purged: an earlier version has sent its whole backlog,
+    or many of its tasks were cancelled. Raises DatastoreUnavailable, BrokerUnavailable.
     """
     if not waiting:
         return []
     messages = context.dispatcher.count_messages([each.broker_queue for each in waiting])
+    for each in waiting:
+        if not each.node and messages[each.queue] > each.number + _MAX_STALE_MESSAGES:
+            log.info("queue.purged", queue=each.queue, messages=messages[each.queue], sent=each.number)
+            context.dispatcher.purge(each.queue)
+            with context.database.transaction() as tx:
+                publishing_window.clear_sent(tx, each.queue)
     missing = [(each, each.number - messages[each.broker_queue]) for each in waiting]
     return [(each, number) for each, number in missing if number > 0]
 
@@ -63,7 +71,7 @@ def delete_unused(context: ServiceContext) -> None:
     """
     with context.database.reading() as tx:
         names = task_queues.unchecked(tx, for_s=_UNUSED_S, limit=_CHECKED_QUEUES)
-        used = _used_queues(context, tx) if names else set()
+        used = {*task_queues.with_tasks(tx, names), *_served_queues(context, tx)} if names else set()
     unused = [name for name in names if name not in used]
     if unused:
         context.dispatcher.delete_unused(unused)
@@ -96,7 +104,7 @@ def get(context: ServiceContext, name: str) -> QueueView:
 
 
 def purge(context: ServiceContext, name: str, *, actor: Actor | None = None) -> None:
-    """Remove the messages of a queue. Its tasks stay queued: the sweep sends them again.
+    """Remove the messages of a queue. Its tasks stay queued, as not sent: the sweep sends the next ones.
 
     Raises NotFound, BrokerUnavailable, and InvalidInput for a queue that the system uses for itself.
     """
@@ -107,11 +115,8 @@ def purge(context: ServiceContext, name: str, *, actor: Actor | None = None) -> 
         raise InvalidInput(Fault(path="name", message=str(error))) from None
     context.dispatcher.purge(name)
     with context.database.transaction() as tx:
+        publishing_window.clear_sent(tx, name)
         audit.record(tx, actor, Action.PURGE_QUEUE, name)
-
-
-def _used_queues(context: ServiceContext, tx: Connection) -> set[str]:
-    return {*tasks.count_by_queue(tx), *_served_queues(context, tx)}
 
 
 def _served_queues(context: ServiceContext, tx: Connection) -> list[str]:

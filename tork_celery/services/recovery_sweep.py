@@ -4,7 +4,7 @@ Causes are a worker that died, a lost message, or a process that was killed betw
 that follows it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import structlog
 from sqlalchemy import Connection
@@ -19,9 +19,8 @@ from tork_celery.services.context import ServiceContext
 from tork_celery.services.early_end import end_tasks
 from tork_celery.services.job_control import cancel_subjob
 from tork_celery.services.plan_runner import resume_parent
-from tork_celery.services.publisher import Publisher
 from tork_celery.services.queues import WaitingTasks
-from tork_celery.store import nodes, recovery_queries, tasks
+from tork_celery.store import nodes, publishing_window, recovery_queries, tasks
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +69,7 @@ class RecoverySweep:
         self._advance_ended()
         self._advance_composites()
         housekeeping.run(self._context)
+        self._fill_windows()
         self._republish_missing()  # the last parts, because they fail without a broker
         queues.delete_unused(self._context)
 
@@ -87,9 +87,10 @@ class RecoverySweep:
             redelivered = [transitions.redeliver(task, now=now) for task in lost]
             webhook_outbox.record_tasks(tx, redelivered)
             tasks.save(tx, redelivered)
+            sent = self._mark_next_sent(tx, {task.queue for task in redelivered if task.outcome is None})
         for task, before in zip(redelivered, lost, strict=True):
             log.warning("task.lost", task_id=task.id, node=before.node, losses=task.losses)
-        self._publish([task for task in redelivered if task.outcome is None], now=now)
+        self._context.publisher().send(sent)
 
     def _advance_ended(self) -> None:
         with self._context.database.reading() as tx:
@@ -119,8 +120,23 @@ class RecoverySweep:
         with survive_bugs("sweep.failed", action=action.__name__, id=id_):
             action(self._context, id_, *arguments)
 
+    def _fill_windows(self) -> None:
+        """Send the next tasks of queues whose windows have room.
+
+        The transaction that makes room also fills it; the sweep fills what crashes and new workers leave.
+        """
+        with self._context.database.reading() as tx:
+            queues_ = publishing_window.queues_with_room(tx, lease_s=self._context.lease_s)
+        if queues_:
+            with self._context.database.transaction() as tx:
+                sent = self._mark_next_sent(tx, queues_[:_QUEUES_PER_SWEEP])
+            self._context.publisher().send(sent)
+
+    def _mark_next_sent(self, tx: Connection, queues_: Collection[str]) -> list[Task]:
+        return publishing_window.mark_next_sent(tx, queues_, lease_s=self._context.lease_s)
+
     def _republish_missing(self) -> None:
-        """Republish the oldest sent tasks of each queue that holds fewer messages than tasks wait for one.
+        """Republish the oldest sent tasks of each queue that holds fewer messages than sent tasks.
 
         One sweep checks a batch of queues, and the next one continues behind it.
         """
@@ -145,10 +161,6 @@ class RecoverySweep:
                 tx, queue=queue, node=node, after_s=_MESSAGE_LOST_S, limit=limit
             )
             tasks.mark_sent(tx, [task.id for task in missing])
-            now = self._context.database.now(tx)
         if missing:
             log.info("tasks.republished", queue=queue, node=node, number=len(missing))
-        self._publish(missing, now=now)
-
-    def _publish(self, following: list[Task], *, now: float) -> None:
-        Publisher(self._context.dispatcher).send(following, now=now)
+        self._context.publisher().send(missing)

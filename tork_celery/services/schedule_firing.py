@@ -12,9 +12,9 @@ from tork_celery.domain.errors import DatastoreFull, SecretsUnreadable, Unavaila
 from tork_celery.domain.plan import Plan
 from tork_celery.domain.scheduled_job import Downtime, ScheduledJob
 from tork_celery.domain.webhooks import WebhookCall
+from tork_celery.publisher import Publisher
 from tork_celery.services import plan_runner
 from tork_celery.services.context import ServiceContext
-from tork_celery.services.publisher import Publisher
 from tork_celery.store import schedule_checks, scheduled_jobs
 
 log = structlog.get_logger(__name__)
@@ -42,7 +42,7 @@ def fire_due(context: ServiceContext, *, stopping: Callable[[], bool] = lambda: 
     Only firings that came due while no coordinator ran are skipped. None fires while the disk of the
     datastore is full. Raises DatastoreUnavailable.
     """
-    publisher = Publisher(context.dispatcher)  # one for all firings: it waits for an absent broker once
+    publisher = context.publisher()  # one for all firings: it waits for an absent broker once
     with context.database.reading() as tx:
         now = context.database.now(tx)
     while not stopping() and _fire_batch(context, publisher, due_at=now):
@@ -63,8 +63,10 @@ def _fire_batch(context: ServiceContext, publisher: Publisher, *, due_at: float)
     ]
     with context.database.transaction() as tx:
         fired = [firing for firing in firings if _store(context, tx, firing)]
+        sent = plan_runner.mark_sent(context, tx, [firing.plan for firing in fired if firing.plan])
+    publisher.send(sent)
     for firing in fired:
-        _report(context, firing, publisher, now=now)
+        _report(context, firing, publisher)
     return True
 
 
@@ -132,9 +134,9 @@ def _store(context: ServiceContext, tx: Connection, firing: _Firing) -> bool:
     return True
 
 
-def _report(context: ServiceContext, firing: _Firing, publisher: Publisher, *, now: float) -> None:
+def _report(context: ServiceContext, firing: _Firing, publisher: Publisher) -> None:
     if firing.missed:
         log.warning("schedule.missed", schedule_id=firing.schedule_id, due_at=firing.due_at)
     if firing.plan is not None:
         log.info("schedule.fired", schedule_id=firing.schedule_id, job_id=firing.plan.job.id)
-        plan_runner.follow_up(context, plan_runner.StoredPlan(plan=firing.plan, now=now), publisher)
+        plan_runner.follow_up(context, plan_runner.StoredPlan(plan=firing.plan), publisher)

@@ -17,11 +17,15 @@ from tork_celery.services.context import ServiceContext
 from tork_celery.store import audit
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Submission:
+    """A job to store. Of the submissions that share a transaction, the first one gets the tasks to send."""
+
+    context: ServiceContext
     plan: Plan
     calls: Sequence[WebhookCall]
     actor: Actor | None
+    sent: Sequence[Task] = ()
 
 
 def submit(
@@ -31,18 +35,20 @@ def submit(
     created_by: str | None = None,
     actor: Actor | None = None,
 ) -> tuple[Job, Task]:
-    """Store a job with its first task, then send the task. A job that was returned is never lost.
+    """Store a job with its first task, then send the task if the window of its queue has room.
 
-    Raises InvalidInput for permissions of unknown users or roles, and DatastoreUnavailable; then nothing is
-    stored. An unavailable broker is not an error.
+    A job that was returned is never lost. Raises InvalidInput for permissions of unknown users or roles, and
+    DatastoreUnavailable; then nothing is stored. An unavailable broker is not an error.
     """
     context.database.require_room()
     now = context.database.current_time()
     plan = transitions.submit(definition, now=now, random=context.random, created_by=created_by)
     calls = _checked_calls(context, plan)
-    context.database.group_commit.add(_store, _Submission(plan, calls, actor))
-    plan_runner.follow_up(context, plan_runner.StoredPlan(plan=plan, now=now))
-    return plan.job, plan.added[0]
+    submission = _Submission(context, plan, calls, actor)
+    context.database.group_commit.add(_store, submission)
+    plan_runner.follow_up(context, plan_runner.StoredPlan(plan=plan, sent=submission.sent))
+    first = plan.added[0]
+    return plan.job, next((task for task in submission.sent if task.id == first.id), first)
 
 
 def _checked_calls(context: ServiceContext, plan: Plan) -> Sequence[WebhookCall]:
@@ -63,3 +69,5 @@ def _store(tx: Connection, submissions: Sequence[_Submission]) -> None:
     plan_runner.store_new_jobs(tx, [each.plan for each in submissions], calls)
     changes = [(each.actor, each.plan.job.id) for each in submissions if each.actor is not None]
     audit.record_all(tx, changes, Action.SUBMIT_JOB)
+    first = submissions[0]
+    first.sent = plan_runner.mark_sent(first.context, tx, [each.plan for each in submissions])

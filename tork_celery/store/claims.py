@@ -10,23 +10,22 @@ from typing import Any
 from sqlalchemy import Connection, Update, and_, exists, func, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
-from tork_celery.domain import states
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.states import ACTIVE_JOBS, Outcome, TaskState
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import jobs, tasks
-from tork_celery.store.task_conditions import claimed, due
+from tork_celery.store.task_conditions import claimed
 from tork_celery.store.tasks import task_of
 
 
 def claim(tx: Connection, ref: StepRef, *, node: str, lease_s: float) -> Task | None:
     """Claim a step for the node. Returns the task, or None if the step cannot be claimed.
 
-    Any node may claim the first step of a due task. The next steps belong to the node that ran the first one.
-    No step of an ended job is claimed, although tasks of a large job end some time after it.
+    Any node may claim the first step of a scheduled task. The next steps belong to the node that ran the
+    first one. No step of an ended job is claimed, although tasks of a large job end some time after it.
     """
     now = datastore_now()
-    may_start = and_(tasks.c.state.in_(states.sources(TaskState.RUNNING)), due())
+    may_start = tasks.c.state == TaskState.SCHEDULED
     may_continue = and_(tasks.c.state == TaskState.RUNNING, tasks.c.node == node)
     job_is_active = exists().where(jobs.c.id == tasks.c.job_id, jobs.c.state.in_(ACTIVE_JOBS))
     query = (
@@ -44,7 +43,6 @@ def claim(tx: Connection, ref: StepRef, *, node: str, lease_s: float) -> Task | 
             step_running=True,
             lease_until=now + lease_s,
             started_at=func.coalesce(tasks.c.started_at, now),
-            scheduled_at=func.coalesce(tasks.c.scheduled_at, now),
         )
     )
     return _updated(tx, query)

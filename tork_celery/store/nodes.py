@@ -34,6 +34,7 @@ def register(tx: Connection, node: Node) -> None:
         "pid": node.pid,
         "port": node.port,
         "queues": list(node.queues),
+        "slots": node.slots,
         "version": node.version,
         "cpu_percent": 0.0,
     }
@@ -98,6 +99,7 @@ def _node(row: Row[Any]) -> Node:
         pid=row.pid,
         port=row.port,
         queues=tuple(row.queues),
+        slots=row.slots,
         version=row.version,
         cpu_percent=row.cpu_percent,
         started_at=row.started_at,

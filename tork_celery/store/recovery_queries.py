@@ -1,16 +1,21 @@
 """Queries of the recovery sweep: tasks and jobs that need a coordinator to advance."""
 
-from collections import Counter
-
 from sqlalchemy import Connection, func, or_, select
-from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain.model import Task
-from tork_celery.domain.states import ACTIVE, ACTIVE_JOBS, TaskState
+from tork_celery.domain.states import ACTIVE, ACTIVE_JOBS
 from tork_celery.store.database import datastore_now, datastore_now_once
-from tork_celery.store.tables import ACTIVE_SUBJOBS, ACTIVE_TASKS, RUNNING_TASKS, jobs, tasks
-from tork_celery.store.task_conditions import between_steps, claimed, due_retry
-from tork_celery.store.tasks import task_of
+from tork_celery.store.tables import (
+    ACTIVE_SUBJOBS,
+    ACTIVE_TASKS,
+    RUNNING_TASKS,
+    SCHEDULED_TASKS,
+    WAITING_RETRIES,
+    jobs,
+    tasks,
+)
+from tork_celery.store.task_conditions import between_steps, claimed, queue_names, sent
+from tork_celery.store.tasks import by_ids, task_of
 
 
 def lost(tx: Connection, *, limit: int) -> list[Task]:
@@ -44,16 +49,19 @@ def unadvanced(tx: Connection, *, after_s: float, limit: int) -> list[tuple[str,
 def waiting_queues(tx: Connection) -> dict[tuple[str, str | None], int]:
     """Return the number of tasks that wait for a message to be consumed, by (queue, node).
 
-    The node is set for tasks that wait between two steps, on the node that has started them.
+    The node is set for tasks that wait between two steps, on the node that has started them. Tasks that are
+    not sent do not count.
     """
-    counts = Counter[tuple[str, str | None]]()
-    for condition in _not_started():
-        query = select(tasks.c.queue, func.count()).where(*condition).group_by(tasks.c.queue)
-        counts.update({(queue, None): count for queue, count in tx.execute(query)})
+    counts: dict[tuple[str, str | None], int] = {}
+    names = queue_names(ACTIVE_TASKS, SCHEDULED_TASKS)
+    number = select(func.count()).select_from(tasks).where(*sent(names.c.queue)).correlate(names)
+    for queue, count in tx.execute(select(names.c.queue, number.scalar_subquery())):
+        if count:
+            counts[queue, None] = count
     started = select(tasks.c.queue, tasks.c.node, func.count()).where(*between_steps())
     for queue, node, count in tx.execute(started.group_by(tasks.c.queue, tasks.c.node)):
         counts[queue, node] = count
-    return dict(counts)
+    return counts
 
 
 def waiting_longest(
@@ -61,8 +69,8 @@ def waiting_longest(
 ) -> list[Task]:
     """Return tasks of a queue whose last message was sent `after_s` seconds ago or earlier, oldest first.
 
-    With a `node`, these are the tasks that it has started; otherwise the tasks that no node has started.
-    Their rows are locked.
+    With a `node`, these are the tasks that it has started; otherwise the scheduled tasks. Their rows are
+    locked.
     """
     not_sent_recently = tasks.c.sent_at < datastore_now_once() - after_s
     query = (
@@ -72,17 +80,22 @@ def waiting_longest(
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    conditions = [(*between_steps(), tasks.c.node == node)] if node else _not_started()
-    waiting = [task_of(row) for condition in conditions for row in tx.execute(query.where(*condition))]
-    return sorted(waiting, key=lambda task: task.sent_at or 0.0)[:limit]
+    conditions = (*between_steps(), tasks.c.node == node) if node else (ACTIVE_TASKS, SCHEDULED_TASKS)
+    return [task_of(row) for row in tx.execute(query.where(*conditions))]
 
 
-def _not_started() -> list[tuple[ColumnElement[bool], ...]]:
-    """Return the conditions of tasks that no node has started: scheduled tasks and due retries.
+def seconds_until_next_retry(tx: Connection) -> float | None:
+    """Return the seconds until the next retry is due, 0 or less if one is due, or None without retries."""
+    first = select(func.min(tasks.c.due_at)).where(WAITING_RETRIES).scalar_subquery()
+    seconds: float | None = tx.scalar(select(first - datastore_now()))
+    return seconds
 
-    Each needs a query of its own: the index has the rows of one state in the order of `sent_at`.
-    """
-    return [(ACTIVE_TASKS, tasks.c.state == TaskState.SCHEDULED), (ACTIVE_TASKS, due_retry())]
+
+def due_retries(tx: Connection, *, limit: int) -> list[Task]:
+    """Return retries that are due, those first that wait longest, with their rows locked."""
+    due = select(tasks.c.id).where(WAITING_RETRIES, tasks.c.due_at <= datastore_now_once())
+    query = due.order_by(tasks.c.due_at).limit(limit).with_for_update(skip_locked=True)
+    return by_ids(tx, tx.scalars(query).all())
 
 
 def partly_started(tx: Connection, *, limit: int) -> list[str]:

@@ -164,6 +164,7 @@ tasks = Table(
     Column("definition", DefinitionType(TaskDefinition), nullable=False),
     Column("state", String(16), nullable=False),
     Column("queue", String(256), nullable=False),
+    Column("priority", Integer, nullable=False, server_default="0"),
     Column("delivery", Integer, nullable=False),
     Column("step", Integer, nullable=False),
     Column("step_running", Boolean, nullable=False),
@@ -172,8 +173,9 @@ tasks = Table(
     Column("node", String(256)),
     Column("lease_until", Double),
     Column("deadline_at", Double),
-    Column("sent_at", Double),  # last publication of a message for the next step
+    Column("sent_at", Double),  # last publication of a message for the next step; null: not sent
     Column("created_at", Double, nullable=False),
+    Column("job_created_at", Double, nullable=False, server_default="0"),
     Column("scheduled_at", Double),
     Column("started_at", Double),
     Column("ended_at", Double),
@@ -212,16 +214,38 @@ def _literals(*states: str) -> list[ColumnElement[str]]:
 # query contains its condition literally.
 ACTIVE_TASKS = tasks.c.state.in_(_literals("CREATED", "PENDING", "SCHEDULED", "RUNNING"))
 RUNNING_TASKS = tasks.c.state == literal_column("'RUNNING'")
+SCHEDULED_TASKS = tasks.c.state == literal_column("'SCHEDULED'")
+UNSENT_TASKS = and_(SCHEDULED_TASKS, tasks.c.sent_at.is_(None))
+WAITING_RETRIES = tasks.c.state == literal_column("'PENDING'")
+SENDING_ORDER = (
+    tasks.c.priority.desc(),
+    tasks.c.job_created_at,
+    tasks.c.position,
+    tasks.c.index,
+)
 ACTIVE_SUBJOBS = and_(
     jobs.c.parent_id.is_not(None), jobs.c.state.not_in(_literals("COMPLETED", "FAILED", "CANCELLED"))
 )
 Index(
-    "ix_tasks_active",  # waiting tasks of a queue, longest first
+    "ix_tasks_active",  # waiting tasks of a queue, in the order in which they were sent
     tasks.c.state,
     tasks.c.queue,
     tasks.c.sent_at,
     sqlite_where=ACTIVE_TASKS,
     postgresql_where=ACTIVE_TASKS,
+)
+Index(
+    "ix_tasks_unsent",  # tasks of a queue to send next
+    tasks.c.queue,
+    *SENDING_ORDER,
+    sqlite_where=UNSENT_TASKS,
+    postgresql_where=UNSENT_TASKS,
+)
+Index(
+    "ix_tasks_retries",  # retries, those that are due first
+    tasks.c.due_at,
+    sqlite_where=WAITING_RETRIES,
+    postgresql_where=WAITING_RETRIES,
 )
 Index(
     "ix_tasks_active_of_job",  # tasks to end when their job ends early
@@ -267,6 +291,7 @@ nodes = Table(
     Column("pid", Integer, nullable=False),
     Column("port", Integer, nullable=False),
     Column("queues", JSON, nullable=False),
+    Column("slots", Integer, nullable=False, server_default="0"),
     Column("version", String(32), nullable=False),
     Column("cpu_percent", Double, nullable=False),
     Column("started_at", Double, nullable=False),

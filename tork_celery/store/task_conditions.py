@@ -1,11 +1,9 @@
 """Conditions on tasks that several queries share."""
 
-from sqlalchemy import and_, or_
+from sqlalchemy import CTE, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from tork_celery.domain.states import TaskState
-from tork_celery.store.database import datastore_now
-from tork_celery.store.tables import RUNNING_TASKS, tasks
+from tork_celery.store.tables import ACTIVE_TASKS, RUNNING_TASKS, SCHEDULED_TASKS, tasks
 
 
 def claimed() -> tuple[ColumnElement[bool], ...]:
@@ -21,10 +19,21 @@ def between_steps() -> tuple[ColumnElement[bool], ...]:
     return *claimed(), tasks.c.step_running.is_(False)
 
 
-def due() -> ColumnElement[bool]:
-    """Return the condition of a task that may be claimed for its first step: scheduled, or a due retry."""
-    return or_(tasks.c.state == TaskState.SCHEDULED, due_retry())
+def sent(queue: ColumnElement[str] | str) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of the scheduled tasks of a queue that have a message.
+
+    With IS NOT NULL instead of the comparison, SQLite would read all scheduled tasks of the queue.
+    """
+    return ACTIVE_TASKS, SCHEDULED_TASKS, tasks.c.queue == queue, tasks.c.sent_at > 0
 
 
-def due_retry() -> ColumnElement[bool]:
-    return and_(tasks.c.state == TaskState.PENDING, tasks.c.due_at <= datastore_now())
+def queue_names(*conditions: ColumnElement[bool]) -> CTE:
+    """Return a query for the column `queue`: the queues of the tasks with these conditions, and a null.
+
+    It looks up each queue in an index on the queue, where DISTINCT would read the rows of all tasks.
+    """
+    names = select(func.min(tasks.c.queue).label("queue")).where(*conditions).cte("names", recursive=True)
+    following = select(func.min(tasks.c.queue)).where(*conditions, tasks.c.queue > names.c.queue)
+    return names.union_all(
+        select(following.correlate(names).scalar_subquery()).where(names.c.queue.is_not(None))
+    )

@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, delete, exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.store.database import datastore_now, datastore_now_once
 from tork_celery.store.tables import ACTIVE_TASKS, tasks
@@ -34,7 +35,15 @@ def mark_checked(tx: Connection, names: Collection[str]) -> None:
     tx.execute(update(table).where(table.c.name.in_(names)).values(checked_at=datastore_now()))
 
 
+def with_tasks(tx: Connection, names: Collection[str]) -> list[str]:
+    """Return those of the queues for which an active task is stored."""
+    return list(tx.scalars(select(table.c.name).where(table.c.name.in_(names), _has_tasks())))
+
+
 def remove_unused(tx: Connection, names: Collection[str]) -> None:
     """Remove those of the queues for which no active task is stored."""
-    is_used = exists().where(ACTIVE_TASKS, tasks.c.queue == table.c.name)
-    tx.execute(delete(table).where(table.c.name.in_(names), ~is_used))
+    tx.execute(delete(table).where(table.c.name.in_(names), ~_has_tasks()))
+
+
+def _has_tasks() -> ColumnElement[bool]:
+    return exists().where(ACTIVE_TASKS, tasks.c.queue == table.c.name)

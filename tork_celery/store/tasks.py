@@ -6,16 +6,19 @@ from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Row, bindparam, func, insert, literal_column, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain import states
-from tork_celery.domain.errors import IllegalTransition
+from tork_celery.domain.errors import IllegalTransition, SecretsUnreadable
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import ENDED_EARLY, TASK_MOVES, Outcome, TaskState
 from tork_celery.store.database import datastore_now
-from tork_celery.store.tables import ACTIVE_TASKS, RUNNING_TASKS, tasks
+from tork_celery.store.tables import ACTIVE_TASKS, RUNNING_TASKS, SCHEDULED_TASKS, tasks
 from tork_celery.store.task_conditions import claimed
+
+log = structlog.get_logger(__name__)
 
 _PLAIN_FIELDS = tuple(f.name for f in fields(Task) if f.name not in ("definition", "state", "outcome"))
 _plain_fields = attrgetter(*_PLAIN_FIELDS)
@@ -31,6 +34,7 @@ _FIXED_FIELDS = frozenset(
         "first_id",
         "attempts",
         "created_at",
+        "job_created_at",
     )
 )
 
@@ -66,6 +70,19 @@ def add(tx: Connection, new: Sequence[Task]) -> None:
 def get(tx: Connection, task_id: str) -> Task | None:
     row = tx.execute(_GET, {"task_id": task_id}).one_or_none()
     return None if row is None else task_of(row)
+
+
+def by_ids(tx: Connection, task_ids: Sequence[str]) -> list[Task]:
+    """Return the tasks with these ids, in this order. A task that is deleted or cannot be decrypted is left
+    out."""
+    try:
+        rows = {row.id: row for row in tx.execute(select(tasks).where(tasks.c.id.in_(task_ids)))}
+    except SecretsUnreadable as error:
+        if len(task_ids) == 1:
+            log.warning("task.unreadable", task_id=task_ids[0], reason=str(error))
+            return []
+        return [task for task_id in task_ids for task in by_ids(tx, [task_id])]
+    return [task_of(rows[task_id]) for task_id in task_ids if task_id in rows]
 
 
 def latest_attempt(tx: Connection, task_id: str) -> Task | None:
@@ -151,11 +168,12 @@ def ended_early(tx: Connection, task_ids: Sequence[str]) -> dict[str, TaskState]
 
 
 def count_by_queue(tx: Connection) -> dict[str, tuple[int, int]]:
-    """Return (waiting, running) numbers of tasks for each queue that has any."""
-    waiting, running = Counter[str](), Counter[str]()
-    for state in (TaskState.PENDING, TaskState.SCHEDULED):  # one query each, in the order of the index
-        waiting.update(_count_by_queue(tx, ACTIVE_TASKS, tasks.c.state == state))
-    running.update(_count_by_queue(tx, RUNNING_TASKS, tasks.c.node.is_not(None)))  # composites have no queue
+    """Return (waiting, running) numbers of tasks for each queue that has any.
+
+    Retries that are not due do not count as waiting.
+    """
+    waiting = Counter(_count_by_queue(tx, ACTIVE_TASKS, SCHEDULED_TASKS))
+    running = Counter(_count_by_queue(tx, RUNNING_TASKS, tasks.c.node.is_not(None)))  # not composites
     return {queue: (waiting[queue], running[queue]) for queue in waiting | running}
 
 
@@ -185,7 +203,8 @@ def _parameters(task: Task, values: dict[str, Any]) -> dict[str, Any]:
 
 def _values(task: Task) -> dict[str, Any]:
     fixed = {name: getattr(task, name) for name in _FIXED_FIELDS}
-    return fixed | _mutable_values(task) | {"definition": task.definition, "queue": task.queue}
+    defined = {"definition": task.definition, "queue": task.queue, "priority": task.priority}
+    return fixed | _mutable_values(task) | defined
 
 
 def _mutable_values(task: Task) -> dict[str, Any]:

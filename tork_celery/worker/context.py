@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tork_celery.dispatch.dispatcher import Dispatcher
+from tork_celery.publisher import Publisher
 from tork_celery.runtime.protocol import Runtime
 from tork_celery.store import Database
 from tork_celery.worker.active_steps import ActiveSteps
@@ -15,6 +16,7 @@ class WorkerContext:
     node: str
     database: Database
     dispatcher: Dispatcher
+    publisher: Publisher
     runtime: Runtime
     steps: ActiveSteps
     lease_s: float

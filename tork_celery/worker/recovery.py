@@ -15,7 +15,7 @@ from tork_celery import webhook_outbox
 from tork_celery.domain import queue_names, transitions
 from tork_celery.domain.errors import BrokerUnavailable
 from tork_celery.domain.model import StepRef, Task
-from tork_celery.store import leases, nodes, tasks
+from tork_celery.store import leases, nodes, publishing_window, tasks
 from tork_celery.worker.context import WorkerContext
 
 log = structlog.get_logger(__name__)
@@ -59,8 +59,10 @@ class Recovery:
         with self._context.database.transaction() as tx:
             leases.extend(tx, node=self._context.node, lease_s=self._context.lease_s)
             held = leases.of_node(tx, self._context.node)
-            if not self._context.runtime.adopts:
-                held = self._release(tx, held)
+            sent = [] if self._context.runtime.adopts else self._release(tx, held)
+        self._context.publisher.send(sent)
+        if not self._context.runtime.adopts:
+            held = []
         for task in held:
             if task.step_running:
                 self._adoptable.add(task)
@@ -108,12 +110,12 @@ class Recovery:
 
     def _publish(self, held: list[Task]) -> None:
         with suppress(BrokerUnavailable):  # `publish_missing` tries again
-            for task in held:
-                self._context.dispatcher.send(task)
+            self._context.dispatcher.send_all(held)
 
     def _release(self, tx: Connection, held: list[Task]) -> list[Task]:
-        now = self._context.database.now(tx)
-        released = [transitions.release(task, now=now) for task in held]
+        """Release tasks. Return those to send then, which are others if those have a higher priority."""
+        released = [transitions.release(task) for task in held]
         webhook_outbox.record_tasks(tx, released)
         tasks.save(tx, released)
-        return released
+        queues = {task.queue for task in released}
+        return publishing_window.mark_next_sent(tx, queues, lease_s=self._context.lease_s)

@@ -1,5 +1,6 @@
 """The claims of a node on steps, in the datastore: claim, record the outcome, release."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
@@ -7,10 +8,10 @@ from sqlalchemy import Connection
 
 from tork_celery import webhook_outbox
 from tork_celery.domain import transitions
-from tork_celery.domain.errors import BrokerUnavailable, DatastoreUnavailable
+from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.states import Outcome
-from tork_celery.store import claims, jobs, logs, tasks
+from tork_celery.store import claims, jobs, logs, publishing_window, tasks
 from tork_celery.worker.active_steps import ActiveStep
 from tork_celery.worker.context import WorkerContext
 from tork_celery.worker.leases import LeaseKeeper
@@ -31,14 +32,21 @@ class StepClaims:
         self._leases = leases
 
     def claim(self, ref: StepRef) -> Task | None:
-        """Claim a step. Return its task, or None if the step cannot be claimed."""
+        """Claim a step. Return its task, or None if the step cannot be claimed.
+
+        The claim of a first step makes room in the window of its queue, which is filled again in the same
+        transaction.
+        """
+        sent: Sequence[Task] = ()
         with self._context.database.transaction() as tx:
             if ref.step == 0:
                 jobs.lock_row_by_task(tx, ref.task_id)
             task = claims.claim(tx, ref, node=self._context.node, lease_s=self._leases.lease_s)
             if task is not None and ref.step == 0:
                 webhook_outbox.record_claim(tx, task, job_started=jobs.start(tx, task.job_id))
-            return task
+                sent = self._mark_next_sent(tx, task.queue)
+        self._context.publisher.send(sent)
+        return task
 
     def resume(self, ref: StepRef) -> Task | None:
         """Take over a step that an earlier process of this node claimed, or return None if it was lost."""
@@ -70,19 +78,23 @@ class StepClaims:
     def release(self, ref: StepRef) -> None:
         """Give the task of a step back to its queue, to start again from its first step.
 
-        If the datastore or the broker is away, the recovery sweep redelivers or republishes the task.
+        If the datastore is away, the recovery sweep redelivers the task.
         """
         try:
             with self._context.database.transaction() as tx:
                 task = claims.lock_held(tx, ref, node=self._context.node)
                 if task is None:
                     return
-                released = transitions.release(task, now=self._context.database.now(tx))
+                released = transitions.release(task)
                 webhook_outbox.record_tasks(tx, [released])
                 tasks.save(tx, [released])
-            self._context.dispatcher.send(released)
-        except (DatastoreUnavailable, BrokerUnavailable) as error:
+                sent = self._mark_next_sent(tx, released.queue)
+            self._context.publisher.send(sent)
+        except DatastoreUnavailable as error:
             log.warning("task.not_released", task_id=ref.task_id, reason=str(error))
+
+    def _mark_next_sent(self, tx: Connection, queue: str) -> Sequence[Task]:
+        return publishing_window.mark_next_sent(tx, [queue], lease_s=self._context.lease_s)
 
     def _record_outcome(self, tx: Connection, task: Task, ref: StepRef, outcome: StepOutcome) -> bool:
         if outcome.error is not None:

@@ -20,6 +20,7 @@ from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.states import ENDED_EARLY, TaskState
 from tork_celery.outages import OutageLog
 from tork_celery.periodic_thread import PeriodicThread
+from tork_celery.publisher import BackgroundPublisher
 from tork_celery.runtime.protocol import Detached, Runtime
 from tork_celery.store import Database, tasks
 from tork_celery.worker.active_steps import ActiveStep, ActiveSteps, StopReason
@@ -85,10 +86,12 @@ class Worker:
         self._steps = ActiveSteps(
             lambda ref, grace_s: runtime.kill(ref, grace_s=grace_s), grace_s=cancel_grace_s
         )
+        self._publisher = BackgroundPublisher(dispatcher)
         self._context = context = WorkerContext(
             node=node,
             database=database,
             dispatcher=dispatcher,
+            publisher=self._publisher,
             runtime=runtime,
             steps=self._steps,
             lease_s=lease_s,
@@ -118,7 +121,8 @@ class Worker:
         )
 
     def start(self) -> None:
-        """Start the threads that store output, guard the disks and remove leftovers."""
+        """Start the threads that publish, store output, guard the disks and remove leftovers."""
+        self._publisher.start()
         self._shipper.start()
         self._disk_guard.start()
         self._cleanup.start()
@@ -196,6 +200,7 @@ class Worker:
         self._context.runtime.close()  # ends calls of an engine that hangs, for which the threads may wait
         self._disk_guard.stop()
         self._cleanup.stop()
+        self._publisher.stop()
 
     def run(self, ref: StepRef) -> ChainAction:
         """Claim the step, run it and store its outcome. Idempotent."""
