@@ -46,8 +46,9 @@ servers: setup ## the tests on Redis, RabbitMQ and PostgreSQL, which are install
 docs: setup ## build the docs site into build/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
-chaos: setup ## the chaos tests with 200 tasks and outages of 30 s, printing how long recovery took
-	CHAOS_TASKS=200 CHAOS_OUTAGE_S=30 $(ENGINE) $(BIN)/python -m pytest tests/system/test_chaos.py -s $(ARGS)
+chaos: setup ## the chaos tests with 200 tasks, 100,000 waiting ones and outages of 30 s, printing what they took
+	CHAOS_TASKS=200 CHAOS_BACKLOG=100000 CHAOS_REQUESTS=1000 CHAOS_OUTAGE_S=30 $(ENGINE) $(BIN)/python -m pytest \
+	    tests/system/test_chaos.py tests/system/test_backlog.py -s $(ARGS)
 
 hostile: setup ## attacks on a running installation: floods, slow clients, poison jobs, dripping webhooks
 	$(ENGINE) $(PYTEST) -m hostile tests/system -s $(ARGS)

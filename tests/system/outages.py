@@ -4,11 +4,17 @@ These sleep on purpose: nothing is waited for. Use `eventually` to wait for a co
 """
 
 import os
+import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
+
 from scripts.server_process import Server
+from tests.eventually import eventually
+from tests.system.installation import Installation
 
 OUTAGE_S = float(os.environ.get("CHAOS_OUTAGE_S", "10"))
 
@@ -30,3 +36,28 @@ def stopped(server: Server) -> Iterator[None]:
             yield
     finally:
         server.start()
+
+
+@contextmanager
+def broker_down(installation: Installation) -> Iterator[None]:
+    """Kill the broker and freeze the supervisor, which would restart it."""
+    assert installation.process is not None
+    freeze(installation.process)
+    try:
+        child(installation, "valkey-server").kill()
+        yield
+    finally:
+        installation.process.send_signal(signal.SIGCONT)
+
+
+def freeze(process: subprocess.Popen[bytes]) -> None:
+    """Stop a process until it gets SIGCONT."""
+    process.send_signal(signal.SIGSTOP)
+    eventually(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
+
+
+def child(installation: Installation, program: str) -> psutil.Process:
+    """Return the process of an installation that runs a program."""
+    assert installation.process is not None
+    children = psutil.Process(installation.process.pid).children()
+    return next(child for child in children if any(program in part for part in child.cmdline()))
