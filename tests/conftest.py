@@ -80,6 +80,16 @@ def _cheap_password_hashes() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _unconfigured_logging() -> Iterator[None]:
+    """Keep commands that run in this process from configuring logging: tests after them capture records."""
+    from tork_celery import log_config  # noqa: PLC0415  as above
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log_config, "configure", lambda _level: None)
+        yield
+
+
 def _inventory() -> dict[str, set[str]] | None:
     """Return the ids of the engine's objects that carry our label; None where no engine answers."""
     import docker  # noqa: PLC0415
