@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 
 from tork_celery.runtime.docker.stream_frames import FrameReader, LogReader
@@ -88,15 +90,18 @@ def test_character_that_two_frames_share_is_one_character(begin: str, character:
 
     assert len(read) == len(text)
     assert set(read) <= {*text, "\ufffd"}
-    assert [at for at, each in enumerate(read) if each == "\ufffd"] == [
-        at for at in range(len(text)) if _is_cut(text, at)
+    assert [at for at, each in enumerate(read) if each == "\ufffd"] == cut_characters(text)
+
+
+def cut_characters(text: str) -> list[int]:
+    """Return the positions of the characters of the first line that the engine cuts."""
+    ends = itertools.accumulate(len(each.encode()) for each in text)
+    begins_and_ends = itertools.pairwise([0, *ends])
+    return [
+        at
+        for at, (begin, end) in enumerate(begins_and_ends)
+        if begin // ENGINE_CHUNK_BYTES < (end - 1) // ENGINE_CHUNK_BYTES
     ]
-
-
-def _is_cut(text: str, at: int) -> bool:
-    """Return whether the engine cuts this character of the first line."""
-    begin, end = len(text[:at].encode()), len(text[: at + 1].encode())
-    return begin // ENGINE_CHUNK_BYTES < (end - 1) // ENGINE_CHUNK_BYTES
 
 
 @pytest.mark.parametrize(
