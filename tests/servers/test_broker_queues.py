@@ -10,6 +10,7 @@ from celery import Celery
 from scripts import servers
 from tests.dispatch.test_dispatcher import make_app, take_messages
 from tests.domain.samples import make_task, task_definition
+from tests.eventually import eventually
 from tork_celery.dispatch.dispatcher import Dispatcher
 from tork_celery.dispatch.queue_declarations import declare
 
@@ -80,10 +81,11 @@ def test_queue_with_a_consumer_is_not_deleted(app: Celery, broker_url: str) -> N
 
 def test_many_tasks_are_sent_at_once(app: Celery) -> None:
     dispatcher = Dispatcher(app)
+    dispatcher.count_messages(["gpu"])  # declares the queue, which another test has deleted
 
     dispatcher.send_all([GPU] * 300)
 
-    assert dispatcher.count_messages(["gpu"]) == {"gpu": 300}
+    eventually(lambda: dispatcher.count_messages(["gpu"]) == {"gpu": 300})
     dispatcher.purge("gpu")
 
 
