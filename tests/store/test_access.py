@@ -59,8 +59,17 @@ def test_refused_user_or_database_is_a_wrong_setting(
     assert postgresql_url.partition("@")[0].rpartition(":")[2] not in str(refused.value)
 
 
-def test_server_without_free_connections_is_away(postgresql_url: str) -> None:
-    error = DatastoreUnavailable("the datastore does not answer: FATAL: sorry, too many clients already")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "sorry, too many clients already",
+        "the database system is starting up",
+        "the database system is shutting down",
+        "the database system is in recovery mode",
+    ],
+)
+def test_server_that_accepts_connections_again_was_away(postgresql_url: str, words: str) -> None:
+    error = DatastoreUnavailable(f"the datastore does not answer: FATAL: {words}")
 
     with closing(Database.connect(postgresql_url)) as database:
         access.check(database, error)
