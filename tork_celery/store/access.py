@@ -10,8 +10,8 @@ from tork_celery.domain.errors import ConfigurationError, DatastoreUnavailable
 from tork_celery.store.database import Database
 
 _PING_TIMEOUT_S = 3
-# PostgreSQL's words, in English: libpq gives no code for a connection that fails. The last ones are of a server
-# that starts, stops or recovers, and that may have finished when it is asked again.
+# PostgreSQL's words, in English: libpq gives no code for a connection that fails. The last ones are of a
+# server that starts, stops or recovers, and that may have finished when it is asked again.
 _PASSING_REFUSALS = ("too many", "remaining connection slots", "the database system is")
 
 
