@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -102,7 +103,7 @@ def test_concurrent_sweeps_republish_different_tasks(database: Database) -> None
         plans = [submission(now=1.0) for _ in range(4)]
         for plan in plans:
             jobs.add(tx, [plan.job])
-            tasks.add(tx, plan.added)
+            tasks.add(tx, [replace(task, sent_at=1.0) for task in plan.added])
 
     def waiting(tx: Connection, limit: int) -> set[str]:
         longest = recovery_queries.waiting_longest(tx, queue="default", node=None, after_s=5.0, limit=limit)
