@@ -21,6 +21,7 @@ from tork_celery.runtime.docker.engine_connection import DEFAULT_URL
 from tork_celery.store import Database
 from tork_celery.store.migration import migrate
 
+_STOP_TIMEOUT_S = 30  # a killed system would leave its sandbox
 _BIN = Path(sys.executable).parent
 CELERY_WORKER = [str(_BIN / "celery"), "-A", "tork_celery", "--quiet", "worker", "-c", "1"]
 SHELL = {"TORK_RUNTIME": "shell", "TORK_SHELL_ALLOW_ROOT": "true"}
@@ -77,8 +78,12 @@ def running(command: list[str], environment: Mapping[str, str], directory: Path)
     try:
         yield Running(process, output)
     finally:
-        process.kill()
-        process.wait()
+        process.terminate()
+        try:
+            process.wait(_STOP_TIMEOUT_S)
+        finally:
+            process.kill()
+            process.wait()
 
 
 def environment_of(servers: ServerPair, directory: Path) -> dict[str, str]:
