@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from tork_celery import bootstrap
+from tork_celery.bootstrap.broker import build_celery_app
+from tork_celery.bootstrap.datastore import build_database
+from tork_celery.bootstrap.node_process import log_sandboxes_off
+from tork_celery.bootstrap.runtime import build_runtime, task_defaults
+from tork_celery.bootstrap.services import build_service_context
 from tork_celery.domain.definition import Defaults, Limits
 from tork_celery.domain.errors import ConfigurationError
 from tork_celery.domain.webhook_targets import WebhookTargets
@@ -27,7 +31,7 @@ from tork_celery.settings import Settings
     ],
 )
 def test_task_defaults_come_from_the_settings(given: dict[str, str], defaults: Defaults) -> None:
-    assert bootstrap.task_defaults(Settings.load(given)) == defaults
+    assert task_defaults(Settings.load(given)) == defaults
 
 
 @pytest.mark.parametrize(
@@ -37,7 +41,7 @@ def test_shell_worker_with_limits_is_refused(variable: str, value: str) -> None:
     settings = Settings.load({"TORK_RUNTIME": "shell", variable: value})
 
     with pytest.raises(ConfigurationError, match=variable):
-        bootstrap.task_defaults(settings)
+        task_defaults(settings)
 
 
 @pytest.mark.parametrize(
@@ -55,8 +59,8 @@ def test_targets_of_webhooks_are_restricted_with_authentication(
     given: dict[str, str], targets: WebhookTargets | None, tmp_path: Path
 ) -> None:
     settings = Settings.load(given | {"TORK_DATA_DIR": str(tmp_path)})
-    with closing(bootstrap.build_database(settings)) as database:
-        context = bootstrap._service_context(settings, bootstrap.build_celery_app(), database)
+    with closing(build_database(settings)) as database:
+        context = build_service_context(settings, build_celery_app(), database)
 
     assert context.webhook_targets == targets
 
@@ -75,7 +79,7 @@ def test_containers_are_restricted_by_the_settings(tmp_path: Path) -> None:
         }
     )
 
-    runtime = bootstrap.build_runtime(settings, cluster="c", node="n", slots=1)
+    runtime = build_runtime(settings, cluster="c", node="n", slots=1)
 
     assert isinstance(runtime, DockerRuntime)
     assert runtime.policy == ContainerPolicy(
@@ -103,7 +107,7 @@ def test_supervisor_of_standalone_mode_loads_neither_celery_nor_flask() -> None:
 def test_sandboxes_are_turned_off_by_a_setting(tmp_path: Path, value: str, slots: int) -> None:
     settings = Settings.load({"TORK_DATA_DIR": str(tmp_path), "TORK_SANDBOX": value})
 
-    with closing(bootstrap.build_runtime(settings, cluster="c", node="n", slots=3)) as runtime:
+    with closing(build_runtime(settings, cluster="c", node="n", slots=3)) as runtime:
         assert isinstance(runtime, DockerRuntime)
         assert runtime._sandboxes.pool.slots == slots
 
@@ -118,7 +122,7 @@ def test_sandboxes_are_turned_off_by_a_setting(tmp_path: Path, value: str, slots
 )
 def test_log_says_why_sandboxes_are_off(given: dict[str, str], reasons: list[str]) -> None:
     with capture_logs() as logged:
-        bootstrap.log_sandboxes_off(Settings.load(given))
+        log_sandboxes_off(Settings.load(given))
 
     assert [(entry["event"], entry["reason"]) for entry in logged] == [
         ("sandboxes.off", reason) for reason in reasons

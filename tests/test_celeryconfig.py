@@ -10,7 +10,8 @@ import pytest
 from celery.beat import Scheduler
 
 import celeryconfig as reexported
-from tork_celery import bootstrap, celeryconfig
+from tork_celery import celeryconfig
+from tork_celery.bootstrap.broker import build_celery_app
 
 
 def report(directory: Path) -> str:
@@ -46,5 +47,5 @@ def test_celeryconfig_at_the_top_level_has_every_setting() -> None:
 
 
 def test_beat_has_nothing_to_send() -> None:
-    with closing(bootstrap.build_celery_app()) as app:
+    with closing(build_celery_app()) as app:
         assert Scheduler(app).schedule == {}

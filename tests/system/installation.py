@@ -15,7 +15,8 @@ import requests
 import yaml
 
 from tests.eventually import eventually
-from tork_celery.bootstrap import build_database, build_runtime
+from tork_celery.bootstrap.datastore import build_database
+from tork_celery.bootstrap.runtime import build_runtime
 from tork_celery.settings import Settings
 from tork_celery.store import nodes
 

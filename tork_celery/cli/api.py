@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tork_celery import bootstrap, log_config, settings
+from tork_celery import log_config, settings
+from tork_celery.bootstrap.datastore import build_database, check_datastore
 from tork_celery.cli.bind_check import DEFAULT_PORT, check_bind_address
 
 if TYPE_CHECKING:
@@ -21,9 +22,11 @@ class _Build:
     threads: int
 
     def __call__(self) -> "Front":
+        from tork_celery.bootstrap.api import build_api  # noqa: PLC0415  other commands need no Flask
+
         config = settings.load()
         log_config.configure(config.log_level)
-        return bootstrap.build_api(config, port=self.port, processes=self.processes, threads=self.threads)
+        return build_api(config, port=self.port, processes=self.processes, threads=self.threads)
 
 
 @click.command()
@@ -35,13 +38,14 @@ class _Build:
 def api(host: str, port: int, workers: int, threads: int, *, insecure: bool) -> None:
     """Serve the REST API."""
     from tork_celery.api.front import serve  # noqa: PLC0415  other commands need no web server
+    from tork_celery.bootstrap.broker import check_broker  # noqa: PLC0415  nor Celery
 
     config = settings.load()
     check_bind_address(host, insecure=insecure, authenticated=bool(config.auth))
     log_config.configure(config.log_level)
-    database = bootstrap.build_database(config)
-    bootstrap.check_datastore(database)
+    database = build_database(config)
+    check_datastore(database)
     database.close()
-    bootstrap.check_broker()
+    check_broker()
     build = _Build(port=port, processes=workers, threads=threads)
     serve(build, host=host, port=port, processes=workers)

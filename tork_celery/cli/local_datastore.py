@@ -4,7 +4,8 @@ import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tork_celery import bootstrap, settings
+from tork_celery import settings
+from tork_celery.bootstrap.datastore import build_database
 from tork_celery.domain.audit import Actor
 from tork_celery.store import Database, schema_version
 
@@ -12,7 +13,7 @@ from tork_celery.store import Database, schema_version
 @contextmanager
 def local_datastore() -> Iterator[Database]:
     """Open the datastore. Raises ConfigurationError, also for a schema of another version."""
-    database = bootstrap.build_database(settings.load())
+    database = build_database(settings.load())
     try:
         schema_version.check(database)
         yield database

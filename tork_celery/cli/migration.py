@@ -2,7 +2,8 @@
 
 import click
 
-from tork_celery import bootstrap, settings
+from tork_celery import settings
+from tork_celery.bootstrap.datastore import build_database
 from tork_celery.cli.data_directory import make_private
 from tork_celery.store import schema_version, secret_keys
 from tork_celery.store.migration import migrate
@@ -19,7 +20,7 @@ def migration(*, rotate: bool) -> None:
     config = settings.load()
     if config.datastore_url.startswith("sqlite"):
         make_private(config.data_dir)
-    database = bootstrap.build_database(config)
+    database = build_database(config)
     migrate(database)
     secret_keys.check(database)
     with database.reading() as tx:

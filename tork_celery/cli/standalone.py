@@ -7,7 +7,10 @@ from pathlib import Path
 
 import click
 
-from tork_celery import bootstrap, log_config
+from tork_celery import log_config
+from tork_celery.bootstrap.datastore import build_database
+from tork_celery.bootstrap.migration import migrate_datastore
+from tork_celery.bootstrap.runtime import build_runtime
 from tork_celery.cli.bind_check import DEFAULT_PORT, check_bind_address, check_port_is_free
 from tork_celery.cli.data_directory import locked, make_private, private_files
 from tork_celery.cli.queue_option import QueueSlotsType, slots_by_queue
@@ -74,7 +77,7 @@ def standalone(
 
 def _check_runtime(config: Settings) -> None:
     """Raise ConfigurationError if this machine can never run steps. The workers wait for an engine."""
-    runtime = bootstrap.build_runtime(config, cluster="none", node="none", slots=1)
+    runtime = build_runtime(config, cluster="none", node="none", slots=1)
     try:
         with suppress(EngineUnavailable):
             runtime.check()
@@ -85,9 +88,9 @@ def _check_runtime(config: Settings) -> None:
 @contextmanager
 def _migrated_datastore(config: Settings) -> Iterator[Database]:
     """Open the datastore, as soon as it answers. Raises ConfigurationError."""
-    database = bootstrap.build_database(config)
+    database = build_database(config)
     try:
-        bootstrap.migrate_datastore(config, database)
+        migrate_datastore(config, database)
         yield database
     finally:
         database.close()

@@ -12,10 +12,14 @@ NEEDED = "0009"
 """Id of the newest revision."""
 
 
+def is_current(database: Database) -> bool:
+    """Return whether the schema has the revision that this version needs."""
+    return _current(database) == NEEDED
+
+
 def check(database: Database) -> None:
     """Raise ConfigurationError unless the schema has the revision that this version needs."""
-    with database.reading() as tx:
-        current = revision(tx)
+    current = _current(database)
     if current != NEEDED:
         raise ConfigurationError(
             f"the datastore's schema is at {current or 'nothing'}, this version needs {NEEDED}: "
@@ -29,3 +33,8 @@ def revision(tx: Connection) -> str | None:
         return None
     version: str | None = tx.scalar(text("SELECT version_num FROM alembic_version"))
     return version
+
+
+def _current(database: Database) -> str | None:
+    with database.reading() as tx:
+        return revision(tx)

@@ -2,11 +2,11 @@
 
 from celery import Celery
 
-from tork_celery import bootstrap
+from tork_celery.bootstrap.broker import build_celery_app
 from tork_celery.node_process import NodeProcess
 from tork_celery.tasks.signal_wakeup import SignalWakeup
 
-app: Celery = bootstrap.build_celery_app()
+app: Celery = build_celery_app()
 app.steps["consumer"].add(SignalWakeup)
 app.conf.imports = (
     "tork_celery.tasks.step_tasks",

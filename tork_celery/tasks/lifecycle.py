@@ -10,7 +10,8 @@ import structlog
 from celery import signals
 from celery.utils.nodenames import NODENAME_DEFAULT
 
-from tork_celery import bootstrap, log_config, settings
+from tork_celery import log_config, settings
+from tork_celery.bootstrap.node_process import build_node_process
 from tork_celery.dispatch.queue_declarations import declare
 from tork_celery.domain import queue_names
 from tork_celery.domain.errors import TorkError
@@ -65,7 +66,7 @@ def start(instance: Any, **_: Any) -> None:
 
 def _start(instance: Any) -> None:
     queues = instance.app.amqp.queues
-    process = bootstrap.build_node_process(
+    process = build_node_process(
         settings.load(),
         app,
         name=instance.hostname,
