@@ -90,9 +90,53 @@ def test_schedule_is_paused_resumed_and_deleted(client: FlaskClient, submit: Sub
         assert document(response)["message"].startswith("no scheduled job with the id")
 
 
+LIMITS = {"timezone": "Europe/Berlin", "catchUp": "last", "within": "24h", "overlap": "skip"}
+
+
+@pytest.mark.covers("Schedule.timezone")
+def test_keys_of_a_schedule_are_shown(client: FlaskClient, submit: Submit) -> None:
+    schedule = JOB["schedule"] | LIMITS  # type: ignore[operator]
+
+    summary = submit("/scheduled-jobs", JOB | {"schedule": schedule})
+
+    assert summary["schedule"] == schedule | {"id": summary["id"]}
+    assert summary["nextRunAt"][11:] in ("02:30:00.000Z", "03:30:00.000Z")
+    assert document(client.get(f"/scheduled-jobs/{summary['id']}"))["schedule"] == summary["schedule"]
+
+
+@pytest.mark.covers("Error.jobs")
+def test_schedule_is_run_now(client: FlaskClient, submit: Submit) -> None:
+    schedule_id = submit("/scheduled-jobs", JOB | {"schedule": {"cron": "@yearly", "overlap": "skip"}})["id"]
+
+    job = document(client.post(f"/scheduled-jobs/{schedule_id}/run"))
+
+    assert (job["name"], job["state"], job["schedule"]["id"]) == ("nightly", "SCHEDULED", schedule_id)
+    refused = client.post(f"/scheduled-jobs/{schedule_id}/run")
+    assert refused.status_code == 409
+    assert document(refused)["jobs"] == [job["id"]]
+    assert client.post("/scheduled-jobs/x/run").status_code == 404
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (
+            {"schedule": {"cron": "@daily", "timezone": "Mars/Base"}},
+            "schedule.timezone: 'Mars/Base' is not a",
+        ),
+        (
+            {"schedule": {"cron": "CRON_TZ=UTC @daily", "timezone": "UTC"}},
+            "schedule.timezone: `cron` begins with a time zone too",
+        ),
+        (
+            {"schedule": {"cron": "@daily", "catchUp": "some"}},
+            "schedule.catchUp: expected one of none, last, all",
+        ),
+        (
+            {"schedule": {"cron": "@daily", "within": "1h"}},
+            "schedule.within: it has no effect without `catchUp`",
+        ),
+        ({"schedule": {"cron": "@daily", "overlap": "no"}}, "schedule.overlap: expected one of allow, skip"),
         ({"schedule": None}, "schedule: required"),
         ({"schedule": {}}, "schedule.cron: required"),
         ({"schedule": "@daily"}, "schedule: expected a mapping"),

@@ -202,6 +202,76 @@ def test_wildcards_follow_elapsed_time(zone: str, change: int, offset_s: int, mi
     assert cron.next_time(f"CRON_TZ={zone} {minute} {hour} * * *", after=after) == expected
 
 
+@pytest.mark.parametrize(
+    ("zone", "text", "day", "expected"),
+    [
+        (
+            "Europe/Berlin",
+            "30 2 * * *",
+            "2026-03-28T12:00",
+            ["2026-03-29T03:00+02:00", "2026-03-30T02:30+02:00"],
+        ),
+        (
+            "Europe/Berlin",
+            "30 2 * * *",
+            "2026-10-24T12:00",
+            ["2026-10-25T02:30+02:00", "2026-10-26T02:30+01:00"],
+        ),
+        (
+            "Europe/Berlin",
+            "*/30 2 * * *",
+            "2026-10-25T01:00",
+            [
+                "2026-10-25T02:00+02:00",
+                "2026-10-25T02:30+02:00",
+                "2026-10-25T02:00+01:00",
+                "2026-10-25T02:30+01:00",
+            ],
+        ),
+        (
+            "America/New_York",
+            "15 2 * * *",
+            "2026-03-07T12:00",
+            ["2026-03-08T03:00-04:00", "2026-03-09T02:15-04:00"],
+        ),
+        (
+            "America/New_York",
+            "15 1 * * *",
+            "2026-10-31T12:00",
+            ["2026-11-01T01:15-04:00", "2026-11-02T01:15-05:00"],
+        ),
+        (
+            "America/New_York",
+            "0 * * * *",
+            "2026-11-01T00:30",
+            ["2026-11-01T01:00-04:00", "2026-11-01T01:00-05:00", "2026-11-01T02:00-05:00"],
+        ),
+        (
+            "Australia/Lord_Howe",
+            "15 2 * * *",
+            "2026-10-03T12:00",
+            ["2026-10-04T02:30+11:00", "2026-10-05T02:15+11:00"],
+        ),
+        (
+            "Australia/Lord_Howe",
+            "45 1 * * *",
+            "2026-04-04T12:00",
+            ["2026-04-05T01:45+11:00", "2026-04-06T01:45+10:30"],
+        ),
+    ],
+)
+def test_timezone_has_the_same_rules(zone: str, text: str, day: str, expected: list[str]) -> None:
+    after = datetime.fromisoformat(day).replace(tzinfo=ZoneInfo(zone)).timestamp()
+    times = []
+    for _ in expected:
+        next_at = cron.next_time(text, after=after, timezone=zone)
+        assert next_at is not None
+        times.append(datetime.fromtimestamp(next_at, ZoneInfo(zone)).isoformat(timespec="minutes"))
+        after = next_at
+
+    assert times == expected
+
+
 def test_intervals_are_counted_from_an_earlier_firing() -> None:
     assert cron.next_time("@every 90s", after=1000.0, anchor=1000.0) == 1090.0
     assert cron.next_time("@every 90s", after=1100.5, anchor=1000.0) == 1180.0

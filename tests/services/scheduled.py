@@ -15,8 +15,10 @@ from tork_celery.store.tables import scheduled_jobs
 YEARLY = "0 0 1 1 *"
 
 
-def definition(cron: str = YEARLY, /, **values: Any) -> JobDefinition:
-    return job_definition(schedule=Schedule(cron=cron), **values)
+def definition(
+    cron: str = YEARLY, /, *, schedule: dict[str, str] | None = None, **values: Any
+) -> JobDefinition:
+    return job_definition(schedule=Schedule(cron=cron, **(schedule or {})), **values)
 
 
 def make_due(database: FlakyDatabase, scheduled: ScheduledJob, *, ago_s: float = 1.0) -> None:

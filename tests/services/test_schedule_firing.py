@@ -12,7 +12,7 @@ from tests.store.stores import FlakyDatabase, seconds_now
 from tork_celery.domain.definition import Schedule, Wait
 from tork_celery.domain.errors import DatastoreUnavailable, SecretsUnreadable
 from tork_celery.domain.scheduled_job import MAX_LATENESS_S, ScheduledJob, ScheduleState
-from tork_celery.services import schedule_firing, schedules
+from tork_celery.services import schedule_firing, schedule_overlap, schedules
 from tork_celery.services.context import ServiceContext
 from tork_celery.store import scheduled_jobs as store
 from tork_celery.store.tables import schedule_checks, scheduled_jobs
@@ -73,6 +73,23 @@ def test_firing_that_came_due_in_a_downtime_is_caught_up_soon_or_skipped(
 
     assert len(created_jobs(database)) == number
     assert schedules.get(context, scheduled.id).next_at == scheduled.next_at
+
+
+@pytest.mark.covers("Schedule.catchUp")
+@pytest.mark.parametrize(("catch_up", "number"), [("none", 0), ("last", 1), ("all", 3)])
+def test_firings_of_a_long_downtime_are_made_up_by_choice(
+    context: ServiceContext, database: FlakyDatabase, catch_up: str, number: int
+) -> None:
+    scheduled = schedules.create(context, definition("@every 1h", schedule={"catch_up": catch_up}))
+    make_due(database, scheduled, ago_s=2.5 * 3600)
+
+    schedule_firing.fire_due(context)
+    schedule_firing.fire_due(context)
+
+    assert len(created_jobs(database)) == number
+    next_at = schedules.get(context, scheduled.id).next_at
+    assert next_at is not None
+    assert next_at > seconds_now(database)
 
 
 def test_due_firing_waits_while_the_disk_of_the_datastore_is_full(
@@ -208,7 +225,7 @@ def test_bug_in_one_firing_does_not_block_other_schedules(
     broken, intact = (schedules.create(context, definition(name=name)) for name in ("broken", "intact"))
     make_due(database, broken, ago_s=2.0)
     make_due(database, intact)
-    plan = schedule_firing._plan
+    plan = schedule_overlap.plan
     planned = []
 
     def plan_with_bug(context: ServiceContext, scheduled: ScheduledJob, *, now: float) -> Any:
@@ -216,7 +233,7 @@ def test_bug_in_one_firing_does_not_block_other_schedules(
         assert scheduled.id != broken.id
         return plan(context, scheduled, now=now)
 
-    monkeypatch.setattr(schedule_firing, "_plan", plan_with_bug)
+    monkeypatch.setattr(schedule_overlap, "plan", plan_with_bug)
     schedule_firing.fire_due(context)
     schedule_firing.fire_due(context)
 

@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from tork_celery.api import responses
 from tork_celery.domain.errors import (
     BodyTooLarge,
+    Conflict,
     Forbidden,
     InvalidInput,
     MisdirectedRequest,
@@ -28,6 +29,7 @@ log = structlog.get_logger(__name__)
 _STATUS: dict[type[TorkError], HTTPStatus] = {
     InvalidInput: HTTPStatus.BAD_REQUEST,
     WrongState: HTTPStatus.BAD_REQUEST,
+    Conflict: HTTPStatus.CONFLICT,
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
     Forbidden: HTTPStatus.FORBIDDEN,
@@ -48,7 +50,8 @@ def handle_errors(app: Flask) -> None:
 def _tork_error(error: TorkError) -> ResponseReturnValue:
     for known, status in _STATUS.items():
         if isinstance(error, known):
-            return responses.error(str(error)), status, _headers(error)
+            jobs = error.jobs if isinstance(error, Conflict) else ()
+            return responses.error(str(error), jobs=jobs), status, _headers(error)
     return _internal_error(error)
 
 

@@ -38,6 +38,7 @@ class Route:
 
 _SUBMITTED = {"anyOf": [ref("JobSummary"), ref("JobResponse")]}
 _FORBIDDEN = ((HTTPStatus.FORBIDDEN, ref("Error")),)
+_CONFLICT = ((HTTPStatus.CONFLICT, ref("Error")),)
 _DOWN = ((HTTPStatus.SERVICE_UNAVAILABLE, ref("Health")),)
 
 
@@ -98,6 +99,13 @@ ROUTES = (
     _get("/scheduled-jobs/{schedule_id}", "Get a scheduled job", ref("ScheduledJobResponse")),
     _put("/scheduled-jobs/{schedule_id}/pause", "Pause a scheduled job"),
     _put("/scheduled-jobs/{schedule_id}/resume", "Resume a paused scheduled job"),
+    Route(
+        method="post",
+        path="/scheduled-jobs/{schedule_id}/run",
+        summary="Submit a job of a schedule now",
+        response=ref("JobSummary"),
+        other_responses=_CONFLICT,
+    ),
     _delete("/scheduled-jobs/{schedule_id}", "Delete a scheduled job"),
     _get("/nodes", "List nodes", list_of(ref("Node"))),
     _get("/queues", "List queues", list_of(ref("Queue"))),

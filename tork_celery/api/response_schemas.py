@@ -33,7 +33,10 @@ _REFERENCE = "#/components/schemas/{name}"
 
 
 class Error(Fields, frozen=True, kw_only=True):
+    """An error. `jobs` are the ids of the jobs that stand in the way of a request."""
+
     message: str
+    jobs: tuple[str, ...] | UnsetType = UNSET
 
 
 class Ok(Fields, frozen=True, kw_only=True):

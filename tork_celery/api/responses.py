@@ -138,8 +138,8 @@ def audit_entry(entry: AuditEntry) -> Document:
     )
 
 
-def error(message: str) -> Document:
-    return _encode(schemas.Error(message=message))
+def error(message: str, *, jobs: tuple[str, ...] = ()) -> Document:
+    return _encode(schemas.Error(message=message, jobs=jobs or UNSET))
 
 
 def page(page: Page[T], item: Callable[[T], Document]) -> Document:

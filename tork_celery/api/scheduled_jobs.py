@@ -8,7 +8,7 @@ from tork_celery.api.authentication import current_actor, current_user, current_
 from tork_celery.api.context import ApiContext
 from tork_celery.api.request_parsing import parse_body, parse_page
 from tork_celery.domain.codec import Document
-from tork_celery.services import schedules
+from tork_celery.services import schedule_firing, schedules
 
 
 def routes(api: ApiContext) -> Blueprint:
@@ -41,6 +41,12 @@ def routes(api: ApiContext) -> Blueprint:
     def resume_schedule(schedule_id: str) -> Document:
         schedules.resume(api.services, schedule_id, actor=current_actor())
         return responses.OK
+
+    @blueprint.post("/<schedule_id>/run")
+    def run_schedule(schedule_id: str) -> Document:
+        return responses.job_summary(
+            schedule_firing.fire_now(api.services, schedule_id, actor=current_actor())
+        )
 
     @blueprint.delete("/<schedule_id>")
     def delete_schedule(schedule_id: str) -> Document:

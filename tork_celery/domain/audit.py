@@ -14,6 +14,7 @@ class Action(StrEnum):
     CREATE_SCHEDULE = "schedule.create"
     PAUSE_SCHEDULE = "schedule.pause"
     RESUME_SCHEDULE = "schedule.resume"
+    RUN_SCHEDULE = "schedule.run"
     DELETE_SCHEDULE = "schedule.delete"
     PURGE_QUEUE = "queue.purge"
     ADD_USER = "user.add"

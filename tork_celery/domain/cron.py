@@ -100,13 +100,26 @@ def check(text: str) -> None:
         raise ValueError(f"{text!r} never fires")
 
 
-def next_time(text: str, *, after: float, anchor: float | None = None) -> float | None:
+def check_timezone(name: str) -> None:
+    """Raise ValueError unless `name` is a time zone of the tz database."""
+    _load_zone(name)
+
+
+def has_timezone(text: str) -> bool:
+    """Return whether a cron expression begins with a time zone."""
+    return _ZONE.fullmatch(text.strip()) is not None
+
+
+def next_time(
+    text: str, *, after: float, anchor: float | None = None, timezone: str | None = None
+) -> float | None:
     """Return the first time later than `after` at which a schedule fires, or None if it never fires again.
 
     The intervals of `@every` are counted from `anchor`, an earlier firing, or else from `after`. Times are
-    seconds since the epoch. Raises ValueError if `text` is not a cron expression.
+    seconds since the epoch. `timezone` holds for an expression that begins with none; the default is UTC.
+    Raises ValueError if `text` is not a cron expression.
     """
-    schedule = _parse(text)
+    schedule = _parse(text, timezone)
     if isinstance(schedule, _Interval):
         return schedule.next_time(after, anchor)
     try:
@@ -115,10 +128,10 @@ def next_time(text: str, *, after: float, anchor: float | None = None) -> float 
         raise ValueError(f"{text!r} is not a cron expression: {_reason(error)}") from error
 
 
-def _parse(text: str) -> _Interval | _Fields:
+def _parse(text: str, timezone: str | None = None) -> _Interval | _Fields:
     if len(text) > _MAX_CHARS:
         raise ValueError(f"longer than {_MAX_CHARS} characters")
-    zone: tzinfo = UTC
+    zone: tzinfo = _load_zone(timezone) if timezone else UTC
     expression = text.strip()
     if in_zone := _ZONE.fullmatch(expression):
         zone = _load_zone(in_zone[1])

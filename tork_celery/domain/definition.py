@@ -91,9 +91,16 @@ class Wait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """Cron expression of a scheduled job. On the jobs that it creates, `id` is that of the scheduled job."""
+    """When a scheduled job creates jobs. On the jobs that it creates, `id` is that of the scheduled job.
+
+    The defaults are UTC for `timezone`, "none" for `catch_up` and "allow" for `overlap`.
+    """
 
     cron: str
+    timezone: str | None = None
+    catch_up: str | None = None
+    within: str | None = None
+    overlap: str | None = None
     id: str | None = None
 
 

@@ -4,6 +4,7 @@
     ├── InvalidInput          invalid input of a client: HTTP 400
     ├── BodyTooLarge          a request body above the limit: HTTP 413
     ├── WrongState            the operation is not possible in the current state: HTTP 400
+    ├── Conflict              another job or request stands in the way: HTTP 409
     ├── Unauthenticated       missing or wrong credentials: HTTP 401
     ├── Forbidden             the client may not do this: HTTP 403
     ├── MisdirectedRequest    a request for a host that the API does not answer to: HTTP 421
@@ -67,6 +68,14 @@ class BodyTooLarge(TorkError):
 
 class WrongState(TorkError):
     """The operation is not possible in the current state of its object."""
+
+
+class Conflict(TorkError):
+    """Another job or request stands in the way. `jobs` are the ids of such jobs."""
+
+    def __init__(self, message: str, *, jobs: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.jobs = jobs
 
 
 class Unauthenticated(TorkError):

@@ -30,6 +30,10 @@ class ScheduleOfJobs(Fields, frozen=True, kw_only=True):
 
     id: str
     cron: str
+    timezone: str | UnsetType = UNSET
+    catch_up: str | UnsetType = UNSET
+    within: str | UnsetType = UNSET
+    overlap: str | UnsetType = UNSET
 
 
 class JobSummary(Fields, frozen=True, kw_only=True):

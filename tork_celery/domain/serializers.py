@@ -175,12 +175,24 @@ def _scheduled_job_fields(scheduled: ScheduledJob) -> Document:
         id=scheduled.id,
         state=scheduled.state,
         cron=scheduled.cron,
-        schedule=ScheduleOfJobs(id=scheduled.id, cron=scheduled.cron),
+        schedule=_schedule(scheduled),
         created_at=time(scheduled.created_at),
         created_by=_creator(scheduled.created_by),
         next_run_at=_time_or_unset(scheduled.next_at),
     )
     return _encode(fields)
+
+
+def _schedule(scheduled: ScheduledJob) -> ScheduleOfJobs:
+    schedule = scheduled.schedule
+    return ScheduleOfJobs(
+        id=scheduled.id,
+        cron=schedule.cron,
+        timezone=schedule.timezone or UNSET,
+        catch_up=schedule.catch_up or UNSET,
+        within=schedule.within or UNSET,
+        overlap=schedule.overlap or UNSET,
+    )
 
 
 def _creator(username: str | None) -> Creator | UnsetType:

@@ -62,6 +62,10 @@ JOB_STARTS: Mapping[JobState, str] = {JobState.PENDING: "submitted"}
 
 JOB_MOVES: Mapping[tuple[JobState, JobState], str] = {
     (JobState.PENDING, JobState.SCHEDULED): "its first task starts",
+    # The start of a job that waited is stored in one transaction, which may take it further than SCHEDULED.
+    (JobState.PENDING, JobState.RUNNING): "its first task starts, and is a composite",
+    (JobState.PENDING, JobState.COMPLETED): "it starts, and all its tasks are skipped",
+    (JobState.PENDING, JobState.FAILED): "it starts, and an expression fails",
     (JobState.SCHEDULED, JobState.RUNNING): "a node claims its first task, or the first task is a composite",
     (JobState.SCHEDULED, JobState.COMPLETED): "all its tasks are skipped",
     (JobState.RUNNING, JobState.COMPLETED): "its last task completes",

@@ -25,14 +25,20 @@ def submit(
     definition: JobDefinition, *, now: float, random: RandomSource, created_by: str | None = None
 ) -> Plan:
     """Return the plan for a new job: the job and its first task."""
-    job = Job(
-        id=random.new_id(),
-        definition=conceal(definition),
-        state=JobState.PENDING,
-        created_at=now,
-        created_by=created_by,
-    )
+    job = _new_job(definition, now=now, random=random, created_by=created_by)
     return start_job(job, now=now, random=random)
+
+
+def submit_waiting(
+    definition: JobDefinition, *, now: float, random: RandomSource, created_by: str | None = None
+) -> Plan:
+    """Return the plan for a new job that is PENDING and has no tasks until `start` lets it run."""
+    return Plan(job=_new_job(definition, now=now, random=random, created_by=created_by))
+
+
+def start(job: Job, *, now: float, random: RandomSource) -> Plan | None:
+    """Start a job that waits. Returns None if it does not wait: it has started or ended."""
+    return start_job(job, now=now, random=random) if job.state is JobState.PENDING else None
 
 
 def advance(
@@ -114,6 +120,16 @@ def restart(job: Job, task_reader: TaskReader, *, now: float, random: RandomSour
     )
     plan = start_job(restarted, now=now, random=random, task_reader=task_reader)
     return replace(plan, restarted=True)
+
+
+def _new_job(definition: JobDefinition, *, now: float, random: RandomSource, created_by: str | None) -> Job:
+    return Job(
+        id=random.new_id(),
+        definition=conceal(definition),
+        state=JobState.PENDING,
+        created_at=now,
+        created_by=created_by,
+    )
 
 
 def redeliver(task: Task, *, now: float) -> Task:

@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from marshmallow import validate
+
+from tork_celery.domain import cron
 from tork_celery.domain.definition import Defaults, JobDefinition, Permission, Schedule, TaskDefinition, Wait
 from tork_celery.domain.identifiers import LONGEST_NAME
 from tork_celery.jobfile import validators
@@ -121,6 +124,11 @@ class JobSchema(MappingSchema):
             yield ("tasks",), f"expected at most {MAX_TASKS:,} including nested tasks, got {count:,}"
 
 
+def _choice(choices: tuple[str, ...], metadata: dict[str, str]) -> String:
+    error = f"expected one of {', '.join(choices)}"
+    return String(validate=validate.OneOf(choices, error=error), metadata=metadata)
+
+
 class ScheduleSchema(MappingSchema):
     definition = Schedule
 
@@ -134,6 +142,34 @@ class ScheduleSchema(MappingSchema):
             '"*/15 * * * *"',
         ),
     )
+    timezone = String(
+        validate=validators.timezone,
+        metadata=docs("time zone of `cron`, a name of the tz database, by default UTC", "Europe/Berlin"),
+    )
+    catchUp = _choice(
+        ("none", "last", "all"),
+        docs(
+            "which firings are made up that came due while no coordinator ran: `none` (the default), the "
+            "`last` one, or `all`, oldest first and 100 at most",
+            "last",
+        ),
+    )
+    within = Duration(metadata=docs("age of the oldest firing that `catchUp` makes up", "24h"))
+    overlap = _choice(
+        ("allow", "skip", "queue", "replace"),
+        docs(
+            "what a firing does while an earlier job of the schedule has not ended: `allow` (the default) "
+            "creates its job, `skip` creates none, `queue` creates one job that waits, `replace` cancels the "
+            "earlier jobs",
+            "skip",
+        ),
+    )
+
+    def conflicts(self, values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+        if "timezone" in values and cron.has_timezone(values["cron"]):
+            yield ("timezone",), "`cron` begins with a time zone too; remove one of them"
+        if "within" in values and values.get("catchUp", "none") == "none":
+            yield ("within",), "it has no effect without `catchUp`; write `catchUp: last` or `catchUp: all`"
 
 
 class ScheduledJobSchema(JobSchema):

@@ -82,6 +82,10 @@ def cron_expression(text: str) -> None:
     _convert_error(cron.check, text)
 
 
+def timezone(name: str) -> None:
+    _convert_error(cron.check_timezone, name)
+
+
 def user_name(name: str) -> None:
     _convert_error(user.check_name, name)
 

@@ -7,15 +7,18 @@ import structlog
 from sqlalchemy import Connection
 
 from tork_celery import webhook_outbox
-from tork_celery.domain import scheduled_job, transitions
-from tork_celery.domain.errors import DatastoreFull, SecretsUnreadable, Unavailable
+from tork_celery.domain import scheduled_job
+from tork_celery.domain.audit import Action, Actor
+from tork_celery.domain.errors import Conflict, DatastoreFull, SecretsUnreadable, Unavailable
+from tork_celery.domain.model import Job
 from tork_celery.domain.plan import Plan
-from tork_celery.domain.scheduled_job import Downtime, ScheduledJob
+from tork_celery.domain.scheduled_job import Downtime, DueFiring, ScheduledJob
 from tork_celery.domain.webhooks import WebhookCall
 from tork_celery.publisher import Publisher
-from tork_celery.services import plan_runner
+from tork_celery.services import plan_runner, schedule_overlap
 from tork_celery.services.context import ServiceContext
-from tork_celery.store import schedule_checks, scheduled_jobs
+from tork_celery.services.schedules import require
+from tork_celery.store import audit, jobs, schedule_checks, scheduled_jobs
 
 log = structlog.get_logger(__name__)
 
@@ -26,27 +29,64 @@ _MAX_DUE = 200  # a batch is taken from this many due firings, so that processes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Firing:
-    """A due firing and the time of the next one. `plan` is that of its job; None if it creates none."""
+    """A due firing and what it leads to. `plan` is that of its job; None if it creates none.
+
+    `scheduled` is None if it cannot be read.
+    """
 
     schedule_id: str
     due_at: float
-    next_at: float | None
-    missed: bool = False
+    leads_to: DueFiring
+    scheduled: ScheduledJob | None = None
     plan: Plan | None = None
     calls: Sequence[WebhookCall] = ()
 
 
 def fire_due(context: ServiceContext, *, stopping: Callable[[], bool] = lambda: False) -> None:
-    """Submit the jobs of all firings that are due now, until `stopping` returns True.
+    """Submit the jobs of all firings that are due now, until `stopping` returns True, and start the jobs
+    that wait for earlier ones of their schedule.
 
-    Only firings that came due while no coordinator ran are skipped. None fires while the disk of the
-    datastore is full. Raises DatastoreUnavailable.
+    Only firings that came due while no coordinator ran are skipped, unless `catchUp` makes them up. None
+    fires while the disk of the datastore is full. Raises DatastoreUnavailable.
     """
     publisher = context.publisher()  # one for all firings: it waits for an absent broker once
     with context.database.reading() as tx:
         now = context.database.now(tx)
     while not stopping() and _fire_batch(context, publisher, due_at=now):
         pass
+    schedule_overlap.start_ready(context)
+
+
+def fire_now(context: ServiceContext, id_: str, *, actor: Actor | None = None) -> Job:
+    """Submit a job of a schedule now, also while it is paused, and return it.
+
+    If a job of the schedule waits already, it is returned instead. Raises NotFound, and Conflict if the
+    `overlap` of the schedule allows no job now.
+    """
+    context.database.require_room()
+    with context.database.reading() as tx:
+        scheduled = require(scheduled_jobs.get(tx, id_), id_)
+        plan = schedule_overlap.plan(context, scheduled, now=context.database.now(tx))
+        calls = webhook_outbox.calls_of_plan(tx, plan)
+    schedule_overlap.cancel_earlier(context, scheduled)
+    with context.database.transaction() as tx:
+        require(scheduled_jobs.lock(tx, id_), id_)
+        if blocking := schedule_overlap.blocking_jobs(tx, scheduled):
+            return _waiting_job(tx, scheduled, blocking)
+        plan_runner.store_new_jobs(tx, [plan], calls)
+        audit.record(tx, actor, Action.RUN_SCHEDULE, id_)
+        sent = plan_runner.mark_sent(context, tx, [plan])
+    plan_runner.follow_up(context, plan_runner.StoredPlan(plan=plan, sent=sent))
+    schedule_overlap.start_ready(context)
+    with context.database.reading() as tx:
+        return jobs.get(tx, plan.job.id) or plan.job
+
+
+def _waiting_job(tx: Connection, scheduled: ScheduledJob, blocking: tuple[str, ...]) -> Job:
+    job = jobs.get(tx, blocking[0])
+    if job is None or scheduled.schedule.overlap == "skip":
+        raise Conflict("a job of this schedule has not ended, and its `overlap` is skip", jobs=blocking)
+    return job
 
 
 def _fire_batch(context: ServiceContext, publisher: Publisher, *, due_at: float) -> bool:
@@ -62,7 +102,7 @@ def _fire_batch(context: ServiceContext, publisher: Publisher, *, due_at: float)
         _prepare(context, id_, at, now=now, downtime=downtime) for id_, at in due[start : start + _BATCH]
     ]
     with context.database.transaction() as tx:
-        fired = [firing for firing in firings if _store(context, tx, firing)]
+        fired = [stored for firing in firings if (stored := _store(context, tx, firing))]
         sent = plan_runner.mark_sent(context, tx, [firing.plan for firing in fired if firing.plan])
     publisher.send(sent)
     for firing in fired:
@@ -96,15 +136,18 @@ def _prepare(
 
     If the plan fails, the firing creates no job. A scheduled job that cannot be read is tried again later.
     """
-    firing = _Firing(schedule_id=schedule_id, due_at=due_at, next_at=now + _RETRY_S)
+    later = DueFiring(makes_job=False, next_at=now + _RETRY_S)
+    firing = _Firing(schedule_id=schedule_id, due_at=due_at, leads_to=later)
     try:
         with context.database.reading() as tx:
             if scheduled := scheduled_jobs.get(tx, schedule_id):
-                next_at = scheduled_job.next_firing(scheduled, due_at=due_at, downtime=downtime)
-                firing = replace(firing, next_at=next_at, missed=downtime.misses(due_at))
-                if not firing.missed:
-                    plan = _plan(context, scheduled, now=now)
+                leads_to = scheduled_job.due_firing(scheduled, due_at=due_at, downtime=downtime, now=now)
+                firing = replace(firing, scheduled=scheduled, leads_to=leads_to)
+                if leads_to.makes_job:
+                    plan = schedule_overlap.plan(context, scheduled, now=now)
                     firing = replace(firing, plan=plan, calls=webhook_outbox.calls_of_plan(tx, plan))
+        if firing.plan is not None and firing.scheduled is not None:
+            schedule_overlap.cancel_earlier(context, firing.scheduled)
     except Exception as error:
         if isinstance(error, Unavailable) and not isinstance(error, SecretsUnreadable):
             raise
@@ -112,31 +155,36 @@ def _prepare(
     return firing
 
 
-def _plan(context: ServiceContext, scheduled: ScheduledJob, *, now: float) -> Plan:
-    return transitions.submit(
-        scheduled.job_definition, now=now, random=context.random, created_by=scheduled.created_by
-    )
+def _store(context: ServiceContext, tx: Connection, firing: _Firing) -> _Firing | None:
+    """Claim a firing and store its job, unless an earlier job keeps it from being made.
 
-
-def _store(context: ServiceContext, tx: Connection, firing: _Firing) -> bool:
-    """Claim a firing and store its job. Return False if another process has claimed it, or storing fails."""
-    if not scheduled_jobs.claim_firing(tx, firing.schedule_id, due_at=firing.due_at, next_at=firing.next_at):
-        return False
+    Return the firing as it was made; None if another process has claimed it, or storing fails.
+    """
+    leads_to = firing.leads_to
+    if not scheduled_jobs.claim_firing(
+        tx, firing.schedule_id, due_at=firing.due_at, next_at=leads_to.next_at, caught_up=leads_to.caught_up
+    ):
+        return None
     try:
         with context.database.savepoint(tx):
-            if firing.plan is not None:
-                plan_runner.store_new_jobs(tx, [firing.plan], firing.calls)
+            if firing.plan is None or firing.scheduled is None:
+                return firing
+            if blocking := schedule_overlap.blocking_jobs(tx, firing.scheduled):
+                log.info("schedule.skipped", schedule_id=firing.schedule_id, jobs=blocking)
+                return replace(firing, plan=None)
+            plan_runner.store_new_jobs(tx, [firing.plan], firing.calls)
     except Unavailable:
         raise
     except Exception:
         log.exception("schedule.broken", schedule_id=firing.schedule_id)
-        return False
-    return True
+        return None
+    return firing
 
 
 def _report(context: ServiceContext, firing: _Firing, publisher: Publisher) -> None:
-    if firing.missed:
-        log.warning("schedule.missed", schedule_id=firing.schedule_id, due_at=firing.due_at)
+    if firing.leads_to.skipped:
+        next_at = firing.leads_to.next_at
+        log.warning("schedule.missed", schedule_id=firing.schedule_id, due_at=firing.due_at, next_at=next_at)
     if firing.plan is not None:
         log.info("schedule.fired", schedule_id=firing.schedule_id, job_id=firing.plan.job.id)
         plan_runner.follow_up(context, plan_runner.StoredPlan(plan=firing.plan), publisher)

@@ -37,7 +37,7 @@ def create(
 def get(context: ServiceContext, id_: str) -> ScheduledJob:
     """Raises NotFound."""
     with context.database.reading() as tx:
-        return _require(scheduled_jobs.get(tx, id_), id_)
+        return require(scheduled_jobs.get(tx, id_), id_)
 
 
 def page(
@@ -75,10 +75,11 @@ def delete(context: ServiceContext, id_: str, *, actor: Actor | None = None) -> 
 def _changing(context: ServiceContext, id_: str) -> Iterator[tuple[Connection, ScheduledJob]]:
     """Open a transaction with a scheduled job, which is locked. Raises NotFound."""
     with context.database.transaction() as tx:
-        yield tx, _require(scheduled_jobs.lock(tx, id_), id_)
+        yield tx, require(scheduled_jobs.lock(tx, id_), id_)
 
 
-def _require(scheduled: ScheduledJob | None, id_: str) -> ScheduledJob:
+def require(scheduled: ScheduledJob | None, id_: str) -> ScheduledJob:
+    """Return the scheduled job that was found. Raises NotFound for None."""
     if scheduled is None:
         raise _not_found(id_)
     return scheduled

@@ -238,6 +238,7 @@ def _values(job: Job) -> dict[str, Any]:
         "root_id": job.root_id,
         "created_by": job.created_by,
         "created_at": job.created_at,
+        "schedule_id": job.definition.schedule.id if job.definition.schedule else None,
         "restricted": bool(job.definition.permissions),
         "has_webhooks": bool(job.definition.webhooks),
         **_mutable_values(job),

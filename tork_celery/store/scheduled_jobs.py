@@ -80,14 +80,17 @@ def any_missed(tx: Connection, downtime: Downtime) -> bool:
     return tx.scalar(query.limit(1)) is not None
 
 
-def claim_firing(tx: Connection, id_: str, *, due_at: float, next_at: float | None) -> bool:
-    """Claim a due firing by setting the time of the next one.
+def claim_firing(
+    tx: Connection, id_: str, *, due_at: float, next_at: float | None, caught_up: int = 0
+) -> bool:
+    """Claim a due firing by setting the time of the next one. The row stays locked until this transaction
+    ends.
 
     Compare-and-set: returns False if another process claimed the firing, or the scheduled job was paused or
     removed.
     """
     query = update(table).where(table.c.id == id_, table.c.next_at == due_at)
-    return tx.execute(query.values(next_at=next_at)).rowcount == 1
+    return tx.execute(query.values(next_at=next_at, caught_up=caught_up)).rowcount == 1
 
 
 def _scheduled_job(row: Row[Any]) -> ScheduledJob:
@@ -98,4 +101,5 @@ def _scheduled_job(row: Row[Any]) -> ScheduledJob:
         created_at=row.created_at,
         created_by=row.created_by,
         next_at=row.next_at,
+        caught_up=row.caught_up,
     )

@@ -71,6 +71,7 @@ jobs = Table(
     Column("dispatched_tasks", Integer, nullable=False, server_default="0"),
     Column("dispatched_chars", BigInteger, nullable=False, server_default="0"),
     Column("queues", JSON, nullable=False, server_default="[]"),  # names of the queues of its tasks
+    Column("schedule_id", String(32)),  # scheduled job that created it
     Index(None, "state", "seq"),
     Index(None, "ended_at"),
     sqlite_autoincrement=True,
@@ -226,6 +227,8 @@ SENDING_ORDER = (
 ACTIVE_SUBJOBS = and_(
     jobs.c.parent_id.is_not(None), jobs.c.state.not_in(_literals("COMPLETED", "FAILED", "CANCELLED"))
 )
+ACTIVE_JOB_STATES = _literals("PENDING", "SCHEDULED", "RUNNING")
+ACTIVE_SCHEDULED_JOBS = and_(jobs.c.schedule_id.is_not(None), jobs.c.state.in_(ACTIVE_JOB_STATES))
 Index(
     "ix_tasks_active",  # waiting tasks of a queue, in the order in which they were sent
     tasks.c.state,
@@ -264,6 +267,14 @@ Index(
     jobs.c.parent_id,
     sqlite_where=ACTIVE_SUBJOBS,
     postgresql_where=ACTIVE_SUBJOBS,
+)
+
+Index(
+    "ix_jobs_active_of_schedule",
+    jobs.c.schedule_id,
+    jobs.c.seq,
+    sqlite_where=ACTIVE_SCHEDULED_JOBS,
+    postgresql_where=ACTIVE_SCHEDULED_JOBS,
 )
 
 log_parts = Table(
@@ -370,6 +381,7 @@ scheduled_jobs = Table(
     Column("created_at", Double, nullable=False),
     Column("restricted", Boolean, nullable=False),
     Column("next_at", Double),  # null while it is paused
+    Column("caught_up", Integer, nullable=False, server_default="0"),  # firings made up after a downtime
     Index(None, "next_at"),
     sqlite_autoincrement=True,
 )
