@@ -27,7 +27,7 @@ pytest_plugins = ["tests.field_coverage"]
 
 _SYSTEM_TESTS = Path(__file__).parent / "system"
 _OURS = {"label": "tork.cluster"}
-_before = pytest.StashKey[dict[str, set[str]]]()
+_before = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,9 +53,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     before = session.config.stash.get(_before, None)
     if before is None or (after := _inventory()) is None:
         return
-    left = {kind: ids - before[kind] for kind, ids in after.items()}
-    if any(left.values()):
-        print(f"\nleft behind in the engine: {left}")
+    left = [text for id_, text in after.items() if id_ not in before]
+    if left:
+        print("\nleft behind in the engine:", *left, sep="\n  ")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -90,8 +90,8 @@ def _unconfigured_logging() -> Iterator[None]:
         yield
 
 
-def _inventory() -> dict[str, set[str]] | None:
-    """Return the ids of the engine's objects that carry our label; None where no engine answers."""
+def _inventory() -> dict[str, str] | None:
+    """Describe the engine's objects that carry our label, by their ids. None where no engine answers."""
     import docker  # noqa: PLC0415
 
     from tork_celery.runtime.docker.engine_connection import EngineConnection  # noqa: PLC0415
@@ -101,8 +101,9 @@ def _inventory() -> dict[str, set[str]] | None:
     except EngineUnavailable:
         return None
     with closing(docker.from_env(timeout=10)) as client:
-        return {
-            "containers": {each["Id"] for each in client.api.containers(all=True, filters=_OURS)},
-            "volumes": {each["Name"] for each in client.api.volumes(filters=_OURS)["Volumes"] or []},
-            "networks": {each["Id"] for each in client.api.networks(filters=_OURS)},
-        }
+        containers = client.api.containers(all=True, filters=_OURS)
+        others = [*(client.api.volumes(filters=_OURS)["Volumes"] or []), *client.api.networks(filters=_OURS)]
+    return {
+        **{each["Id"]: f"{each['Names']}, {each['Status']}: {each['Labels']}" for each in containers},
+        **{each["Name"]: f"{each['Name']}: {each['Labels']}" for each in others},
+    }

@@ -100,7 +100,10 @@ def test_step_of_a_network_outside_the_allow_list_never_starts(
 SHOW_RESTRICTIONS = """
 mknod /tmp/null c 1 3 2>/dev/null && echo device
 awk '/^CapEff/ { print $2 } /^NoNewPrivs/ { print $2 }' /proc/self/status
-(i=0; while [ $i -lt 20 ]; do sleep 300 > /dev/null 2>&1 & i=$((i + 1)); done) 2>&1 | grep -c fork
+mkfifo /tmp/errors
+grep -c fork < /tmp/errors &  # before there is no process left for it
+(i=0; while [ $i -lt 20 ]; do sleep 300 > /dev/null 2>&1 & i=$((i + 1)); done) 2> /tmp/errors
+wait $!
 """
 NET_RAW = 1 << 13
 

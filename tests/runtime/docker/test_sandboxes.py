@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.eventually import eventually
-from tests.runtime.docker.containers import NODE, RuntimeFactory, exists, inspect
+from tests.runtime.docker.containers import BUSYBOX, NODE, RuntimeFactory, exists, inspect
 from tests.runtime.steps import (
     TIMEOUT_S,
     RecordingSink,
@@ -492,6 +492,18 @@ class TestRestart:
         eventually(lambda: not exists(client, run.ref))
         other.collect_garbage(alive=set)
         eventually(lambda: not sandboxes(client, dead))
+
+    def test_sandbox_that_a_dead_node_was_trying_is_removed_with_its_trial(
+        self, runtime: DockerRuntime, make_runtime: RuntimeFactory, client: docker.APIClient
+    ) -> None:
+        tried = client.inspect_container(next(iter(sandboxes(client, runtime))))
+        joins = client.create_host_config(network_mode=f"container:{tried['Id']}")
+        labels = tried["Config"]["Labels"]
+        trial = client.create_container(BUSYBOX, "true", host_config=joins, labels=labels)["Id"]
+
+        make_runtime(node="other@here").collect_garbage(alive=set)
+
+        eventually(lambda: not {tried["Id"], trial} & {c["Id"] for c in client.containers(all=True)})
 
 
 class TestOff:

@@ -127,9 +127,10 @@ class SandboxFactory:
         return _sortable(ended["State"]["FinishedAt"]) <= _sortable(step["State"]["FinishedAt"])
 
     def unjoined(self) -> Iterator[tuple[str, Mapping[str, str]]]:
-        """Yield the ids and labels of the sandboxes of all nodes that no container has joined."""
+        """Yield the ids and labels of the sandboxes and trials of all nodes. Those that a step has joined stay."""
         containers = self.api.containers(self.names.cluster_filter())
-        joined = {container["HostConfig"].get("NetworkMode") for container in containers}
+        steps = [container for container in containers if SANDBOX not in container["Labels"]]
+        joined = {step["HostConfig"].get("NetworkMode") for step in steps}
         for container in containers:
             labels = container["Labels"]
             if SANDBOX in labels and f"{JOINED}{container['Id']}" not in joined:
