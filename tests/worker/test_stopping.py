@@ -30,6 +30,7 @@ def test_detached_step_still_belongs_to_the_node(
     worker = make_worker(runtime)
 
     with running_step(worker, runtime, task.ref) as action:
+        eventually(lambda: text_of(database, task.id) == "started\n")
         worker.detach()
         assert action.result(timeout=20) is ChainAction.IGNORE
 
@@ -54,6 +55,7 @@ def test_released_task_starts_again_on_any_node(
     worker = make_worker(runtime)
 
     with running_step(worker, runtime, task.ref) as action:
+        eventually(lambda: text_of(database, task.id) == "started\n")
         (worker.release if release else worker.detach)()
         assert action.result(timeout=20) is ChainAction.IGNORE
 
