@@ -127,7 +127,7 @@ class SandboxFactory:
         return _sortable(ended["State"]["FinishedAt"]) <= _sortable(step["State"]["FinishedAt"])
 
     def unjoined(self) -> Iterator[tuple[str, Mapping[str, str]]]:
-        """Yield the ids and labels of all nodes' sandboxes and trials, but for those that a step has joined."""
+        """Yield the ids and labels of all sandboxes and trials, but for those that a step has joined."""
         containers = self.api.containers(self.names.cluster_filter())
         steps = [container for container in containers if SANDBOX not in container["Labels"]]
         joined = {step["HostConfig"].get("NetworkMode") for step in steps}
