@@ -12,7 +12,7 @@ from tests.api.documents import document
 from tests.domain.samples import task_definition
 from tests.store.stores import FlakyDatabase, change, job_now, store_job, task_now
 from tork_celery.domain.definition import StepDefinition
-from tork_celery.domain.logs import LogPart, LogPosition
+from tork_celery.domain.logs import LineRun, LogPart, LogPosition, LogSource
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.services.advance import advance
@@ -248,6 +248,54 @@ def test_log_is_paged_newest_part_first(client: FlaskClient, database: FlakyData
         assert TIME.fullmatch(part["createdAt"])
         assert part["id"] == f"{task.id}-{part['number']}"
         assert part["taskId"] == task.id
+
+
+@pytest.mark.covers(
+    "LogPart.step", "LogPart.stepName", "LogPart.line", "LogPart.source", "LogPart.stderr", "LogPart.times"
+)
+def test_log_part_knows_where_it_is(client: FlaskClient, database: FlakyDatabase) -> None:
+    _, task = store_job(database)
+    part = LogPart(
+        task_id=task.id,
+        step=1,
+        step_name="build",
+        line=4,
+        source=LogSource.SYSTEM,
+        contents="a\nb\n",
+        stderr=[(2, 4)],
+        line_times=[LineRun(2, 15)],
+        position=LogPosition(),
+    )
+    with database.transaction() as tx:
+        logs.add(tx, job_id=task.job_id, ref=task.ref, parts=[part])
+
+    [shown] = get(client, f"/tasks/{task.id}/log")["items"]
+
+    assert list(shown) == [
+        "id",
+        "number",
+        "taskId",
+        "step",
+        "stepName",
+        "line",
+        "source",
+        "contents",
+        "stderr",
+        "createdAt",
+        "times",
+    ]
+    assert (shown["step"], shown["stepName"], shown["line"]) == (1, "build", 4)
+    assert (shown["source"], shown["stderr"], shown["times"]) == ("system", [[2, 4]], [15, 15])
+
+
+def test_log_part_without_name_and_times_shows_none(client: FlaskClient, database: FlakyDatabase) -> None:
+    _, task = store_job(database)
+    add_log(database, task, "a\n")
+
+    [shown] = get(client, f"/tasks/{task.id}/log")["items"]
+
+    assert (shown["line"], shown["source"], shown["stderr"]) == (1, "container", [])
+    assert not {"stepName", "times"} & set(shown)
 
 
 @pytest.mark.parametrize("kind", ["jobs", "tasks"])

@@ -2,15 +2,17 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from tests.store.query_plans import explain_statements
 from tests.store.stores import log_of, store_task
-from tork_celery.domain.logs import LogPart, LogPosition
+from tork_celery.domain.logs import LineRun, LogPart, LogPosition, LogSource
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.store import Database, logs
+from tork_celery.store.tables import log_parts
 
 
 def add(database: Database, task: Task, ref: StepRef, *contents: str) -> None:
@@ -45,6 +47,59 @@ def test_part_numbers_continue_across_steps_and_deliveries(database: Database) -
     ]
     assert [part.step for part in parts] == [0, 0, 1, 0, 0]
     assert all(part.created_at > 1.7e9 for part in parts)
+
+
+def test_fields_of_a_part_round_trip(database: Database) -> None:
+    task = store_task(database)
+    part = LogPart(
+        task_id=task.id,
+        step=2,
+        step_name="build",
+        line=7,
+        source=LogSource.SYSTEM,
+        contents="abc\n",
+        stderr=[(0, 2)],
+        line_times=[LineRun(1, 0), LineRun(3, 250)],
+        position=LogPosition(stdout_lines=3, line=8, open_source=LogSource.SYSTEM),
+    )
+    with database.transaction() as tx:
+        logs.add(tx, job_id=task.job_id, ref=step_of(task, step=2), parts=[part])
+
+    [stored] = log_of(database, task.id)
+
+    assert replace(stored, number=0, created_at=0.0) == part
+    assert stored.times_ms == [0, 250, 250, 250]
+
+
+def test_part_was_created_when_its_first_line_arrived(database: Database) -> None:
+    task = store_task(database)
+    parts = [
+        LogPart(task_id=task.id, step=0, contents="x", position=LogPosition(), age_s=age_s)
+        for age_s in (60.0, 20.0)
+    ]
+    with database.transaction() as tx:
+        logs.add(tx, job_id=task.job_id, ref=step_of(task), parts=parts)
+
+    first, second = log_of(database, task.id)
+
+    assert second.created_at - first.created_at == pytest.approx(40.0)
+
+
+def test_parts_of_an_earlier_version_are_readable(database: Database) -> None:
+    """They have no times, no name of a step, and a line that follows from their position."""
+    task = store_task(database)
+    add(database, task, step_of(task), "3\n4\n5")
+    position = {"stdout_lines": 3, "stdout_open": 1, "stderr_lines": 1, "stderr_open": 0}
+    earlier = {"line": None, "stderr": None, "line_times": None, "step_name": None, "position": position}
+    with database.transaction() as tx:
+        tx.execute(update(log_parts).values(**earlier))
+
+    [part] = log_of(database, task.id)
+
+    assert (part.line, part.source, part.stderr, part.times_ms) == (3, LogSource.CONTAINER, [], None)
+    with database.reading() as tx:
+        assert logs.position(tx, step_of(task)) == part.position
+    assert (part.position.line, part.position.open_source) == (5, LogSource.CONTAINER)
 
 
 def test_two_deliveries_append_concurrently(database: Database) -> None:

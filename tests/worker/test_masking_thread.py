@@ -35,9 +35,9 @@ class SlowOutput(StepOutput):
         )
         self.may_mask = threading.Event()
 
-    def __call__(self, stream: Stream, data: bytes, /) -> None:
+    def __call__(self, stream: Stream, data: bytes, /, *, arrived_s: float | None = None) -> None:
         self.may_mask.wait()
-        super().__call__(stream, data)
+        super().__call__(stream, data, arrived_s=arrived_s)
 
 
 class Room:

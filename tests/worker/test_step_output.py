@@ -1,13 +1,15 @@
 """The output of a step is stored in parts, in order and each part once."""
 
 import itertools
+import time
 from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tork_celery.domain.logs import LogPart, LogPosition
+from tork_celery.domain.logs import LogPart, LogPosition, LogSource
+from tork_celery.domain.masking import MaskedValues
 from tork_celery.runtime.protocol import MAX_RESULT_BYTES, Stream
 from tork_celery.worker.step_output import FULL_CHARACTERS, StepOutput
 
@@ -83,12 +85,10 @@ def test_position_counts_the_stored_lines_of_each_stream(printed: Printed, when:
 
     position = parts[-1].position if parts else LogPosition()
     out, err = decoded(printed, OUT), decoded(printed, ERR)
-    assert position == LogPosition(
-        stdout_lines=out.count("\n"),
-        stdout_open=len(out.rpartition("\n")[2]),
-        stderr_lines=err.count("\n"),
-        stderr_open=len(err.rpartition("\n")[2]),
-    )
+    assert (position.stdout_lines, position.stderr_lines) == (out.count("\n"), err.count("\n"))
+    assert position.stdout_open == len(out.rpartition("\n")[2])
+    assert position.stderr_open == len(err.rpartition("\n")[2])
+    assert position.line == 1 + position.stdout_lines + position.stderr_lines
     assert sorted(text(parts)) == sorted(out + err)
 
 
@@ -165,19 +165,129 @@ def test_part_is_cut_after_the_last_line_that_fits() -> None:
     first, second = store(output)
 
     assert (first.contents, second.contents) == ("a" * 40_000 + "\n", "b" * 40_000 + "\n")
-    assert first.position == LogPosition(stdout_lines=1)
-    assert second.position == LogPosition(stdout_lines=2)
+    assert first.position == LogPosition(stdout_lines=1, line=2)
+    assert second.position == LogPosition(stdout_lines=2, line=3)
 
 
 def test_streams_keep_their_order() -> None:
     output = new_output()
-    feed(output, [(OUT, b"1\n"), (ERR, b"2\n"), (NOTE, b"3\n"), (OUT, b"4\n")])
+    feed(output, [(OUT, b"1\n"), (ERR, b"2\n"), (OUT, b"4\n")])
 
     [part] = store(output)
 
-    assert part.contents == "1\n2\n3\n4\n"
-    assert part.position == LogPosition(stdout_lines=2, stderr_lines=1)
-    assert (part.task_id, part.step) == ("t", 0)
+    assert part.contents == "1\n2\n4\n"
+    assert part.position == LogPosition(stdout_lines=2, stderr_lines=1, line=4)
+    assert (part.task_id, part.step, part.source) == ("t", 0, LogSource.CONTAINER)
+
+
+def test_stderr_is_marked_by_ranges_of_characters() -> None:
+    output = new_output()
+    feed(output, [(OUT, "ä\n".encode()), (ERR, b"2\n"), (ERR, b"3"), (OUT, b"4\n"), (ERR, b"5\n")])
+
+    [part] = store(output)
+
+    assert part.contents == "ä\n2\n34\n5\n"
+    assert list(part.stderr) == [(2, 5), (7, 9)]
+
+
+@given(printed=outputs)
+def test_ranges_of_all_parts_hold_what_was_printed_to_stderr(printed: Printed) -> None:
+    output = new_output()
+    feed(output, printed)
+
+    parts = store(output, final=True)
+
+    marked = [part.contents[start:end] for part in parts for start, end in part.stderr]
+    assert "".join(marked) == decoded(printed, ERR)
+
+
+def test_lines_of_the_system_are_in_parts_of_their_own() -> None:
+    output = new_output()
+    feed(output, [(OUT, b"1\n2"), (NOTE, b"3\n4\n"), (OUT, b"5\n6\n")])
+
+    parts = store(output)
+
+    shown = [(part.source.value, part.line, part.contents) for part in parts]
+    assert shown == [("container", 1, "1\n2"), ("system", 3, "3\n4\n"), ("container", 5, "5\n6\n")]
+
+
+sources = st.sampled_from([OUT, ERR, NOTE])
+
+
+@given(
+    printed=st.lists(st.tuples(sources, raw.map(lambda data: data.replace(b"\xff", b"\n"))), max_size=20),
+    when=st.sets(st.integers(0, 20)),
+)
+def test_parts_know_the_number_of_their_first_line(printed: Printed, when: set[int]) -> None:
+    """A line ends with a newline, or where the source changes. Each line has one time."""
+    output, parts = new_output(), list[LogPart]()
+    for number, (stream, data) in enumerate(printed):
+        output(stream, data)
+        if number in when:
+            parts += store(output)
+    parts += store(output, final=True)
+
+    line, open_source = 1, None
+    for part in parts:
+        begins = open_source is not part.source
+        line += begins and open_source is not None
+        assert part.line == line
+        newlines, ends = part.contents.count("\n"), part.contents.endswith("\n")
+        assert len(part.times_ms or []) == begins + newlines - ends
+        line, open_source = line + newlines, None if ends else part.source
+
+
+def test_lines_have_the_times_at_which_they_began() -> None:
+    output = new_output()
+    output(OUT, b"1\n2\n3", arrived_s=100.0)
+    output(OUT, b"3\n", arrived_s=100.5)
+    output(ERR, b"4\n", arrived_s=101.0)
+    output(OUT, b"5\n", arrived_s=101.0005)
+
+    [part] = store(output)
+
+    assert part.contents == "1\n2\n33\n4\n5\n"
+    assert part.times_ms == [0, 0, 0, 1000, 1000]
+
+
+def test_part_has_its_age_when_it_is_stored() -> None:
+    output = new_output()
+    now_s = time.monotonic()
+    output(OUT, b"1\n", arrived_s=now_s - 60)
+    unstored(output)
+    output(OUT, b"2\n", arrived_s=now_s - 30)
+
+    first, second = store(output)
+
+    assert first.age_s - second.age_s == pytest.approx(30)
+    assert first.age_s >= 60
+
+
+def test_lines_of_a_followed_step_continue_the_count() -> None:
+    before = new_output()
+    feed(before, [(OUT, b"1\n"), (NOTE, b"2\n"), (ERR, b"3\nopen")])
+    *_, last = store(before, final=True)
+
+    after = new_output(stored=last.position)
+    after.note("the worker restarted")
+    feed(after, [(OUT, b"1\n"), (ERR, b"3\nopen line\n")])
+
+    assert [(part.line, part.contents) for part in store(after)] == [
+        (5, "the worker restarted\n"),
+        (6, " line\n"),
+    ]
+
+
+def test_name_of_the_step_is_masked() -> None:
+    masker = MaskedValues(["s3cr3t"]).masker()
+    output = StepOutput(
+        task_id="t", step=0, stored=LogPosition(), limit_bytes=LARGE, step_name="use s3cr3t", masker=masker
+    )
+    output(OUT, b"1\n")
+
+    [part] = store(output)
+
+    assert part.step_name == "use [REDACTED]"
 
 
 def test_open_line_after_complete_lines_is_held_back() -> None:
@@ -196,7 +306,7 @@ def test_open_line_alone_is_stored() -> None:
     [part] = store(output)
 
     assert part.contents == "a prompt> "
-    assert part.position == LogPosition(stdout_open=10)
+    assert part.position == LogPosition(stdout_open=10, open_source=LogSource.CONTAINER)
 
 
 def test_parts_are_repeated_until_they_are_stored() -> None:
@@ -207,8 +317,8 @@ def test_parts_are_repeated_until_they_are_stored() -> None:
 
     second = store(output)
 
-    assert second[:1] == first
-    assert text(second) == "one\ntwo\n"
+    assert [part.contents for part in first] == ["one\n"]
+    assert [part.contents for part in second] == ["one\n", "two\n"]
     assert unstored(output) == []
 
 

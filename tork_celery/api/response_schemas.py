@@ -3,7 +3,7 @@
 Responses about jobs, tasks and scheduled jobs have fields of `domain.response_fields` and job-file keys.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import msgspec
@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from tork_celery.domain.audit import Action
 from tork_celery.domain.codec import Document
+from tork_celery.domain.logs import LogSource
 from tork_celery.domain.node import NodeStatus
 from tork_celery.domain.response_fields import (
     Count,
@@ -44,11 +45,23 @@ class Ok(Fields, frozen=True, kw_only=True):
 
 
 class LogPart(Fields, frozen=True, kw_only=True):
+    """A part of a log. `line` is the number, within step and delivery, of the line in which it begins.
+
+    `stderr` has half-open ranges of code points of `contents`. `times` has the milliseconds after `createdAt`
+    of each line that begins in the part; without it they are unknown.
+    """
+
     id: str
     number: Count
     task_id: str
+    step: Count
+    step_name: str | UnsetType = UNSET
+    line: Count
+    source: LogSource
     contents: str
+    stderr: Sequence[tuple[int, int]]
     created_at: Time
+    times: Sequence[int] | UnsetType = UNSET
 
 
 class PageFields(Fields, frozen=True, kw_only=True):

@@ -59,8 +59,14 @@ def log_part(part: LogPart) -> Document:
             id=f"{part.task_id}-{part.number}",
             number=part.number,
             task_id=part.task_id,
+            step=part.step,
+            step_name=part.step_name or UNSET,
+            line=part.line,
+            source=part.source,
             contents=part.contents,
+            stderr=part.stderr,
             created_at=time(part.created_at),
+            times=UNSET if (times := part.times_ms) is None else times,
         )
     )
 

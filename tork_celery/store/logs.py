@@ -1,13 +1,13 @@
 """Log parts: the stored output of tasks."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select
 
-from tork_celery.domain.logs import LogPart, LogPosition
+from tork_celery.domain.logs import LineRun, LogPart, LogPosition, LogSource
 from tork_celery.domain.model import StepRef
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import log_parts
@@ -16,7 +16,12 @@ _PARTS: Select[Any] = select(
     log_parts.c.seq,
     log_parts.c.task_id,
     log_parts.c.step,
+    log_parts.c.step_name,
+    log_parts.c.line,
+    log_parts.c.source,
     log_parts.c.contents,
+    log_parts.c.stderr,
+    log_parts.c.line_times,
     log_parts.c.position,
     log_parts.c.number,
     log_parts.c.created_at,
@@ -31,7 +36,7 @@ def add(tx: Connection, *, job_id: str, ref: StepRef, parts: Sequence[LogPart]) 
     last = tx.scalar(
         select(func.coalesce(func.max(log_parts.c.number), 0)).where(log_parts.c.task_id == ref.task_id)
     )
-    now = tx.scalar(select(datastore_now()))
+    now = tx.scalars(select(datastore_now())).one()
     tx.execute(
         insert(log_parts),
         [
@@ -40,10 +45,15 @@ def add(tx: Connection, *, job_id: str, ref: StepRef, parts: Sequence[LogPart]) 
                 "task_id": ref.task_id,
                 "number": (last or 0) + offset,
                 "delivery": ref.delivery,
-                "step": ref.step,
+                "step": part.step,
+                "step_name": part.step_name,
+                "line": part.line,
+                "source": part.source,
                 "position": asdict(part.position),
                 "contents": part.contents,
-                "created_at": now,
+                "stderr": part.stderr or None,
+                "line_times": part.line_times,
+                "created_at": now - part.age_s,
             }
             for offset, part in enumerate(parts, start=1)
         ],
@@ -72,7 +82,7 @@ def position(tx: Connection, ref: StepRef) -> LogPosition:
         .limit(1)
     )
     stored = tx.scalar(query)
-    return LogPosition(**stored) if stored else LogPosition()
+    return _position(stored) if stored else LogPosition()
 
 
 def page_of_task(
@@ -121,11 +131,33 @@ def _contains(tx: Connection, text: str) -> ColumnElement[bool]:
 
 
 def _part(row: Row[Any]) -> LogPart:
+    position = _position(row.position)
+    line = row.line
+    if line is None:  # of a version that did not count the lines of the system
+        line = max(1, position.line - row.contents.count("\n"))
     return LogPart(
         task_id=row.task_id,
         step=row.step,
+        step_name=row.step_name,
+        line=line,
+        source=LogSource(row.source),
         contents=row.contents,
-        position=LogPosition(**row.position),
+        stderr=[(start, end) for start, end in row.stderr or ()],
+        line_times=None if row.line_times is None else [LineRun(*run) for run in row.line_times],
+        position=position,
         number=row.number,
         created_at=row.created_at,
     )
+
+
+def _position(stored: Mapping[str, Any]) -> LogPosition:
+    if "line" not in stored:  # of a version that did not count the lines of both streams together
+        position = LogPosition(**stored)
+        is_open = bool(position.stdout_open or position.stderr_open)
+        return replace(
+            position,
+            line=1 + position.stdout_lines + position.stderr_lines,
+            open_source=LogSource.CONTAINER if is_open else None,
+        )
+    source = stored["open_source"]
+    return LogPosition(**{**stored, "open_source": source and LogSource(source)})

@@ -1,10 +1,11 @@
 """The thread that masks the output of a step, beside the one that drains its container."""
 
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from tork_celery.runtime.protocol import Detached, Stream
 from tork_celery.worker.active_steps import ActiveStep
@@ -16,8 +17,18 @@ _BATCH_BYTES = 64 * 1024
 _POLL_S = 0.1  # a step is stopped without a notification
 _DROPPED = "a part of the output is missing: it came faster than it could be masked when the step was stopped"
 
+_JOINED_WITHIN_S = 0.005  # lines that arrive in this time may get the same time in the log
+
 Ship = Callable[[Sequence[ActiveStep]], bool]
 """Stores the output of steps. Returns False when the datastore does not take it."""
+
+
+class _Chunk(NamedTuple):
+    """Output that arrived at one time, in seconds of the monotonic clock."""
+
+    stream: Stream
+    data: bytes
+    arrived_s: float
 
 
 class MaskingThread:
@@ -33,7 +44,7 @@ class MaskingThread:
         self._ship = ship
         self._stopping = stopping
         self._changed = threading.Condition()
-        self._queue: deque[tuple[Stream, bytes]] = deque()
+        self._queue: deque[_Chunk] = deque()
         self._queued_bytes = 0
         self._closing = False
         self._dropped = False
@@ -67,36 +78,32 @@ class MaskingThread:
                     self._dropped = True
                     return
                 self._changed.wait(_POLL_S)
-            self._queue.append((stream, data))
+            self._queue.append(_Chunk(stream, data, time.monotonic()))
             self._queued_bytes += len(data)
             self._changed.notify_all()
 
     def _run(self) -> None:
         try:
             while batch := self._next_batch():
-                for stream, data in batch:
-                    self._step.output(stream, data)
+                for stream, data, arrived_s in batch:
+                    self._step.output(stream, data, arrived_s=arrived_s)
                 self._make_room()
         except BaseException as bug:  # noqa: BLE001  the thread of the step raises it
             with self._changed:
                 self._bug = bug
                 self._changed.notify_all()
 
-    def _next_batch(self) -> list[tuple[Stream, bytes]]:
-        """Wait for output and return pieces of it, joined where they are of one stream. Empty at the end."""
+    def _next_batch(self) -> list[_Chunk]:
+        """Wait for output and return chunks of it, joined where they are alike. Empty at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._closing)
-            batch, size = list[tuple[Stream, list[bytes]]](), 0
+            batch, size = list[_Chunk](), 0
             while self._queue and size < _BATCH_BYTES:
-                stream, data = self._queue.popleft()
-                size += len(data)
-                if batch and batch[-1][0] is stream:
-                    batch[-1][1].append(data)
-                else:
-                    batch.append((stream, [data]))
+                batch.append(self._queue.popleft())
+                size += len(batch[-1].data)
             self._queued_bytes -= size
             self._changed.notify_all()
-        return [(stream, b"".join(pieces)) for stream, pieces in batch]
+        return list(_joined(batch))
 
     def _make_room(self) -> None:
         """Store the output until its buffer has room, unless nothing may wait for that."""
@@ -107,3 +114,18 @@ class MaskingThread:
 
     def _is_stopped(self) -> bool:
         return self._step.stop_reason is not None or self._stopping.is_set()
+
+
+def _joined(chunks: Sequence[_Chunk]) -> Iterator[_Chunk]:
+    """Join adjacent chunks of one stream that arrived at nearly the same time, the time of the first."""
+    start = 0
+    for end in range(1, len(chunks) + 1):
+        first = chunks[start]
+        if end < len(chunks) and _arrived_together(first, chunks[end]):
+            continue
+        yield first._replace(data=b"".join(chunk.data for chunk in chunks[start:end]))
+        start = end
+
+
+def _arrived_together(first: _Chunk, other: _Chunk) -> bool:
+    return other.stream is first.stream and other.arrived_s - first.arrived_s < _JOINED_WITHIN_S

@@ -57,6 +57,7 @@ class StepExecution:
         output = StepOutput(
             task_id=task.id,
             step=ref.step,
+            step_name=task.definition.steps[ref.step].name,
             stored=stored,
             limit_bytes=self.log_limit_bytes,
             masker=values.with_values(task_values(task.definition)).masker(),

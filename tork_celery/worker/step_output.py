@@ -2,6 +2,7 @@
 
 import codecs
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,12 +11,11 @@ from dataclasses import replace
 from tork_celery.domain.logs import LogPart, LogPosition
 from tork_celery.domain.masking import Mask, Masker, StreamMask
 from tork_celery.runtime.protocol import MAX_RESULT_BYTES, Stream
+from tork_celery.worker.part_builder import PART_BYTES, PartBuilder, Piece
 
-_PART_BYTES = 64 * 1024
-_WIDEST_CHARACTER_BYTES = 4  # in UTF-8
 _TAIL_CHARACTERS = 8 * 1024
 _TAIL_LINES = 10
-_ABOVE_LIMIT = "\n[the rest of the output is above the limit and not kept]\n"
+_ABOVE_LIMIT = "the rest of the output is above the limit and not kept\n"
 FULL_CHARACTERS = 1024 * 1024
 """A buffer with more than this accepts no output before some of it is stored."""
 
@@ -73,6 +73,7 @@ class StepOutput:
         step: int,
         stored: LogPosition,
         limit_bytes: int,
+        step_name: str | None = None,
         masker: Masker | None = None,
         mask_result: Mask = str,
     ) -> None:
@@ -81,6 +82,7 @@ class StepOutput:
         self._step = step
         self._limit_bytes = limit_bytes
         self.masker = masker or Masker()
+        self._step_name = None if step_name is None else self.masker.mask(step_name)
         self.mask_result = mask_result
         self._lock = threading.Lock()
         # Held while a piece is masked. Only the end of the output waits for it.
@@ -90,10 +92,11 @@ class StepOutput:
         )  # held while a batch is stored: each part is stored once and in order
         self._restart(stored)
 
-    def __call__(self, stream: Stream, data: bytes, /) -> None:
+    def __call__(self, stream: Stream, data: bytes, /, *, arrived_s: float | None = None) -> None:
+        """Buffer output that arrived at `arrived_s` of the monotonic clock, by default now."""
         with self._reading:
             text = self._readers[stream].read(data)
-            self._buffer(stream, text, data)
+            self._buffer(Piece(stream, text, time.monotonic() if arrived_s is None else arrived_s), data)
 
     def note(self, text: str) -> None:
         """Add a line to the log that the step did not print."""
@@ -121,7 +124,8 @@ class StepOutput:
         open line at the end is held back while it follows complete lines.
         """
         with self._storing:
-            batch = LogBatch(self._take(final=final))
+            taken, now_s = self._take(final=final), time.monotonic()
+            batch = LogBatch(tuple(replace(part, age_s=now_s - began_s) for began_s, part in taken))
             try:
                 yield batch
             finally:
@@ -136,10 +140,10 @@ class StepOutput:
         """Return the last ten lines of stdout and stderr."""
         return "\n".join(self._tail.rstrip("\n").split("\n")[-_TAIL_LINES:])
 
-    def _buffer(self, stream: Stream, text: str, data: bytes) -> None:
+    def _buffer(self, piece: Piece, data: bytes) -> None:
         with self._lock:
-            self._append_text(stream, text)
-            if stream is Stream.STDOUT and len(self._head) <= MAX_RESULT_BYTES:
+            self._append_text(piece)
+            if piece.stream is Stream.STDOUT and len(self._head) <= MAX_RESULT_BYTES:
                 self._head += data[: MAX_RESULT_BYTES + 1 - len(self._head)]
 
     def _restart(self, stored: LogPosition) -> None:
@@ -151,8 +155,8 @@ class StepOutput:
             Stream.STDERR: self._reader(stored.stderr_lines, stored.stderr_open),
             Stream.NOTE: self._reader(0, 0),
         }
-        self._pending: deque[tuple[Stream, str]] = deque()
-        self._taken: list[LogPart] = []
+        self._pending: deque[Piece] = deque()
+        self._taken: list[tuple[float, LogPart]] = []  # each with the time at which it began
         self._unstored_characters = 0
         self._head = bytearray()
         self._tail = ""
@@ -160,7 +164,7 @@ class StepOutput:
     def _reader(self, lines: int, open_characters: int) -> _StreamReader:
         return _StreamReader(skip_lines=lines, skip_open=open_characters, masker=self.masker)
 
-    def _take(self, *, final: bool) -> Sequence[LogPart]:
+    def _take(self, *, final: bool) -> Sequence[tuple[float, LogPart]]:
         """Move pending text into parts; return all parts that are not stored."""
         if final:
             self._end_streams()
@@ -174,90 +178,50 @@ class StepOutput:
     def _end_streams(self) -> None:
         with self._reading, self._lock:
             for stream, reader in self._readers.items():
-                self._append_text(stream, reader.read(b"", final=True))
+                self._append_text(Piece(stream, reader.read(b"", final=True), time.monotonic()))
 
     def _drop_taken(self) -> None:
         with self._lock:
-            self._unstored_characters -= sum(len(part.contents) for part in self._taken)
+            self._unstored_characters -= sum(len(part.contents) for _, part in self._taken)
             self._taken.clear()
 
-    def _append_text(self, stream: Stream, text: str) -> None:
-        if stream is Stream.NOTE:
-            self._append(stream, text)
+    def _append_text(self, piece: Piece) -> None:
+        text = piece.text
+        if piece.stream is Stream.NOTE:
+            self._append(piece)
         elif text:
             self._tail = (self._tail + text)[-_TAIL_CHARACTERS:]
             # The limit counts the text that an earlier process stored too: it is the limit of the step.
             kept, self._room = text[: self._room], max(0, self._room - len(text))
-            self._append(stream, self._readers[stream].skip_stored(kept))
+            self._append(piece.with_text(self._readers[piece.stream].skip_stored(kept)))
             if len(kept) < len(text) and not self._cut:
                 self._cut = True
-                self._append(Stream.NOTE, _ABOVE_LIMIT)
+                self._append(Piece(Stream.NOTE, _ABOVE_LIMIT, piece.arrived_s))
 
-    def _append(self, stream: Stream, text: str) -> None:
-        if text:
-            self._pending.append((stream, text))
-            self._unstored_characters += len(text)
+    def _append(self, piece: Piece) -> None:
+        if piece.text:
+            self._pending.append(piece)
+            self._unstored_characters += len(piece.text)
 
-    def _hold_open_line(self) -> list[tuple[Stream, str]]:
+    def _hold_open_line(self) -> list[Piece]:
         """Remove an open line from the end of the pending text, unless it is all of it or fills a part."""
         if not self._pending:
             return []
-        stream, text = self._pending[-1]
-        cut = text.rfind("\n") + 1
-        if cut == len(text) or (cut == 0 and len(self._pending) == 1) or len(text) - cut > _PART_BYTES:
+        piece = self._pending[-1]
+        cut = piece.text.rfind("\n") + 1
+        length = len(piece.text) - cut
+        if not length or (cut == 0 and len(self._pending) == 1) or length > PART_BYTES:
             return []
         self._pending.pop()
         if cut:
-            self._pending.append((stream, text[:cut]))
-        return [(stream, text[cut:])]
+            self._pending.append(piece.with_text(piece.text[:cut]))
+        return [piece.with_text(piece.text[cut:])]
 
-    def _next_part(self) -> LogPart:
-        texts: list[str] = []
-        room = _PART_BYTES
-        while self._pending and room > 0:
-            stream, text = self._pending.popleft()
-            fitting, rest = _split(text, room)
-            if rest:
-                self._pending.appendleft((stream, rest))
-            if not fitting:
-                break
-            room = 0 if rest else room - _bytes_at_most(fitting)
-            self._position = _advance(self._position, stream, fitting)
-            texts.append(fitting)
-        return LogPart(
-            task_id=self._task_id, step=self._step, contents="".join(texts), position=self._position
-        )
-
-
-def _bytes_at_most(text: str) -> int:
-    return len(text) if text.isascii() else len(text) * _WIDEST_CHARACTER_BYTES
-
-
-def _split(text: str, room: int) -> tuple[str, str]:
-    """Split `text` into what fits into `room` bytes, up to the end of a line if possible, and the rest."""
-    if _bytes_at_most(text) <= room:
-        return text, ""
-    fitting = room if text[:room].isascii() else room // _WIDEST_CHARACTER_BYTES
-    line = text.rfind("\n", 0, fitting) + 1
-    if not line and room < _PART_BYTES:
-        return "", text  # start a new part with this text
-    return text[: line or fitting], text[line or fitting :]
-
-
-def _advance(position: LogPosition, stream: Stream, text: str) -> LogPosition:
-    """Return the position after `text`, which starts at `position`."""
-    lines = text.count("\n")
-    open_characters = len(text) - text.rfind("\n") - 1
-    if stream is Stream.STDOUT:
-        return replace(
-            position,
-            stdout_lines=position.stdout_lines + lines,
-            stdout_open=open_characters if lines else position.stdout_open + len(text),
-        )
-    if stream is Stream.STDERR:
-        return replace(
-            position,
-            stderr_lines=position.stderr_lines + lines,
-            stderr_open=open_characters if lines else position.stderr_open + len(text),
-        )
-    return position
+    def _next_part(self) -> tuple[float, LogPart]:
+        builder = PartBuilder(self._position, self._pending[0])
+        while self._pending and builder.fits(self._pending[0]):
+            if rest := builder.add(self._pending.popleft()):
+                self._pending.appendleft(rest)
+        part = builder.part(task_id=self._task_id, step=self._step, step_name=self._step_name)
+        self._position = part.position
+        return builder.began_s, part
