@@ -62,6 +62,8 @@ class NodeProcess:
         self._presence.start()
         if self._periodic_work is not None:
             self._periodic_work.start()
+        if self.context.traces is not None:
+            self.context.traces.start()
 
     def shut_down(self, policy: ShutdownPolicy) -> None:
         """Start no more steps; wait for, detach or release the running ones as the policy says."""
@@ -82,6 +84,8 @@ class NodeProcess:
         self._presence.stop()
         if self._periodic_work is not None:
             self._periodic_work.stop()
+        if self.context.traces is not None:
+            self.context.traces.stop()
         if self.worker is not None:
             self.worker.close()
 

@@ -141,6 +141,16 @@ def variable(field_name: str) -> str:
     return PREFIX + field_name.removesuffix("_s").removesuffix("_bytes").upper()
 
 
+def exports_traces(environment: Mapping[str, str]) -> bool:
+    """Return whether traces are exported. These variables are OpenTelemetry's own, as all that concern it."""
+    if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return False
+    if environment.get("OTEL_TRACES_EXPORTER", "otlp") != "otlp":
+        return False
+    endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    return any(environment.get(name) for name in endpoints)
+
+
 def load() -> Settings:
     """Return the settings of this process. Raises ConfigurationError."""
     return Settings.load(os.environ)

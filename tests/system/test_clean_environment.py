@@ -12,7 +12,7 @@ from tests.system.installation import Installation
 IMPORT_ALL = """
 import importlib, pkgutil, tork_celery
 for module in pkgutil.walk_packages(tork_celery.__path__, "tork_celery."):
-    if not module.name.endswith((".__main__", ".migrations.env")):
+    if not module.name.endswith((".__main__", ".migrations.env", ".job_traces")):
         importlib.import_module(module.name)
 """
 

@@ -1,9 +1,10 @@
 """Steps and sidecars see the variables of the worker that TORK_HOST_ENV names."""
 
+from tests.domain import samples
 from tests.domain.samples import task_definition
 from tests.store.stores import FlakyDatabase, store_task, task_now, text_of
 from tests.worker.fakes import FakeRuntime, MakeWorker, StepCall
-from tork_celery.domain.definition import Sidecar
+from tork_celery.domain.definition import Sidecar, StepDefinition
 from tork_celery.runtime.protocol import StepExit
 from tork_celery.worker.host_environment import HostEnvironment
 
@@ -20,7 +21,18 @@ def test_variables_are_read_by_name_and_seen_by_alias() -> None:
 def test_own_env_has_precedence() -> None:
     host = HostEnvironment.of([("LANG", "LANG"), ("OTHER", "X")], ENVIRON)
 
-    assert host.with_env({"LANG": "de", "OWN": "1"}) == {"LANG": "de", "X": "not named", "OWN": "1"}
+    env = host.of_step(samples.make_task(), StepDefinition(name="s", env={"LANG": "de", "OWN": "1"}))
+
+    assert env == {"LANG": "de", "X": "not named", "OWN": "1"}
+
+
+def test_traced_step_sees_the_span_of_its_task() -> None:
+    task = samples.make_task(id="12345678" * 4, job_id="abcdef01" * 4)
+    host = HostEnvironment.of([], ENVIRON, traced=True)
+
+    env = host.of_step(task, StepDefinition(name="s"))
+
+    assert env == {"TRACEPARENT": f"00-{'abcdef01' * 4}-{'12345678' * 2}-01"}
 
 
 def test_value_is_secret_by_its_name_or_its_alias() -> None:

@@ -12,6 +12,7 @@ from tork_celery.api.front import Front
 from tork_celery.bootstrap.broker import build_celery_app
 from tork_celery.bootstrap.datastore import build_database
 from tork_celery.bootstrap.services import VERSION, build_service_context, describe_node
+from tork_celery.bootstrap.traces import build_job_traces
 from tork_celery.domain.errors import BrokerUnavailable
 from tork_celery.presence import Presence
 from tork_celery.publisher import BackgroundPublisher
@@ -37,6 +38,7 @@ def build_api(settings: Settings, *, port: int, processes: int, threads: int) ->
         context,
         write_error=lambda: api_presence.write_error,
         background_publisher=BackgroundPublisher(context.dispatcher),
+        traces=build_job_traces(database),
     )
     app = create_app(
         ApiContext(
@@ -65,6 +67,8 @@ def _start_api(services: ServiceContext, api_presence: Presence) -> None:
     api_presence.start()
     if services.background_publisher is not None:
         services.background_publisher.start()
+    if services.traces is not None:
+        services.traces.start()
     with suppress(BrokerUnavailable):  # which is logged; the API accepts jobs meanwhile
         services.dispatcher.ping()
 
@@ -72,4 +76,6 @@ def _start_api(services: ServiceContext, api_presence: Presence) -> None:
 def _stop_api(services: ServiceContext, api_presence: Presence) -> None:
     if services.background_publisher is not None:
         services.background_publisher.stop()
+    if services.traces is not None:
+        services.traces.stop()
     api_presence.stop()

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -12,12 +13,13 @@ from tork_celery.bootstrap.datastore import build_database, check_datastore, clu
 from tork_celery.bootstrap.full_disk import disk_limits, freeing_full_disk
 from tork_celery.bootstrap.runtime import build_runtime, task_defaults
 from tork_celery.bootstrap.services import build_service_context, describe_node
+from tork_celery.bootstrap.traces import build_job_traces
 from tork_celery.dispatch.dispatcher import Dispatcher
 from tork_celery.domain.errors import EngineUnavailable
 from tork_celery.domain.queue_names import CONTROL_QUEUE
 from tork_celery.node_process import NodeProcess
 from tork_celery.outages import OutageLog, until_available
-from tork_celery.settings import Settings
+from tork_celery.settings import Settings, exports_traces
 from tork_celery.store import Database
 from tork_celery.worker.host_environment import HostEnvironment
 from tork_celery.worker.worker import Worker
@@ -52,11 +54,13 @@ def build_node_process(
         until_available(worker.free_disk_space, database.outages, worker.engine_outages)
     claim_name = partial(presence.claim_name, database, node, lease_s=settings.lease_s)
     until_available(partial(freeing_full_disk, settings, claim_name), database.outages)
+    coordinates = CONTROL_QUEUE in queues
+    context = build_service_context(settings, app, database)
     return NodeProcess(
-        build_service_context(settings, app, database),
+        replace(context, traces=build_job_traces(database)) if coordinates else context,
         node,
         worker=worker,
-        coordinates=CONTROL_QUEUE in queues,
+        coordinates=coordinates,
         heartbeat_s=settings.heartbeat_s,
         terminate=terminate,
     )
@@ -81,7 +85,7 @@ def build_worker(settings: Settings, app: Celery, database: Database, *, node: s
         engine_wait_s=settings.engine_wait_s,
         engine_outages=engine_outages,
         disk_limits=disk_limits(settings),
-        host_env=HostEnvironment.of(settings.host_env, os.environ),
+        host_env=HostEnvironment.of(settings.host_env, os.environ, traced=exports_traces(os.environ)),
     )
 
 

@@ -18,7 +18,6 @@ VERSION = importlib.metadata.version("tork_celery")
 
 
 def build_service_context(settings: Settings, app: Celery, database: Database) -> ServiceContext:
-
     return ServiceContext(
         database=database,
         dispatcher=Dispatcher(app),

@@ -5,12 +5,16 @@ import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tork_celery.dispatch.dispatcher import Dispatcher
 from tork_celery.domain.plan import RandomSource
 from tork_celery.domain.webhook_targets import WebhookTargets
 from tork_celery.publisher import BackgroundPublisher, Publisher
 from tork_celery.store import Database
+
+if TYPE_CHECKING:
+    from tork_celery.services.job_traces import JobTraces  # its imports are an extra
 
 
 def new_id() -> str:
@@ -28,8 +32,8 @@ class ServiceContext:
     A node without a heartbeat for `lease_s` is taken for lost. Ended jobs are kept for `keep_jobs_s`; None
     keeps them forever. `write_error` returns why this process could not write to the datastore lately, if so.
     Webhooks may call public addresses and `webhook_targets`; None allows any address. With
-    `background_publisher`, no service waits for the broker when it publishes messages. `retry_stored` is set
-    when this process has stored a retry.
+    `background_publisher`, no service waits for the broker when it publishes messages. `traces` exports the
+    traces of the jobs that end here. `retry_stored` is set when this process has stored a retry.
     """
 
     database: Database
@@ -38,6 +42,7 @@ class ServiceContext:
     keep_jobs_s: float | None = None
     webhook_targets: WebhookTargets | None = None
     background_publisher: BackgroundPublisher | None = None
+    traces: "JobTraces | None" = None
     retry_stored: threading.Event = field(default_factory=threading.Event)
     random: RandomSource = SYSTEM_RANDOM
     write_error: Callable[[], str | None] = lambda: None

@@ -191,6 +191,8 @@ def follow_up(context: ServiceContext, stored: StoredPlan, publisher: Publisher 
         early_end.publish(publisher, plan.job.id, stored.ended_early, last=not stored.ends_later)
         publisher.start_children(plan.partly_started)
         pending.extend(StoredPlan(plan=subjob) for subjob in plan.subjobs)
+        if plan.job.state.ended and context.traces is not None:
+            context.traces.job_ended(plan.job.id)
         if plan.job.state.ended and plan.job.parent_id:
             parent = _store_resumed_parent(context, plan.job.parent_id)
             pending.extend([parent] if parent else [])

@@ -28,12 +28,12 @@ def step_run(
     """Return the run of a step, the main step with its sidecars. `mask` masks the secrets of the task."""
     definition = task.definition
     shared = _shared_fields(task, limits) | {"mask": mask}
-    run = StepRun(**shared, ref=ref, **_own_fields(definition.steps[ref.step], host_env))
+    run = StepRun(**shared, ref=ref, **_own_fields(task, definition.steps[ref.step], host_env))
     if ref.step != definition.main:
         return run
     *refs, _ = containers_of(task, ref)
     sidecars = tuple(
-        SidecarRun(**shared, ref=ref, **_own_fields(sidecar, host_env), probe=sidecar.probe)
+        SidecarRun(**shared, ref=ref, **_own_fields(task, sidecar, host_env), probe=sidecar.probe)
         for ref, sidecar in zip(refs, definition.sidecars, strict=True)
     )
     return replace(run, workdir=definition.workdir, gpus=definition.gpus, sidecars=sidecars)
@@ -49,5 +49,5 @@ def _shared_fields(task: Task, limits: Limits | None) -> dict[str, Any]:
     }
 
 
-def _own_fields(definition: StepDefinition, host_env: HostEnvironment) -> dict[str, Any]:
-    return {"definition": definition, "env": host_env.with_env(definition.env)}
+def _own_fields(task: Task, definition: StepDefinition, host_env: HostEnvironment) -> dict[str, Any]:
+    return {"definition": definition, "env": host_env.of_step(task, definition)}
