@@ -66,7 +66,9 @@ def test_item_has_the_fields_of_a_summary(database: Database) -> None:
 
 @pytest.mark.covers("Job.name", "Job.description", "Job.tags")
 def test_job_is_found_by_words_tags_and_state(database: Database) -> None:
-    job = add_job(database, name="convert video", description="nightly, to mp4", tags=("media", "two words"))
+    job = add_job(
+        database, name="convert video", description="nightly, to mp4", tags=("media", "two words", "!!")
+    )
     add_job(database, name="resize images", tags=("media",))
     change_job(database, job, state=JobState.FAILED)
 
@@ -84,6 +86,8 @@ def test_job_is_found_by_words_tags_and_state(database: Database) -> None:
         "tag:media video",
         "tag:media status:failed",
         "tag:media status:failed nightly",
+        'tag:none tag:"two words" vid',
+        "tag:!! video",
     ):
         assert listed_names(database, query) == ["convert video"], query
         assert total(database, query) == 1, query
@@ -93,6 +97,7 @@ def test_job_is_found_by_words_tags_and_state(database: Database) -> None:
         "tag:video",
         "status:running",
         "tag:media tag:no sunset",
+        "tag:words video",  # a word of a tag
         "!!!",
     ):
         assert listed_names(database, query) == [], query

@@ -47,9 +47,14 @@ def parse(query: str) -> Search:
         elif term["key"] == "status":
             states.append(_state(value))
         else:
-            words += _WORD.findall(value)
+            words += tokens(value)
     impossible = bool(query.strip()) and not (words or tags or states)
     return Search(words=_unique(words), tags=_unique(tags), states=_unique(states), impossible=impossible)
+
+
+def tokens(text: str) -> list[str]:
+    """Return the words of a text. Words have no punctuation."""
+    return _WORD.findall(text)
 
 
 def _unique(values: list[T]) -> tuple[T, ...]:

@@ -15,7 +15,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from tork_celery.domain.codec import decode
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.model import ListedJob
-from tork_celery.domain.search import EVERYTHING, Search
+from tork_celery.domain.search import EVERYTHING, Search, tokens
 from tork_celery.domain.states import JobState
 from tork_celery.domain.user import User
 from tork_celery.store import job_counts, permissions
@@ -138,7 +138,7 @@ def _search(
     has_tag = exists().where(job_tags.c.tag.in_(tags))
     filters = ([jobs.c.state.in_(states)] if states else []) + ([] if visible is None else [visible])
     if words:
-        query = select(job_texts.c.rowid.label("seq")).where(has_words(tx, words))
+        query = select(job_texts.c.rowid.label("seq")).where(has_words(tx, words, tags))
         query = query.where(has_tag.where(job_tags.c.seq == job_texts.c.rowid)) if tags else query
         return query.join(jobs, jobs.c.seq == job_texts.c.rowid).where(*filters) if filters else query
     if tags and not _states_are_rarer(tx, states, tags):
@@ -156,17 +156,26 @@ def _states_are_rarer(tx: Connection, states: Sequence[JobState], tags: Sequence
     return in_states < job_counts.total(tx, *map(job_counts.tag_term, tags))
 
 
-def has_words(tx: Connection, words: Sequence[str]) -> ColumnElement[bool]:
+def has_words(tx: Connection, words: Sequence[str], tags: Sequence[str] = ()) -> ColumnElement[bool]:
     """Return a condition on `job_texts`: it has all the words, the last one also as a prefix.
 
-    The words are tokens of `domain.search`, so they contain no query syntax.
+    It also has the words of one of the tags, which are part of the texts, so that a common word and a rare
+    tag take a short search. The words are tokens of `domain.search`, so they contain no query syntax.
     """
-    if tx.dialect.name == "sqlite":
-        quoted = " ".join(f'"{word}"' for word in words)
-        return literal_column("job_texts").op("MATCH")(quoted + "*")
-    quoted = " & ".join(f"'{word}'" for word in words)
+    is_sqlite = tx.dialect.name == "sqlite"
+    quote, and_, or_, prefix = ('"', " AND ", " OR ", "*") if is_sqlite else ("'", " & ", " | ", ":*")
+
+    def all_of(words: Sequence[str]) -> str:
+        return and_.join(f"{quote}{word}{quote}" for word in words)
+
+    query = all_of(words) + prefix
+    of_tags = [tokens(tag) for tag in tags]
+    if all(of_tags):  # and not only punctuation
+        query = and_.join([*([f"({or_.join(map(all_of, of_tags))})"] if of_tags else []), query])
+    if is_sqlite:
+        return literal_column("job_texts").op("MATCH")(query)
     # a subquery, so that it is parsed once
-    parsed = select(func.to_tsquery(literal_column("'simple'"), quoted + ":*")).scalar_subquery()
+    parsed = select(func.to_tsquery(literal_column("'simple'"), query)).scalar_subquery()
     return job_texts.c.text.op("@@")(parsed)
 
 
