@@ -56,9 +56,8 @@ def _tork_error(error: TorkError) -> ResponseReturnValue:
 
 
 def _headers(error: TorkError) -> dict[str, str]:
-    if isinstance(error, TooManyRequests):
-        return {"Retry-After": str(math.ceil(error.retry_after_s))}
-    return {}
+    retry_after_s = error.retry_after_s if isinstance(error, TooManyRequests | Conflict) else None
+    return {} if retry_after_s is None else {"Retry-After": str(math.ceil(retry_after_s))}
 
 
 def _http_error(error: HTTPException) -> ResponseReturnValue:

@@ -1,12 +1,14 @@
 """Routes of jobs and their logs."""
 
 from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
 
 from tork_celery import jobfile
 from tork_celery.api import responses
 from tork_celery.api.authentication import current_actor, current_user, current_username
 from tork_celery.api.context import ApiContext
 from tork_celery.api.front.waits import WAIT_KEY, JobWait
+from tork_celery.api.idempotency import REPLAY_WAIT_S, once, respond
 from tork_celery.api.request_parsing import (
     parse_body,
     parse_log_page,
@@ -17,6 +19,7 @@ from tork_celery.api.request_parsing import (
 from tork_celery.domain import durations, search
 from tork_celery.domain.codec import Document
 from tork_celery.domain.definition import JobDefinition
+from tork_celery.domain.idempotency import AnswerTo
 from tork_celery.domain.model import Job, Task
 from tork_celery.services import job_control, queries, submit
 
@@ -25,20 +28,12 @@ def routes(api: ApiContext) -> Blueprint:
     blueprint = Blueprint("jobs", __name__)
 
     @blueprint.post("/jobs")
-    def submit_job() -> Document:
+    def submit_job() -> ResponseReturnValue:
         definition = parse_body(api, jobfile.parse_job, image_required=api.image_required)
         if definition.wait is None or prefers_async(request):
-            job, _ = _submit(api, definition)
-            return responses.job_summary(job)
+            return respond(*_submit(api, definition))
         timeout_s = min(durations.seconds(definition.wait.timeout), api.wait_max_s)
-        release = api.wait_slots.take(current_username() or request.remote_addr or "")
-        try:
-            job, _ = _submit(api, definition)
-        except BaseException:
-            release()
-            raise
-        request.environ[WAIT_KEY].append(JobWait(job.id, timeout_s, release))
-        return responses.job_summary(job)  # the front replaces it when the job has ended
+        return respond(*_submit_and_wait(api, definition, timeout_s=timeout_s))
 
     @blueprint.get("/jobs")
     def get_jobs() -> Document:
@@ -76,5 +71,32 @@ def routes(api: ApiContext) -> Blueprint:
     return blueprint
 
 
-def _submit(api: ApiContext, definition: JobDefinition) -> tuple[Job, Task]:
-    return submit.submit(api.services, definition, created_by=current_username(), actor=current_actor())
+def _submit_and_wait(
+    api: ApiContext, definition: JobDefinition, *, timeout_s: float
+) -> tuple[Document, bool]:
+    """Submit a job, and let the front wait for its end, whose response replaces this one."""
+    release = api.wait_slots.take(current_username() or request.remote_addr or "")
+    try:
+        summary, replayed = _submit(api, definition)
+    except BaseException:
+        release()
+        raise
+    if replayed:
+        timeout_s = min(timeout_s, REPLAY_WAIT_S)
+    request.environ[WAIT_KEY].append(JobWait(summary["id"], timeout_s, release, replayed=replayed))
+    return summary, replayed
+
+
+def _submit(api: ApiContext, definition: JobDefinition) -> tuple[Document, bool]:
+    """Return the summary of the submitted job, and whether an earlier request has submitted it."""
+
+    def act(answer_to: AnswerTo[tuple[Job, Task]] | None) -> tuple[Job, Task]:
+        return submit.submit(
+            api.services,
+            definition,
+            created_by=current_username(),
+            actor=current_actor(),
+            answer_to=answer_to,
+        )
+
+    return once(api, act, lambda made: responses.job_summary(made[0]))

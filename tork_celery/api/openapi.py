@@ -10,6 +10,7 @@ from tork_celery import jobfile
 from tork_celery.api.response_schemas import SCHEMAS, TEXT, list_of, ref
 from tork_celery.api.user_schema import UserChangeSchema, UserSchema
 from tork_celery.domain.codec import Document
+from tork_celery.domain.idempotency import LONGEST_KEY
 from tork_celery.domain.search import LONGEST_QUERY
 from tork_celery.jobfile import json_schema
 
@@ -22,8 +23,8 @@ class Route:
     """A route.
 
     `body` is the name of the schema of its body, `response` the schema of its 200 response, and
-    `other_responses` has further schemas by status. Every route may respond with 401, 429 and 503,
-    and one whose `path` has a variable with 404.
+    `other_responses` has further schemas by status. With `once`, it takes an Idempotency-Key. Every route
+    may respond with 401, 429 and 503, and one whose `path` has a variable with 404.
     """
 
     method: str
@@ -32,6 +33,7 @@ class Route:
     response: Document
     body: str | None = None
     query: tuple[str, ...] = ()
+    once: bool = False
     other_responses: tuple[tuple[HTTPStatus, Document], ...] = ()
     media_types: tuple[str, ...] = (_JSON,)
 
@@ -69,7 +71,7 @@ def _both(path: str) -> tuple[str, str]:
 
 
 ROUTES = (
-    *(_post(path, "Submit one task", "Task", ref("TaskResponse")) for path in _both("/tasks")),
+    *(_post(path, "Submit one task", "Task", ref("TaskResponse"), once=True) for path in _both("/tasks")),
     *(_get(path, "Get a task", ref("TaskResponse")) for path in _both("/tasks/{task_id}")),
     *(_put(path, "Cancel a task and its job") for path in _both("/tasks/{task_id}/cancel")),
     *(
@@ -81,6 +83,7 @@ ROUTES = (
         "Submit a job. With `wait`, the whole job is returned when it has ended",
         "Job",
         _SUBMITTED,
+        once=True,
         other_responses=((HTTPStatus.REQUEST_TIMEOUT, ref("Error")),),
     ),
     _get("/jobs", "List jobs, newest first", ref("JobPage"), query=_PAGE),
@@ -89,7 +92,7 @@ ROUTES = (
     _put("/jobs/{job_id}/cancel", "Cancel a job"),
     _put("/jobs/{job_id}/restart", "Restart a failed or cancelled job"),
     _delete("/jobs/{job_id}", "Delete an ended job"),
-    _post("/scheduled-jobs", "Create a scheduled job", "ScheduledJob", ref("ScheduledJobSummary")),
+    _post("/scheduled-jobs", "Create a scheduled job", "ScheduledJob", ref("ScheduledJobSummary"), once=True),
     _get(
         "/scheduled-jobs",
         "List scheduled jobs, newest first",
@@ -146,6 +149,12 @@ _PARAMETERS: dict[str, Document] = {
     "log_size": {"name": "size", "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 25}},
     "q": {"name": "q", "schema": {"type": "string", "maxLength": LONGEST_QUERY}},
 }
+_IDEMPOTENCY_KEY: Document = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "A request that is sent again with the same key and body gets the first response again",
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY},
+}
 
 
 def description(version: str, *, image_required: bool) -> Document:
@@ -185,6 +194,8 @@ def _operation(route: Route) -> Document:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
         for name in re.findall(r"{(\w+)}", route.path)
     ]
+    if route.once:
+        parameters.append(_IDEMPOTENCY_KEY)
     if parameters:
         operation["parameters"] = parameters
     if route.body:
@@ -200,6 +211,8 @@ def _responses(route: Route) -> Document:
         statuses.append(HTTPStatus.BAD_REQUEST)
     if route.body:
         statuses.append(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    if route.once:
+        statuses.append(HTTPStatus.CONFLICT)
     if "{" in route.path:
         statuses.append(HTTPStatus.NOT_FOUND)
     schemas = dict.fromkeys(statuses, ref("Error")) | dict(route.other_responses)

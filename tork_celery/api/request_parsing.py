@@ -39,7 +39,7 @@ def parse_body(api: ApiContext, parser: Callable[..., T], **options: bool) -> T:
 
 def _read_body(request: Request, *, limit_bytes: int) -> bytes:
     """Return the body, which the front has received already. Raises BodyTooLarge."""
-    body = request.stream.read(limit_bytes + 1)
+    body = request.get_data()
     if len(body) > limit_bytes:
         raise BodyTooLarge(f"the body is larger than {limit_bytes} bytes")
     return body

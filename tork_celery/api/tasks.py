@@ -1,14 +1,18 @@
 """Routes of tasks and their logs."""
 
 from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
 
 from tork_celery import jobfile
 from tork_celery.api import responses
 from tork_celery.api.authentication import current_actor, current_username
 from tork_celery.api.context import ApiContext
+from tork_celery.api.idempotency import once, respond
 from tork_celery.api.request_parsing import parse_body, parse_log_page, parse_search_text
 from tork_celery.domain.codec import Document
+from tork_celery.domain.idempotency import AnswerTo
 from tork_celery.domain.masking import job_values
+from tork_celery.domain.model import Job, Task
 from tork_celery.services import job_control, queries, submit
 
 
@@ -17,12 +21,19 @@ def routes(api: ApiContext) -> Blueprint:
 
     @blueprint.post("/task")
     @blueprint.post("/tasks")
-    def submit_task() -> Document:
+    def submit_task() -> ResponseReturnValue:
         definition = parse_body(api, jobfile.parse_task, image_required=api.image_required)
-        job, task = submit.submit(
-            api.services, jobfile.job_of(definition), created_by=current_username(), actor=current_actor()
-        )
-        return responses.task(task, job_values(job.definition))
+
+        def act(answer_to: AnswerTo[tuple[Job, Task]] | None) -> tuple[Job, Task]:
+            return submit.submit(
+                api.services,
+                jobfile.job_of(definition),
+                created_by=current_username(),
+                actor=current_actor(),
+                answer_to=answer_to,
+            )
+
+        return respond(*once(api, act, lambda made: responses.task(made[1], job_values(made[0].definition))))
 
     @blueprint.get("/task/<task_id>")
     @blueprint.get("/tasks/<task_id>")

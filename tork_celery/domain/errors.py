@@ -5,6 +5,7 @@
     ├── BodyTooLarge          a request body above the limit: HTTP 413
     ├── WrongState            the operation is not possible in the current state: HTTP 400
     ├── Conflict              another job or request stands in the way: HTTP 409
+    │   └── KeyInUse              another request has the same Idempotency-Key
     ├── Unauthenticated       missing or wrong credentials: HTTP 401
     ├── Forbidden             the client may not do this: HTTP 403
     ├── MisdirectedRequest    a request for a host that the API does not answer to: HTTP 421
@@ -73,9 +74,21 @@ class WrongState(TorkError):
 class Conflict(TorkError):
     """Another job or request stands in the way. `jobs` are the ids of such jobs."""
 
-    def __init__(self, message: str, *, jobs: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, message: str, *, jobs: tuple[str, ...] = (), retry_after_s: float | None = None
+    ) -> None:
         super().__init__(message)
         self.jobs = jobs
+        self.retry_after_s = retry_after_s
+
+
+class KeyInUse(Conflict):
+    """Another request has the same Idempotency-Key: it has an answer, or is being answered."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a request with this Idempotency-Key is being answered; send it again later", retry_after_s=1.0
+        )
 
 
 class Unauthenticated(TorkError):

@@ -3,7 +3,7 @@
 import structlog
 
 from tork_celery.services.context import ServiceContext
-from tork_celery.store import job_counts, retention
+from tork_celery.store import idempotency_keys, job_counts, retention
 
 log = structlog.get_logger(__name__)
 
@@ -12,7 +12,8 @@ _BATCHES_PER_RUN = 20
 
 
 def run(context: ServiceContext) -> None:
-    """Remove jobs that are due for deletion, in small transactions, and fold the counts of jobs.
+    """Remove jobs that are due for deletion, in small transactions, and answers that are no longer kept, and
+    fold the counts of jobs.
 
     A run has at most 20 transactions; the next run continues. Raises DatastoreUnavailable.
     """
@@ -24,4 +25,5 @@ def run(context: ServiceContext) -> None:
         if not removal.more:
             break
     with context.database.transaction() as tx:
+        idempotency_keys.remove_expired(tx, limit=_BATCH * _BATCHES_PER_RUN)
         job_counts.fold(tx)

@@ -8,13 +8,14 @@ from sqlalchemy import Connection
 from tork_celery.domain import scheduled_job
 from tork_celery.domain.audit import Action, Actor
 from tork_celery.domain.definition import JobDefinition
-from tork_celery.domain.errors import NotFound
+from tork_celery.domain.errors import KeyInUse, NotFound
+from tork_celery.domain.idempotency import AnswerTo
 from tork_celery.domain.scheduled_job import ScheduledJob
 from tork_celery.domain.user import User
 from tork_celery.services import permissions
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.queries import Page
-from tork_celery.store import audit, scheduled_jobs
+from tork_celery.store import audit, idempotency_keys, scheduled_jobs
 
 
 def create(
@@ -23,12 +24,18 @@ def create(
     *,
     created_by: str | None = None,
     actor: Actor | None = None,
+    answer_to: AnswerTo[ScheduledJob] | None = None,
 ) -> ScheduledJob:
-    """Create an active scheduled job. Raises InvalidInput for permissions of unknown users or roles."""
+    """Create an active scheduled job, and store the answer to the request with it.
+
+    Raises InvalidInput for permissions of unknown users or roles, and KeyInUse if the request has an answer.
+    """
+    now = context.database.current_time()
+    new = scheduled_job.new(definition, now=now, id_=context.random.new_id(), created_by=created_by)
     with context.database.transaction() as tx:
+        if answer_to is not None and not idempotency_keys.add(tx, answer_to(new)):
+            raise KeyInUse
         permissions.check_grantees(tx, definition.permissions)
-        now = context.database.now(tx)
-        new = scheduled_job.new(definition, now=now, id_=context.random.new_id(), created_by=created_by)
         scheduled_jobs.add(tx, new)
         audit.record(tx, actor, Action.CREATE_SCHEDULE, new.id)
     return new

@@ -391,6 +391,18 @@ scheduled_jobs = Table(
     sqlite_autoincrement=True,
 )
 
+idempotency_keys = Table(  # first answers to requests with the header Idempotency-Key
+    "idempotency_keys",
+    metadata,
+    Column("owner", String(64), primary_key=True),  # name of the user; empty without authentication
+    Column("route", String(256), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("digest", String(64), nullable=False),  # of the body
+    Column("answer", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index(None, "created_at"),
+)
+
 scheduled_job_permissions = Table(
     "scheduled_job_permissions",
     metadata,

@@ -20,7 +20,8 @@ THREADS = 2
 
 @dataclass
 class ControlledApp:
-    """A WSGI application. `/slow` waits for `proceed`; `/wait` asks the front to wait for the job `j`."""
+    """A WSGI application. `/slow` waits for `proceed`; `/wait` asks the front to wait for the job `j`, and
+    `/wait-again` does so for a repeated request."""
 
     proceed: threading.Event = field(default_factory=threading.Event)
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -32,8 +33,9 @@ class ControlledApp:
         path = environment["PATH_INFO"]
         if path == "/slow":
             self.proceed.wait(60)
-        if path == "/wait":
-            wait = JobWait("j", self.wait_timeout_s, lambda: self.released.append("j"))
+        if path in ("/wait", "/wait-again"):
+            replayed = path == "/wait-again"
+            wait = JobWait("j", self.wait_timeout_s, lambda: self.released.append("j"), replayed=replayed)
             environment[WAIT_KEY].append(wait)
         body = f"{environment['REQUEST_METHOD']} {path} {len(environment['wsgi.input'].read())}".encode()
         start_response("200 OK", [("Content-Type", "text/plain")])

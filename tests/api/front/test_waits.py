@@ -45,3 +45,23 @@ def test_slot_is_free_when_the_client_has_gone(front: RunningFront) -> None:
         eventually(lambda: front.app.requests)
 
     eventually(lambda: front.app.released == ["j"])
+
+
+WAIT_AGAIN = WAIT.replace(b"/wait", b"/wait-again")
+
+
+def test_repeated_request_gets_409_while_the_job_runs(front: RunningFront) -> None:
+    front.app.wait_timeout_s = 0.05
+
+    response = front.send(WAIT_AGAIN).lower()
+
+    assert response.startswith(b"http/1.1 409")
+    assert b"retry-after: 1" in response
+    assert front.app.released == ["j"]
+
+
+def test_response_to_a_repeated_request_says_so(front: RunningFront) -> None:
+    front.ended_jobs.add("j")
+
+    assert b"idempotent-replay: true" in front.send(WAIT_AGAIN).lower()
+    assert b"idempotent-replay" not in front.send(WAIT).lower()

@@ -108,15 +108,17 @@ class Front:
             if not ended.done():
                 return None
             if not ended.result():
-                message = f"the job {wait.job_id} has not ended within its `wait`; it keeps running"
-                return _error(HTTPStatus.REQUEST_TIMEOUT, message)
+                return _still_running(wait)
         finally:
             ended.cancel()
             gone.cancel()
             wait.release()
         path = f"/jobs/{wait.job_id}"
         read = {**scope, "method": "GET", "raw_path": path.encode(), "query_string": b""}
-        return await self._call(wsgi.environ(read, b""))
+        response = await self._call(wsgi.environ(read, b""))
+        if wait.replayed:
+            response.headers.append((b"idempotent-replay", b"true"))
+        return response
 
     async def _call(self, environment: dict[str, Any]) -> Response:
         if self._queued >= MAX_QUEUED:
@@ -141,9 +143,19 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
+def _still_running(wait: JobWait) -> Response:
+    if wait.replayed:
+        message = (
+            f"the request that submitted the job {wait.job_id} with this Idempotency-Key is being answered"
+        )
+        return _error(HTTPStatus.CONFLICT, message)
+    message = f"the job {wait.job_id} has not ended within its `wait`; it keeps running"
+    return _error(HTTPStatus.REQUEST_TIMEOUT, message)
+
+
 def _error(status: HTTPStatus, message: str, *, close: bool = False) -> Response:
     headers: Headers = [(b"content-type", b"application/json")]
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.CONFLICT):
         headers.append((b"retry-after", b"1"))
     if close:
         headers.append((b"connection", b"close"))

@@ -19,11 +19,15 @@ EndedJobs = Callable[[Collection[str]], set[str]]
 
 @dataclass(slots=True)
 class JobWait:
-    """A request's wait for a job, for at most `timeout_s`. `release` frees its slot."""
+    """A request's wait for a job, for at most `timeout_s`. `release` frees its slot.
+
+    `replayed` says that an earlier request with the same Idempotency-Key submitted the job.
+    """
 
     job_id: str
     timeout_s: float
     release: Callable[[], None]
+    replayed: bool = False
 
 
 @dataclass(slots=True)
