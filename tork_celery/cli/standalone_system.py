@@ -144,7 +144,7 @@ def _worker(queue: str, slots: int, umask: int) -> Service:
 
 
 def _celery_worker(queue: str, threads: int) -> list[str]:
-    return [*_PYTHON, "tork_celery.celery", "--quiet", "worker", "-Q", queue, "-c", str(threads)]
+    return [*_PYTHON, "tork_celery.tasks.worker_process", "-Q", queue, "-c", str(threads)]
 
 
 def _report(text: str) -> None:
