@@ -14,7 +14,7 @@ from sqlalchemy import Connection, update
 from tests.domain.samples import submission
 from tork_celery.domain.definition import TaskDefinition
 from tork_celery.domain.errors import DatastoreFull, DatastoreUnavailable
-from tork_celery.domain.logs import LogPart
+from tork_celery.domain.logs import LogPart, LogSource
 from tork_celery.domain.model import Job, Task
 from tork_celery.store import Database, jobs, logs, tasks
 from tork_celery.store.job_results import StoredResults
@@ -161,6 +161,20 @@ def log_of(database: Database, task_id: str) -> list[LogPart]:
 
 def text_of(database: Database, task_id: str) -> str:
     return "".join(part.contents for part in log_of(database, task_id))
+
+
+def output_of(database: Database, task_id: str) -> str:
+    """Return what the containers of a task printed."""
+    return _text_from(database, task_id, LogSource.CONTAINER)
+
+
+def system_lines(database: Database, task_id: str) -> list[str]:
+    """Return what the system says of a task."""
+    return _text_from(database, task_id, LogSource.SYSTEM).splitlines()
+
+
+def _text_from(database: Database, task_id: str, source: LogSource) -> str:
+    return "".join(part.contents for part in log_of(database, task_id) if part.source is source)
 
 
 def seconds_now(database: Database) -> float:

@@ -185,13 +185,20 @@ class Installation:
 
     def read_log(self, route: str) -> str:
         """Return the whole log of the task or job at `route`, oldest part first."""
+        return "".join(part["contents"] for part in self.log_parts(route))
+
+    def read_output(self, route: str) -> str:
+        """Return the log without the lines of the system."""
+        return "".join(part["contents"] for part in self.log_parts(route) if part["source"] == "container")
+
+    def log_parts(self, route: str) -> list[dict[str, Any]]:
+        """Return the parts of the log, oldest first."""
         first = self.get(f"{route}/log?size=100")
         pages = [
             first,
             *(self.get(f"{route}/log?size=100&page={n}") for n in range(2, first["totalPages"] + 1)),
         ]
-        newest_first = [part["contents"] for page in pages for part in page["items"]]
-        return "".join(reversed(newest_first))
+        return [part for page in pages for part in page["items"]][::-1]
 
     def _wait_until_ended(self, route: str, within_s: float) -> dict[str, Any]:
         def ended() -> dict[str, Any] | None:

@@ -119,19 +119,19 @@ def test_restarted_worker_adopts_its_step_which_can_be_cancelled(
         worker = installation.start_worker("default", 1, name="one@chaos")
         script = "i=0; while :; do echo $i; i=$((i + 1)); sleep 0.1; done"
         task_id = installation.post("/task", {"name": "t", "image": IMAGE, "run": script})["id"]
-        eventually(lambda: installation.read_log(f"/tasks/{task_id}"))
+        eventually(lambda: installation.read_output(f"/tasks/{task_id}"))
         worker.kill()
         worker.wait()
-        stored = len(installation.read_log(f"/tasks/{task_id}"))
+        stored = len(installation.read_output(f"/tasks/{task_id}"))
         started = time.monotonic()
         installation.start_worker("default", 1, name="one@chaos")
-        eventually(lambda: len(installation.read_log(f"/tasks/{task_id}")) > stored)
+        eventually(lambda: len(installation.read_output(f"/tasks/{task_id}")) > stored)
         adopted_s = time.monotonic() - started
         started = time.monotonic()
         assert requests.put(f"{installation.url}/task/{task_id}/cancel", timeout=10).ok
         eventually(lambda: not engine.containers.list(filters={"label": f"tork.task={task_id}"}))
         stopped_s = time.monotonic() - started
-        lines = installation.read_log(f"/tasks/{task_id}").splitlines()
+        lines = installation.read_output(f"/tasks/{task_id}").splitlines()
         eventually(lambda: not _containers(engine, [task_id]))
     print(f"from the worker's start to the next output of its step: {adopted_s:.1f} s")
     print(f"from the cancel to the end of the container: {stopped_s:.2f} s")

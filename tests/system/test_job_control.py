@@ -27,7 +27,7 @@ def test_cancelled_task_receives_sigterm_and_its_container_is_removed(
     assert installation.get(f"/task/{task['id']}")["state"] == "CANCELLED"
     assert installation.get(f"/jobs/{task['jobId']}")["state"] == "CANCELLED"
     eventually(lambda: not _containers(engine, task["id"]), within_s=10)
-    eventually(lambda: installation.read_log(f"/tasks/{task['id']}") == "up\nasked to stop\n")
+    eventually(lambda: installation.read_output(f"/tasks/{task['id']}") == "up\nasked to stop\n")
 
 
 def test_cancelled_task_that_ignores_sigterm_is_killed(

@@ -25,7 +25,7 @@ def test_200000_lines_are_stored_in_order_with_little_memory(
         peak = idle
         while installation.get(f"/task/{task_id}")["state"] not in ("COMPLETED", "FAILED"):
             peak = max(peak, worker.memory_info().rss)
-        log = installation.read_log(f"/tasks/{task_id}")
+        log = installation.read_output(f"/tasks/{task_id}")
     assert log == "".join(f"line {number} {TEXT}\n" for number in range(1, LINES + 1))
     assert peak - idle < MAX_MEMORY_OVER_IDLE_BYTES
 

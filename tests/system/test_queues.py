@@ -85,7 +85,7 @@ def _nodes(installation: Installation) -> list[dict[str, str]]:
 
 def _spans(installation: Installation, task_id: str) -> list[tuple[float, float]]:
     """Return when the containers of a task started and ended, in seconds since the machine's boot."""
-    lines = [line.split() for line in installation.read_log(f"/tasks/{task_id}").splitlines()]
+    lines = [line.split() for line in installation.read_output(f"/tasks/{task_id}").splitlines()]
     stamps = [float(words[1]) for words in lines if words[0] in ("start", "end")]
     return list(zip(stamps[::2], stamps[1::2], strict=True))
 

@@ -130,7 +130,7 @@ def test_killed_system_adopts_its_container_at_the_next_start(
     installation.start()
     ended = installation.wait_for_task(task_id)
     assert ended["state"] == "COMPLETED", ended
-    assert installation.read_log(f"/tasks/{task_id}") == ALL_LINES  # no line lost, none duplicated
+    assert installation.read_output(f"/tasks/{task_id}") == ALL_LINES  # no line lost, none duplicated
     assert ended["result"] == ALL_LINES
     assert "redelivered" not in ended
     eventually(lambda: not _containers(engine, task_id))

@@ -69,7 +69,7 @@ def test_killed_system_leaves_no_process_and_the_next_start_completes_its_job(
         ended = installation.wait_for_job(job["id"])
         assert ended["state"] == "COMPLETED"
         task = ended["execution"][0]
-        assert installation.read_log(f"/tasks/{task_id}") == ALL_LINES  # no line lost, none duplicated
+        assert installation.read_output(f"/tasks/{task_id}") == ALL_LINES  # no line lost, none duplicated
         assert task["result"] == ALL_LINES
         assert "redelivered" not in task  # the container was adopted, not run again
         eventually(lambda: not containers_of(engine, task_id))
@@ -98,7 +98,7 @@ def test_sigterm_leaves_containers_running_for_the_next_start(
         assert containers_of(engine, task_id) == ["running"]
         installation.start()
         assert installation.wait_for_task(task_id)["result"] == ALL_LINES
-        assert installation.read_log(f"/tasks/{task_id}") == ALL_LINES
+        assert installation.read_output(f"/tasks/{task_id}") == ALL_LINES
 
 
 @pytest.mark.parametrize(("stop", "lines"), [("release", ""), ("30s", "started\ndone\n")])

@@ -10,7 +10,15 @@ from tests.domain.samples import task_definition
 from tests.eventually import eventually
 from tests.services.fakes import FakeDispatcher
 from tests.services.nodes import register_node
-from tests.store.stores import FlakyDatabase, change, seconds_now, store_task, task_now, text_of
+from tests.store.stores import (
+    FlakyDatabase,
+    change,
+    output_of,
+    seconds_now,
+    store_task,
+    system_lines,
+    task_now,
+)
 from tests.worker.fakes import NODE, FakeRuntime, MakeWorker, StepCall, run_until_finished, running_step
 from tork_celery.domain.states import Outcome, TaskState
 from tork_celery.publisher import Publisher
@@ -122,7 +130,10 @@ def test_log_of_an_adopted_step_continues_after_the_stored_parts(
     restarted.recover()
 
     assert restarted.run(task.ref) is ChainAction.NEXT
-    assert text_of(database, task.id) == "one\ntwo\nthree\nfour\n"
+    assert output_of(database, task.id) == "one\ntwo\nthree\nfour\n"
+    assert system_lines(database, task.id) == [
+        "the worker has restarted and follows the step, which it started before"
+    ]
     assert task_now(database, task.id).result == "one\ntwo\nthree\nfour\n"
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from tests.domain.samples import task_definition
 from tests.eventually import eventually
 from tests.services.fakes import FakeDispatcher
-from tests.store.stores import FlakyDatabase, change, store_task, task_now, text_of
+from tests.store.stores import FlakyDatabase, change, output_of, store_task, system_lines, task_now
 from tests.worker.fakes import FakeRuntime, MakeWorker, StepCall, run_until_finished, running_step
 from tork_celery.domain.states import Outcome, TaskState
 from tork_celery.runtime.protocol import StepExit
@@ -30,13 +30,14 @@ def test_detached_step_still_belongs_to_the_node(
     worker = make_worker(runtime)
 
     with running_step(worker, runtime, task.ref) as action:
-        eventually(lambda: text_of(database, task.id) == "started\n")
+        eventually(lambda: output_of(database, task.id) == "started\n")
         worker.detach()
         assert action.result(timeout=20) is ChainAction.IGNORE
 
     detached = task_now(database, task.id)
     assert (detached.state, detached.step_running, detached.delivery) == (TaskState.RUNNING, True, 1)
-    assert text_of(database, task.id) == "started\n"
+    assert output_of(database, task.id) == "started\n"
+    assert system_lines(database, task.id) == []
     assert (runtime.killed, runtime.removed_steps, runtime.removed_deliveries) == ([], [], [])
     assert dispatcher.sent == []
 
@@ -55,7 +56,7 @@ def test_released_task_starts_again_on_any_node(
     worker = make_worker(runtime)
 
     with running_step(worker, runtime, task.ref) as action:
-        eventually(lambda: text_of(database, task.id) == "started\n")
+        eventually(lambda: output_of(database, task.id) == "started\n")
         (worker.release if release else worker.detach)()
         assert action.result(timeout=20) is ChainAction.IGNORE
 
@@ -64,7 +65,8 @@ def test_released_task_starts_again_on_any_node(
     assert (released.state, released.node) == (TaskState.SCHEDULED, None)
     assert (released.step, released.step_running) == (0, False)
     assert (released.delivery, released.losses, released.error) == (2, 0, None)
-    assert text_of(database, task.id) == "started\n"
+    assert output_of(database, task.id) == "started\n"
+    assert system_lines(database, task.id) == ["the step is killed: the worker stops and releases the task"]
     assert runtime.killed == [task.ref]
     assert (runtime.removed_steps, runtime.removed_deliveries) == ([task.ref], [(task.id, 1)])
 

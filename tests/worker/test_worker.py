@@ -7,7 +7,7 @@ import pytest
 
 from tests.domain.samples import task_definition
 from tests.eventually import eventually
-from tests.store.stores import FlakyDatabase, job_now, store_task, task_now, text_of
+from tests.store.stores import FlakyDatabase, job_now, output_of, store_task, system_lines, task_now, text_of
 from tests.worker.fakes import (
     NODE,
     FakeRuntime,
@@ -84,8 +84,45 @@ def test_failed_step_fails_its_task(make_worker: MakeWorker, database: FlakyData
 
     failed = task_now(database, task.id)
     assert (failed.outcome, failed.error) == (Outcome.FAILED, "exit code 2: no such file")
-    assert text_of(database, task.id) == "no such file\n"
+    assert output_of(database, task.id) == "no such file\n"
+    assert system_lines(database, task.id) == ["exit code 2"]
     assert (runtime.removed_steps, runtime.removed_deliveries) == ([task.ref], [(task.id, 1)])
+
+
+def test_log_says_that_a_step_exceeded_its_memory(make_worker: MakeWorker, database: FlakyDatabase) -> None:
+    task = store_task(database)
+
+    make_worker(FakeRuntime(StepExit(code=137, note="exceeded its memory limit of 8m"))).run(task.ref)
+
+    assert system_lines(database, task.id) == ["exit code 137: exceeded its memory limit of 8m"]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, []),
+        ({"delivery": 2}, ["delivery 2: the task starts from its first step"]),
+        ({"attempts": 1}, ["attempt 2: the attempt before it failed"]),
+    ],
+)
+def test_log_of_a_delivery_or_attempt_says_which_it_is(
+    make_worker: MakeWorker, database: FlakyDatabase, values: dict[str, int], expected: list[str]
+) -> None:
+    task = store_task(database, task_definition(post=1), **values)
+    worker = make_worker(FakeRuntime())
+
+    worker.run(task.ref)
+    worker.run(replace(task.ref, step=1))
+
+    assert system_lines(database, task.id) == expected
+
+
+def test_log_says_that_a_step_timed_out(make_worker: MakeWorker, database: FlakyDatabase) -> None:
+    task = store_task(database, task_definition(timeout="1ms"))
+
+    make_worker(FakeRuntime(run_until_finished)).run(task.ref)
+
+    assert system_lines(database, task.id) == ["the step is killed: timed out after 1ms"]
 
 
 def test_step_that_can_never_run_logs_the_reason(make_worker: MakeWorker, database: FlakyDatabase) -> None:

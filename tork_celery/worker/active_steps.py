@@ -59,6 +59,15 @@ class ActiveStep:
     interrupted: threading.Event = field(default_factory=threading.Event)
     """Set when a wait of the step is to end: the step was killed, or the worker stops."""
 
+    @property
+    def kill_reason(self) -> str | None:
+        """Why the step is killed, in words for the task's log; None if it is not."""
+        if self.error is not None or self.stop_reason is None:
+            return self.error
+        if self.stop_reason is StopReason.TIMED_OUT:
+            return f"timed out after {self.timeout}"
+        return str(self.stop_reason.value)
+
 
 class ActiveSteps:
     """The active steps of a worker. Thread-safe."""
@@ -111,6 +120,7 @@ class ActiveSteps:
             step.stop_reason = reason
         step.interrupted.set()
         log.info("step.stopped", step=str(step.ref), reason=reason.value)
+        step.output.note(f"the step is killed: {step.kill_reason}")
         grace_s = self._grace_s if reason in (StopReason.CANCELLED, StopReason.STOPPED) else 0.0
         self._run_later(step, 0.0, lambda: self._kill_active(step, grace_s))
 

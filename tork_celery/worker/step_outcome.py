@@ -16,12 +16,15 @@ class StepOutcome:
 
 
 def outcome_of(exit_: StepExit, step: ActiveStep, *, is_main: bool) -> StepOutcome:
-    if step.stop_reason is StopReason.TIMED_OUT:
-        return StepOutcome(error=f"timed out after {step.timeout}")
-    if step.stop_reason is StopReason.OUT_OF_DISK:
-        return StepOutcome(error=step.error)
+    """Return the outcome of a step that has ended, and write to the task's log why it failed."""
+    if step.stop_reason in (StopReason.TIMED_OUT, StopReason.OUT_OF_DISK):
+        return StepOutcome(error=step.kill_reason)
     if exit_.code != 0:
-        return StepOutcome(error=_error(exit_, step.output))
+        reason = ": ".join(part for part in (f"exit code {exit_.code}", exit_.note) if part)
+        last_lines = step.output.last_lines()
+        if step.stop_reason is None:
+            step.output.note(reason)
+        return StepOutcome(error=f"{reason}: {last_lines}" if last_lines else reason)
     if exit_.note:
         step.output.note(exit_.note)
     return StepOutcome(result=_result(exit_, step.output) if is_main else None)
@@ -38,9 +41,3 @@ def _result(exit_: StepExit, output: StepOutput) -> str:
     text = text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
     # No mask finds a value that is cut
     return output.mask_result(output.masker.without_cut_value(text) if too_long else text)
-
-
-def _error(exit_: StepExit, output: StepOutput) -> str:
-    """Return the exit code, the runtime's note on its cause, and the last ten lines of the output."""
-    parts = [f"exit code {exit_.code}", exit_.note, output.last_lines()]
-    return ": ".join(part for part in parts if part)

@@ -260,6 +260,8 @@ class Worker:
         with self._steps.running(step):
             if self._releasing.is_set():  # since the claim
                 return self._release_step(step)
+            if note := _first_note(task, ref, adopted=adopted):
+                step.output.note(note)
             outcome = self._outcome(task, step)
             if outcome is None or (step.stop_reason is StopReason.RELEASED and outcome.error is not None):
                 return self._release_step(step)
@@ -329,3 +331,14 @@ class Worker:
     def _until_answered(self, action: Callable[[], T]) -> T:
         """Repeat `action` until the datastore answers. Raises Detached if the worker stops before."""
         return InterruptibleBackoff(self._stopping).until_answered(action)
+
+
+def _first_note(task: Task, ref: StepRef, *, adopted: bool) -> str | None:
+    """Return what the task's log says before the output of a step, if the step is no plain start."""
+    if adopted:
+        return "the worker has restarted and follows the step, which it started before"
+    if ref.step == 0 and ref.delivery > 1:
+        return f"delivery {ref.delivery}: the task starts from its first step"
+    if ref.step == 0 and task.attempts:
+        return f"attempt {task.attempts + 1}: the attempt before it failed"
+    return None
