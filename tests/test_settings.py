@@ -31,6 +31,7 @@ EXAMPLES: dict[str, tuple[str, Any]] = {
     "TORK_SHELL": ("bash -o 'pipefail' -c", ("bash", "-o", "pipefail", "-c")),
     "TORK_HOST_ENV": ("LANG, CI_TOKEN:TOKEN", (("LANG", "LANG"), ("CI_TOKEN", "TOKEN"))),
     "TORK_RATE_LIMIT": ("2.5", 2.5),
+    "TORK_STREAMS": ("12", 12),
     "TORK_SHELL_ALLOW_ROOT": ("1", True),
     "TORK_LEASE": ("1m", 60.0),
     "TORK_HEARTBEAT": ("500ms", 0.5),

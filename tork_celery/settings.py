@@ -90,6 +90,7 @@ class Settings:
     wait_max_s: float = 3600.0
     webhook_targets: WebhookTargets = field(default_factory=WebhookTargets)
     rate_limit: float | None = None
+    streams: int = 256
     keep_jobs_s: float | None = None
     broker_visibility_timeout_s: float = 3600.0
     log_level: str = "INFO"
@@ -373,6 +374,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "wait_max_s": durations.positive_seconds,
     "webhook_targets": lambda text: WebhookTargets.parse(_comma_separated(text)),
     "rate_limit": _rate,
+    "streams": _count,
     "keep_jobs_s": durations.positive_seconds,
     "broker_visibility_timeout_s": durations.positive_seconds,
     "log_level": _log_level,

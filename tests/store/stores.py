@@ -19,7 +19,7 @@ from tork_celery.domain.model import Job, Task
 from tork_celery.store import Database, jobs, logs, tasks
 from tork_celery.store.job_results import StoredResults
 from tork_celery.store.migration import migrate
-from tork_celery.store.tables import job_count_changes, metadata
+from tork_celery.store.tables import changes, job_count_changes, metadata
 from tork_celery.store.tables import jobs as job_table
 from tork_celery.store.tables import tasks as task_table
 
@@ -93,7 +93,7 @@ def _migrated_file() -> bytes:
 
 def delete_all(tx: Connection) -> None:
     """Delete all rows. Rows that triggers write on deletions are deleted last."""
-    for table in (*reversed(metadata.sorted_tables), job_count_changes):
+    for table in (*reversed(metadata.sorted_tables), job_count_changes, changes):
         tx.execute(table.delete())
 
 

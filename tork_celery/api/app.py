@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from tork_celery.api import audit, jobs, meta, scheduled_jobs, system, tasks, users
+from tork_celery.api import audit, events, jobs, meta, scheduled_jobs, system, tasks, users
 from tork_celery.api.authentication import authenticate, check_access
 from tork_celery.api.context import ApiContext
 from tork_celery.api.cors import allow_origins
@@ -30,5 +30,6 @@ def create_app(api: ApiContext) -> Flask:
     app.register_blueprint(scheduled_jobs.routes(api))
     app.register_blueprint(users.routes(api))
     app.register_blueprint(audit.routes(api))
+    app.register_blueprint(events.routes(api))
     app.register_blueprint(meta.routes(api))
     return app

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from tork_celery.services.authentication import Authenticator
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.long_poll import WaitSlots
+from tork_celery.services.streams.seats import StreamSeats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,7 @@ class ApiContext:
     services: ServiceContext
     body_limit_bytes: int
     wait_slots: WaitSlots = field(default_factory=WaitSlots)
+    stream_seats: StreamSeats = field(default_factory=StreamSeats)
     wait_max_s: float = 3600.0
     image_required: bool = True
     version: str = "0"

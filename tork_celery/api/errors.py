@@ -18,6 +18,7 @@ from tork_celery.domain.errors import (
     NotFound,
     StillRunning,
     TooManyRequests,
+    TooManyStreams,
     TorkError,
     Unauthenticated,
     Unavailable,
@@ -56,7 +57,8 @@ def _tork_error(error: TorkError) -> ResponseReturnValue:
 
 
 def _headers(error: TorkError) -> dict[str, str]:
-    retry_after_s = error.retry_after_s if isinstance(error, TooManyRequests | Conflict) else None
+    limits = TooManyRequests, TooManyStreams, Conflict
+    retry_after_s = error.retry_after_s if isinstance(error, limits) else None
     return {} if retry_after_s is None else {"Retry-After": str(math.ceil(retry_after_s))}
 
 

@@ -12,6 +12,7 @@ from tork_celery.api.user_schema import UserChangeSchema, UserSchema
 from tork_celery.domain.codec import Document
 from tork_celery.domain.idempotency import LONGEST_KEY
 from tork_celery.domain.search import LONGEST_QUERY
+from tork_celery.domain.streams import MAX_TOPICS
 from tork_celery.jobfile import json_schema
 
 _JSON = "application/json"
@@ -34,7 +35,7 @@ class Route:
     body: str | None = None
     query: tuple[str, ...] = ()
     once: bool = False
-    other_responses: tuple[tuple[HTTPStatus, Document], ...] = ()
+    other_responses: tuple[tuple[HTTPStatus, Document | None], ...] = ()
     media_types: tuple[str, ...] = (_JSON,)
 
 
@@ -110,6 +111,14 @@ ROUTES = (
         other_responses=_CONFLICT,
     ),
     _delete("/scheduled-jobs/{schedule_id}", "Delete a scheduled job"),
+    _get(
+        "/events",
+        "Follow jobs, tasks and logs as server-sent events",
+        TEXT,
+        query=("topic", "tail", "after"),
+        media_types=("text/event-stream",),
+        other_responses=((HTTPStatus.NOT_FOUND, ref("Error")), (HTTPStatus.NO_CONTENT, None)),
+    ),
     _get("/nodes", "List nodes", list_of(ref("Node"))),
     _get("/queues", "List queues", list_of(ref("Queue"))),
     _get("/queues/{name}", "Get a queue", ref("Queue")),
@@ -144,6 +153,18 @@ ROUTES = (
 )
 
 _PARAMETERS: dict[str, Document] = {
+    "topic": {
+        "name": "topic",
+        "required": True,
+        "schema": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MAX_TOPICS,
+            "items": {"type": "string", "pattern": "^(jobs|job:.+|log:.+)$"},
+        },
+    },
+    "tail": {"name": "tail", "schema": {"type": "integer", "minimum": 1, "maximum": 10**9}},
+    "after": {"name": "after", "schema": {"type": "string"}},
     "page": {"name": "page", "schema": {"type": "integer", "minimum": 1, "maximum": 10**9, "default": 1}},
     "size": {"name": "size", "schema": {"type": "integer", "minimum": 1, "maximum": 20, "default": 10}},
     "log_size": {"name": "size", "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 25}},
@@ -215,7 +236,8 @@ def _responses(route: Route) -> Document:
         statuses.append(HTTPStatus.CONFLICT)
     if "{" in route.path:
         statuses.append(HTTPStatus.NOT_FOUND)
-    schemas = dict.fromkeys(statuses, ref("Error")) | dict(route.other_responses)
+    schemas: dict[HTTPStatus, Document | None] = dict.fromkeys(statuses, ref("Error"))
+    schemas |= dict(route.other_responses)
     content = {
         name: {"schema": TEXT if name.startswith(("text/", "application/open")) else route.response}
         for name in route.media_types
@@ -224,5 +246,7 @@ def _responses(route: Route) -> Document:
     return {"200": {"description": "OK", "content": content}} | errors
 
 
-def _response(status: HTTPStatus, schema: Document) -> Document:
+def _response(status: HTTPStatus, schema: Document | None) -> Document:
+    if schema is None:
+        return {"description": status.phrase}
     return {"description": status.phrase, "content": {_JSON: {"schema": schema}}}

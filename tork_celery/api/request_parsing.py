@@ -9,6 +9,7 @@ from flask import Flask, Request, request
 from tork_celery.api.context import ApiContext
 from tork_celery.domain.errors import BodyTooLarge, Fault, InvalidInput, NotFound
 from tork_celery.domain.search import LONGEST_QUERY
+from tork_celery.domain.streams import MAX_TOPICS, Topic
 
 T = TypeVar("T")
 
@@ -17,6 +18,7 @@ _MAX_PAGE_SIZE = 20
 _LOG_PAGE_SIZE = 25
 _MAX_LOG_PAGE_SIZE = 100
 _MAX_PAGE_NUMBER = 10**9
+_MAX_TAIL = 10**9
 _INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
 _MAX_DIGITS = 18  # int() rejects more than 4,300
 
@@ -59,6 +61,25 @@ def prefers_async(request: Request) -> bool:
     """Return whether the client asks not to wait for the job's end, by `Prefer: respond-async` (RFC 7240)."""
     preferences = request.headers.get("Prefer", "").lower().split(",")
     return any(each.partition(";")[0].strip() == "respond-async" for each in preferences)
+
+
+def parse_topics(request: Request) -> tuple[Topic, ...]:
+    """Return the topics of a stream. Raises InvalidInput."""
+    texts = list(dict.fromkeys(request.args.getlist("topic")))
+    if not 1 <= len(texts) <= MAX_TOPICS:
+        message = f"give 1 to {MAX_TOPICS} topics, such as ?topic=jobs&topic=job:ID&topic=log:TASK_ID"
+        raise InvalidInput(Fault(path="topic", message=message))
+    try:
+        return tuple(Topic.parse(text) for text in texts)
+    except ValueError as error:
+        raise InvalidInput(Fault(path="topic", message=str(error))) from error
+
+
+def parse_tail(request: Request) -> int | None:
+    """Return the number of last lines with which a log begins; None for all. Raises InvalidInput."""
+    if not request.args.get("tail"):
+        return None
+    return _parse_number(request, "tail", default=1, maximum=_MAX_TAIL)
 
 
 def parse_page(

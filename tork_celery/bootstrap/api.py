@@ -6,9 +6,10 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from tork_celery.api import create_app
+from tork_celery.api import create_app, responses
 from tork_celery.api.context import ApiContext
 from tork_celery.api.front import Front
+from tork_celery.api.front.hub import StreamHub
 from tork_celery.bootstrap.broker import build_celery_app
 from tork_celery.bootstrap.datastore import build_database
 from tork_celery.bootstrap.services import VERSION, build_service_context, describe_node
@@ -19,7 +20,16 @@ from tork_celery.publisher import BackgroundPublisher
 from tork_celery.services.authentication import Authenticator
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.long_poll import ended_jobs
+from tork_celery.services.streams.logs import LogReader
+from tork_celery.services.streams.seats import StreamSeats
+from tork_celery.services.streams.states import StateReader
+from tork_celery.services.streams.tail import Tail
 from tork_celery.settings import Settings
+from tork_celery.store import Database
+from tork_celery.store.change_wakeups import change_wakeups
+
+_KILL_S = 5.0
+"""Time after the grace of a cancel within which a worker kills a step and stores its last output."""
 
 
 def build_api(settings: Settings, *, port: int, processes: int, threads: int) -> Front:
@@ -40,6 +50,7 @@ def build_api(settings: Settings, *, port: int, processes: int, threads: int) ->
         background_publisher=BackgroundPublisher(context.dispatcher),
         traces=build_job_traces(database),
     )
+    streams = _build_streams(settings, database)
     app = create_app(
         ApiContext(
             services=services,
@@ -51,6 +62,7 @@ def build_api(settings: Settings, *, port: int, processes: int, threads: int) ->
             cors_origins=settings.cors_origins,
             hosts=settings.hosts,
             rate_limit=settings.rate_limit,
+            stream_seats=StreamSeats(settings.streams),
         )
     )
     return Front(
@@ -58,9 +70,17 @@ def build_api(settings: Settings, *, port: int, processes: int, threads: int) ->
         threads=threads,
         body_limit_bytes=settings.body_limit_bytes,
         ended_jobs=partial(ended_jobs, services),
+        streams=streams,
         on_startup=partial(_start_api, services, api_presence),
         on_shutdown=partial(_stop_api, services, api_presence),
     )
+
+
+def _build_streams(settings: Settings, database: Database) -> StreamHub:
+    settle_s = settings.cancel_grace_s + _KILL_S
+    logs = LogReader(database, settle_s=settle_s, log_part=responses.log_part)
+    tail = Tail(database, change_wakeups(database), log_reader=logs)
+    return StreamHub(tail, states=StateReader(database), logs=logs)
 
 
 def _start_api(services: ServiceContext, api_presence: Presence) -> None:

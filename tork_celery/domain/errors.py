@@ -14,6 +14,7 @@
     ├── StillRunning          a client waited for the end of a job until its timeout: HTTP 408
     ├── Unavailable           a part of the system does not answer: HTTP 503
     │   ├── TooManyWaiters        too many clients wait for the end of a job
+    │   ├── TooManyStreams        all streams of this process are in use
     │   ├── DatastoreUnavailable
     │   │   ├── DatastoreFull         its disk is full
     │   │   └── SecretsUnreadable     a secret is encrypted with a key that this process lacks
@@ -137,6 +138,12 @@ class BrokerUnavailable(Unavailable):
 
 class TooManyWaiters(Unavailable):
     """The number of clients that may wait for the end of a job is reached."""
+
+
+class TooManyStreams(Unavailable):
+    """All streams of this process are in use. The client may try again after `retry_after_s`."""
+
+    retry_after_s = 5.0
 
 
 class EngineUnavailable(Unavailable):

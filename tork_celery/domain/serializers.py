@@ -56,12 +56,17 @@ def job(job: Job, results: Mapping[str, str], execution: Sequence[Task]) -> Docu
     )
     values = _values_of(definition)
     document = mask_document(_definition(definition), _job_fields(job) | _encode(details), values)
-    return document | {"execution": [_task(run, values) for run in execution]}
+    return document | {"execution": [_task(run, values, encode(run.definition)) for run in execution]}
 
 
 def task(task: Task, job_values: Collection[str]) -> Document:
     """Return a whole task. `job_values` has the values of its job to mask."""
-    return _task(task, MaskedValues(job_values))
+    return _task(task, MaskedValues(job_values), encode(task.definition))
+
+
+def task_event(task: Task, job_values: Collection[str]) -> Document:
+    """Return a task as `task` does, without its lists of steps, mounts and tasks."""
+    return _task(task, MaskedValues(job_values), _without_lists(encode(task.definition)))
 
 
 def task_summary(task: Task, job_values: Collection[str]) -> Document:
@@ -95,12 +100,20 @@ def _values_of(definition: JobDefinition) -> MaskedValues:
     return MaskedValues(masking.job_values(definition))
 
 
-def _task(task: Task, job_values: MaskedValues) -> Document:
-    definition = encode(task.definition)
+def _task(task: Task, job_values: MaskedValues, definition: Document) -> Document:
     if "retry" in definition:
         definition["retry"] |= {"attempts": task.attempts}
     values = job_values.with_values(masking.task_values(task.definition))
     return mask_document(definition | _composite(task, definition), _task_fields(task), values)
+
+
+def _without_lists(document: Document) -> Document:
+    """Return a definition without its lists of objects, at any depth."""
+    return {
+        key: _without_lists(value) if isinstance(value, dict) else value
+        for key, value in document.items()
+        if not (isinstance(value, list | tuple) and value and isinstance(value[0], dict))
+    }
 
 
 def _definition(definition: JobDefinition) -> Document:

@@ -24,8 +24,8 @@ from tork_celery.store.tables import job_tags, job_texts, jobs
 
 MAX_MATCHES = 10_000
 _COLUMNS = (jobs.c.seq, jobs.c.summary, jobs.c.secrets, *LISTED_COLUMNS)
-_OF_JOBS = select(*_COLUMNS).where(is_not_deleted())
-_OF_SEQS = _OF_JOBS.where(jobs.c.seq.in_(bindparam("seqs", expanding=True)))
+LISTED_JOBS = select(*_COLUMNS).where(is_not_deleted())
+_OF_SEQS = LISTED_JOBS.where(jobs.c.seq.in_(bindparam("seqs", expanding=True)))
 
 
 def page(
@@ -47,7 +47,7 @@ def page(
     if visible is None and (term := counted_term(search)) is not None:
         return _counted_page(tx, search, term, offset=offset, size=size)
     matches = tx.scalars(search_query(tx, search, visible)).all()
-    return _listed(tx.execute(_OF_SEQS, {"seqs": matches[offset : offset + size]}).all()), len(matches)
+    return listed(tx.execute(_OF_SEQS, {"seqs": matches[offset : offset + size]}).all()), len(matches)
 
 
 def counted_term(search: Search) -> str | None:
@@ -66,13 +66,13 @@ def _counted_page(
     page: dict[str, Any] = {"value": (*search.tags, *search.states, "")[0], "size": size}
     kind = term.partition(":")[0]
     if offset == 0 and (rows := tx.execute(_first_page(kind), page | {"term": term}).all()):
-        return _listed(rows), int(rows[0].total)
+        return listed(rows), int(rows[0].total)
     blocks = job_counts.count_by_block(tx, term)
     total = sum(count for _, count in blocks)
     for block, count in blocks:
         if offset < count:
             below = (block + 1) * job_counts.BLOCK
-            return _listed(tx.execute(_page(kind), page | {"below": below, "offset": offset}).all()), total
+            return listed(tx.execute(_page(kind), page | {"below": below, "offset": offset}).all()), total
         offset -= count
     return [], total
 
@@ -81,7 +81,7 @@ def _counted_page(
 def _first_page(kind: str) -> Select[Any]:
     """Select the newest jobs of a term, in any order, each with the `total` of all."""
     seqs = _seqs(kind).limit(bindparam("size")).subquery()
-    return _OF_JOBS.join(seqs, seqs.c.seq == jobs.c.seq).add_columns(job_counts.TOTAL.label("total"))
+    return LISTED_JOBS.join(seqs, seqs.c.seq == jobs.c.seq).add_columns(job_counts.TOTAL.label("total"))
 
 
 @functools.cache
@@ -89,7 +89,7 @@ def _page(kind: str) -> Select[Any]:
     """Select jobs of a term, in any order, from `offset` in descending order below a number on."""
     below = _seqs(kind).where(literal_column("seq") < bindparam("below"))
     seqs = below.limit(bindparam("size")).offset(bindparam("offset")).subquery()
-    return _OF_JOBS.join(seqs, seqs.c.seq == jobs.c.seq)
+    return LISTED_JOBS.join(seqs, seqs.c.seq == jobs.c.seq)
 
 
 def _seqs(kind: str) -> Select[Any]:
@@ -179,7 +179,7 @@ def has_words(tx: Connection, words: Sequence[str], tags: Sequence[str] = ()) ->
     return job_texts.c.text.op("@@")(parsed)
 
 
-def _listed(rows: Sequence[Row[Any]]) -> list[ListedJob]:
+def listed(rows: Sequence[Row[Any]]) -> list[ListedJob]:
     """Return the jobs of a page, newest first."""
     return [_listed_job(row) for row in sorted(rows, key=attrgetter("seq"), reverse=True)]
 

@@ -12,7 +12,7 @@ from tork_celery.domain.model import StepRef
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import log_parts
 
-_PARTS: Select[Any] = select(
+PARTS: Select[Any] = select(
     log_parts.c.seq,
     log_parts.c.task_id,
     log_parts.c.step,
@@ -114,13 +114,13 @@ def _page(
     offset = (number - 1) * size
     if text:  # the search is slow, so one query serves both page and total
         matches = tx.scalars(seqs.where(_contains(tx, text))).all()
-        query, total = _PARTS.where(log_parts.c.seq.in_(matches[offset : offset + size])), len(matches)
+        query, total = PARTS.where(log_parts.c.seq.in_(matches[offset : offset + size])), len(matches)
     else:
         shown = seqs.limit(size).offset(offset).subquery()
-        query = _PARTS.join(shown, shown.c.seq == log_parts.c.seq)
+        query = PARTS.join(shown, shown.c.seq == log_parts.c.seq)
         total = tx.scalar(select(func.count()).select_from(seqs.order_by(None).subquery())) or 0
     rows = sorted(tx.execute(query), key=attrgetter("seq"), reverse=True)
-    return [_part(row) for row in rows], total
+    return [log_part(row) for row in rows], total
 
 
 def _contains(tx: Connection, text: str) -> ColumnElement[bool]:
@@ -130,7 +130,7 @@ def _contains(tx: Connection, text: str) -> ColumnElement[bool]:
     return log_parts.c.contents.icontains(text, autoescape=True)
 
 
-def _part(row: Row[Any]) -> LogPart:
+def log_part(row: Row[Any]) -> LogPart:
     position = _position(row.position)
     line = row.line
     if line is None:  # of a version that did not count the lines of the system

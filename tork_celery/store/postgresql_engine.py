@@ -1,10 +1,13 @@
 """Connections to PostgreSQL."""
 
 import select
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import InvalidatePoolError
+
+if TYPE_CHECKING:
+    import psycopg
 
 _CONNECT_TIMEOUT_S = 3
 _PROBE_TIMEOUT_S = 2
@@ -35,8 +38,19 @@ def probe(url: URL) -> None:
     """Connect to the server. Raises psycopg's errors."""
     import psycopg  # noqa: PLC0415  not needed on SQLite
 
-    address = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    psycopg.connect(address, connect_timeout=_PROBE_TIMEOUT_S).close()
+    psycopg.connect(_address(url), connect_timeout=_PROBE_TIMEOUT_S).close()
+
+
+def connect(url: URL) -> "psycopg.Connection":
+    """Return a connection outside the pool, in autocommit mode. Raises psycopg's errors."""
+    import psycopg  # noqa: PLC0415  not needed on SQLite
+
+    options: dict[str, Any] = {"connect_timeout": _CONNECT_TIMEOUT_S, **_KEEPALIVES}
+    return psycopg.connect(_address(url), autocommit=True, **options)
+
+
+def _address(url: URL) -> str:
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def _replace_closed_connections(engine: Engine) -> None:

@@ -420,3 +420,21 @@ schedule_checks = Table(
     Column("down_from", Double, nullable=False),
     Column("down_until", Double, nullable=False),
 )
+
+# Changes of jobs, tasks and logs, for streams of events. Triggers write them; migration 0013 creates these.
+changes = Table(
+    "changes",
+    metadata,
+    Column("seq", _sequence, primary_key=True, autoincrement=True),
+    Column("kind", String(4), nullable=False),  # job, task or log
+    Column("job_id", String(32), nullable=False),
+    Column("task_id", String(32)),
+    Column("changed_at", Double, nullable=False),
+    sqlite_autoincrement=True,
+)
+change_listeners = Table(  # PostgreSQL only, one row: until when changes are notified
+    "change_listeners",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("until", Double, nullable=False),
+)

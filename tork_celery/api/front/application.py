@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
@@ -13,7 +13,9 @@ import structlog
 
 from tork_celery.api.front import wsgi
 from tork_celery.api.front.bodies import BodyReader, BodyRejected, ClientDisconnected
+from tork_celery.api.front.hub import StreamHub
 from tork_celery.api.front.recent_responses import RecentResponses
+from tork_celery.api.front.streams import CLOSE_KEY, STREAM_KEY, EventStream, StreamRequest
 from tork_celery.api.front.waits import WAIT_KEY, EndedJobs, JobPoller, JobWait
 from tork_celery.api.front.wsgi import Headers, Response
 
@@ -23,7 +25,7 @@ MAX_QUEUED = 512
 """Complete requests of a process that wait for a thread. Beyond them: 503."""
 _HEALTH = b"/health"
 
-Scope = Mapping[str, Any]
+Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
@@ -32,7 +34,8 @@ class Front:
     """Hands complete requests to `app` in `threads` threads.
 
     `/health` has a thread of its own, so it answers while all others are busy; a response of it serves all
-    requests of a second. `on_startup` and `on_shutdown` run once for each process.
+    requests of a second. `streams` serves the streams that views open.
+    `on_startup` and `on_shutdown` run once for each process.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Front:
         threads: int,
         body_limit_bytes: int,
         ended_jobs: EndedJobs,
+        streams: StreamHub | None = None,
         on_startup: Callable[[], None] = lambda: None,
         on_shutdown: Callable[[], None] = lambda: None,
     ) -> None:
@@ -52,6 +56,7 @@ class Front:
         self._health = RecentResponses(self._check_health)
         self._queued = 0
         self._poller = JobPoller(ended_jobs)
+        self._streams = streams
         self._on_startup = on_startup
         self._on_shutdown = on_shutdown
 
@@ -64,8 +69,12 @@ class Front:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         await asyncio.to_thread(self._on_startup)
+        if self._streams is not None:
+            self._streams.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        if self._streams is not None:
+            await self._streams.stop()
         await asyncio.to_thread(self._on_shutdown)
         self._threads.shutdown(wait=False)
         self._health_thread.shutdown(wait=False)
@@ -83,21 +92,27 @@ class Front:
             if scope["method"] == "GET" and scope["raw_path"] == _HEALTH:
                 response: Response | None = await self._health.get(scope)
             else:
-                response = await self._respond(scope, body, receive)
+                response = await self._respond(scope, body, receive, send)
         finally:
             self._bodies.release(body)
         if response is not None:
             await _send(send, response)
 
-    async def _respond(self, scope: Scope, body: bytes, receive: Receive) -> Response | None:
-        """Return the response, or None when the client has gone meanwhile."""
+    async def _respond(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> Response | None:
+        """Return the response, or None when the client has gone meanwhile or has got a stream."""
         environment = wsgi.environ(scope, body)
         waits: list[JobWait] = []
-        environment[WAIT_KEY] = waits
+        streams: list[StreamRequest] = []
+        environment |= {WAIT_KEY: waits, STREAM_KEY: streams}
         response = await self._call(environment)
-        if not waits:
-            return response
-        return await self._wait(waits[0], scope, receive)
+        if waits:
+            return await self._wait(waits[0], scope, receive)
+        if streams and self._streams is not None:
+            stream = EventStream(self._streams, streams[0], send)
+            scope[CLOSE_KEY] = stream.close
+            await stream.run(response, _disconnected(receive))
+            return None
+        return response
 
     async def _wait(self, wait: JobWait, scope: Scope, receive: Receive) -> Response | None:
         """Wait until a job has ended, then answer as `GET /jobs/{id}` does."""

@@ -8,6 +8,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from tork_celery.api.front.streams import CLOSE_KEY
+
 HEADER_TIMEOUT_S = 10.0
 """Time for all headers of a request, from the connection or from the first byte of a further request."""
 WRITE_TIMEOUT_S = 60.0
@@ -54,6 +56,13 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._headers_received()
         super().on_headers_complete()
+
+    def shutdown(self) -> None:
+        """Complete the response in progress, at once if it is a stream, and close the connection."""
+        super().shutdown()
+        scope: dict[str, Any] = {} if self.cycle is None else dict(self.cycle.scope)
+        if CLOSE_KEY in scope:
+            scope[CLOSE_KEY]()
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -1,7 +1,7 @@
 """Responses that equal requests share while they are recent."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -12,7 +12,7 @@ MAX_AGE_S = 1.0
 _MOST_KEYS = 64
 _DECISIVE_HEADERS = (b"host", b"origin")
 
-Scope = Mapping[str, Any]
+Scope = MutableMapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
