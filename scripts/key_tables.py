@@ -13,6 +13,7 @@ from tork_celery.jobfile.fields import (
     Duration,
     Expression,
     Integer,
+    IntegerList,
     IntegerOrTemplate,
     Nested,
     NestedList,
@@ -121,6 +122,11 @@ def _(field: Boolean) -> str:
 @_type.register
 def _(field: StringList) -> str:
     return f"list of {_string(cast(String, field.inner), plural='s')}"
+
+
+@_type.register
+def _(field: IntegerList) -> str:
+    return f"list of numbers, {_type(field.inner)}"
 
 
 @_type.register

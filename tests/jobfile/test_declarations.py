@@ -17,6 +17,7 @@ from tork_celery.jobfile.fields import (
     Duration,
     Expression,
     Integer,
+    IntegerList,
     IntegerOrTemplate,
     NestedList,
     Number,
@@ -50,6 +51,7 @@ TYPES: dict[type, Any] = {
     IntegerOrTemplate: int | str,
     Number: float,
     Boolean: bool,
+    IntegerList: tuple[int, ...],
     StringList: tuple[str, ...],
     StringMap: Mapping[str, str],
 }

@@ -420,6 +420,11 @@ def test_template_is_accepted_where_its_value_is_checked_later() -> None:
     ("retry", "path", "message"),
     [
         ("{limit: 0}", "retry.limit", "must be from 1 to 10"),
+        ("{limit: 1, exitCodes: [0]}", "retry.exitCodes[0]", "must be from 1 to 255"),
+        ("{limit: 1, exitCodes: 3}", "retry.exitCodes", "expected a list"),
+        ("{limit: 1, memory: {max: 1g}}", "retry.memory.factor", "required"),
+        ("{limit: 1, memory: {factor: 2, max: 1x}}", "retry.memory.max", "is not a size"),
+        ("{limit: 1, memory: {factor: 2}}", "retry.memory", "`retry.memory` needs a limit"),
         ("{limit: 11}", "retry.limit", "must be from 1 to 10"),
         ("{initialDelay: 1s}", "retry.limit", "required"),
         ("{limit: 1, scalingFactor: 0.5}", "retry.scalingFactor", "must be from 1 to 10"),

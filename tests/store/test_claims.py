@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from tests.domain.samples import task_definition
 from tests.store.stores import change, change_job, seconds_now, store_job, store_task, task_now
 from tork_celery.domain.model import StepRef, Task
-from tork_celery.domain.states import JobState, Outcome, TaskState
+from tork_celery.domain.states import FailureCause, JobState, Outcome, TaskState
 from tork_celery.store import Database, claims, jobs, tasks
 
 NODE, OTHER = "default@here", "default@there"
@@ -136,7 +136,8 @@ def test_failed_step_sets_the_outcome(database: Database) -> None:
     task = store_task(database, THREE_STEPS, **RUNNING)
 
     with database.transaction() as tx:
-        assert claims.fail_step(tx, task.ref, node=NODE, error="exit code 1")
+        cause = FailureCause.OUT_OF_MEMORY
+        assert claims.fail_step(tx, task.ref, node=NODE, error="exit code 1", exit_code=1, cause=cause)
 
     now = task_now(database, task.id)
     assert (now.outcome, now.state, now.error) == (Outcome.FAILED, TaskState.RUNNING, "exit code 1")

@@ -4,6 +4,7 @@ import pytest
 
 from tork_celery.domain.logs import LogPosition
 from tork_celery.domain.model import StepRef
+from tork_celery.domain.states import FailureCause
 from tork_celery.runtime.protocol import MAX_RESULT_BYTES, StepExit, Stream
 from tork_celery.worker.active_steps import ActiveStep, StopReason
 from tork_celery.worker.step_outcome import StepOutcome, outcome_of
@@ -21,6 +22,24 @@ def make_step(
 
 def result_of(stdout: bytes, written: bytes | None = None) -> str | None:
     return outcome_of(StepExit(code=0, output=written), make_step(stdout), is_main=True).result
+
+
+@pytest.mark.parametrize(
+    ("exit_", "stop_reason", "exit_code", "cause"),
+    [
+        (StepExit(code=0), None, None, None),
+        (StepExit(code=3), None, 3, None),
+        (StepExit(code=137, out_of_memory=True), None, 137, FailureCause.OUT_OF_MEMORY),
+        (StepExit(code=137), StopReason.TIMED_OUT, None, FailureCause.TIMEOUT),
+        (StepExit(code=137), StopReason.OUT_OF_DISK, None, None),
+    ],
+)
+def test_failure_has_its_cause(
+    exit_: StepExit, stop_reason: StopReason | None, exit_code: int | None, cause: FailureCause | None
+) -> None:
+    outcome = outcome_of(exit_, make_step(stop_reason=stop_reason, timeout="1s"), is_main=True)
+
+    assert (outcome.exit_code, outcome.cause) == (exit_code, cause)
 
 
 def error_of(code: int, *, note: str | None = None, stdout: bytes = b"") -> str | None:

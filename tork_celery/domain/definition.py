@@ -20,13 +20,25 @@ def limits_of(given: Limits | None, default: Limits | None) -> Limits | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryRetry:
+    """Factor by which the memory limit grows after a step exceeded it, up to `max`."""
+
+    factor: float
+    max: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """Number of retries of a failed task, and the back-off between them (see `domain.retry`)."""
+    """Number of retries of a failed task, the back-off between them, and the failures that are retried (see
+    `domain.retry`)."""
 
     limit: int
     initial_delay: str = "1s"
     scaling_factor: float = 2.0
     max_delay: str = "1h"
+    exit_codes: tuple[int, ...] = ()
+    memory: MemoryRetry | None = None
+    timeouts: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,14 @@ from typing import Any, Self
 
 from tork_celery.domain.definition import JobDefinition, TaskDefinition
 from tork_celery.domain.queue_names import DEFAULT_QUEUE
-from tork_celery.domain.states import JobState, Outcome, TaskState, check_job_move, check_task_move
+from tork_celery.domain.states import (
+    FailureCause,
+    JobState,
+    Outcome,
+    TaskState,
+    check_job_move,
+    check_task_move,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +37,7 @@ class Task:
 
     All tasks:
     - `position`: of the top-level task that it is or belongs to, from 1.
+    - `exit_code` and `failure_cause`: of the step that failed, if it has one.
     - `outcome`: result of the steps. It is recorded before the job is advanced and `state` changes.
     - `delivery`: fencing token, from 1. Changes on behalf of an earlier delivery are rejected.
     - `step`: index of the step that runs (`step_running`) or is next.
@@ -78,6 +86,8 @@ class Task:
     step_running: bool = False
     losses: int = 0
     outcome: Outcome | None = None
+    exit_code: int | None = None
+    failure_cause: FailureCause | None = None
     node: str | None = None
     lease_until: float | None = None
     deadline_at: float | None = None

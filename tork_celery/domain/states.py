@@ -51,6 +51,13 @@ class Outcome(StrEnum):
     FAILED = "FAILED"
 
 
+class FailureCause(StrEnum):
+    """Cause of the failure of a step, where it is more than an exit code."""
+
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
+    TIMEOUT = "TIMEOUT"
+
+
 ACTIVE = frozenset({TaskState.CREATED, TaskState.PENDING, TaskState.SCHEDULED, TaskState.RUNNING})
 ENDED_EARLY = frozenset({TaskState.CANCELLED, TaskState.STOPPED})
 """A task in one of these states ended before its steps did: a node kills the step that it still runs."""

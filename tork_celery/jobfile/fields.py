@@ -151,22 +151,33 @@ class Number(fields.Float):
         return number
 
 
-class StringList(fields.List[Any]):
+class _ScalarList(fields.List[Any]):
+    """A list of strings or numbers."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        faults, items = Faults(), []
+        deserialize = self.inner.deserialize
+        for index, item in _enumerate(value):
+            try:
+                items.append(deserialize(item))
+            except ValidationError as error:
+                faults.add((index,), error.messages)
+        faults.raise_any()
+        return tuple(items)
+
+
+class StringList(_ScalarList):
     """A list of strings."""
 
     def __init__(self, item: String, **options: Any) -> None:
         super().__init__(item, **options)
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        faults, texts = Faults(), []
-        deserialize = cast(String, self.inner).deserialize
-        for index, item in _enumerate(value):
-            try:
-                texts.append(deserialize(item))
-            except ValidationError as error:
-                faults.add((index,), error.messages)
-        faults.raise_any()
-        return tuple(texts)
+
+class IntegerList(_ScalarList):
+    """A list of whole numbers."""
+
+    def __init__(self, item: Integer, **options: Any) -> None:
+        super().__init__(item, **options)
 
 
 class StringMap(fields.Dict):

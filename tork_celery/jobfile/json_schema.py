@@ -15,6 +15,7 @@ from tork_celery.jobfile import validators
 from tork_celery.jobfile.fields import (
     Boolean,
     Integer,
+    IntegerList,
     IntegerOrTemplate,
     Nested,
     NestedList,
@@ -169,6 +170,11 @@ def _(field: Boolean) -> Document:
 @_of_field.register
 def _(field: StringList) -> Document:
     return {"type": "array", "items": _string(cast(String, field.inner), nullable=True)}
+
+
+@_of_field.register
+def _(field: IntegerList) -> Document:
+    return {"type": "array", "items": _of_field(field.inner)}
 
 
 @_of_field.register

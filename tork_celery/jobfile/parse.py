@@ -5,13 +5,15 @@ Each function raises `InvalidInput` with at most 20 faults, or `BodyTooLarge`, a
 """
 
 import functools
+from itertools import islice
 from typing import Literal, NamedTuple, cast
 
 from marshmallow import ValidationError
 
 from tork_celery.domain.definition import JobDefinition, TaskDefinition
-from tork_celery.domain.errors import InvalidInput
+from tork_celery.domain.errors import MOST_FAULTS, InvalidInput
 from tork_celery.domain.masking import excess, located_values
+from tork_celery.jobfile import memory_retries
 from tork_celery.jobfile.decode import BODY_LIMIT_BYTES, read
 from tork_celery.jobfile.faults import flatten
 from tork_celery.jobfile.jobs import JobSchema, ScheduledJobSchema
@@ -86,13 +88,17 @@ def _task(source: Source, *, image_required: bool) -> TaskDefinition:
 
 
 def _check_values(definition: JobDefinition, root: Path, source: Source) -> None:
-    """Raise InvalidInput unless the values to mask are within their limits.
+    """Raise InvalidInput unless the values to mask are within their limits, and tasks that are retried with
+    more memory have a limit.
 
     `root` is the part of their paths that the document does not have.
     """
     if fault := excess(located_values(definition)):
         path, message = fault
         raise InvalidInput(source.fault(path[len(root) :], message))
+    unlimited = islice(memory_retries.without_limit(definition), MOST_FAULTS)
+    if faults := [source.fault(path[len(root) :], memory_retries.MESSAGE) for path in unlimited]:
+        raise InvalidInput(*faults)
 
 
 def _read(body: bytes, media_type: str, limit_bytes: int, *, expected: str = _KEYS_EXPECTED) -> Source:

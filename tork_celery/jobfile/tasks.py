@@ -6,7 +6,15 @@ from typing import Any
 
 from marshmallow import validate
 
-from tork_celery.domain.definition import AutoDelete, Each, Parallel, Retry, Subjob, TaskDefinition
+from tork_celery.domain.definition import (
+    AutoDelete,
+    Each,
+    MemoryRetry,
+    Parallel,
+    Retry,
+    Subjob,
+    TaskDefinition,
+)
 from tork_celery.domain.identifiers import LONGEST_NAME, LONGEST_VAR
 from tork_celery.jobfile import validators
 from tork_celery.jobfile.fields import (
@@ -14,10 +22,12 @@ from tork_celery.jobfile.fields import (
     Duration,
     Expression,
     Integer,
+    IntegerList,
     IntegerOrTemplate,
     Nested,
     NestedList,
     Number,
+    Quantity,
     QueueName,
     String,
     StringList,
@@ -48,6 +58,17 @@ def tags(metadata: dict[str, str]) -> StringList:
     return StringList(String(validate=(validators.not_empty, max_length(LONGEST_NAME))), metadata=metadata)
 
 
+class MemoryRetrySchema(MappingSchema):
+    definition = MemoryRetry
+
+    factor = Number(
+        required=True,
+        validate=validate.Range(1, 10, error="must be from 1 to 10"),
+        metadata=docs("factor by which `limits.memory` grows for the next attempt", "2"),
+    )
+    max = Quantity(validate=validators.memory, metadata=docs("memory of an attempt at most", "4g"))
+
+
 class RetrySchema(MappingSchema):
     definition = Retry
 
@@ -62,6 +83,17 @@ class RetrySchema(MappingSchema):
         metadata=docs("factor by which the delay grows with each further retry, by default `2`", "1.5"),
     )
     maxDelay = Duration(metadata=docs("maximum delay, by default `1h`", "1m"))
+    exitCodes = IntegerList(
+        Integer(validate=validate.Range(1, 255, error="must be from 1 to 255")),
+        metadata=docs("exit codes that are retried", "[75, 111]"),
+    )
+    memory = Nested(
+        MemoryRetrySchema,
+        metadata=docs(
+            "retries a step that exceeded its memory limit, with more memory", "{factor: 2, max: 4g}"
+        ),
+    )
+    timeouts = Boolean(metadata=docs("whether timeouts are retried", "true"))
 
 
 class TaskSchema(StepSchema):

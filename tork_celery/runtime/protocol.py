@@ -79,6 +79,9 @@ class StepExit:
     """What is known beyond the exit code, for example that the memory limit was exceeded. It is a part of the
     task's error when the step failed, and a line of its log otherwise."""
 
+    out_of_memory: bool = False
+    """Whether the step failed because it exceeded its memory limit."""
+
     ended_before_follow: bool = False
     """Whether the step had already ended when `Runtime.follow` found it."""
 

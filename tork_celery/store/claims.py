@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Update, and_, exists, func, or_, select, upda
 from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain.model import StepRef, Task
-from tork_celery.domain.states import ACTIVE_JOBS, Outcome, TaskState
+from tork_celery.domain.states import ACTIVE_JOBS, FailureCause, Outcome, TaskState
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import jobs, tasks
 from tork_celery.store.task_conditions import claimed
@@ -72,9 +72,24 @@ def complete_step(tx: Connection, ref: StepRef, *, node: str, result: str | None
     return _update_held(tx, ref, node, values)
 
 
-def fail_step(tx: Connection, ref: StepRef, *, node: str, error: str) -> bool:
+def fail_step(
+    tx: Connection,
+    ref: StepRef,
+    *,
+    node: str,
+    error: str,
+    exit_code: int | None = None,
+    cause: FailureCause | None = None,
+) -> bool:
     """Record the failure of a step as the outcome of its task. Returns False as `complete_step` does."""
-    values = {"step_running": False, "outcome": Outcome.FAILED, "error": error, "ended_at": datastore_now()}
+    values = {
+        "step_running": False,
+        "outcome": Outcome.FAILED,
+        "error": error,
+        "exit_code": exit_code,
+        "failure_cause": cause,
+        "ended_at": datastore_now(),
+    }
     return _update_held(tx, ref, node, values)
 
 

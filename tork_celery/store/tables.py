@@ -171,6 +171,8 @@ tasks = Table(
     Column("step_running", Boolean, nullable=False),
     Column("losses", Integer, nullable=False),
     Column("outcome", String(16)),
+    Column("exit_code", Integer),
+    Column("failure_cause", String(16)),
     Column("node", String(256)),
     Column("lease_until", Double),
     Column("deadline_at", Double),

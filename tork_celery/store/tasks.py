@@ -13,14 +13,16 @@ from sqlalchemy.sql.elements import ColumnElement
 from tork_celery.domain import states
 from tork_celery.domain.errors import IllegalTransition, SecretsUnreadable
 from tork_celery.domain.model import Task
-from tork_celery.domain.states import ENDED_EARLY, TASK_MOVES, Outcome, TaskState
+from tork_celery.domain.states import ENDED_EARLY, TASK_MOVES, FailureCause, Outcome, TaskState
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import ACTIVE_TASKS, RUNNING_TASKS, SCHEDULED_TASKS, tasks
 from tork_celery.store.task_conditions import claimed
 
 log = structlog.get_logger(__name__)
 
-_PLAIN_FIELDS = tuple(f.name for f in fields(Task) if f.name not in ("definition", "state", "outcome"))
+_PLAIN_FIELDS = tuple(
+    f.name for f in fields(Task) if f.name not in ("definition", "state", "outcome", "failure_cause")
+)
 _plain_fields = attrgetter(*_PLAIN_FIELDS)
 _FIXED_FIELDS = frozenset(
     (
@@ -189,6 +191,7 @@ def task_of(row: Row[Any]) -> Task:
         definition=row.definition,
         state=TaskState(row.state),
         outcome=row.outcome and Outcome(row.outcome),
+        failure_cause=row.failure_cause and FailureCause(row.failure_cause),
     )
 
 
@@ -209,7 +212,7 @@ def _values(task: Task) -> dict[str, Any]:
 
 def _mutable_values(task: Task) -> dict[str, Any]:
     plain = {name: getattr(task, name) for name in _PLAIN_FIELDS if name not in _FIXED_FIELDS}
-    return plain | {"state": task.state, "outcome": task.outcome}
+    return plain | {"state": task.state, "outcome": task.outcome, "failure_cause": task.failure_cause}
 
 
 def _raise_illegal(tx: Connection, changed: Sequence[Task]) -> None:

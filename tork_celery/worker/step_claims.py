@@ -98,7 +98,14 @@ class StepClaims:
 
     def _record_outcome(self, tx: Connection, task: Task, ref: StepRef, outcome: StepOutcome) -> bool:
         if outcome.error is not None:
-            return claims.fail_step(tx, ref, node=self._context.node, error=outcome.error)
+            return claims.fail_step(
+                tx,
+                ref,
+                node=self._context.node,
+                error=outcome.error,
+                exit_code=outcome.exit_code,
+                cause=outcome.cause,
+            )
         last = ref.step + 1 == len(task.definition.steps)
         return claims.complete_step(tx, ref, node=self._context.node, result=outcome.result, last=last)
 

@@ -45,6 +45,7 @@ def test_note_says_whether_the_memory_limit_was_exceeded(
     step_exit = run_step(runtime, steps.step(script, limits=LIMITS))
 
     assert (step_exit.code, step_exit.note) == (code, note)
+    assert step_exit.out_of_memory == bool(code and note)
 
 
 def test_ceiling_of_the_worker_is_a_memory_limit(make_runtime: RuntimeFactory, steps: StepFactory) -> None:

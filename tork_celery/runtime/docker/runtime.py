@@ -258,10 +258,12 @@ class DockerRuntime:
 
     def _exit(self, ref: StepRef, code: int) -> StepExit:
         note = self._memory_notes.note(ref, code)
+        out_of_memory = bool(code and note)
         try:
-            return StepExit(code=code, output=self._files.output(ref), note=note)
+            output = self._files.output(ref)
         except NotRegularFile as error:
-            return StepExit(code=code, note=note if code else unusable_output(error))
+            output, note = None, note if code else unusable_output(error)
+        return StepExit(code=code, output=output, note=note, out_of_memory=out_of_memory)
 
     def _kill(self, ref: StepRef, grace_s: float) -> None:
         name = self._names.container(ref)
