@@ -1,6 +1,8 @@
 """Routes that cancel, restart and delete jobs."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -12,6 +14,8 @@ from tork_celery.domain.states import JobState, TaskState
 from tork_celery.store import jobs
 
 OK = {"status": "OK"}
+
+Submit = Callable[..., Any]
 
 
 @pytest.mark.parametrize("kind", ["jobs", "task", "tasks"])
@@ -109,3 +113,20 @@ def test_action_on_an_unknown_id_is_404(client: FlaskClient, method: str, route:
 
     assert response.status_code == 404
     assert "'none'" in document(response)["message"]
+
+
+def test_priority_is_changed(client: FlaskClient, submit: Submit) -> None:
+    task = submit("/tasks", {"name": "t", "image": "busybox"})
+
+    assert client.put(f"/jobs/{task['jobId']}/priority", json={"priority": 8}).status_code == 200
+    assert document(client.get(f"/tasks/{task['id']}"))["priority"] == 8
+    assert client.put(f"/tasks/{task['id']}/priority", json={"priority": 2}).status_code == 200
+    assert document(client.get(f"/tasks/{task['id']}"))["priority"] == 2
+
+
+@pytest.mark.parametrize("body", [{}, {"priority": 10}, {"priority": "9"}, {"priority": 1, "x": 1}])
+def test_invalid_priority_is_rejected(client: FlaskClient, submit: Submit, body: dict[str, Any]) -> None:
+    task = submit("/tasks", {"name": "t", "image": "busybox"})
+
+    assert client.put(f"/jobs/{task['jobId']}/priority", json=body).status_code == 400
+    assert client.put(f"/tasks/{task['id']}/priority", json=body).status_code == 400

@@ -188,8 +188,8 @@ def test_misspelt_key_names_the_similar_key(key: str, message: str) -> None:
 def test_unknown_key_lists_the_allowed_keys() -> None:
     (fault,) = faults_of_job("name: a\ntasks: [{name: b, image: c}]\nschedule: {cron: '@daily'}\n")
     allowed = (
-        "unknown key; allowed here: name, description, tags, tasks, inputs, secrets, output, defaults, "
-        "webhooks, permissions, autoDelete, wait"
+        "unknown key; allowed here: name, description, tags, tasks, inputs, secrets, output, timeout, "
+        "defaults, webhooks, permissions, autoDelete, wait"
     )
     assert fault == Fault("schedule", allowed, 3, 1)
 

@@ -105,4 +105,5 @@ def test_error_has_exit_code_note_and_last_lines() -> None:
 def test_timed_out_step_failed_with_any_exit_code(code: int) -> None:
     step = make_step(b"x", stop_reason=StopReason.TIMED_OUT, timeout="5s")
 
-    assert outcome_of(StepExit(code=code), step, is_main=True) == StepOutcome(error="timed out after 5s")
+    expected = StepOutcome(error="timed out after 5s", cause=FailureCause.TIMEOUT)
+    assert outcome_of(StepExit(code=code), step, is_main=True) == expected

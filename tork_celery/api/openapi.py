@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any, cast
 
 from tork_celery import jobfile
+from tork_celery.api.job_schemas import PrioritySchema
 from tork_celery.api.response_schemas import SCHEMAS, TEXT, list_of, ref
 from tork_celery.api.user_schema import UserChangeSchema, UserSchema
 from tork_celery.domain.codec import Document
@@ -49,17 +50,19 @@ def _get(path: str, summary: str, response: Document, **options: Any) -> Route:
     return Route(method="get", path=path, summary=summary, response=response, **options)
 
 
-def _put(path: str, summary: str) -> Route:
-    return _action("put", path, summary)
+def _put(path: str, summary: str, body: str | None = None) -> Route:
+    return _action("put", path, summary, body)
 
 
 def _delete(path: str, summary: str) -> Route:
     return _action("delete", path, summary)
 
 
-def _action(method: str, path: str, summary: str) -> Route:
+def _action(method: str, path: str, summary: str, body: str | None = None) -> Route:
     errors = ((HTTPStatus.BAD_REQUEST, ref("Error")),)
-    return Route(method=method, path=path, summary=summary, response=ref("Ok"), other_responses=errors)
+    return Route(
+        method=method, path=path, summary=summary, body=body, response=ref("Ok"), other_responses=errors
+    )
 
 
 def _post(path: str, summary: str, body: str, response: Document, **options: Any) -> Route:
@@ -75,6 +78,10 @@ ROUTES = (
     *(_post(path, "Submit one task", "Task", ref("TaskResponse"), once=True) for path in _both("/tasks")),
     *(_get(path, "Get a task", ref("TaskResponse")) for path in _both("/tasks/{task_id}")),
     *(_put(path, "Cancel a task and its job") for path in _both("/tasks/{task_id}/cancel")),
+    *(
+        _put(path, "Change the priority of a waiting task", "Priority")
+        for path in _both("/tasks/{task_id}/priority")
+    ),
     *(
         _get(path, "Get the log of a task", ref("LogPage"), query=_LOG_PAGE)
         for path in _both("/tasks/{task_id}/log")
@@ -92,6 +99,7 @@ ROUTES = (
     _get("/jobs/{job_id}/log", "Get the log of all tasks of a job", ref("LogPage"), query=_LOG_PAGE),
     _put("/jobs/{job_id}/cancel", "Cancel a job"),
     _put("/jobs/{job_id}/restart", "Restart a failed or cancelled job"),
+    _put("/jobs/{job_id}/priority", "Change the priority of the waiting tasks of a job", "Priority"),
     _delete("/jobs/{job_id}", "Delete an ended job"),
     _post("/scheduled-jobs", "Create a scheduled job", "ScheduledJob", ref("ScheduledJobSummary"), once=True),
     _get(
@@ -192,6 +200,7 @@ def description(version: str, *, image_required: bool) -> Document:
             | {
                 "User": json_schema.of_schema(UserSchema),
                 "UserChange": json_schema.of_schema(UserChangeSchema),
+                "Priority": json_schema.of_schema(PrioritySchema),
             }
             | SCHEMAS,
             "securitySchemes": {

@@ -10,6 +10,7 @@ class Action(StrEnum):
     SUBMIT_JOB = "job.submit"
     CANCEL_JOB = "job.cancel"
     RESTART_JOB = "job.restart"
+    SET_PRIORITY = "job.priority"
     DELETE_JOB = "job.delete"
     CREATE_SCHEDULE = "schedule.create"
     PAUSE_SCHEDULE = "schedule.pause"

@@ -260,6 +260,7 @@ class JobDefinition:
     inputs: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     output: str | None = None
+    timeout: str | None = None
     defaults: Defaults | None = None
     webhooks: tuple[Webhook, ...] = ()
     permissions: tuple[Permission, ...] = ()

@@ -13,7 +13,7 @@ from functools import partial
 
 from tork_celery import expr
 from tork_celery.domain import durations, evaluation
-from tork_celery.domain.definition import Each, Subjob
+from tork_celery.domain.definition import Defaults, Each, Subjob
 from tork_celery.domain.dispatched import NOTHING, DefinitionSizes, DispatchMeter, scope_chars
 from tork_celery.domain.errors import EvaluationFailed
 from tork_celery.domain.evaluation import Evaluator
@@ -126,11 +126,17 @@ class Planner:
         free = parent.concurrency - running if parent.concurrency else left
         child = self._tasks.next_child(parent_id, read_ahead=min(left, free))
         definition = parent.definition.child(child.index)
+        if child.definition.priority is not None:  # a user has changed it while the child waited
+            definition = replace(definition, priority=child.definition.priority)
         self._limits.count_started_child(chars=self._sizes.chars(definition), weight=self._weight)
         self._tasks.change(replace(parent, started_children=parent.started_children + 1))
         self._pending.append(partial(self.start_children, parent_id))
         self._redefined.add(child.id)
         self._start(replace(child, definition=definition))
+
+    def time_out(self, timeout: str) -> None:
+        """Fail the job, whose timeout has passed."""
+        self._end_job(JobState.FAILED, error=f"timed out after {timeout}")
 
     def cancel(self) -> None:
         """Cancel the job."""
@@ -170,11 +176,17 @@ class Planner:
             if not evaluation.condition_holds(task.definition, evaluator):
                 self._finish(task, TaskState.SKIPPED)
                 return
-            defaults = self._job.definition.defaults
-            definition = evaluation.evaluated_task(task.definition, defaults, evaluator)
+            definition = evaluation.evaluated_task(task.definition, self._defaults, evaluator)
             self._start_evaluated(replace(task, definition=definition), evaluator)
         except EvaluationFailed as error:
             self.fail(replace(task, error=str(error)))
+
+    @property
+    def _defaults(self) -> Defaults | None:
+        defaults = self._job.definition.defaults
+        if self._job.priority is None:
+            return defaults
+        return replace(defaults or Defaults(), priority=self._job.priority)
 
     def _evaluator(self, scope: evaluation.Context) -> Evaluator:
         results = JobResults(self._stored_results, self._results)

@@ -77,7 +77,7 @@ JOB_MOVES: Mapping[tuple[JobState, JobState], str] = {
     (JobState.SCHEDULED, JobState.COMPLETED): "all its tasks are skipped",
     (JobState.RUNNING, JobState.COMPLETED): "its last task completes",
     (JobState.SCHEDULED, JobState.FAILED): "an expression fails before any node claims a task",
-    (JobState.RUNNING, JobState.FAILED): "a task fails, or the output of the job cannot be evaluated",
+    (JobState.RUNNING, JobState.FAILED): "a task fails, its output cannot be evaluated, or it times out",
     (JobState.PENDING, JobState.CANCELLED): "cancelled by a user",
     (JobState.SCHEDULED, JobState.CANCELLED): "cancelled by a user",
     (JobState.RUNNING, JobState.CANCELLED): "cancelled by a user",

@@ -6,7 +6,7 @@ task follows which.
 
 from dataclasses import replace
 
-from tork_celery.domain import retry
+from tork_celery.domain import durations, retry
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.errors import WrongState
 from tork_celery.domain.masking import conceal
@@ -91,6 +91,18 @@ def subjob_ended(
         planner.fail(replace(task, error=subjob.error))
     else:
         planner.complete(replace(task, result=subjob.result or ""))
+    return planner.plan()
+
+
+def time_out(job: Job, task_reader: TaskReader, *, now: float, random: RandomSource) -> Plan | None:
+    """Fail a job whose timeout has passed, and stop its active tasks. Returns None before that time."""
+    timeout = job.definition.timeout
+    if job.state is not JobState.RUNNING or timeout is None or job.started_at is None:
+        return None
+    if now < job.started_at + durations.seconds(timeout):
+        return None
+    planner = Planner(job, task_reader, now=now, random=random)
+    planner.time_out(timeout)
     return planner.plan()
 
 

@@ -105,6 +105,13 @@ class JobSchema(MappingSchema):
         one_line=False,
         metadata=docs("the job's `result`, evaluated when all tasks are done", '"{{ tasks.total }}"'),
     )
+    timeout = Duration(
+        metadata=docs(
+            "maximum duration of the job, from the start of its first task; then it fails, and its tasks are "
+            "stopped",
+            "1h",
+        ),
+    )
     defaults = Nested(DefaultsSchema, metadata=docs("defaults for all tasks of the job", "{timeout: 5m}"))
     webhooks = NestedList(
         WebhookSchema,

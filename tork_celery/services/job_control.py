@@ -1,4 +1,6 @@
-"""Job control: cancel, restart and delete jobs for users."""
+"""Job control: cancel, restart and delete jobs for users, and change the priority of what waits."""
+
+from dataclasses import replace
 
 import structlog
 from sqlalchemy import Connection
@@ -11,7 +13,7 @@ from tork_celery.domain.plan import Plan
 from tork_celery.services import plan_runner
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.plan_runner import StoredTaskReader
-from tork_celery.store import audit, jobs, retention, tasks
+from tork_celery.store import audit, jobs, publishing_window, retention, task_priorities, tasks
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +47,50 @@ def cancel_subjob(context: ServiceContext, job_id: str) -> None:
         cancel(context, job_id)
     except (NotFound, WrongState) as error:
         log.debug("subjob.not_cancelled", job_id=job_id, reason=str(error))
+
+
+def time_out(context: ServiceContext, job_id: str) -> None:
+    """Fail a job whose timeout has passed, and stop its tasks. Does nothing before that time."""
+
+    def decide(job: Job, task_reader: StoredTaskReader, now: float) -> Plan | None:
+        return transitions.time_out(job, task_reader, now=now, random=context.random)
+
+    plan_runner.run(context, lambda tx: jobs.get(tx, job_id), decide)
+
+
+def set_priority(context: ServiceContext, job_id: str, priority: int, *, actor: Actor | None = None) -> None:
+    """Give the waiting tasks of a job a priority, and those that follow and have none of their own.
+
+    Raises NotFound, and WrongState for a job that has ended.
+    """
+    with context.database.transaction() as tx:
+        job = jobs.lock(tx, job_id)
+        if job is None:
+            raise _no_job(job_id)
+        if job.state.ended:
+            raise WrongState(f"the job is {job.state}; only one that has not ended has waiting tasks")
+        jobs.save(tx, replace(job, priority=priority))
+        queues = task_priorities.set_of_job(tx, job_id, priority)
+        audit.record(tx, actor, Action.SET_PRIORITY, job_id, detail=str(priority))
+        sent = publishing_window.mark_next_sent(tx, queues, lease_s=context.lease_s)
+    context.publisher().send(sent)
+
+
+def set_task_priority(
+    context: ServiceContext, task_id: str, priority: int, *, actor: Actor | None = None
+) -> None:
+    """Give a waiting task a priority. Raises NotFound, and WrongState for a task that has begun."""
+    with context.database.transaction() as tx:
+        latest_id = tasks.latest_attempt_id(tx, task_id)
+        if latest_id is None:
+            raise NotFound(f"no task with the id {task_id!r}")
+        jobs.lock_row_by_task(tx, latest_id)
+        queues = task_priorities.set_of_task(tx, latest_id, priority)
+        if not queues:
+            raise WrongState("the task has begun or ended; only one that waits has a priority to change")
+        audit.record(tx, actor, Action.SET_PRIORITY, task_id, detail=str(priority))
+        sent = publishing_window.mark_next_sent(tx, queues, lease_s=context.lease_s)
+    context.publisher().send(sent)
 
 
 def restart(context: ServiceContext, job_id: str, *, actor: Actor | None = None) -> None:

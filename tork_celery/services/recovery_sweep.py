@@ -17,7 +17,7 @@ from tork_celery.services import housekeeping, queues
 from tork_celery.services.advance import advance, start_children
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.early_end import end_tasks
-from tork_celery.services.job_control import cancel_subjob
+from tork_celery.services.job_control import cancel_subjob, time_out
 from tork_celery.services.plan_runner import resume_parent
 from tork_celery.services.queues import WaitingTasks
 from tork_celery.store import nodes, publishing_window, recovery_queries, tasks
@@ -99,12 +99,13 @@ class RecoverySweep:
             self._survive(advance, task_id, delivery)
 
     def _advance_composites(self) -> None:
-        """Start children with a free slot, resume parents of ended subjobs, cancel orphaned subjobs, and end
-        the tasks of jobs that ended early."""
+        """Start children with a free slot, resume parents of ended subjobs, cancel orphaned subjobs, fail
+        jobs that time out, and end the tasks of jobs that ended early."""
         with self._context.database.reading() as tx:
             partly_started = recovery_queries.partly_started(tx, limit=_BATCH)
             with_ended_subjob = recovery_queries.with_ended_subjob(tx, limit=_BATCH)
             orphans = recovery_queries.orphans(tx, limit=_BATCH)
+            timed_out = recovery_queries.timed_out(tx, limit=_BATCH)
             stopping = recovery_queries.stopping(tx, limit=_BATCH)
         for task_id in partly_started:
             self._survive(start_children, task_id)
@@ -112,6 +113,8 @@ class RecoverySweep:
             self._survive(resume_parent, task_id)
         for job_id in orphans:
             self._survive(cancel_subjob, job_id)
+        for job_id in timed_out:
+            self._survive(time_out, job_id)
         for job_id in stopping:
             self._survive(end_tasks, job_id)
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, func, insert, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
-from tork_celery.domain import states
+from tork_celery.domain import durations, states
 from tork_celery.domain.codec import Document, encode
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.dispatched import NOTHING, Dispatched
@@ -28,6 +28,7 @@ _LISTED_FIELDS = (
     "created_by",
     "created_at",
     "delete_at",
+    "priority",
     "position",
     "started_at",
     "ended_at",
@@ -239,6 +240,7 @@ def _values(job: Job) -> dict[str, Any]:
         "created_by": job.created_by,
         "created_at": job.created_at,
         "schedule_id": job.definition.schedule.id if job.definition.schedule else None,
+        "timeout_s": durations.seconds(job.definition.timeout) if job.definition.timeout else None,
         "restricted": bool(job.definition.permissions),
         "has_webhooks": bool(job.definition.webhooks),
         **_mutable_values(job),
@@ -266,6 +268,7 @@ def _mutable_values(job: Job) -> dict[str, Any]:
     return {
         "state": job.state,
         "delete_at": job.delete_at,
+        "priority": job.priority,
         "position": job.position,
         "started_at": job.started_at,
         "ended_at": job.ended_at,

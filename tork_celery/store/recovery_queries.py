@@ -10,6 +10,7 @@ from tork_celery.store.tables import (
     ACTIVE_TASKS,
     RUNNING_TASKS,
     SCHEDULED_TASKS,
+    TIMED_JOBS,
     WAITING_RETRIES,
     jobs,
     tasks,
@@ -120,6 +121,12 @@ def with_ended_subjob(tx: Connection, *, limit: int) -> list[str]:
 def stopping(tx: Connection, *, limit: int) -> list[str]:
     """Return the ids of ended jobs that still have active tasks."""
     return list(tx.scalars(select(jobs.c.id).where(jobs.c.stopping.is_not(None)).limit(limit)))
+
+
+def timed_out(tx: Connection, *, limit: int) -> list[str]:
+    """Return the ids of running jobs whose timeout has passed."""
+    passed = jobs.c.started_at + jobs.c.timeout_s <= datastore_now_once()
+    return list(tx.scalars(select(jobs.c.id).where(TIMED_JOBS, passed).limit(limit)))
 
 
 def orphans(tx: Connection, *, limit: int) -> list[str]:

@@ -72,6 +72,8 @@ jobs = Table(
     Column("dispatched_chars", BigInteger, nullable=False, server_default="0"),
     Column("queues", JSON, nullable=False, server_default="[]"),  # names of the queues of its tasks
     Column("schedule_id", String(32)),  # scheduled job that created it
+    Column("timeout_s", Double),  # counted from started_at
+    Column("priority", Integer),  # of its tasks without one of their own, if a user changed it
     Index(None, "state", "seq"),
     Index(None, "ended_at"),
     sqlite_autoincrement=True,
@@ -229,6 +231,7 @@ SENDING_ORDER = (
 ACTIVE_SUBJOBS = and_(
     jobs.c.parent_id.is_not(None), jobs.c.state.not_in(_literals("COMPLETED", "FAILED", "CANCELLED"))
 )
+TIMED_JOBS = and_(jobs.c.timeout_s.is_not(None), jobs.c.state == literal_column("'RUNNING'"))
 ACTIVE_JOB_STATES = _literals("PENDING", "SCHEDULED", "RUNNING")
 ACTIVE_SCHEDULED_JOBS = and_(jobs.c.schedule_id.is_not(None), jobs.c.state.in_(ACTIVE_JOB_STATES))
 Index(
@@ -271,6 +274,12 @@ Index(
     postgresql_where=ACTIVE_SUBJOBS,
 )
 
+Index(
+    "ix_jobs_timed",
+    jobs.c.started_at,
+    sqlite_where=TIMED_JOBS,
+    postgresql_where=TIMED_JOBS,
+)
 Index(
     "ix_jobs_active_of_schedule",
     jobs.c.schedule_id,

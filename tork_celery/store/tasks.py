@@ -186,6 +186,17 @@ def count_by_node(tx: Connection) -> dict[str, int]:
 
 
 def task_of(row: Row[Any]) -> Task:
+    """Return the task of a row. The column of the priority prevails, which a user may have changed.
+
+    Tasks that ended before version 0.2.0 have none there.
+    """
+    task = _task_of(row)
+    if row.priority == task.priority or not (row.priority or task.state.active):
+        return task
+    return replace(task, definition=replace(task.definition, priority=row.priority))
+
+
+def _task_of(row: Row[Any]) -> Task:
     return Task(
         **dict(zip(_PLAIN_FIELDS, _plain_fields(row), strict=True)),
         definition=row.definition,
