@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from tork_celery.api import audit, events, jobs, meta, scheduled_jobs, system, tasks, users
+from tork_celery.api import audit, events, job_actions, jobs, meta, scheduled_jobs, system, tasks, users
 from tork_celery.api.authentication import authenticate, check_access
 from tork_celery.api.context import ApiContext
 from tork_celery.api.cors import allow_origins
@@ -26,6 +26,7 @@ def create_app(api: ApiContext) -> Flask:
     allow_origins(app, api.cors_origins)
     app.register_blueprint(tasks.routes(api))
     app.register_blueprint(jobs.routes(api))
+    app.register_blueprint(job_actions.routes(api))
     app.register_blueprint(system.routes(api))
     app.register_blueprint(scheduled_jobs.routes(api))
     app.register_blueprint(users.routes(api))

@@ -9,7 +9,6 @@ from tork_celery.api.authentication import current_actor, current_user, current_
 from tork_celery.api.context import ApiContext
 from tork_celery.api.front.waits import WAIT_KEY, JobWait
 from tork_celery.api.idempotency import REPLAY_WAIT_S, once, respond
-from tork_celery.api.job_schemas import parse_priority
 from tork_celery.api.request_parsing import (
     parse_body,
     parse_log_page,
@@ -55,11 +54,6 @@ def routes(api: ApiContext) -> Blueprint:
     @blueprint.put("/jobs/<job_id>/restart")
     def restart_job(job_id: str) -> Document:
         job_control.restart(api.services, job_id, actor=current_actor())
-        return responses.OK
-
-    @blueprint.put("/jobs/<job_id>/priority")
-    def set_job_priority(job_id: str) -> Document:
-        job_control.set_priority(api.services, job_id, parse_body(api, parse_priority), actor=current_actor())
         return responses.OK
 
     @blueprint.delete("/jobs/<job_id>")

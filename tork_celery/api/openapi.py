@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any, cast
 
 from tork_celery import jobfile
-from tork_celery.api.job_schemas import PrioritySchema
+from tork_celery.api.job_schemas import PrioritySchema, RerunSchema
 from tork_celery.api.response_schemas import SCHEMAS, TEXT, list_of, ref
 from tork_celery.api.user_schema import UserChangeSchema, UserSchema
 from tork_celery.domain.codec import Document
@@ -99,6 +99,14 @@ ROUTES = (
     _get("/jobs/{job_id}/log", "Get the log of all tasks of a job", ref("LogPage"), query=_LOG_PAGE),
     _put("/jobs/{job_id}/cancel", "Cancel a job"),
     _put("/jobs/{job_id}/restart", "Restart a failed or cancelled job"),
+    _post(
+        "/jobs/{job_id}/rerun",
+        "Submit a new job of the same file",
+        "Rerun",
+        ref("JobSummary"),
+        once=True,
+        other_responses=_FORBIDDEN,
+    ),
     _put("/jobs/{job_id}/priority", "Change the priority of the waiting tasks of a job", "Priority"),
     _delete("/jobs/{job_id}", "Delete an ended job"),
     _post("/scheduled-jobs", "Create a scheduled job", "ScheduledJob", ref("ScheduledJobSummary"), once=True),
@@ -200,6 +208,7 @@ def description(version: str, *, image_required: bool) -> Document:
             | {
                 "User": json_schema.of_schema(UserSchema),
                 "UserChange": json_schema.of_schema(UserChangeSchema),
+                "Rerun": json_schema.of_schema(RerunSchema),
                 "Priority": json_schema.of_schema(PrioritySchema),
             }
             | SCHEMAS,

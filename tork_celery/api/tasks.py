@@ -8,7 +8,6 @@ from tork_celery.api import responses
 from tork_celery.api.authentication import current_actor, current_username
 from tork_celery.api.context import ApiContext
 from tork_celery.api.idempotency import once, respond
-from tork_celery.api.job_schemas import parse_priority
 from tork_celery.api.request_parsing import parse_body, parse_log_page, parse_search_text
 from tork_celery.domain.codec import Document
 from tork_celery.domain.idempotency import AnswerTo
@@ -45,13 +44,6 @@ def routes(api: ApiContext) -> Blueprint:
     @blueprint.put("/tasks/<task_id>/cancel")
     def cancel_task(task_id: str) -> Document:
         job_control.cancel_task(api.services, task_id, actor=current_actor())
-        return responses.OK
-
-    @blueprint.put("/task/<task_id>/priority")
-    @blueprint.put("/tasks/<task_id>/priority")
-    def set_task_priority(task_id: str) -> Document:
-        priority = parse_body(api, parse_priority)
-        job_control.set_task_priority(api.services, task_id, priority, actor=current_actor())
         return responses.OK
 
     @blueprint.get("/task/<task_id>/log")

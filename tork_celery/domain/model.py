@@ -128,6 +128,7 @@ class Job:
     - `parent_id`: on a subjob, the id of the task that waits for it.
     - `root_id`: on a subjob, also a detached one, the id of the outermost job.
     - `created_by`: name of the user who submitted it.
+    - `rerun_of`: the id of the job that runs again as this one.
     - `priority`: of its tasks without a priority of their own, if a user has changed it.
     - `delete_at`: time at which it is removed.
     - `version`: as it was read; the stored number grows with each change of the job.
@@ -141,6 +142,7 @@ class Job:
     root_id: str | None = None
     created_by: str | None = None
     delete_at: float | None = None
+    rerun_of: str | None = None
     priority: int | None = None
     position: int = 0
     started_at: float | None = None

@@ -45,6 +45,7 @@ class JobSummary(Fields, frozen=True, kw_only=True):
     position: Count
     created_by: Creator | UnsetType = UNSET
     parent_id: str | UnsetType = UNSET
+    rerun_of: str | UnsetType = UNSET
     started_at: Time | UnsetType = UNSET
     completed_at: Time | UnsetType = UNSET
     failed_at: Time | UnsetType = UNSET

@@ -150,6 +150,7 @@ def _job_fields(job: Job) -> Document:
         position=job.position + (job.state is JobState.COMPLETED),
         created_by=_creator(job.created_by),
         parent_id=job.parent_id or UNSET,
+        rerun_of=job.rerun_of or UNSET,
         started_at=_time_or_unset(job.started_at),
         completed_at=_ended_at(job, JobState.COMPLETED),
         failed_at=_ended_at(job, JobState.FAILED),

@@ -22,11 +22,16 @@ MAX_LOSSES = 5
 
 
 def submit(
-    definition: JobDefinition, *, now: float, random: RandomSource, created_by: str | None = None
+    definition: JobDefinition,
+    *,
+    now: float,
+    random: RandomSource,
+    created_by: str | None = None,
+    rerun_of: str | None = None,
 ) -> Plan:
     """Return the plan for a new job: the job and its first task."""
     job = _new_job(definition, now=now, random=random, created_by=created_by)
-    return start_job(job, now=now, random=random)
+    return start_job(replace(job, rerun_of=rerun_of), now=now, random=random)
 
 
 def submit_waiting(

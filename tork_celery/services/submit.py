@@ -43,16 +43,20 @@ def submit(
     created_by: str | None = None,
     actor: Actor | None = None,
     answer_to: AnswerTo[tuple[Job, Task]] | None = None,
+    rerun_of: str | None = None,
 ) -> tuple[Job, Task]:
     """Store a job with its first task, then send the task if the window of its queue has room.
 
-    With `answer_to`, the answer to the request is stored in the same transaction. A job that was returned is
-    never lost. Raises InvalidInput for permissions of unknown users or roles, KeyInUse if the request has an
-    answer, and DatastoreUnavailable; then nothing is stored. An unavailable broker is not an error.
+    `rerun_of` is the id of a job that runs again as this one. With `answer_to`, the answer to the request is
+    stored in the same transaction. A job that was returned is never lost. Raises InvalidInput for permissions
+    of unknown users or roles, KeyInUse if the request has an answer, and DatastoreUnavailable; then nothing
+    is stored. An unavailable broker is not an error.
     """
     context.database.require_room()
     now = context.database.current_time()
-    plan = transitions.submit(definition, now=now, random=context.random, created_by=created_by)
+    plan = transitions.submit(
+        definition, now=now, random=context.random, created_by=created_by, rerun_of=rerun_of
+    )
     calls = _checked_calls(context, plan)
     first = plan.added[0]
     answer = None if answer_to is None else answer_to((plan.job, first))

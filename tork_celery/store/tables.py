@@ -72,6 +72,7 @@ jobs = Table(
     Column("dispatched_chars", BigInteger, nullable=False, server_default="0"),
     Column("queues", JSON, nullable=False, server_default="[]"),  # names of the queues of its tasks
     Column("schedule_id", String(32)),  # scheduled job that created it
+    Column("rerun_of", String(32)),  # job that runs again as this one; it may have been deleted
     Column("timeout_s", Double),  # counted from started_at
     Column("priority", Integer),  # of its tasks without one of their own, if a user changed it
     Index(None, "state", "seq"),
