@@ -201,10 +201,9 @@ def lock_row_by_task(tx: Connection, task_id: str) -> None:
 
 def start(tx: Connection, job_id: str) -> bool:
     """Change the state of a scheduled job to RUNNING. Returns False, and changes nothing, in other states."""
-    scheduled = states.sources(JobState.RUNNING) & ACTIVE_JOBS
     query = (
         update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.state.in_(scheduled))
+        .where(jobs.c.id == job_id, jobs.c.state == JobState.SCHEDULED)
         .values(state=JobState.RUNNING, started_at=datastore_now(), version=jobs.c.version + 1)
     )
     return tx.execute(query).rowcount == 1
