@@ -14,7 +14,7 @@ from tork_celery.domain.model import Task
 from tork_celery.services.context import ServiceContext
 
 
-@pytest.mark.parametrize("route", ["/", "/nothing", "/jobs/a/b/c", "/tasks"])
+@pytest.mark.parametrize("route", ["/", "/nothing", "/jobs/a/b/c", "/task"])
 def test_error_of_an_unknown_route_is_json(client: FlaskClient, route: str) -> None:
     response = client.get(route)
 

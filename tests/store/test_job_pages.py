@@ -259,7 +259,7 @@ def test_pages_are_read_from_indexes(database: Database, query: str) -> None:
                 )
             )
         else:
-            plan = explain(tx, job_pages.search_query(tx, parsed, None))
+            plan = explain(tx, job_pages.search_query(tx, parsed))
 
     for step in INDEXES_BY_QUERY[query][tx.dialect.name]:
         assert step in plan

@@ -2,7 +2,18 @@
 
 from flask import Flask
 
-from tork_celery.api import audit, events, job_actions, jobs, meta, scheduled_jobs, system, tasks, users
+from tork_celery.api import (
+    audit,
+    events,
+    job_actions,
+    jobs,
+    meta,
+    scheduled_jobs,
+    system,
+    task_lists,
+    tasks,
+    users,
+)
 from tork_celery.api.authentication import authenticate, check_access
 from tork_celery.api.context import ApiContext
 from tork_celery.api.cors import allow_origins
@@ -25,6 +36,7 @@ def create_app(api: ApiContext) -> Flask:
     check_access(app, api)
     allow_origins(app, api.cors_origins)
     app.register_blueprint(tasks.routes(api))
+    app.register_blueprint(task_lists.routes(api))
     app.register_blueprint(jobs.routes(api))
     app.register_blueprint(job_actions.routes(api))
     app.register_blueprint(system.routes(api))

@@ -7,9 +7,11 @@ from tork_celery import jobfile
 from tork_celery.api import responses
 from tork_celery.api.authentication import current_actor, current_user, current_username
 from tork_celery.api.context import ApiContext
+from tork_celery.api.filters import parse_job_filter
 from tork_celery.api.front.waits import WAIT_KEY, JobWait
 from tork_celery.api.idempotency import REPLAY_WAIT_S, once, respond
 from tork_celery.api.request_parsing import (
+    MAX_LIST_SIZE,
     parse_body,
     parse_log_page,
     parse_page,
@@ -37,9 +39,11 @@ def routes(api: ApiContext) -> Blueprint:
 
     @blueprint.get("/jobs")
     def get_jobs() -> Document:
-        number, size = parse_page(request)
-        query = search.parse(parse_search_text(request))
-        job_page = queries.job_page(api.services, query, number=number, size=size, viewer=current_user())
+        number, size = parse_page(request, max_size=MAX_LIST_SIZE)
+        query, wanted = search.parse(parse_search_text(request)), parse_job_filter(request)
+        job_page = queries.job_page(
+            api.services, query, wanted, number=number, size=size, viewer=current_user()
+        )
         return responses.page(job_page, responses.job_summary)
 
     @blueprint.get("/jobs/<job_id>")

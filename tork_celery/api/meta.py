@@ -1,4 +1,4 @@
-"""The API's description of itself: OpenAPI, the JSON Schema of job files, and a page to read."""
+"""The API's description of itself, with the JSON Schema of job files, and their check."""
 
 import base64
 import hashlib
@@ -7,8 +7,9 @@ from importlib.resources import files
 
 from flask import Blueprint, Response
 
-from tork_celery.api import openapi
+from tork_celery.api import openapi, responses
 from tork_celery.api.context import ApiContext
+from tork_celery.api.request_parsing import parse_faults
 from tork_celery.domain.codec import Document
 from tork_celery.jobfile import json_schema
 
@@ -25,6 +26,10 @@ def routes(api: ApiContext) -> Blueprint:
     @blueprint.get("/schema/job.json")
     def get_job_schema() -> Document:
         return json_schema.of_job(image_required=api.image_required)
+
+    @blueprint.post("/validate")
+    def validate() -> Document:
+        return responses.faults(parse_faults(api))
 
     @blueprint.get("/docs")
     def get_docs() -> Response:

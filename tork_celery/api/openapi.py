@@ -8,16 +8,15 @@ from typing import Any, cast
 
 from tork_celery import jobfile
 from tork_celery.api.job_schemas import PrioritySchema, RerunSchema
+from tork_celery.api.query_parameters import PARAMETERS
 from tork_celery.api.response_schemas import SCHEMAS, TEXT, list_of, ref
 from tork_celery.api.user_schema import UserChangeSchema, UserSchema
 from tork_celery.domain.codec import Document
 from tork_celery.domain.idempotency import LONGEST_KEY
-from tork_celery.domain.search import LONGEST_QUERY
-from tork_celery.domain.streams import MAX_TOPICS
 from tork_celery.jobfile import json_schema
 
 _JSON = "application/json"
-_PAGE, _LOG_PAGE = ("page", "size", "q"), ("page", "log_size", "q")
+_LOG_PAGE = ("page", "log_size", "q")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +75,12 @@ def _both(path: str) -> tuple[str, str]:
 
 ROUTES = (
     *(_post(path, "Submit one task", "Task", ref("TaskResponse"), once=True) for path in _both("/tasks")),
+    _get(
+        "/tasks",
+        "List tasks, those of the newest jobs first",
+        ref("TaskPage"),
+        query=("page", "list_size", "id", "state", "queue", "job"),
+    ),
     *(_get(path, "Get a task", ref("TaskResponse")) for path in _both("/tasks/{task_id}")),
     *(_put(path, "Cancel a task and its job") for path in _both("/tasks/{task_id}/cancel")),
     *(
@@ -94,8 +99,19 @@ ROUTES = (
         once=True,
         other_responses=((HTTPStatus.REQUEST_TIMEOUT, ref("Error")),),
     ),
-    _get("/jobs", "List jobs, newest first", ref("JobPage"), query=_PAGE),
+    _get(
+        "/jobs",
+        "List jobs, newest first",
+        ref("JobPage"),
+        query=("page", "list_size", "q", "id", "since", "until", "parent", "schedule"),
+    ),
     _get("/jobs/{job_id}", "Get a job", ref("JobResponse")),
+    _get(
+        "/jobs/{job_id}/tasks",
+        "List the tasks at the top level of a job, or below a composite, in their order",
+        ref("TaskPage"),
+        query=("page", "list_size", "parent", "state"),
+    ),
     _get("/jobs/{job_id}/log", "Get the log of all tasks of a job", ref("LogPage"), query=_LOG_PAGE),
     _put("/jobs/{job_id}/cancel", "Cancel a job"),
     _put("/jobs/{job_id}/restart", "Restart a failed or cancelled job"),
@@ -163,29 +179,18 @@ ROUTES = (
         query=("page", "size"),
         other_responses=_FORBIDDEN,
     ),
+    _get(
+        "/config",
+        "List the settings of the process that answers",
+        list_of(ref("Setting")),
+        other_responses=_FORBIDDEN,
+    ),
+    _post("/validate", "Check a job file of any kind. Nothing is stored", "Job", ref("Validation")),
     _get("/openapi.json", "Get this description", {"type": "object"}),
     _get("/docs", "Show this description as a page", TEXT, media_types=("text/html",)),
     _get("/schema/job.json", "Get the JSON Schema of job files", {"type": "object"}),
 )
 
-_PARAMETERS: dict[str, Document] = {
-    "topic": {
-        "name": "topic",
-        "required": True,
-        "schema": {
-            "type": "array",
-            "minItems": 1,
-            "maxItems": MAX_TOPICS,
-            "items": {"type": "string", "pattern": "^(jobs|job:.+|log:.+)$"},
-        },
-    },
-    "tail": {"name": "tail", "schema": {"type": "integer", "minimum": 1, "maximum": 10**9}},
-    "after": {"name": "after", "schema": {"type": "string"}},
-    "page": {"name": "page", "schema": {"type": "integer", "minimum": 1, "maximum": 10**9, "default": 1}},
-    "size": {"name": "size", "schema": {"type": "integer", "minimum": 1, "maximum": 20, "default": 10}},
-    "log_size": {"name": "size", "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 25}},
-    "q": {"name": "q", "schema": {"type": "string", "maxLength": LONGEST_QUERY}},
-}
 _IDEMPOTENCY_KEY: Document = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -228,7 +233,7 @@ def _operation(route: Route) -> Document:
         "summary": route.summary,
         "responses": _responses(route),
     }
-    parameters = [_PARAMETERS[name] | {"in": "query"} for name in route.query]
+    parameters = [PARAMETERS[name] | {"in": "query"} for name in route.query]
     parameters += [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
         for name in re.findall(r"{(\w+)}", route.path)

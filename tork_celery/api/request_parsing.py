@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from flask import Flask, Request, request
 
+from tork_celery import jobfile
 from tork_celery.api.context import ApiContext
 from tork_celery.domain.errors import BodyTooLarge, Fault, InvalidInput, NotFound
 from tork_celery.domain.search import LONGEST_QUERY
@@ -17,6 +18,8 @@ _PAGE_SIZE = 10
 _MAX_PAGE_SIZE = 20
 _LOG_PAGE_SIZE = 25
 _MAX_LOG_PAGE_SIZE = 100
+MAX_LIST_SIZE = 100
+"""Largest page of a list of jobs or tasks."""
 _MAX_PAGE_NUMBER = 10**9
 _MAX_TAIL = 10**9
 _INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
@@ -37,6 +40,16 @@ def parse_body(api: ApiContext, parser: Callable[..., T], **options: bool) -> T:
     limit_bytes = api.body_limit_bytes
     body = _read_body(request, limit_bytes=limit_bytes)
     return parser(body, request.content_type or "", limit_bytes=limit_bytes, **options)
+
+
+def parse_faults(api: ApiContext) -> tuple[Fault, ...]:
+    """Return the faults of a job file of any kind. Raises InvalidInput for a media type, BodyTooLarge."""
+    jobfile.check_media_type(request.content_type or "")
+    try:
+        parse_body(api, jobfile.parse_any, image_required=api.image_required)
+    except InvalidInput as error:
+        return error.faults
+    return ()
 
 
 def _read_body(request: Request, *, limit_bytes: int) -> bytes:

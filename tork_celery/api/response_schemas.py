@@ -126,6 +126,30 @@ class UserResponse(Fields, frozen=True, kw_only=True):
     key: str | UnsetType = UNSET
 
 
+class Setting(Fields, frozen=True, kw_only=True):
+    """A setting of the process that answers. Secrets in its value are masked."""
+
+    name: str
+    value: str
+    source: str
+
+
+class FileFault(Fields, frozen=True, kw_only=True):
+    """A fault of a job file. JSON files have no lines."""
+
+    path: str
+    message: str
+    line: Count | UnsetType = UNSET
+    column: Count | UnsetType = UNSET
+
+
+class Validation(Fields, frozen=True, kw_only=True):
+    """The faults of a job file, 20 at most."""
+
+    valid: bool
+    faults: tuple[FileFault, ...]
+
+
 class AuditEntry(Fields, frozen=True, kw_only=True):
     """A change by a user, or by anybody without authentication. `target` is an id or a name."""
 
@@ -149,7 +173,20 @@ def list_of(item: Document) -> Document:
 
 def _structs() -> dict[str, Document]:
     """Return the schemas of all structs, and of the enumerations in them, by name."""
-    own = (Error, Ok, LogPart, PageFields, Node, Queue, Metrics, Health, UserResponse, AuditEntry)
+    own = (
+        Error,
+        Ok,
+        LogPart,
+        PageFields,
+        Node,
+        Queue,
+        Metrics,
+        Health,
+        UserResponse,
+        AuditEntry,
+        Setting,
+        Validation,
+    )
     _, components = msgspec.json.schema_components(
         (*own, JobSummary, JobDetails, TaskRun, ScheduledJobSummary), ref_template=_REFERENCE
     )
@@ -203,6 +240,7 @@ def _schemas() -> dict[str, Document]:
         "ScheduledJobResponse": _merged("A whole scheduled job.", job_keys, scheduled),
         "AuditPage": _page_of("AuditEntry", page),
         "JobPage": _page_of("JobSummary", page),
+        "TaskPage": _page_of("TaskResponse", page),
         "LogPage": _page_of("LogPart", page),
         "ScheduledJobPage": _page_of("ScheduledJobSummary", page),
     }

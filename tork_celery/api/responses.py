@@ -1,6 +1,6 @@
 """Response bodies. `domain.serializers` has those of jobs and tasks, since webhooks send them too."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -10,6 +10,7 @@ from msgspec import UNSET
 from tork_celery.api import response_schemas as schemas
 from tork_celery.domain.audit import AuditEntry
 from tork_celery.domain.codec import Document
+from tork_celery.domain.errors import Fault
 from tork_celery.domain.logs import LogPart
 from tork_celery.domain.response_fields import Creator, Fields
 from tork_celery.domain.serializers import (
@@ -23,12 +24,14 @@ from tork_celery.domain.serializers import (
 from tork_celery.domain.user import User
 from tork_celery.services.queries import Metrics, NodeView, Page
 from tork_celery.services.queues import QueueView
+from tork_celery.settings_report import Setting
 
 __all__ = [
     "OK",
     "JsonProvider",
     "audit_entry",
     "error",
+    "faults",
     "health",
     "job",
     "job_summary",
@@ -39,6 +42,7 @@ __all__ = [
     "queue",
     "scheduled_job",
     "scheduled_job_summary",
+    "setting",
     "task",
     "user",
 ]
@@ -114,6 +118,24 @@ def metrics(metrics: Metrics) -> Document:
 def health(down: Mapping[str, str]) -> Document:
     """Return the health of the system. `down` has the error of each unavailable part, by name."""
     return _encode(schemas.Health(status="DOWN", down=dict(down)) if down else schemas.Health(status="UP"))
+
+
+def setting(setting: Setting) -> Document:
+    return _encode(schemas.Setting(name=setting.name, value=setting.value, source=setting.source))
+
+
+def faults(faults: Sequence[Fault]) -> Document:
+    """Return the faults of a job file."""
+    return _encode(schemas.Validation(valid=not faults, faults=tuple(map(_fault, faults))))
+
+
+def _fault(fault: Fault) -> schemas.FileFault:
+    return schemas.FileFault(
+        path=fault.path,
+        message=fault.message,
+        line=UNSET if fault.line is None else fault.line,
+        column=UNSET if fault.column is None else fault.column,
+    )
 
 
 def user(user: User, *, key: str | None = None) -> Document:

@@ -6,7 +6,7 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from tork_celery.api import prometheus, responses
-from tork_celery.api.authentication import current_actor
+from tork_celery.api.authentication import current_actor, require_admin
 from tork_celery.api.context import ApiContext
 from tork_celery.domain.codec import Document
 from tork_celery.services import queries, queues
@@ -39,6 +39,11 @@ def routes(api: ApiContext) -> Blueprint:
             return responses.metrics(metrics)
         text, media_type = prometheus.exposition(metrics, accept=request.headers["Accept"])
         return text, {"Content-Type": media_type}
+
+    @blueprint.get("/config")
+    def get_config() -> list[Document]:
+        require_admin()
+        return [responses.setting(each) for each in api.settings]
 
     @blueprint.get("/health")
     def get_health() -> ResponseReturnValue:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
+from tork_celery import settings_report
 from tork_celery.api import create_app, responses
 from tork_celery.api.context import ApiContext
 from tork_celery.api.front import Front
@@ -63,6 +64,7 @@ def build_api(settings: Settings, *, port: int, processes: int, threads: int) ->
             hosts=settings.hosts,
             rate_limit=settings.rate_limit,
             stream_seats=StreamSeats(settings.streams),
+            settings=settings_report.report(settings, os.environ),
         )
     )
     return Front(

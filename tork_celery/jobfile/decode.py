@@ -34,16 +34,25 @@ def read(body: bytes, media_type: str, *, limit_bytes: int = BODY_LIMIT_BYTES) -
 
     Raises `InvalidInput`, or `BodyTooLarge` above `limit_bytes`.
     """
-    reader = _READERS.get(media_type.partition(";")[0].strip().lower())
-    if reader is None:
-        got = quote(media_type) if media_type.strip() else "none"
-        raise InvalidInput(f"the content type must be one of {', '.join(MEDIA_TYPES)}; got {got}")
+    check_media_type(media_type)
+    reader = _READERS[_without_parameters(media_type)]
     if len(body) > limit_bytes:
         raise BodyTooLarge(f"the body is larger than the limit of {limit_bytes} bytes")
     text = _decode_utf8(body)
     if not text.strip():
         raise InvalidInput("the body is empty; expected a job or a task")
     return reader(text)
+
+
+def check_media_type(media_type: str) -> None:
+    """Raise InvalidInput unless job files may have this media type, with any parameters."""
+    if _without_parameters(media_type) not in _READERS:
+        got = quote(media_type) if media_type.strip() else "none"
+        raise InvalidInput(f"the content type must be one of {', '.join(MEDIA_TYPES)}; got {got}")
+
+
+def _without_parameters(media_type: str) -> str:
+    return media_type.partition(";")[0].strip().lower()
 
 
 def _decode_utf8(body: bytes) -> str:

@@ -47,10 +47,7 @@ def parse_scheduled_job(
     body: bytes, media_type: str, *, image_required: bool = True, limit_bytes: int = BODY_LIMIT_BYTES
 ) -> JobDefinition:
     """Return the definition of a scheduled job, which has a `schedule`."""
-    source = _read(body, media_type, limit_bytes)
-    definition = cast(JobDefinition, _load(ScheduledJobSchema, source, image_required=image_required))
-    _check_values(definition, (), source)
-    return definition
+    return _scheduled_job(_read(body, media_type, limit_bytes), image_required=image_required)
 
 
 def parse_file(
@@ -61,6 +58,21 @@ def parse_file(
     if "tasks" in source.value:
         return JobFile(_job(source, image_required=image_required), "job")
     return JobFile(job_of(_task(source, image_required=image_required)), "task")
+
+
+def parse_any(
+    body: bytes, media_type: str, *, image_required: bool = True, limit_bytes: int = BODY_LIMIT_BYTES
+) -> Literal["job", "task", "scheduled job"]:
+    """Check any job file, and return its kind: a scheduled job has the key `schedule`, a job `tasks`."""
+    source = _read(body, media_type, limit_bytes)
+    if "schedule" in source.value:
+        _scheduled_job(source, image_required=image_required)
+        return "scheduled job"
+    if "tasks" in source.value:
+        _job(source, image_required=image_required)
+        return "job"
+    _task(source, image_required=image_required)
+    return "task"
 
 
 def parse_mapping(
@@ -77,6 +89,12 @@ def job_of(task: TaskDefinition) -> JobDefinition:
 
 def _job(source: Source, *, image_required: bool) -> JobDefinition:
     definition = cast(JobDefinition, _load(JobSchema, source, image_required=image_required))
+    _check_values(definition, (), source)
+    return definition
+
+
+def _scheduled_job(source: Source, *, image_required: bool) -> JobDefinition:
+    definition = cast(JobDefinition, _load(ScheduledJobSchema, source, image_required=image_required))
     _check_values(definition, (), source)
     return definition
 

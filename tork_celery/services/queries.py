@@ -4,16 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from sqlalchemy import Connection
+
 from tork_celery.domain.errors import NotFound, Unavailable
+from tork_celery.domain.job_filter import NO_FILTER, JobFilter
 from tork_celery.domain.logs import LogPart
 from tork_celery.domain.model import Job, ListedJob, Task
 from tork_celery.domain.node import Node, NodeStatus
 from tork_celery.domain.search import Search
-from tork_celery.domain.states import JobState
+from tork_celery.domain.states import JobState, TaskState
+from tork_celery.domain.task_filter import TaskFilter
 from tork_celery.domain.user import User
 from tork_celery.services import queues
 from tork_celery.services.context import ServiceContext
-from tork_celery.store import job_pages, jobs, logs, nodes, tasks
+from tork_celery.store import job_pages, jobs, logs, nodes, task_pages, tasks
 
 T = TypeVar("T")
 
@@ -76,12 +80,46 @@ def task(context: ServiceContext, task_id: str) -> tuple[Task, frozenset[str]]:
 
 
 def job_page(
-    context: ServiceContext, search: Search, *, number: int, size: int, viewer: User | None = None
+    context: ServiceContext,
+    search: Search,
+    wanted: JobFilter = NO_FILTER,
+    *,
+    number: int,
+    size: int,
+    viewer: User | None = None,
 ) -> Page[ListedJob]:
-    """Return a page of the jobs that match a search and that `viewer` may see, newest first."""
+    """Return a page of the jobs that match a search and a filter and that `viewer` may see, newest first."""
     with context.database.reading() as tx:
-        items, total = job_pages.page(tx, search, number=number, size=size, viewer=viewer)
+        items, total = job_pages.page(tx, search, number=number, size=size, viewer=viewer, wanted=wanted)
     return Page(items=items, number=number, size=size, total_items=total)
+
+
+def task_page(
+    context: ServiceContext, wanted: TaskFilter, *, number: int, size: int, viewer: User | None = None
+) -> Page[tuple[Task, frozenset[str]]]:
+    """Return a page of the tasks that match a filter and that `viewer` may see, those of the newest jobs
+    first, each with the secret values of its job."""
+    with context.database.reading() as tx:
+        items, total = task_pages.page(tx, wanted, number=number, size=size, viewer=viewer)
+        return Page(items=_with_secrets(tx, items), number=number, size=size, total_items=total)
+
+
+def tasks_of_job(
+    context: ServiceContext,
+    job_id: str,
+    *,
+    parent: str | None,
+    state: TaskState | None,
+    number: int,
+    size: int,
+) -> Page[tuple[Task, frozenset[str]]]:
+    """Return a page of the tasks below a composite, or at the top level of a job, in their order, each with
+    the secret values of the job. Raises NotFound."""
+    with context.database.reading() as tx:
+        if jobs.state(tx, job_id) is None:
+            raise NotFound(f"no job with the id {job_id!r}")
+        items, total = task_pages.children(tx, job_id, parent=parent, state=state, number=number, size=size)
+        return Page(items=_with_secrets(tx, items), number=number, size=size, total_items=total)
 
 
 def task_log(
@@ -104,6 +142,11 @@ def job_log(context: ServiceContext, job_id: str, *, number: int, size: int, tex
             raise NotFound(f"no job with the id {job_id!r}")
         items, total = logs.page_of_job(tx, job_id, number=number, size=size, text=text)
     return Page(items=items, number=number, size=size, total_items=total)
+
+
+def _with_secrets(tx: Connection, items: Sequence[Task]) -> list[tuple[Task, frozenset[str]]]:
+    secrets = {job_id: jobs.secrets(tx, job_id) for job_id in {task.job_id for task in items}}
+    return [(task, secrets[task.job_id]) for task in items]
 
 
 def active_nodes(context: ServiceContext) -> list[NodeView]:

@@ -14,11 +14,12 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain.codec import decode
 from tork_celery.domain.definition import JobDefinition
+from tork_celery.domain.job_filter import NO_FILTER, JobFilter
 from tork_celery.domain.model import ListedJob
 from tork_celery.domain.search import EVERYTHING, Search, tokens
 from tork_celery.domain.states import JobState
 from tork_celery.domain.user import User
-from tork_celery.store import job_counts, permissions
+from tork_celery.store import job_counts, job_filters, permissions
 from tork_celery.store.jobs import LISTED_COLUMNS, is_not_deleted, listed_values
 from tork_celery.store.tables import job_tags, job_texts, jobs
 
@@ -35,18 +36,20 @@ def page(
     number: int,
     size: int,
     viewer: User | None = None,
+    wanted: JobFilter = NO_FILTER,
 ) -> tuple[list[ListedJob], int]:
     """Return page `number` (from 1) of the jobs that `viewer` may see, and the total number of jobs.
 
-    The total of a search is at most MAX_MATCHES, and so is the total for a viewer who is not an admin.
+    The total of a search or filter is at most MAX_MATCHES, and so is that for a viewer who is not an admin.
     """
-    visible = None if viewer is None or viewer.is_admin else permissions.visible(viewer)
+    visible = [] if viewer is None or viewer.is_admin else [permissions.visible(viewer)]
+    required = [*visible, *job_filters.conditions(tx, wanted)]
     offset = (number - 1) * size
     if search.impossible:
         return [], 0
-    if visible is None and (term := counted_term(search)) is not None:
+    if not required and (term := counted_term(search)) is not None:
         return _counted_page(tx, search, term, offset=offset, size=size)
-    matches = tx.scalars(search_query(tx, search, visible)).all()
+    matches = tx.scalars(search_query(tx, search, required)).all()
     return listed(tx.execute(_OF_SEQS, {"seqs": matches[offset : offset + size]}).all()), len(matches)
 
 
@@ -102,29 +105,29 @@ def _seqs(kind: str) -> Select[Any]:
     return newest.where(jobs.c.state == bindparam("value")) if kind == job_counts.STATE else newest
 
 
-def search_query(tx: Connection, search: Search, visible: ColumnElement[bool] | None) -> Select[Any]:
-    """Select the newest MAX_MATCHES matches of any search.
+def search_query(tx: Connection, search: Search, required: Sequence[ColumnElement[bool]] = ()) -> Select[Any]:
+    """Select the newest MAX_MATCHES matches of any search that also meet all `required` conditions on `jobs`.
 
     Words are searched in the texts of jobs, which never change. A word that names a state also matches the
     jobs in this state.
     """
     alternatives = [
         select(query.order_by(literal_column("seq").desc()).limit(MAX_MATCHES).subquery().c.seq)
-        for query in _alternatives(tx, search, visible)
+        for query in _alternatives(tx, search, required)
     ]
     matches = union(*alternatives).subquery()
     return select(matches.c.seq).order_by(matches.c.seq.desc()).limit(MAX_MATCHES)
 
 
 def _alternatives(
-    tx: Connection, search: Search, visible: ColumnElement[bool] | None
+    tx: Connection, search: Search, required: Sequence[ColumnElement[bool]]
 ) -> Iterator[Select[Any]]:
-    yield _search(tx, search.words, search.tags, search.states, visible)
+    yield _search(tx, search.words, search.tags, search.states, required)
     for word in search.words:
         state = JobState.__members__.get(word.upper())
         if state and (not search.states or state in search.states):
             others = tuple(other for other in search.words if other != word)
-            yield _search(tx, others, search.tags, (state,), visible)
+            yield _search(tx, others, search.tags, (state,), required)
 
 
 def _search(
@@ -132,11 +135,11 @@ def _search(
     words: Sequence[str],
     tags: Sequence[str],
     states: Sequence[JobState],
-    visible: ColumnElement[bool] | None,
+    required: Sequence[ColumnElement[bool]],
 ) -> Select[Any]:
     """Select the jobs that match all criteria, starting from the criterion with the fewest jobs."""
     has_tag = exists().where(job_tags.c.tag.in_(tags))
-    filters = ([jobs.c.state.in_(states)] if states else []) + ([] if visible is None else [visible])
+    filters = [*([jobs.c.state.in_(states)] if states else []), *required]
     if words:
         query = select(job_texts.c.rowid.label("seq")).where(has_words(tx, words, tags))
         query = query.where(has_tag.where(job_tags.c.seq == job_texts.c.rowid)) if tags else query
