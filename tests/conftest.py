@@ -81,12 +81,22 @@ def _cheap_password_hashes() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _short_pauses_of_the_client() -> Iterator[None]:
+    """Keep commands that run in this process from waiting before they ask a stub of the API again."""
+    from tork_celery.cli import client  # noqa: PLC0415  as above
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "RETRY_PAUSES_S", (0.0, 0.0))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _unconfigured_logging() -> Iterator[None]:
     """Keep commands that run in this process from configuring logging: tests after them capture records."""
     from tork_celery import log_config  # noqa: PLC0415  as above
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(log_config, "configure", lambda _level: None)
+        patch.setattr(log_config, "configure", lambda *_args, **_options: None)
         yield
 
 

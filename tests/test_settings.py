@@ -62,6 +62,8 @@ EXAMPLES: dict[str, tuple[str, Any]] = {
     "TORK_BODY_LIMIT": ("4m", 2**22),
     "TORK_BROKER_VISIBILITY_TIMEOUT": ("2h", 7200.0),
     "TORK_LOG_LEVEL": ("debug", "DEBUG"),
+    "TORK_LOG_FORMAT": ("json", "json"),
+    "TORK_LIBRARY_LOG": ("/var/log/libraries", "/var/log/libraries"),
 }
 
 NAMES = {variable(field.name): field.name for field in fields(Settings)}

@@ -94,6 +94,8 @@ class Settings:
     keep_jobs_s: float | None = None
     broker_visibility_timeout_s: float = 3600.0
     log_level: str = "INFO"
+    log_format: str = "auto"
+    library_log: str = ""
 
     @classmethod
     def load(cls, environment: Mapping[str, str]) -> "Settings":
@@ -378,4 +380,6 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "keep_jobs_s": durations.positive_seconds,
     "broker_visibility_timeout_s": durations.positive_seconds,
     "log_level": _log_level,
+    "log_format": _one_of("a log format", "auto", "human", "logfmt", "json"),
+    "library_log": str,
 }

@@ -6,11 +6,23 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
+def page(*items: Any, total: int | None = None) -> dict[str, Any]:
+    """Return a page with all items of a list."""
+    return {
+        "items": list(items),
+        "number": 1,
+        "size": len(items),
+        "totalPages": 1,
+        "totalItems": len(items) if total is None else total,
+    }
+
+
 class StubApi(ThreadingHTTPServer):
     """Answers with canned responses and records requests.
 
     `responses` maps a method and path such as "GET /jobs/1" to (status, document) pairs, which are used in
-    order; the last one is repeated. A status of 0 closes the connection without a response. `requests` are
+    order; the last one is repeated. A path without its query also matches. Logs without responses are empty.
+    A status of 0 closes the connection without a response. `requests` are
     (method and path, content type, body), and `headers` those of the requests.
     """
 
@@ -25,7 +37,9 @@ class StubApi(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def next_response(self, request: str) -> tuple[int, Any]:
-        responses = self.responses.get(request, [(404, {"message": "not found"})])
+        path = request.partition("?")[0]
+        default = (200, page()) if path.endswith("/log") else (404, {"message": "not found"})
+        responses = self.responses.get(request) or self.responses.get(path) or [default]
         return responses.pop(0) if len(responses) > 1 else responses[0]
 
 
@@ -47,7 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(response)
 
-    do_POST = do_GET  # noqa: N815  the base class's name
+    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815  names of the base class
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class's name
         """Log nothing."""

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
 from tork_celery import jobfile
-from tork_celery.cli.schema import schema
+from tork_celery.cli.commands.schema import schema
 from tork_celery.domain.errors import InvalidInput
 from tork_celery.jobfile import json_schema
 

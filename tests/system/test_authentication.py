@@ -73,7 +73,7 @@ def test_requests_without_valid_credentials_are_rejected(installation: Installat
     assert get_status(installation, "/jobs") == 401
     assert get_status(installation, "/jobs", user="eve") == 401
     completed = tork_celery(installation, "run", str(EXAMPLE), TORK_USER="bob", TORK_PASSWORD="wrong")
-    assert completed.returncode == 1
+    assert completed.returncode == 4
     assert (
         "the user name or the password is wrong; set TORK_KEY, or TORK_USER and TORK_PASSWORD"
         in completed.stderr

@@ -55,7 +55,7 @@ def installation(engine: docker.DockerClient, directory: Path, python: Path) -> 
         "PYTHONPATH": os.pathsep.join([str(ROOT), *site.getsitepackages()]),
     }
     program = f"{python}/bin/python3.{sys.version_info.minor}"
-    probe = [program, "-c", "import tork_celery.cli.standalone"]
+    probe = [program, "-c", "import tork_celery.cli.commands.standalone"]
     if subprocess.run(probe, cwd="/", env=environment, check=False, **user).returncode != 0:
         pytest.skip("other users may not read the files of this project")
     command = directory / "tork-celery"

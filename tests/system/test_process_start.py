@@ -210,7 +210,8 @@ def test_refused_setting_ends_the_process_at_once(
     environment[setting] = environment[setting].replace(*change)
     port = str(free_port())
 
-    for command in ([*CELERY_WORKER, "-Q", "default"], [str(_BIN / "tork-celery"), "api", "--port", port]):
+    api = [str(_BIN / "tork-celery"), "api", "--port", port]
+    for command, code in (([*CELERY_WORKER, "-Q", "default"], 1), (api, 2)):
         ended = subprocess.run(
             command,
             env={**os.environ, **environment},
@@ -219,7 +220,7 @@ def test_refused_setting_ends_the_process_at_once(
             timeout=60,
             check=False,
         )
-        assert ended.returncode == 1
+        assert ended.returncode == code
         assert words in ended.stderr
         assert setting in ended.stderr
         assert "Traceback" not in ended.stderr

@@ -183,7 +183,7 @@ def test_data_directory_may_have_any_name(engine: docker.DockerClient) -> None:
 
 def test_data_directory_in_use_is_rejected(installation: Installation) -> None:
     rejected = _standalone("--data-dir", str(installation.data_dir), "--port", "39999")
-    assert rejected.returncode == 1
+    assert rejected.returncode == 2
     assert f"another tork-celery uses the data directory {installation.data_dir}" in rejected.stderr
 
 
@@ -191,13 +191,13 @@ def test_port_in_use_is_rejected(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         rejected = _standalone("--data-dir", str(tmp_path), "--port", str(port))
-    assert rejected.returncode == 1
+    assert rejected.returncode == 2
     assert f"cannot listen on 127.0.0.1, port {port}: Address already in use" in rejected.stderr
 
 
 def test_public_address_without_authentication_is_rejected(tmp_path: Path) -> None:
     rejected = _standalone("--data-dir", str(tmp_path), "--host", "0.0.0.0")
-    assert rejected.returncode == 1
+    assert rejected.returncode == 2
     assert "--insecure" in rejected.stderr
 
 

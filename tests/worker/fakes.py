@@ -172,6 +172,9 @@ class FakeRuntime(Runtime):
             self.shutting_down = False
             raise EngineUnavailable("the engine shuts down")
 
+    def describe(self) -> str:
+        return "a fake"
+
     def close(self) -> None:
         self.closed = True
 

@@ -4,7 +4,7 @@ import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tork_celery import settings
+from tork_celery import log_config, settings
 from tork_celery.bootstrap.datastore import build_database
 from tork_celery.domain.audit import Actor
 from tork_celery.store import Database, schema_version
@@ -13,6 +13,7 @@ from tork_celery.store import Database, schema_version
 @contextmanager
 def local_datastore() -> Iterator[Database]:
     """Open the datastore. Raises ConfigurationError, also for a schema of another version."""
+    log_config.configure("WARNING")
     database = build_database(settings.load())
     try:
         schema_version.check(database)

@@ -254,6 +254,9 @@ class Runtime(Protocol):
         its own or with the engine.
         """
 
+    def describe(self) -> str:
+        """Return the kind of the runtime and the version of its engine. Raises EngineUnavailable."""
+
     def close(self) -> None:
         """Finish pending removals, within seconds, and close all connections.
 

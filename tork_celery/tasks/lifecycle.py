@@ -26,7 +26,8 @@ log = structlog.get_logger(__name__)
 @signals.setup_logging.connect
 def configure_logging(**_: Any) -> None:
     """Log Celery's records like our own."""
-    log_config.configure(settings.load().log_level)
+    config = settings.load()
+    log_config.configure(config.log_level, log_format=config.log_format, library_log=config.library_log)
     silence_outages()
 
 

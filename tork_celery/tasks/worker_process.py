@@ -7,7 +7,7 @@ It is what `celery -A tork_celery worker` starts. The imports of that command, a
 import argparse
 import sys
 
-from tork_celery import settings
+from tork_celery import log_config, settings
 from tork_celery.domain.errors import ConfigurationError
 from tork_celery.tasks.app import app
 
@@ -19,9 +19,11 @@ def main() -> None:
     parser.add_argument("-c", dest="concurrency", type=int, required=True, help="number of threads")
     options = parser.parse_args()
     try:
-        settings.load()
+        config = settings.load()
     except ConfigurationError as error:
         sys.exit(f"Error: {error}")
+    # Celery warns before it configures logging.
+    log_config.configure(config.log_level, log_format=config.log_format, library_log=config.library_log)
     worker = app.Worker(
         queues=options.queues.split(","), concurrency=options.concurrency, loglevel="WARNING", quiet=True
     )

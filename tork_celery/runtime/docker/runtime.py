@@ -217,6 +217,11 @@ class DockerRuntime:
     def check(self, *, within_s: float = 5.0) -> None:
         self._connection.ping(within_s=within_s)
 
+    def describe(self) -> str:
+        version = self._api.version()
+        name = version.get("Platform", {}).get("Name") or "Docker Engine"
+        return f"{name} {version.get('Version', '')}".strip()
+
     def close(self) -> None:
         self._kill_timers.close()
         self._sandboxes.close()

@@ -155,6 +155,9 @@ class ShellRuntime:
     def check(self, *, within_s: float = 5.0) -> None:
         """Do nothing: a host that runs this process can run another."""
 
+    def describe(self) -> str:
+        return "shell, without containers"
+
     def close(self) -> None:
         self._kill_timers.close()
 

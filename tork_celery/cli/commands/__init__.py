@@ -1,0 +1,1 @@
+"""The commands, one module for each or for a few of a kind. `cli.main` imports them by name."""
