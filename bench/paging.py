@@ -130,7 +130,7 @@ def job_row(number: int, *, state: str) -> dict[str, object]:
         "state": state,
         "summary": {"name": name, "description": description, "tags": tags, "taskCount": 3},
         "results": {},
-        "position": 3,
+        "done_tasks": 3,
         "created_at": float(number),
         "progress": 100.0,
     }

@@ -51,7 +51,8 @@ class Publisher:
             self._publish(partial(self._dispatcher.end_tasks, job_id))
 
     def start_children(self, parent_ids: Iterable[str]) -> None:
-        """Tell a coordinator to start more children of the composites, each in a transaction of its own."""
+        """Tell a coordinator to start more children of composites, or tasks of jobs, each in a transaction of
+        its own."""
         for parent_id in parent_ids:
             self._publish(partial(self._dispatcher.start_children, parent_id))
 

@@ -42,6 +42,7 @@ TASK: dict[str, Any] = {
     "timeout": "5m",
     "var": "x",
     "if": "true",
+    "needs": [],
     "tags": ["slow"],
     "priority": 3,
 }
@@ -106,7 +107,8 @@ def end_job(database: FlakyDatabase, job_id: str, state: JobState) -> None:
     )
     with database.transaction() as tx:
         tx.execute(update(store_tables.jobs).where(store_tables.jobs.c.id == job_id).values(row))
-        jobs.save(tx, replace(ended, result="r", error="e", progress=50.0))
+        done = int(state is JobState.COMPLETED)
+        jobs.save(tx, replace(ended, done_tasks=done, result="r", error="e", progress=50.0))
 
 
 @pytest.mark.covers(

@@ -9,7 +9,7 @@ from tork_celery.domain import transitions
 from tork_celery.domain.definition import JobDefinition, TaskDefinition
 from tork_celery.domain.dispatched import NOTHING, Dispatched
 from tork_celery.domain.model import Job, Task
-from tork_celery.domain.plan import ItemBatch, Plan
+from tork_celery.domain.plan import ItemBatch, ListedTask, Plan
 from tork_celery.domain.states import JobState, Outcome, TaskState, check_job_move, check_task_move
 
 NODE = "n"
@@ -27,6 +27,8 @@ class Simulation:
         self.tasks: dict[str, Task] = {}
         self.job_results: dict[str, dict[str, str]] = {}
         self.items: dict[tuple[str, int], ItemBatch] = {}
+        self.waiting: dict[str, dict[ListedTask, int]] = {}
+        self.superseded: set[str] = set()
         self.dispatched_by: dict[str, Dispatched] = {}
         self.now = now
         plan = transitions.submit(definition, now=now, random=RANDOM)
@@ -58,6 +60,25 @@ class Simulation:
 
     def task(self, task_id: str) -> Task:
         return self.tasks[task_id]
+
+    def current_run(self, job_id: str) -> Sequence[Task]:
+        return [
+            task
+            for task in self.tasks.values()
+            if task.job_id == job_id and task.parent_id is None and task.id not in self.superseded
+        ]
+
+    def unmet_needs(self, job_id: str, parent_id: str | None, indexes: Sequence[int]) -> dict[int, int]:
+        waiting = self.waiting.get(job_id, {})
+        places = [ListedTask(parent_id, index) for index in indexes]
+        return {place.index: waiting[place] for place in places if place in waiting}
+
+    def ready(self, job_id: str, parent_id: str | None, limit: int) -> Sequence[int]:
+        waiting = self.waiting.get(job_id, {})
+        ready = [
+            place.index for place, unmet in waiting.items() if place.parent_id == parent_id and not unmet
+        ]
+        return sorted(ready)[:limit]
 
     def created_children(self, parent_id: str, limit: int) -> Sequence[Task]:
         children = [task for task in self.tasks.values() if task.parent_id == parent_id]
@@ -138,11 +159,22 @@ class Simulation:
 
     # ------------------------------------------------------------ plans
 
+    def ended(
+        self,
+        task: Task,
+        outcome: Outcome = Outcome.COMPLETED,
+        *,
+        result: str | None = "",
+        error: str | None = None,
+    ) -> Task:
+        """Return a task whose steps have ended."""
+        return replace(task, outcome=outcome, result=result, error=error)
+
     def _end_steps(
         self, task: Task, outcome: Outcome, *, result: str | None = None, error: str | None = None
     ) -> None:
         if task.outcome is None:
-            self._store_task(replace(task, outcome=outcome, result=result, error=error))
+            self._store_task(self.ended(task, outcome, result=result, error=error))
         self.advance(self.tasks[task.id])
 
     def _advance(self, task: Task) -> Plan | None:
@@ -153,6 +185,13 @@ class Simulation:
 
     def _apply(self, plan: Plan) -> None:
         self._store_job(plan.job)
+        self.superseded |= {
+            task.id for task in self.current_run(plan.job.id) if task.position in plan.superseded
+        }
+        for var in plan.removed_results:
+            self.job_results[plan.job.id].pop(var, None)
+        for place in plan.started:
+            del self.waiting[plan.job.id][place]
         for task in plan.changed:
             same_definition = task.definition == self.tasks[task.id].definition
             assert same_definition or task.id in plan.redefined, "only redefined tasks store a definition"
@@ -181,6 +220,10 @@ class Simulation:
         for task in plan.added:
             assert task.id not in self.tasks
             self.tasks[task.id] = task
+        waiting = self.waiting.setdefault(plan.job.id, {})
+        waiting |= {each.place: each.unmet for each in plan.waiting}
+        if plan.job.state.ended:
+            waiting.clear()
         self.items |= {(batch.task_id, batch.first): batch for batch in plan.added_items}
         for subjob in plan.subjobs:
             self._store_new_job(subjob)
@@ -199,14 +242,20 @@ class Simulation:
             assert task.id in self.tasks
         for subjob in plan.subjobs:
             self._follow_up(subjob)
-        for parent_id in plan.partly_started:
-            parent = self.tasks[parent_id]
-            job = self.jobs[parent.job_id]
-            more = transitions.start_children(job, parent, self, now=self.now, random=RANDOM)
-            if more is not None:
-                self._apply(more)
+        for id_ in plan.partly_started:
+            self._start_more(id_)
         if plan.job.state.ended and plan.job.parent_id:
             self._resume_parent(plan.job, self.tasks[plan.job.parent_id])
+
+    def _start_more(self, id_: str) -> None:
+        if id_ in self.jobs:
+            more = transitions.start_tasks(self.jobs[id_], self, now=self.now, random=RANDOM)
+        else:
+            parent = self.tasks[id_]
+            job = self.jobs[parent.job_id]
+            more = transitions.start_children(job, parent, self, now=self.now, random=RANDOM)
+        if more is not None:
+            self._apply(more)
 
     def _resume_parent(self, subjob: Job, task: Task) -> None:
         plan = transitions.subjob_ended(

@@ -112,7 +112,7 @@ def test_body_is_the_redacted_summary_of_the_job() -> None:
         "name": "a job",
         "state": "FAILED",
         "error": "the key is [REDACTED]",
-        "position": 0,
+        "position": 1,
     }
     assert "s3cret" not in json.dumps(body)
 

@@ -297,6 +297,50 @@ def test_job_requires_a_name_and_tasks(body: str, path: str, message: str, posit
     assert faults_of_job(body) == (Fault(path, message, *position),)
 
 
+@pytest.mark.parametrize(
+    ("needs", "message"),
+    [
+        ("fetsch", "no task above has this name or var; did you mean `fetch`?"),
+        ("total", "no task above has this name or var; did you mean `totals`?"),
+        ("elsewhere", "no task above in this list has this name or var"),
+        ("twice", "2 tasks of this list have the name or var `twice`; give them different names"),
+        ("report", "a task cannot need itself"),
+        ("'{{ inputs.x }}'", "must be the name or var of a task above, without {{ }}"),
+        (
+            "late",
+            "`late` is further down; move it above this task, since a task can only need tasks above it",
+        ),
+    ],
+)
+def test_need_is_one_task_above(needs: str, message: str) -> None:
+    text = f"""\
+name: a
+tasks:
+  - {{name: fetch, image: b}}
+  - {{name: sum, var: totals, image: b}}
+  - {{name: twice, image: b}}
+  - {{name: once, var: twice, image: b}}
+  - name: report
+    image: b
+    needs:
+      - fetch
+      - {needs}
+  - {{name: late, image: b}}
+"""
+    assert faults_of_job(text) == (Fault("tasks[4].needs[1]", message, 11, 9),)
+
+
+def test_needs_are_checked_in_subjobs_and_parallel_and_refused_in_each() -> None:
+    inner = "tasks: [{name: b, image: c}, {name: d, image: e, needs: [x]}]"
+    for composite in ("parallel: {", "subjob: {name: s, "):
+        (fault,) = faults_of_job(f"name: a\ntasks: [{{name: p, {composite}{inner}}}}}]")
+        assert fault.path.endswith("tasks[1].needs[0]")
+    (fault,) = faults_of_job("name: a\ntasks: [{name: p, each: {list: '[1]', task: {image: c, needs: []}}}]")
+    assert fault.path == "tasks[0].each.task.needs"
+    (fault,) = faults_of_task("name: a\nimage: b\nneeds: [c]")
+    assert fault.path == "needs[0]"
+
+
 def test_10_001_tasks_are_refused() -> None:
     (fault,) = faults_of_job("name: a\ntasks: [" + "x," * 10_001 + "]")
     assert fault == Fault("tasks", "expected at most 10,000, got 10,001", 2, 1)

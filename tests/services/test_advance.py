@@ -49,7 +49,7 @@ def test_next_task_is_stored_and_sent(
     assert (second.state, second.definition.name) == (TaskState.SCHEDULED, "second")
     assert dispatcher.sent == [second]
     advanced = job_now(database, job.id)
-    assert advanced == replace(job, position=2, progress=50.0)
+    assert advanced == replace(job, done_tasks=1, ended_tasks=1, progress=50.0)
     assert results_of(database, job.id) == {"one": "42"}
 
 

@@ -12,7 +12,7 @@ from tests.domain.samples import job_definition, task_definition
 from tests.services.fakes import FakeDispatcher
 from tests.services.samples import PARALLEL, SUBJOB, each_job
 from tests.store.stores import FlakyDatabase, change, change_job, job_now, results_of, task_now, tasks_of
-from tork_celery.domain.definition import Each, Subjob, TaskDefinition
+from tork_celery.domain.definition import Each, Parallel, Subjob, TaskDefinition
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan
 from tork_celery.domain.plan_limits import MAX_STARTED_CHILDREN
@@ -242,3 +242,62 @@ def bytes_written(context: ServiceContext, *, children: int, size: int) -> int:
     event.remove(context.database.engine, "before_cursor_execute", count)
     assert results_of(context.database, job.id) == {f"r{n}": "x" * size for n in range(children)}
     return total
+
+
+FAN = [task_definition(name=f"t{n}", needs=()) for n in range(MANY)]
+LAST = task_definition(name="last", needs=("t0", f"t{MANY - 1}"))
+
+
+def test_sweep_starts_tasks_of_a_graph_whose_message_was_lost(
+    context: ServiceContext,
+    database: FlakyDatabase,
+    dispatcher: FakeDispatcher,
+    end_task: Callable[[Task, Outcome], None],
+) -> None:
+    job, _ = submit(context, job_definition(*FAN, LAST))
+    assert states(database, job.id) == {TaskState.SCHEDULED: MAX_STARTED_CHILDREN + 1}
+    assert dispatcher.parents_to_start == [job.id]
+
+    RecoverySweep(context).sweep()
+    RecoverySweep(context).sweep()
+
+    assert states(database, job.id) == {TaskState.SCHEDULED: MANY}
+    for name in ("t0", f"t{MANY - 1}"):
+        end_task(next(t for t in tasks_of(database, job.id) if t.definition.name == name), Outcome.COMPLETED)
+    assert "last" in {task.definition.name for task in tasks_of(database, job.id)}
+
+
+def test_children_of_a_parallel_with_needs_are_continued(
+    context: ServiceContext, database: FlakyDatabase, dispatcher: FakeDispatcher
+) -> None:
+    composite = TaskDefinition(name="p", parallel=Parallel(tasks=(*FAN, LAST)))
+    job, parent = submit(context, job_definition(composite))
+    assert dispatcher.parents_to_start == [parent.id]
+
+    start_children(context, parent.id)
+    start_children(context, parent.id)
+
+    assert states(database, job.id) == {TaskState.RUNNING: 1, TaskState.SCHEDULED: MANY}
+
+
+def test_restart_runs_what_is_not_done(
+    context: ServiceContext,
+    database: FlakyDatabase,
+    end_task: Callable[[Task, Outcome], None],
+    sent_task: Callable[[str], Task],
+) -> None:
+    first, second = (task_definition(name=name, needs=(), var=name) for name in ("a", "b"))
+    job, _ = submit(context, job_definition(first, second, task_definition(name="c")))
+    end_task(sent_task("a"), Outcome.COMPLETED)
+    end_task(sent_task("b"), Outcome.FAILED)
+
+    job_control.restart(context, job.id)
+
+    runs = [(task.definition.name, task.state, task.superseded) for task in tasks_of(database, job.id)]
+    assert sorted(runs) == [
+        ("a", TaskState.COMPLETED, False),
+        ("b", TaskState.FAILED, True),
+        ("b", TaskState.SCHEDULED, False),
+    ]
+    assert (job_now(database, job.id).done_tasks, job_now(database, job.id).ended_tasks) == (1, 1)
+    assert set(results_of(database, job.id)) == {"a"}

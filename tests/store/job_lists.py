@@ -37,7 +37,7 @@ def _row(index: int) -> dict[str, Any]:
         "name": name,
         "state": JobState.FAILED if failed else JobState.COMPLETED,
         "summary": {"name": name, "tags": ["a"] if failed else ["b"], "taskCount": 1},
-        "position": 1,
+        "done_tasks": 1,
         "created_at": 1.0,
         "progress": 0.0,
     }
@@ -48,7 +48,8 @@ def renumber(database: Database, job: Job, seq: int) -> None:
     with database.transaction() as tx:
         row = tx.execute(select(job_table).where(job_table.c.id == job.id)).one()
         jobs.remove(tx, job.id)
-        tx.execute(insert(job_table).values({**row._mapping, "seq": seq}))
+        values = {column.key: row._mapping[column] for column in job_table.c}
+        tx.execute(insert(job_table).values(values | {"seq": seq}))
 
 
 def listed_names(database: Database, query: str, *, number: int = 1, size: int = 20) -> list[str]:

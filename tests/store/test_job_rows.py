@@ -34,7 +34,8 @@ def test_job_round_trips(database: Database) -> None:
     job = replace(
         job,
         state=JobState.FAILED,
-        position=1,
+        done_tasks=1,
+        ended_tasks=1,
         started_at=1.5,
         ended_at=2.5,
         result="r",
@@ -131,7 +132,7 @@ def test_each_change_of_a_job_is_noticed(database: Database) -> None:
         assert not jobs.lock_unchanged(tx, job)
     started = job_now(database, job.id)
     with database.transaction() as tx:
-        jobs.save(tx, replace(started, position=1))
+        jobs.save(tx, replace(started, done_tasks=1))
         assert not jobs.lock_unchanged(tx, started)
         jobs.remove(tx, job.id)
         assert not jobs.lock_unchanged(tx, replace(started, version=2))

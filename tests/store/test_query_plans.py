@@ -46,6 +46,7 @@ ACTIVE_QUERIES = {
     "remove_due": lambda tx: retention.remove_due(tx, keep_s=9.0, limit=5),
     "any_due": webhook_queue.any_due,
     "active_of_job": lambda tx: tasks.active(tx, "job", limit=5, running_first=True),
+    "with_ready_tasks": lambda tx: recovery_queries.with_ready_tasks(tx, limit=5),
     "stopping": lambda tx: recovery_queries.stopping(tx, limit=5),
     "mark_next_sent": lambda tx: publishing_window.mark_next_sent(tx, ["default"], lease_s=9.0),
     "queues_with_room": lambda tx: publishing_window.queues_with_room(tx, lease_s=9.0),

@@ -64,6 +64,7 @@ def test_run_prints_the_result_of_hello(installation: Installation) -> None:
         ("parallel.yaml", "30 and 12", []),
         ("each.yaml", None, ["0: Ada", "1: Grace", "2: Edsger"]),
         ("subjob.yaml", "February has 29 days", []),
+        ("needs.yaml", "published a.c+b.c", ["checking a.c b.c"]),
         ("expressions.yaml", "hello Ada and Grace", ["logged in by [REDACTED]"]),
     ],
 )

@@ -51,9 +51,9 @@ class Dispatcher:
                 first, *rest = self.canvas(task)
                 first.apply_async(chain=rest[::-1], producer=producer, retry=False)
 
-    def start_children(self, task_id: str) -> None:
-        """Tell a coordinator to start more children of a composite."""
-        self._publish_control(START_CHILDREN, task_id)
+    def start_children(self, parent_id: str) -> None:
+        """Tell a coordinator to start more children of a composite, or tasks of a job."""
+        self._publish_control(START_CHILDREN, parent_id)
 
     def cancel_subjob(self, job_id: str) -> None:
         """Tell a coordinator to cancel a subjob whose parent task was cancelled or stopped."""

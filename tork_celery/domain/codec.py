@@ -23,12 +23,14 @@ def camel(name: str) -> str:
 def encode(instance: Any, *, keys: frozenset[str] | None = None) -> Document:
     """Return the document of a dataclass instance, or only some `keys` of it.
 
-    Fields with None or an empty collection are omitted.
+    Fields with None or an empty collection are omitted. An empty list is kept in a field whose default is
+    None: there it means something else than a missing one.
     """
     return {
         key: _encode_value(value)
-        for name, key in _keys(cast(Hashable, type(instance)), keys)
-        if (value := getattr(instance, name)) is not None and not (_is_collection(value) and not value)
+        for name, key, optional in _keys(cast(Hashable, type(instance)), keys)
+        if (value := getattr(instance, name)) is not None
+        and (value or not _is_collection(value) or (optional and value == ()))
     }
 
 
@@ -56,15 +58,18 @@ def _encode_value(value: Any) -> Any:
 
 
 @functools.cache
-def _keys(cls: Hashable, chosen: frozenset[str] | None = None) -> tuple[tuple[str, str], ...]:
-    keys = ((field.name, camel(field.name)) for field in dataclasses.fields(cast(Any, cls)))
-    return tuple((name, key) for name, key in keys if chosen is None or key in chosen)
+def _keys(cls: Hashable, chosen: frozenset[str] | None = None) -> tuple[tuple[str, str, bool], ...]:
+    """Return the name of each field, its key, and whether its default is None."""
+    keys = (
+        (field.name, camel(field.name), field.default is None) for field in dataclasses.fields(cast(Any, cls))
+    )
+    return tuple((name, key, optional) for name, key, optional in keys if chosen is None or key in chosen)
 
 
 @functools.cache
 def _readers(cls: Hashable) -> tuple[tuple[str, str, Callable[[Any], Any]], ...]:
     hints = typing.get_type_hints(cast(Any, cls))
-    return tuple((name, key, _reader(hints[name])) for name, key in _keys(cls))
+    return tuple((name, key, _reader(hints[name])) for name, key, _ in _keys(cls))
 
 
 def _reader(hint: Any) -> Callable[[Any], Any]:

@@ -179,6 +179,7 @@ class Subjob:
 class TaskDefinition(StepDefinition):
     """A task: a container to run or, with one of `parallel`, `each` and `subjob`, a composite.
 
+    `needs` has names and vars of tasks above it in the same list; None means that the key is left out.
     `priority` is a string if it is a template that has not been rendered.
     """
 
@@ -195,6 +196,7 @@ class TaskDefinition(StepDefinition):
     retry: Retry | None = None
     var: str | None = None
     if_: str | None = None
+    needs: tuple[str, ...] | None = None
     tags: tuple[str, ...] = ()
     priority: int | str | None = None
     parallel: Parallel | None = None

@@ -46,6 +46,9 @@ class Task:
       room in the publishing window of its queue.
     - `job_created_at`: of its job. Tasks of the same priority start in this order.
 
+    - `superseded`: it does not belong to the current run of its job: a restart has run it again. Set on
+      top-level tasks only.
+
     Retries:
     - `attempts`: number of attempts before this one; `first_id` is the id of the first one.
     - `due_at`: time at which the back-off ends.
@@ -98,6 +101,7 @@ class Task:
     result: str | None = None
     error: str | None = None
     progress: float = 0.0
+    superseded: bool = False
 
     @property
     def queue(self) -> str:
@@ -124,7 +128,8 @@ class Task:
 class Job:
     """A job.
 
-    - `position`: of the current top-level task, from 1.
+    - `done_tasks`: number of its top-level tasks that are done in the current run; `ended_tasks` counts
+      those that have ended, and those that a restart does not run again.
     - `parent_id`: on a subjob, the id of the task that waits for it.
     - `root_id`: on a subjob, also a detached one, the id of the outermost job.
     - `created_by`: name of the user who submitted it.
@@ -144,7 +149,8 @@ class Job:
     delete_at: float | None = None
     rerun_of: str | None = None
     priority: int | None = None
-    position: int = 0
+    done_tasks: int = 0
+    ended_tasks: int = 0
     started_at: float | None = None
     ended_at: float | None = None
     result: str | None = None
@@ -156,6 +162,11 @@ class Job:
         """Return the job in another state. Raises IllegalTransition."""
         check_job_move(self.state, state)
         return replace(self, state=state)
+
+    @property
+    def position(self) -> int:
+        """Number of the top-level task that it has come to: one more than are done, or 0 while PENDING."""
+        return 0 if self.state is JobState.PENDING else 1 + self.done_tasks
 
     @property
     def task_count(self) -> int:

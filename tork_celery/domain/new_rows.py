@@ -24,16 +24,17 @@ class NewRows:
         job: Job,
         definition: TaskDefinition,
         *,
+        position: int,
         parent: Task | None = None,
         index: int = 0,
         scope: Mapping[str, Any] | None = None,
     ) -> Task:
-        """Return a task of the current top-level task of a job, or that task itself."""
+        """Return a task of the top-level task at this position, or that task itself."""
         return Task(
             id=self.random.new_id(),
             job_id=job.id,
             job_name=job.definition.name,
-            position=job.position,
+            position=position,
             parent_id=parent.id if parent else None,
             index=index,
             scope=scope or {},
@@ -54,6 +55,7 @@ class NewRows:
             yield self.task(
                 job,
                 TaskDefinition(name=parent.definition.child(index).name),
+                position=parent.position,
                 parent=parent,
                 index=index,
                 scope={**parent.scope, **item},

@@ -1,29 +1,31 @@
 """Decide what follows in a job when a task ends or is started.
 
-A composite is RUNNING while its children run. Each child that completes makes room for the next one.
-Tasks without a container (composites, skipped tasks) complete within the plan that starts them, so one plan
-may pass through many tasks, up to the limits of `domain.plan_limits`.
+A task begins when all that it needs is done (`domain.task_graph`). In a list without needs, the tasks of a
+job run one after the other, and the children of a `parallel` at once. A composite is RUNNING while its
+children run; each child of an `each` that completes makes room for the next one. Tasks without a container
+(composites, skipped tasks) complete within the plan that starts them, so one plan may pass through many
+tasks, up to the limits of `domain.plan_limits`.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 
-from tork_celery import expr
 from tork_celery.domain import durations, evaluation
 from tork_celery.domain.definition import Defaults, Each, Subjob
 from tork_celery.domain.dispatched import NOTHING, DefinitionSizes, DispatchMeter, scope_chars
 from tork_celery.domain.errors import EvaluationFailed
 from tork_celery.domain.evaluation import Evaluator
-from tork_celery.domain.masking import Mask, MaskedValues, job_values
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.new_rows import NewRows
-from tork_celery.domain.plan import NO_STORED_TASKS, JobResults, Plan, RandomSource, TaskReader
+from tork_celery.domain.plan import NO_STORED_TASKS, ListedTask, Plan, RandomSource, TaskReader
+from tork_celery.domain.plan_evaluators import PlanEvaluators
 from tork_celery.domain.plan_limits import PlanLimits, batch_size
 from tork_celery.domain.planned_tasks import PlannedTasks
+from tork_celery.domain.planned_waiting import PlannedWaiting
 from tork_celery.domain.states import JobState, TaskState
+from tork_celery.domain.task_graph import TaskGraph, has_needs
 from tork_celery.domain.webhooks import task_webhooks
 
 
@@ -32,16 +34,12 @@ def start_job(
     *,
     now: float,
     random: RandomSource,
-    task_reader: TaskReader = NO_STORED_TASKS,
     limits: PlanLimits | None = None,
 ) -> Plan:
-    """Start a new or restarted job at its position. It must have no active tasks.
-
-    A subjob has the `limits` of the plan that starts it.
-    """
+    """Start a new job. A subjob has the `limits` of the plan that starts it."""
     limits = limits or PlanLimits(DispatchMeter(lambda: NOTHING))
-    planner = Planner(job, task_reader, now=now, random=random, limits=limits)
-    planner.start_next_task()
+    planner = Planner(job, NO_STORED_TASKS, now=now, random=random, limits=limits)
+    planner.start_tasks(range(job.task_count))
     return planner.plan()
 
 
@@ -59,39 +57,54 @@ class Planner:
     ) -> None:
         self._job = job
         self._tasks = PlannedTasks(task_reader)
+        self._waiting = PlannedWaiting(job.id, task_reader)
+        self._graphs: dict[str | None, TaskGraph] = {}
+        self._has_started = False
         self._limits = limits or PlanLimits(
             DispatchMeter(lambda: task_reader.dispatched(job.root_id or job.id))
         )
         self._weight = 1 + task_webhooks(job)
-        self._masking: Mask | None = None
         self._sizes = DefinitionSizes()
-        self._stored_results = task_reader.results(job.id)
+        self._evaluators = PlanEvaluators(
+            job, task_reader.results(job.id), self._limits.steps, now=now, random=random
+        )
+        self._removed_results: frozenset[str] = frozenset()
         self._results: dict[str, str] = {}
         self._now = now
         self._random = random
         self._new_rows = NewRows(now=now, random=random)
-        self._host = expr.HostFunctions(
-            now=lambda: datetime.fromtimestamp(now, UTC), randbelow=random.randbelow
-        )
         self._pending: deque[Callable[[], None]] = deque()
         self._redefined: set[str] = set()
         self._scheduled: list[str] = []
         self._subjobs: list[Plan] = []
         self._partly_started: list[str] = []
 
-    def start_next_task(self) -> None:
-        """Start the next top-level task, or complete the job after the last one."""
-        if self._job.state is JobState.PENDING:
-            self._job = self._job.with_state(JobState.SCHEDULED)
-        if self._job.position == self._job.task_count:
+    def start_tasks(self, indexes: Collection[int], *, removed_results: frozenset[str] = frozenset()) -> None:
+        """Schedule the job, to run these of its tasks. A need that is not one of them counts as done."""
+        self._removed_results = removed_results
+        self._job = self._job.with_state(JobState.SCHEDULED)
+        ended = self._job.task_count - len(indexes)
+        self._job = replace(self._job, done_tasks=ended, ended_tasks=ended)
+        if not indexes:
             self._complete_job()
             return
-        definition = self._job.definition.tasks[self._job.position]
-        self._job = replace(self._job, position=self._job.position + 1)
-        task = self._new_rows.task(self._job, definition)
-        self._limits.count_added_tasks(1, chars=0, weight=self._weight)
-        self._tasks.add(task)
-        self._start(task)
+        graph = self._graph(None)
+        if len(indexes) == graph.size:
+            self._start_ready(None, graph.roots())
+            return
+        unmet = {index: sum(need in indexes for need in graph.needs(index)) for index in indexes}
+        for index, number in unmet.items():
+            if number and number != len(graph.needs(index)):
+                self._waiting.set(ListedTask(None, index), number)
+        self._start_ready(None, [index for index, number in unmet.items() if not number])
+
+    def start_waiting(self, parent_id: str | None) -> None:
+        """Start tasks of a list that an earlier plan left, as far as the limits of a plan allow."""
+        limit = self._limits.children_left(weight=self._weight)
+        ready = self._waiting.ready(parent_id, limit=limit)
+        self._start_ready(parent_id, ready)
+        if len(ready) == limit:
+            self._partly_started.append(parent_id or self._job.id)
 
     def complete(self, task: Task) -> None:
         """Complete a task and start what follows it."""
@@ -156,6 +169,7 @@ class Planner:
         return Plan(
             job=self._job,
             results=self._results,
+            removed_results=self._removed_results,
             changed=tuple(changed),
             added=tuple(added),
             redefined=frozenset(self._redefined & {task.id for task in changed}),
@@ -163,10 +177,63 @@ class Planner:
             stop=stop,
             subjobs=tuple(sub for sub in self._subjobs if not (stop and sub.job.parent_id)),
             partly_started=() if self._job.state.ended else tuple(dict.fromkeys(self._partly_started)),
+            waiting=() if self._job.state.ended else self._waiting.changed,
+            started=self._waiting.started,
             added_items=() if self._job.state.ended else tuple(self._tasks.added_items),
             taken_items=tuple(self._tasks.taken_items),
             dispatched=self._limits.meter.added,
         )
+
+    # ------------------------------------------------------------ lists of tasks
+
+    def _graph(self, parent_id: str | None) -> TaskGraph:
+        """Return the graph of the list of a `parallel`, or of that of the job."""
+        if parent_id not in self._graphs:
+            if parent_id is None:
+                graph = TaskGraph(self._job.definition.tasks, ordered=True)
+            else:
+                graph = TaskGraph(self._tasks.get(parent_id).definition.children, ordered=False)
+            self._graphs[parent_id] = graph
+        return self._graphs[parent_id]
+
+    def _start_ready(self, parent_id: str | None, indexes: Iterable[int]) -> None:
+        for index in indexes:
+            self._pending.append(partial(self._start_or_leave, ListedTask(parent_id, index)))
+
+    def _start_or_leave(self, place: ListedTask) -> None:
+        """Start a task whose needs have ended, or leave it to another plan if this one is too large."""
+        parent = None if place.parent_id is None else self._tasks.get(place.parent_id)
+        if parent and parent.state is not TaskState.RUNNING:
+            return
+        if self._limits.reached and self._has_started:
+            self._waiting.set(place, 0)
+            self._partly_started.append(place.parent_id or self._job.id)
+            return
+        self._waiting.start(place)
+        definitions = parent.definition.children if parent else self._job.definition.tasks
+        definition = definitions[place.index]
+        if self._has_started:
+            self._limits.count_started_child(chars=self._sizes.chars(definition), weight=self._weight)
+        self._has_started = True
+        task = self._new_rows.task(
+            self._job,
+            definition,
+            position=parent.position if parent else place.index + 1,
+            parent=parent,
+            index=place.index if parent else 0,
+            scope=parent.scope if parent else None,
+        )
+        self._limits.count_added_tasks(1, chars=0, weight=self._weight)
+        self._tasks.add(task)
+        self._start(task)
+
+    def _start_dependents(self, place: ListedTask) -> None:
+        """Start the tasks that have waited for the end of this one only."""
+        if place.parent_id is None and self._job.ended_tasks == self._job.task_count:
+            self._complete_job()
+            return
+        graph = self._graph(place.parent_id)
+        self._start_ready(place.parent_id, self._waiting.need_ended(place.parent_id, graph, place.index))
 
     # ------------------------------------------------------------ start a task
 
@@ -189,15 +256,7 @@ class Planner:
         return replace(defaults or Defaults(), priority=self._job.priority)
 
     def _evaluator(self, scope: evaluation.Context) -> Evaluator:
-        results = JobResults(self._stored_results, self._results)
-        names = evaluation.context(self._job, results, scope)
-        return Evaluator(names, self._host, self._limits.steps, self._mask)
-
-    def _mask(self, text: str) -> str:
-        """Mask the secrets of the job. They are prepared once for a plan, because there may be many."""
-        if self._masking is None:
-            self._masking = MaskedValues(job_values(self._job.definition)).mask
-        return self._masking(text)
+        return self._evaluators.evaluator(scope, added=self._results, removed=self._removed_results)
 
     def _start_evaluated(self, task: Task, evaluator: Evaluator) -> None:
         definition = task.definition
@@ -226,10 +285,13 @@ class Planner:
         """Run a composite with `size` children, whose items and definitions have `chars` characters."""
         self._limits.meter.add(tasks=size, chars=chars + size * scope_chars(task.scope))
         parent = self._run_task(replace(task, size=size))
-        if size:
-            self._pending.append(partial(self.start_children, task.id))
-        else:
+        if not size:
             self.complete(parent)
+        elif has_needs(task.definition.children):
+            self._tasks.change(replace(parent, created_children=size, started_children=size))
+            self._start_ready(task.id, self._graph(task.id).roots())
+        else:
+            self._pending.append(partial(self.start_children, task.id))
 
     def _add_children(self, parent: Task) -> Task:
         """Add the next children of a composite, and return it. There may be 100,000 children."""
@@ -270,15 +332,18 @@ class Planner:
         if task.definition.var and task.result is not None:
             self._results[task.definition.var] = task.result
         if task.parent_id is None:
-            progress = round(100.0 * self._job.position / self._job.task_count, 2)
-            self._job = replace(self._job, progress=progress)
-            self._pending.append(self.start_next_task)
+            done, ended = self._job.done_tasks + 1, self._job.ended_tasks + 1
+            progress = round(100.0 * done / self._job.task_count, 2)
+            self._job = replace(self._job, done_tasks=done, ended_tasks=ended, progress=progress)
+            self._pending.append(partial(self._start_dependents, ListedTask(None, task.position - 1)))
             return
         parent = self._tasks.get(task.parent_id)
         parent = replace(parent, completions=parent.completions + 1)
         self._tasks.change(parent)
         if parent.completions == parent.size:
             self.complete(parent)
+        elif has_needs(parent.definition.children):
+            self._pending.append(partial(self._start_dependents, ListedTask(parent.id, task.index)))
         else:
             self._pending.append(partial(self.start_children, parent.id))
 

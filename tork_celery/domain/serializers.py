@@ -146,8 +146,7 @@ def _job_fields(job: Job) -> Document:
         id=job.id,
         state=job.state,
         created_at=time(job.created_at),
-        # Clients compute the progress from the position: it is beyond the last task when all are done.
-        position=job.position + (job.state is JobState.COMPLETED),
+        position=job.position,
         created_by=_creator(job.created_by),
         parent_id=job.parent_id or UNSET,
         rerun_of=job.rerun_of or UNSET,

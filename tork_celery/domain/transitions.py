@@ -6,17 +6,18 @@ task follows which.
 
 from dataclasses import replace
 
-from tork_celery.domain import durations, retry
+from tork_celery.domain import durations, retry, run_again
 from tork_celery.domain.definition import JobDefinition
+from tork_celery.domain.dispatched import NOTHING, DispatchMeter
 from tork_celery.domain.errors import WrongState
 from tork_celery.domain.masking import conceal
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan, RandomSource, TaskReader
+from tork_celery.domain.plan_limits import PlanLimits
 from tork_celery.domain.planner import Planner, start_job
 from tork_celery.domain.states import JobState, Outcome, TaskState
+from tork_celery.domain.task_graph import has_needs
 
-ALL_DONE = 100.0
-"""Progress of a job whose tasks are all done."""
 MAX_LOSSES = 5
 """A task that loses its node more often fails: it may be what kills the nodes."""
 
@@ -65,6 +66,15 @@ def advance(
     return planner.plan()
 
 
+def start_tasks(job: Job, task_reader: TaskReader, *, now: float, random: RandomSource) -> Plan | None:
+    """Start tasks of the job that an earlier plan left. Returns None if the job has ended."""
+    if job.state.ended:
+        return None
+    planner = Planner(job, task_reader, now=now, random=random)
+    planner.start_waiting(None)
+    return planner.plan()
+
+
 def start_children(
     job: Job, parent: Task, task_reader: TaskReader, *, now: float, random: RandomSource
 ) -> Plan | None:
@@ -72,10 +82,15 @@ def start_children(
 
     Returns None if there is nothing to do.
     """
-    if job.state.ended or parent.state is not TaskState.RUNNING or parent.started_children == parent.size:
+    if job.state.ended or parent.state is not TaskState.RUNNING:
         return None
     planner = Planner(job, task_reader, now=now, random=random)
-    planner.start_children(parent.id)
+    if has_needs(parent.definition.children):
+        planner.start_waiting(parent.id)
+    elif parent.started_children == parent.size:
+        return None
+    else:
+        planner.start_children(parent.id)
     return planner.plan()
 
 
@@ -121,22 +136,18 @@ def cancel(job: Job, task_reader: TaskReader, *, now: float, random: RandomSourc
 
 
 def restart(job: Job, task_reader: TaskReader, *, now: float, random: RandomSource) -> Plan:
-    """Run a failed or cancelled job from the top-level task at which it ended. Raises WrongState."""
+    """Run what is not done in a failed or cancelled job, and all that needs it. Raises WrongState."""
     if job.state not in (JobState.FAILED, JobState.CANCELLED):
         raise WrongState(
             f"the job is {job.state}; only one that has failed or was cancelled can be restarted"
         )
-    output_failed = job.progress == ALL_DONE
-    restarted = replace(
-        job.with_state(JobState.SCHEDULED),
-        position=job.position if output_failed else max(0, job.position - 1),
-        error=None,
-        ended_at=None,
-        started_at=None,
-        delete_at=None,
-    )
-    plan = start_job(restarted, now=now, random=random, task_reader=task_reader)
-    return replace(plan, restarted=True)
+    restarted = replace(job, error=None, ended_at=None, started_at=None, delete_at=None)
+    limits = PlanLimits(DispatchMeter(lambda: NOTHING))
+    planner = Planner(restarted, task_reader, now=now, random=random, limits=limits)
+    again = run_again.restart(job, task_reader.current_run(job.id))
+    planner.start_tasks(again.indexes, removed_results=again.removed_results)
+    superseded = tuple(index + 1 for index in sorted(again.indexes))
+    return replace(planner.plan(), restarted=True, superseded=superseded)
 
 
 def _new_job(definition: JobDefinition, *, now: float, random: RandomSource, created_by: str | None) -> Job:

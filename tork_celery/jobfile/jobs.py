@@ -28,6 +28,7 @@ from tork_celery.jobfile.tasks import (
     AutoDeleteSchema,
     RetrySchema,
     TaskSchema,
+    needs_faults,
     tags,
     variables,
 )
@@ -129,6 +130,7 @@ class JobSchema(MappingSchema):
     def conflicts(self, values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
         if (count := _count(values["tasks"])) > MAX_TASKS:
             yield ("tasks",), f"expected at most {MAX_TASKS:,} including nested tasks, got {count:,}"
+        yield from needs_faults(values["tasks"])
 
 
 def _choice(choices: tuple[str, ...], metadata: dict[str, str]) -> String:

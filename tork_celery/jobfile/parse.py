@@ -101,6 +101,8 @@ def _scheduled_job(source: Source, *, image_required: bool) -> JobDefinition:
 
 def _task(source: Source, *, image_required: bool) -> TaskDefinition:
     definition = cast(TaskDefinition, _load(TaskSchema, source, image_required=image_required))
+    if definition.needs:
+        raise InvalidInput(source.fault(("needs", 0), "a task that is submitted alone has no task above it"))
     _check_values(job_of(definition), ("tasks", 0), source)
     return definition
 

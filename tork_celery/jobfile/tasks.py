@@ -1,6 +1,6 @@
 """A task: a container to run with its steps, or a composite of other tasks."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from tork_celery.domain.definition import (
     TaskDefinition,
 )
 from tork_celery.domain.identifiers import LONGEST_NAME, LONGEST_VAR
-from tork_celery.jobfile import validators
+from tork_celery.jobfile import needs, validators
 from tork_celery.jobfile.fields import (
     Boolean,
     Duration,
@@ -44,7 +44,7 @@ from tork_celery.jobfile.webhooks import MAX_WEBHOOKS, WebhookSchema
 MAX_TASKS = 10_000
 
 _COMPOSITES = ("parallel", "each", "subjob")
-_COMPOSITE_KEYS = {"name", "description", "var", "if", "tags"}
+_COMPOSITE_KEYS = {"name", "description", "var", "if", "needs", "tags"}
 PRIORITY_RANGE = validate.Range(0, 9, error="must be from 0 to 9")
 
 
@@ -166,6 +166,14 @@ class TaskSchema(StepSchema):
         data_key="if",
         metadata=docs("condition: the task is skipped if it yields `false`", 'inputs.month != ""'),
     )
+    needs = StringList(
+        String(validate=validators.not_empty),
+        metadata=docs(
+            "names or vars of tasks above it in the same list: the task begins when these are done. Without "
+            "the key it needs all tasks above it, or none inside `parallel`; `[]` begins at once",
+            "[]",
+        ),
+    )
     tags = tags(docs("labels for people", "[slow]"))
     priority = IntegerOrTemplate(
         validate=PRIORITY_RANGE,
@@ -211,10 +219,11 @@ class ParallelSchema(MappingSchema):
         metadata=docs("tasks, sent to their queues at once; the default name is the position, `task 1`"),
     )
 
+    def conflicts(self, values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+        yield from needs_faults(_named(values["tasks"]))
+
     def build(self, values: dict[str, Any]) -> Parallel:
-        tasks = enumerate(values["tasks"], start=1)
-        named = (task if task.name else replace(task, name=f"task {number}") for number, task in tasks)
-        return Parallel(tasks=tuple(named))
+        return Parallel(tasks=_named(values["tasks"]))
 
 
 class EachSchema(MappingSchema):
@@ -239,6 +248,10 @@ class EachSchema(MappingSchema):
         required=True,
         metadata=docs("task, which may be a composite; the default name is `item 0` for the first item"),
     )
+
+    def conflicts(self, values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+        if values["task"].needs is not None:
+            yield ("task", "needs"), "not allowed in the task of `each`, which has no siblings; remove it"
 
     def build(self, values: dict[str, Any]) -> Each:
         each: Each = super().build(values)
@@ -297,6 +310,20 @@ class SubjobSchema(MappingSchema):
         max_items=MAX_WEBHOOKS,
         metadata=docs("webhooks, as in a job; their expressions see the values of the parent job"),
     )
+
+    def conflicts(self, values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+        yield from needs_faults(values["tasks"])
+
+
+def needs_faults(tasks: Sequence[TaskDefinition]) -> Iterator[tuple[Path, str]]:
+    """Yield the faults of `needs` in the list at the key `tasks`."""
+    return ((("tasks", *path), message) for path, message in needs.faults(tasks))
+
+
+def _named(tasks: Sequence[TaskDefinition]) -> tuple[TaskDefinition, ...]:
+    """Return the tasks of a `parallel`, those without a name named after their position."""
+    numbered = enumerate(tasks, start=1)
+    return tuple(task if task.name else replace(task, name=f"task {number}") for number, task in numbered)
 
 
 def _composite_conflicts(

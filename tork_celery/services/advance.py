@@ -21,10 +21,13 @@ def advance(context: ServiceContext, task_id: str, delivery: int) -> None:
 
 
 def start_children(context: ServiceContext, parent_id: str) -> None:
-    """Start children of a composite, as many as its concurrency and the size of one transaction allow."""
+    """Start children of a composite, or tasks of a job, as many as its concurrency and the size of one
+    transaction allow."""
 
     def decide(job: Job, task_reader: StoredTaskReader, now: float) -> Plan | None:
+        if job.id == parent_id:
+            return transitions.start_tasks(job, task_reader, now=now, random=context.random)
         parent = task_reader.task(parent_id)
         return transitions.start_children(job, parent, task_reader, now=now, random=context.random)
 
-    run(context, lambda tx: jobs.get_by_task(tx, parent_id), decide)
+    run(context, lambda tx: jobs.get_by_task(tx, parent_id) or jobs.get(tx, parent_id), decide)

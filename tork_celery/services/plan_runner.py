@@ -5,7 +5,7 @@ and made again under the lock only if the job has changed in the meantime.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -20,7 +20,15 @@ from tork_celery.domain.webhooks import WebhookCall
 from tork_celery.publisher import Publisher
 from tork_celery.services import early_end
 from tork_celery.services.context import ServiceContext
-from tork_celery.store import composite_items, job_results, jobs, publishing_window, task_queues, tasks
+from tork_celery.store import (
+    composite_items,
+    job_results,
+    jobs,
+    publishing_window,
+    task_queues,
+    tasks,
+    waiting_tasks,
+)
 from tork_celery.store.job_results import StoredResults
 
 
@@ -35,6 +43,15 @@ class StoredTaskReader:
         if task is None:
             raise LookupError(task_id)
         return task
+
+    def current_run(self, job_id: str) -> Sequence[Task]:
+        return tasks.current_run(self.tx, job_id)
+
+    def unmet_needs(self, job_id: str, parent_id: str | None, indexes: Sequence[int]) -> Mapping[int, int]:
+        return waiting_tasks.unmet_needs(self.tx, job_id, parent_id, indexes)
+
+    def ready(self, job_id: str, parent_id: str | None, limit: int) -> Sequence[int]:
+        return waiting_tasks.ready(self.tx, job_id, parent_id, limit=limit)
 
     def created_children(self, parent_id: str, limit: int) -> Sequence[Task]:
         return tasks.created_children(self.tx, parent_id, limit=limit)
@@ -131,8 +148,13 @@ def _store(context: ServiceContext, tx: Connection, decision: Decision) -> Store
     webhook_outbox.record(tx, decision.calls)
     jobs.save(tx, plan.job)
     tasks.save(tx, plan.changed, redefined=plan.redefined)
+    tasks.supersede(tx, plan.job.id, plan.superseded)
+    job_results.remove(tx, plan.job.id, plan.removed_results)
     _add_rows(tx, [plan])
     composite_items.remove(tx, plan.job.id, plan.taken_items)
+    waiting_tasks.remove(tx, plan.job.id, plan.started)
+    if plan.job.state.ended:
+        waiting_tasks.remove_all(tx, plan.job.id)
     ended_early = early_end.store(tx, plan.job.id, ends) if ends else ()
     root_id = plan.job.root_id or plan.job.id
     jobs.add_dispatched(tx, root_id, plan.dispatched, restarted=plan.restarted)
@@ -171,6 +193,7 @@ def _add_rows(tx: Connection, plans: Sequence[Plan]) -> None:
     for plan in plans:
         job_results.save(tx, plan.job.id, plan.results)
         composite_items.add(tx, plan.job.id, plan.added_items)
+        waiting_tasks.save(tx, plan.job.id, plan.waiting)
     tasks.add(tx, [task for plan in plans for task in plan.added])
     if subjobs := [subjob for plan in plans for subjob in plan.subjobs]:
         jobs.add(tx, [subjob.job for subjob in subjobs])

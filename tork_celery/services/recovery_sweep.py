@@ -99,16 +99,17 @@ class RecoverySweep:
             self._survive(advance, task_id, delivery)
 
     def _advance_composites(self) -> None:
-        """Start children with a free slot, resume parents of ended subjobs, cancel orphaned subjobs, fail
-        jobs that time out, and end the tasks of jobs that ended early."""
+        """Start children with a free slot and tasks whose needs have ended, resume parents of ended subjobs,
+        cancel orphaned subjobs, fail jobs that time out, and end the tasks of jobs that ended early."""
         with self._context.database.reading() as tx:
             partly_started = recovery_queries.partly_started(tx, limit=_BATCH)
+            with_ready_tasks = recovery_queries.with_ready_tasks(tx, limit=_BATCH)
             with_ended_subjob = recovery_queries.with_ended_subjob(tx, limit=_BATCH)
             orphans = recovery_queries.orphans(tx, limit=_BATCH)
             timed_out = recovery_queries.timed_out(tx, limit=_BATCH)
             stopping = recovery_queries.stopping(tx, limit=_BATCH)
-        for task_id in partly_started:
-            self._survive(start_children, task_id)
+        for id_ in (*partly_started, *with_ready_tasks):
+            self._survive(start_children, id_)
         for task_id in with_ended_subjob:
             self._survive(resume_parent, task_id)
         for job_id in orphans:

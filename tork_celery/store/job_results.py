@@ -1,6 +1,6 @@
 """Results of the tasks of a job, by their `var`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,11 @@ def _postgresql_object(element: Any, compiler: Any, **options: Any) -> str:
 def results_by_var(job_id: ColumnElement[str]) -> ScalarSelect[Any]:
     """Return a scalar subquery of all results of a job as a JSON object; null or empty without any."""
     return select(_object_of(table.c.var, table.c.value)).where(table.c.job_id == job_id).scalar_subquery()
+
+
+def remove(tx: Connection, job_id: str, variables: Collection[str]) -> None:
+    if variables:
+        tx.execute(delete(table).where(table.c.job_id == job_id, table.c.var.in_(variables)))
 
 
 def save(tx: Connection, job_id: str, results: Mapping[str, str]) -> None:

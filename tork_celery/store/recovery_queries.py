@@ -1,6 +1,6 @@
 """Queries of the recovery sweep: tasks and jobs that need a coordinator to advance."""
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, exists, func, or_, select
 
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import ACTIVE, ACTIVE_JOBS
@@ -8,12 +8,14 @@ from tork_celery.store.database import datastore_now, datastore_now_once
 from tork_celery.store.tables import (
     ACTIVE_SUBJOBS,
     ACTIVE_TASKS,
+    READY_TASKS,
     RUNNING_TASKS,
     SCHEDULED_TASKS,
     TIMED_JOBS,
     WAITING_RETRIES,
     jobs,
     tasks,
+    waiting_tasks,
 )
 from tork_celery.store.task_conditions import between_steps, claimed, queue_names, sent
 from tork_celery.store.tasks import by_ids, task_of
@@ -106,6 +108,14 @@ def partly_started(tx: Connection, *, limit: int) -> list[str]:
     )
     query = select(tasks.c.id).where(RUNNING_TASKS, tasks.c.started_children < tasks.c.size, has_room)
     return list(tx.scalars(query.limit(limit)))
+
+
+def with_ready_tasks(tx: Connection, *, limit: int) -> list[str]:
+    """Return the ids of jobs and composites with tasks that a plan is to start."""
+    of_job = waiting_tasks.c.parent_id == waiting_tasks.c.job_id
+    of_composite = exists().where(tasks.c.id == waiting_tasks.c.parent_id, RUNNING_TASKS)
+    query = select(waiting_tasks.c.parent_id).where(READY_TASKS, or_(of_job, of_composite))
+    return list(tx.scalars(query.distinct().limit(limit)))
 
 
 def with_ended_subjob(tx: Connection, *, limit: int) -> list[str]:

@@ -13,11 +13,11 @@ from sqlalchemy.sql.elements import ColumnElement
 from tork_celery.domain.states import ACTIVE_JOBS
 from tork_celery.store.database import datastore_now_once
 from tork_celery.store.jobs import DELETED, without_active_relatives
-from tork_celery.store.tables import composite_items, job_results, jobs, log_parts, tasks
+from tork_celery.store.tables import composite_items, job_results, jobs, log_parts, tasks, waiting_tasks
 
 MAX_ROWS = 500
 """Rows of each table that one transaction deletes."""
-_PARTS = (log_parts, tasks, job_results, composite_items)
+_PARTS = (log_parts, tasks, job_results, composite_items, waiting_tasks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

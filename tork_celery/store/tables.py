@@ -55,7 +55,8 @@ jobs = Table(
     Column("parent_id", String(32)),  # task that waits for this job
     Column("created_by", String(256)),
     Column("delete_at", Double),
-    Column("position", Integer, nullable=False),
+    Column("position", Integer, key="done_tasks", nullable=False),
+    Column("ended_tasks", Integer, nullable=False, server_default="0"),
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
     Column("ended_at", Double),
@@ -188,6 +189,7 @@ tasks = Table(
     Column("result", Text),
     Column("error", Text),
     Column("progress", Double, nullable=False),
+    Column("superseded", Boolean, nullable=False, server_default=false()),  # a restart has run it again
     Index(None, "job_id", "position"),
     Index(None, "first_id"),
     Index(None, "parent_id", "state", "index"),
@@ -201,6 +203,15 @@ composite_items = Table(  # items of an `each` whose children have no rows yet
     Column("task_id", String(32), primary_key=True),
     Column("first_index", Integer, primary_key=True, autoincrement=False),
     Column("items", SecretJson, nullable=False),
+)
+
+waiting_tasks = Table(  # tasks without rows: one of their needs has ended, or a plan is to start them
+    "waiting_tasks",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("parent_id", String(32), primary_key=True),  # of a top-level task the id of the job
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    Column("unmet", Integer, nullable=False),  # number of its needs that have not ended
 )
 
 task_queues = Table(  # queues that may exist in the broker; those that nobody uses are deleted
@@ -222,6 +233,7 @@ ACTIVE_TASKS = tasks.c.state.in_(_literals("CREATED", "PENDING", "SCHEDULED", "R
 RUNNING_TASKS = tasks.c.state == literal_column("'RUNNING'")
 SCHEDULED_TASKS = tasks.c.state == literal_column("'SCHEDULED'")
 UNSENT_TASKS = and_(SCHEDULED_TASKS, tasks.c.sent_at.is_(None))
+READY_TASKS = waiting_tasks.c.unmet == literal_column("0")
 WAITING_RETRIES = tasks.c.state == literal_column("'PENDING'")
 SENDING_ORDER = (
     tasks.c.priority.desc(),
@@ -249,6 +261,12 @@ Index(
     *SENDING_ORDER,
     sqlite_where=UNSENT_TASKS,
     postgresql_where=UNSENT_TASKS,
+)
+Index(
+    "ix_waiting_tasks_ready",  # tasks that a plan is to start
+    waiting_tasks.c.parent_id,
+    sqlite_where=READY_TASKS,
+    postgresql_where=READY_TASKS,
 )
 Index(
     "ix_tasks_retries",  # retries, those that are due first

@@ -58,6 +58,11 @@ _OF_JOB = (
     .where(tasks.c.job_id == bindparam("job_id"))
     .order_by(tasks.c.position, tasks.c.created_at, tasks.c.index)
 )
+_CURRENT_RUN = (
+    select(tasks)
+    .where(tasks.c.job_id == bindparam("job_id"), tasks.c.parent_id.is_(None), tasks.c.superseded.is_(False))
+    .order_by(tasks.c.created_at, tasks.c.attempts)
+)
 _SAVE = update(tasks).where(
     tasks.c.id == bindparam("row_id"),
     or_(tasks.c.state == bindparam("new_state"), _MOVE.in_(_ALLOWED_MOVES)),
@@ -141,6 +146,18 @@ def created_children(tx: Connection, parent_id: str, *, limit: int) -> list[Task
 def of_job(tx: Connection, job_id: str) -> list[Task]:
     """Return all tasks of a job, in order of position, creation and index."""
     return [task_of(row) for row in tx.execute(_OF_JOB, {"job_id": job_id})]
+
+
+def current_run(tx: Connection, job_id: str) -> list[Task]:
+    """Return the top-level tasks of the current run of a job, those of a position in order of creation."""
+    return [task_of(row) for row in tx.execute(_CURRENT_RUN, {"job_id": job_id})]
+
+
+def supersede(tx: Connection, job_id: str, positions: Sequence[int]) -> None:
+    """Mark the top-level tasks at these positions as not belonging to the current run of their job."""
+    if positions:
+        of_list = tasks.c.job_id == job_id, tasks.c.parent_id.is_(None)
+        tx.execute(update(tasks).where(*of_list, tasks.c.position.in_(positions)).values(superseded=True))
 
 
 def save(tx: Connection, changed: Sequence[Task], *, redefined: Collection[str] = ()) -> None:

@@ -1,0 +1,212 @@
+"""Tasks with `needs`: which tasks begin when, and what one plan writes."""
+
+import pytest
+
+from tests.domain.samples import RANDOM, each, job_definition, leaf, parallel, subjob
+from tests.domain.simulated import Simulation, run_job
+from tork_celery.domain import transitions
+from tork_celery.domain.definition import Retry, TaskDefinition
+from tork_celery.domain.plan_limits import MAX_STARTED_CHILDREN
+from tork_celery.domain.states import JobState
+from tork_celery.domain.task_graph import TaskGraph
+
+
+def waiting_names(simulation: Simulation) -> set[str]:
+    return {task.definition.name or "" for task in simulation.claimable()}
+
+
+def end(simulation: Simulation, name: str, result: str = "", *, failed: bool = False) -> None:
+    """Let the latest task of this name run and end."""
+    task = simulation.named(name)[-1]
+    simulation.claim(task)
+    task = simulation.tasks[task.id]
+    if failed:
+        simulation.fail(task)
+    else:
+        simulation.finish(task, result)
+
+
+DIAMOND = (leaf("a"), leaf("b", needs=("a",)), leaf("c", needs=("a",)), leaf("d", needs=("b", "c")))
+
+
+@pytest.mark.covers("Task.needs")
+def test_task_begins_when_all_that_it_needs_is_done() -> None:
+    simulation = Simulation(job_definition(*DIAMOND))
+    assert waiting_names(simulation) == {"a"}
+    end(simulation, "a")
+    assert waiting_names(simulation) == {"b", "c"}
+    end(simulation, "c")
+    assert waiting_names(simulation) == {"b"}
+    assert (simulation.job.position, simulation.job.progress) == (3, 50.0)
+    end(simulation, "b")
+    assert waiting_names(simulation) == {"d"}
+    end(simulation, "d")
+    assert (simulation.job.state, simulation.job.position) == (JobState.COMPLETED, 5)
+
+
+def test_needs_of_one_task_change_that_task_only() -> None:
+    simulation = Simulation(
+        job_definition(leaf("a"), leaf("b"), leaf("early", needs=()), leaf("c"), leaf("d", needs=("early",)))
+    )
+    assert waiting_names(simulation) == {"a", "early"}
+    end(simulation, "a")
+    end(simulation, "early")
+    assert waiting_names(simulation) == {"b", "d"}
+    end(simulation, "b")
+    assert waiting_names(simulation) == {"c", "d"}
+
+
+def test_task_without_needs_waits_for_everything_above() -> None:
+    simulation = Simulation(job_definition(leaf("a"), leaf("b", needs=()), leaf("c"), leaf("d")))
+    end(simulation, "a")
+    assert waiting_names(simulation) == {"b"}
+    end(simulation, "b")
+    assert waiting_names(simulation) == {"c"}
+
+
+def test_need_is_a_name_as_written_or_a_var() -> None:
+    simulation = Simulation(
+        job_definition(leaf("a", var="x"), leaf("{{ 1 }}", var="y"), leaf("c", needs=("x",)))
+    )
+    end(simulation, "a")
+    assert waiting_names(simulation) == {"1", "c"}
+
+
+def test_skipped_need_is_done() -> None:
+    done = run_job(leaf("a", if_="false"), leaf("b", needs=("a",)), leaf("c", needs=("b",)))
+    assert done.states() == {"a": ["SKIPPED"], "b": ["COMPLETED"], "c": ["COMPLETED"]}
+
+
+def test_condition_is_evaluated_when_the_last_need_has_ended() -> None:
+    definition = leaf("c", needs=("a", "b"), if_='tasks.a == "1" && tasks.b == "2"')
+    simulation = Simulation(
+        job_definition(leaf("a", var="a", needs=()), leaf("b", var="b", needs=()), definition)
+    )
+    end(simulation, "b", "2")
+    assert not simulation.named("c")
+    end(simulation, "a", "1")
+    assert waiting_names(simulation) == {"c"}
+
+
+def test_composite_is_done_when_all_in_it_is() -> None:
+    simulation = Simulation(
+        job_definition(each("[1, 2]", leaf("{{ item.value }}")), leaf("b", needs=("each",)))
+    )
+    end(simulation, "1")
+    assert not simulation.named("b")
+    end(simulation, "2")
+    assert waiting_names(simulation) == {"b"}
+
+
+def test_retried_need_is_not_done_before_its_last_attempt() -> None:
+    simulation = Simulation(job_definition(leaf("a", retry=Retry(limit=1)), leaf("b", needs=("a",))))
+    end(simulation, "a", failed=True)
+    assert not simulation.named("b")
+    end(simulation, "a")
+    assert waiting_names(simulation) == {"b"}
+
+
+def test_failed_branch_stops_the_others() -> None:
+    simulation = Simulation(job_definition(*DIAMOND))
+    end(simulation, "a")
+    simulation.claim(simulation.named("c")[0])
+    end(simulation, "b", failed=True)
+    assert simulation.states() == {"a": ["COMPLETED"], "b": ["FAILED"], "c": ["STOPPED"]}
+    assert (simulation.job.state, simulation.job.error) == (JobState.FAILED, "e")
+    assert simulation.waiting[simulation.job_id] == {}
+
+
+def test_needs_make_an_order_inside_parallel() -> None:
+    children = (leaf("a"), leaf("b", needs=("a",)), leaf("c"), leaf("d", needs=("b", "c")))
+    simulation = Simulation(job_definition(parallel(*children), leaf("next")))
+    assert waiting_names(simulation) == {"a", "c"}
+    end(simulation, "a")
+    assert waiting_names(simulation) == {"b", "c"}
+    end(simulation, "c")
+    end(simulation, "b")
+    assert waiting_names(simulation) == {"d"}
+    end(simulation, "d")
+    assert waiting_names(simulation) == {"next"}
+
+
+def test_parallel_with_needs_inside_each_has_the_names_of_its_item() -> None:
+    inner = parallel(leaf("a"), leaf("b {{ item.value }}", needs=("a",)))
+    assert run_job(each("[1, 2]", inner)).states() == {
+        "each": ["COMPLETED"],
+        "parallel": ["COMPLETED", "COMPLETED"],
+        "a": ["COMPLETED", "COMPLETED"],
+        "b 1": ["COMPLETED"],
+        "b 2": ["COMPLETED"],
+    }
+
+
+def test_tasks_of_a_subjob_may_have_needs() -> None:
+    simulation = Simulation(job_definition(subjob(leaf("a"), leaf("b", needs=()))))
+    assert waiting_names(simulation) == {"a", "b"}
+
+
+def test_restart_keeps_what_was_done_in_other_branches() -> None:
+    simulation = Simulation(
+        job_definition(
+            leaf("a", var="a"),
+            leaf("b", needs=("a",), var="b"),
+            leaf("c", needs=("a",), var="c"),
+            leaf("d", needs=("b", "c")),
+        )
+    )
+    end(simulation, "a", "1")
+    end(simulation, "c", "3")
+    end(simulation, "b", failed=True)
+
+    simulation.restart()
+
+    assert waiting_names(simulation) == {"b"}
+    assert (simulation.job.position, simulation.job.progress) == (3, 50.0)
+    end(simulation, "b", "2")
+    end(simulation, "d")
+    assert simulation.job.state is JobState.COMPLETED
+    assert simulation.stored_results == {"a": "1", "b": "2", "c": "3"}
+    assert simulation.states()["b"] == ["FAILED", "COMPLETED"]
+
+
+def test_restart_removes_the_results_of_what_runs_again() -> None:
+    simulation = Simulation(
+        job_definition(leaf("a", needs=()), leaf("b", needs=(), var="b"), leaf("c", if_='tasks.b == "old"'))
+    )
+    end(simulation, "b", "old")
+    simulation.cancel()
+    simulation.superseded |= {task.id for task in simulation.named("b")}
+    simulation.restart()
+    assert simulation.stored_results == {}
+    simulation.run()
+    assert simulation.states()["c"] == ["SKIPPED"]
+
+
+def test_needs_of_every_shape_take_one_row_for_each_task_that_begins() -> None:
+    """Rows are written for what changed, not for the whole graph."""
+    chain = [leaf(f"t{n}", needs=(f"t{n - 1}",) if n else ()) for n in range(10_000)]
+    assert rows_of_an_advance(chain) == (1, 1, 0)
+    middle = [leaf(f"m{n}", needs=("first",)) for n in range(998)]
+    diamond = [leaf("first"), *middle, leaf("last", needs=tuple(task.name or "" for task in middle))]
+    assert rows_of_an_advance(diamond) == (1, MAX_STARTED_CHILDREN + 1, 998 - MAX_STARTED_CHILDREN - 1)
+    roots = [leaf(f"r{n}", needs=()) for n in range(5_000)]
+    fan = [*roots, leaf("last", needs=tuple(task.name or "" for task in roots))]
+    assert rows_of_an_advance(fan) == (1, 0, 1)
+
+
+def rows_of_an_advance(tasks: list[TaskDefinition]) -> tuple[int, int, int]:
+    """Return the rows that the end of the first task changes, adds, and leaves waiting."""
+    simulation = Simulation(job_definition(*tasks))
+    first = simulation.claimable()[0]
+    simulation.claim(first)
+    plan = transitions.advance(
+        simulation.job, simulation.ended(simulation.tasks[first.id]), simulation, now=0.0, random=RANDOM
+    )
+    assert plan is not None
+    return len(plan.changed), len(plan.added), len(plan.waiting)
+
+
+def test_graph_of_tasks_without_needs_is_linear_in_size() -> None:
+    graph = TaskGraph([leaf("x", needs=()), *(leaf(f"t{n}") for n in range(9_999))], ordered=True)
+    assert sum(len(graph.needs(index)) for index in range(10_000)) < 20_000
+    assert graph.with_dependents({5_000}) == set(range(5_000, 10_000))

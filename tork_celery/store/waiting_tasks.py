@@ -1,0 +1,67 @@
+"""Tasks that have no rows yet: some of their needs have ended, or a plan is to start them.
+
+They belong to a list: the tasks of a job, or those of a `parallel` with the id `parent_id`.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from tork_celery.domain.plan import ListedTask, WaitingTask
+from tork_celery.store.tables import READY_TASKS
+from tork_celery.store.tables import waiting_tasks as table
+
+_IS_AT = (
+    table.c.job_id == bindparam("of_job"),
+    table.c.parent_id == bindparam("of_parent"),
+    table.c.index == bindparam("at_index"),
+)
+_INSERT = insert(table).values(
+    job_id=bindparam("of_job"),
+    parent_id=bindparam("of_parent"),
+    index=bindparam("at_index"),
+    unmet=bindparam("unmet"),
+)
+_UPDATE = update(table).where(*_IS_AT).values(unmet=bindparam("unmet"))
+_DELETE = delete(table).where(*_IS_AT)
+
+
+def unmet_needs(tx: Connection, job_id: str, parent_id: str | None, indexes: Sequence[int]) -> dict[int, int]:
+    """Return the numbers of unmet needs, by index, of those of the tasks of a list that are stored."""
+    query = select(table.c.index, table.c.unmet).where(*_of_list(job_id, parent_id))
+    return dict(tx.execute(query.where(table.c.index.in_(indexes))).all())
+
+
+def ready(tx: Connection, job_id: str, parent_id: str | None, *, limit: int) -> list[int]:
+    """Return the first tasks of a list without unmet needs, by index."""
+    query = select(table.c.index).where(*_of_list(job_id, parent_id), READY_TASKS)
+    return list(tx.scalars(query.order_by(table.c.index).limit(limit)))
+
+
+def save(tx: Connection, job_id: str, waiting: Sequence[WaitingTask]) -> None:
+    """Store new tasks, and the changed numbers of others."""
+    added = [_key(job_id, task.place) | {"unmet": task.unmet} for task in waiting if task.is_new]
+    changed = [_key(job_id, task.place) | {"unmet": task.unmet} for task in waiting if not task.is_new]
+    if added:
+        tx.execute(_INSERT, added)
+    if changed:
+        tx.execute(_UPDATE, changed)
+
+
+def remove(tx: Connection, job_id: str, places: Iterable[ListedTask]) -> None:
+    if keys := [_key(job_id, place) for place in places]:
+        tx.execute(_DELETE, keys)
+
+
+def remove_all(tx: Connection, job_id: str) -> None:
+    tx.execute(delete(table).where(table.c.job_id == job_id))
+
+
+def _key(job_id: str, place: ListedTask) -> dict[str, Any]:
+    return {"of_job": job_id, "of_parent": place.parent_id or job_id, "at_index": place.index}
+
+
+def _of_list(job_id: str, parent_id: str | None) -> tuple[ColumnElement[bool], ...]:
+    return table.c.job_id == job_id, table.c.parent_id == (parent_id or job_id)
