@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from tests.api.documents import document
 from tests.services.fakes import FakeDispatcher
-from tests.store.stores import FlakyDatabase, change, job_now, store_job, task_now, tasks_of
+from tests.store.stores import FlakyDatabase, change, change_job, job_now, store_job, task_now, tasks_of
 from tork_celery.domain.states import JobState, TaskState
 from tork_celery.store import jobs
 
@@ -130,3 +130,58 @@ def test_invalid_priority_is_rejected(client: FlaskClient, submit: Submit, body:
 
     assert client.put(f"/jobs/{task['jobId']}/priority", json=body).status_code == 400
     assert client.put(f"/tasks/{task['id']}/priority", json=body).status_code == 400
+
+
+TWO = {"name": "j", "tasks": [{"name": name, "image": "i", "var": name} for name in ("a", "b")]}
+
+
+@pytest.mark.covers("RestartPlan.runs", "RestartPlan.keeps", "PlannedTask.position", "PlannedTask.name")
+def test_restart_plan_shows_what_would_run(client: FlaskClient, database: FlakyDatabase) -> None:
+    job_id = document(client.post("/jobs", json=TWO))["id"]
+    [first] = tasks_of(database, job_id)
+    change(database, first, state=TaskState.COMPLETED)
+    change_job(database, job_now(database, job_id), state=JobState.FAILED, done_tasks=1, ended_tasks=1)
+
+    plan = client.get(f"/jobs/{job_id}/restart")
+
+    a, b = ({"position": number, "name": name} for number, name in enumerate("ab", start=1))
+    assert (plan.status_code, document(plan)) == (200, {"runs": [b], "keeps": [a]})
+    assert document(client.get(f"/jobs/{job_id}/restart?from=a")) == {"runs": [a, b], "keeps": []}
+    assert document(client.get(f"/jobs/{job_id}/restart?from={first.id}&only=true")) == {
+        "runs": [a],
+        "keeps": [],
+    }
+    assert job_now(database, job_id).state is JobState.FAILED, "nothing has changed"
+
+
+def test_restart_from_a_task_runs_a_completed_job_again(client: FlaskClient, database: FlakyDatabase) -> None:
+    job_id = document(client.post("/jobs", json=TWO))["id"]
+    [first] = tasks_of(database, job_id)
+    change(database, first, state=TaskState.COMPLETED)
+    change_job(database, job_now(database, job_id), state=JobState.COMPLETED, done_tasks=2)
+
+    assert client.put(f"/jobs/{job_id}/restart?from=a").status_code == 200
+
+    states = [(run.state, run.superseded) for run in tasks_of(database, job_id)]
+    assert states == [(TaskState.COMPLETED, True), (TaskState.SCHEDULED, False)]
+    assert job_now(database, job_id).state is JobState.SCHEDULED
+
+
+@pytest.mark.parametrize(
+    "query", ["from=x", "only=true", "from=a&only=yes", "from=" + "x" * 257, "from=%00"], ids=lambda q: q[:16]
+)
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_restart_with_a_wrong_parameter_is_400(
+    client: FlaskClient, database: FlakyDatabase, query: str, method: str
+) -> None:
+    job_id = document(client.post("/jobs", json=TWO))["id"]
+    change_job(database, job_now(database, job_id), state=JobState.FAILED)
+    assert client.open(f"/jobs/{job_id}/restart?{query}", method=method).status_code == 400
+
+
+def test_subjob_names_the_parent_to_restart(client: FlaskClient, database: FlakyDatabase) -> None:
+    inner = {"name": "s", "subjob": {"name": "inner", "tasks": TWO["tasks"]}}
+    job_id = document(client.post("/jobs", json={"name": "j", "tasks": [inner]}))["id"]
+    [parent] = tasks_of(database, job_id)
+    response = client.put(f"/jobs/{parent.subjob_id}/restart?from=a")
+    assert (response.status_code, job_id in document(response)["message"]) == (400, True)

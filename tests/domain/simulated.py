@@ -10,6 +10,7 @@ from tork_celery.domain.definition import JobDefinition, TaskDefinition
 from tork_celery.domain.dispatched import NOTHING, Dispatched
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import ItemBatch, ListedTask, Plan
+from tork_celery.domain.run_again import RestartFrom
 from tork_celery.domain.states import JobState, Outcome, TaskState, check_job_move, check_task_move
 
 NODE = "n"
@@ -134,9 +135,11 @@ class Simulation:
         if not self.job.state.ended:
             self._cancel(self.job)
 
-    def restart(self) -> None:
-        if self.job.state in (JobState.FAILED, JobState.CANCELLED):
-            self._apply(transitions.restart(self.job, self, now=self.now, random=RANDOM))
+    def restart(self, start: RestartFrom | None = None) -> None:
+        """Restart the job, a completed one only from a task. Does nothing to one that has not ended."""
+        if self.job.state in (JobState.FAILED, JobState.CANCELLED) or (start and self.job.state.ended):
+            plan = transitions.restart(self.job, self, now=self.now, random=RANDOM, start=start)
+            self._apply(plan)
 
     def run(self, results: dict[str, str] | None = None) -> None:
         """Run all tasks successfully, one after the other. `results` has results by task name."""

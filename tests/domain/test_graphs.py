@@ -6,7 +6,10 @@ from tests.domain.samples import RANDOM, each, job_definition, leaf, parallel, s
 from tests.domain.simulated import Simulation, run_job
 from tork_celery.domain import transitions
 from tork_celery.domain.definition import Retry, TaskDefinition
+from tork_celery.domain.errors import InvalidInput
+from tork_celery.domain.model import Task
 from tork_celery.domain.plan_limits import MAX_STARTED_CHILDREN
+from tork_celery.domain.run_again import RestartFrom
 from tork_celery.domain.states import JobState
 from tork_celery.domain.task_graph import TaskGraph
 
@@ -210,3 +213,72 @@ def test_graph_of_tasks_without_needs_is_linear_in_size() -> None:
     graph = TaskGraph([leaf("x", needs=()), *(leaf(f"t{n}") for n in range(9_999))], ordered=True)
     assert sum(len(graph.needs(index)) for index in range(10_000)) < 20_000
     assert graph.with_dependents({5_000}) == set(range(5_000, 10_000))
+
+
+def restart_from(
+    simulation: Simulation, name: str, *, only: bool = False, attempt: Task | None = None
+) -> None:
+    simulation.restart(RestartFrom(name=name, only=only, attempt=attempt))
+
+
+def test_restart_from_a_task_runs_it_and_what_needs_it() -> None:
+    done = run_job(*DIAMOND, results={"a": "1"})
+    restart_from(done, "b")
+    assert (done.job.position, done.job.progress) == (3, 50.0)
+    done.run()
+    assert {name: len(states) for name, states in done.states().items()} == {"a": 1, "b": 2, "c": 1, "d": 2}
+    assert done.job.state is JobState.COMPLETED
+
+
+def test_restart_from_a_task_includes_what_is_not_done() -> None:
+    """Otherwise a task would begin before what it needs is done."""
+    simulation = Simulation(job_definition(*DIAMOND))
+    end(simulation, "a")
+    end(simulation, "c")
+    end(simulation, "b", failed=True)
+    restart_from(simulation, "c")
+    assert waiting_names(simulation) == {"b", "c"}
+
+
+def test_restart_of_one_task_keeps_the_results_of_the_others() -> None:
+    tasks = [leaf(name, var=name) for name in ("a", "b", "c")]
+    done = run_job(
+        *tasks, output="{{ tasks.a }}{{ tasks.b }}{{ tasks.c }}", results={"a": "1", "b": "2", "c": "3"}
+    )
+    restart_from(done, "b", only=True)
+    assert done.stored_results == {"a": "1", "c": "3"}
+    done.run({"b": "9"})
+    assert (done.job.state, done.job.result, done.job.position) == (JobState.COMPLETED, "193", 4)
+    assert {name: len(states) for name, states in done.states().items()} == {"a": 1, "b": 2, "c": 1}
+
+
+def test_second_restart_knows_what_the_first_one_has_not_run() -> None:
+    done = run_job(leaf("a"), leaf("b"), leaf("c"))
+    restart_from(done, "a")
+    end(done, "a")
+    end(done, "b", failed=True)
+    done.restart()
+    done.run()
+    assert [len(done.named(name)) for name in ("a", "b", "c")] == [2, 3, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("x", "from: no task of the job has this id, name or var"),
+        ("twice", "from: 2 tasks of the job have this name or var; use the id"),
+    ],
+)
+def test_task_to_restart_from_is_one_of_the_job(name: str, message: str) -> None:
+    done = run_job(leaf("twice"), leaf("twice"), parallel(leaf("child")))
+    with pytest.raises(InvalidInput, match=message):
+        restart_from(done, name)
+
+
+def test_task_to_restart_from_may_be_any_attempt_but_no_child() -> None:
+    done = run_job(leaf("twice"), leaf("twice"), parallel(leaf("child")))
+    restart_from(done, "", attempt=done.named("twice")[1])
+    assert [len(done.named("twice"))] == [3]
+    done.run()
+    with pytest.raises(InvalidInput, match="composite"):
+        restart_from(done, "", attempt=done.named("child")[0])

@@ -15,6 +15,7 @@ from tork_celery.api.request_parsing import (
     parse_body,
     parse_log_page,
     parse_page,
+    parse_restart,
     parse_search_text,
     prefers_async,
 )
@@ -57,8 +58,16 @@ def routes(api: ApiContext) -> Blueprint:
 
     @blueprint.put("/jobs/<job_id>/restart")
     def restart_job(job_id: str) -> Document:
-        job_control.restart(api.services, job_id, actor=current_actor())
+        from_task, only = parse_restart(request)
+        job_control.restart(api.services, job_id, from_task=from_task, only=only, actor=current_actor())
         return responses.OK
+
+    @blueprint.get("/jobs/<job_id>/restart")
+    def get_restart_plan(job_id: str) -> Document:
+        from_task, only = parse_restart(request)
+        return responses.restart_plan(
+            *job_control.restart_plan(api.services, job_id, from_task=from_task, only=only)
+        )
 
     @blueprint.delete("/jobs/<job_id>")
     def delete_job(job_id: str) -> Document:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from tork_celery.jobfile import json_schema
 
 _JSON = "application/json"
 _LOG_PAGE = ("page", "log_size", "q")
+_RESTART = ("from", "only")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +50,8 @@ def _get(path: str, summary: str, response: Document, **options: Any) -> Route:
     return Route(method="get", path=path, summary=summary, response=response, **options)
 
 
-def _put(path: str, summary: str, body: str | None = None) -> Route:
-    return _action("put", path, summary, body)
+def _put(path: str, summary: str, body: str | None = None, *, query: tuple[str, ...] = ()) -> Route:
+    return replace(_action("put", path, summary, body), query=query)
 
 
 def _delete(path: str, summary: str) -> Route:
@@ -114,7 +115,8 @@ ROUTES = (
     ),
     _get("/jobs/{job_id}/log", "Get the log of all tasks of a job", ref("LogPage"), query=_LOG_PAGE),
     _put("/jobs/{job_id}/cancel", "Cancel a job"),
-    _put("/jobs/{job_id}/restart", "Restart a failed or cancelled job"),
+    _put("/jobs/{job_id}/restart", "Run an ended job again, wholly or in part", query=_RESTART),
+    _get("/jobs/{job_id}/restart", "Get what a restart would run", ref("RestartPlan"), query=_RESTART),
     _post(
         "/jobs/{job_id}/rerun",
         "Submit a new job of the same file",

@@ -1,5 +1,6 @@
 """The parameters of queries, as the description of the API describes them."""
 
+from tork_celery.domain.identifiers import LONGEST_NAME
 from tork_celery.api.request_parsing import MAX_LIST_SIZE
 from tork_celery.api.response_schemas import TEXT
 from tork_celery.domain.codec import Document
@@ -26,6 +27,8 @@ PARAMETERS: dict[str, Document] = {
         "name": "size",
         "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIST_SIZE, "default": 10},
     },
+    "from": {"name": "from", "schema": {"type": "string", "maxLength": LONGEST_NAME}},
+    "only": {"name": "only", "schema": {"enum": ["true", "false"], "default": "false"}},
     "log_size": {"name": "size", "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 25}},
     "q": {"name": "q", "schema": {"type": "string", "maxLength": LONGEST_QUERY}},
     "id": {"name": "id", "schema": {"type": "string", "pattern": "^[0-9a-f]{4,32}$"}},

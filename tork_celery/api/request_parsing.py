@@ -9,6 +9,7 @@ from flask import Flask, Request, request
 from tork_celery import jobfile
 from tork_celery.api.context import ApiContext
 from tork_celery.domain.errors import BodyTooLarge, Fault, InvalidInput, NotFound
+from tork_celery.domain.identifiers import LONGEST_NAME
 from tork_celery.domain.search import LONGEST_QUERY
 from tork_celery.domain.streams import MAX_TOPICS, Topic
 
@@ -68,6 +69,16 @@ def parse_search_text(request: Request) -> str:
     if "\0" in text:
         raise InvalidInput(Fault(path="q", message="must not contain the character NUL"))
     return text
+
+
+def parse_restart(request: Request) -> tuple[str | None, bool]:
+    """Return the parameters `from` and `only` of a restart. Raises InvalidInput."""
+    from_task, only = request.args.get("from") or None, request.args.get("only", "false")
+    if from_task is not None and (len(from_task) > LONGEST_NAME or "\0" in from_task):
+        raise InvalidInput(Fault(path="from", message="expected the id, name or var of a task"))
+    if only not in ("true", "false"):
+        raise InvalidInput(Fault(path="only", message="expected true or false"))
+    return from_task, only == "true"
 
 
 def prefers_async(request: Request) -> bool:

@@ -162,6 +162,20 @@ class AuditEntry(Fields, frozen=True, kw_only=True):
     detail: str | UnsetType = UNSET
 
 
+class PlannedTask(Fields, frozen=True, kw_only=True):
+    """A task of a job, as it is written in the definition. `position` counts from 1."""
+
+    position: Count
+    name: str
+
+
+class RestartPlan(Fields, frozen=True, kw_only=True):
+    """What a restart would run again, and the other tasks that are done."""
+
+    runs: tuple[PlannedTask, ...]
+    keeps: tuple[PlannedTask, ...]
+
+
 def ref(name: str) -> Document:
     """Return a reference to a schema in the description of the API."""
     return {"$ref": _REFERENCE.format(name=name)}
@@ -186,6 +200,7 @@ def _structs() -> dict[str, Document]:
         AuditEntry,
         Setting,
         Validation,
+        RestartPlan,
     )
     _, components = msgspec.json.schema_components(
         (*own, JobSummary, JobDetails, TaskRun, ScheduledJobSummary), ref_template=_REFERENCE

@@ -1,6 +1,6 @@
 """Response bodies. `domain.serializers` has those of jobs and tasks, since webhooks send them too."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -12,7 +12,10 @@ from tork_celery.domain.audit import AuditEntry
 from tork_celery.domain.codec import Document
 from tork_celery.domain.errors import Fault
 from tork_celery.domain.logs import LogPart
+from tork_celery.domain.masking import MaskedValues, job_values
+from tork_celery.domain.model import Job
 from tork_celery.domain.response_fields import Creator, Fields
+from tork_celery.domain.run_again import RunAgain
 from tork_celery.domain.serializers import (
     job,
     job_summary,
@@ -40,6 +43,7 @@ __all__ = [
     "node",
     "page",
     "queue",
+    "restart_plan",
     "scheduled_job",
     "scheduled_job_summary",
     "setting",
@@ -178,6 +182,18 @@ def page(page: Page[T], item: Callable[[T], Document]) -> Document:
         total_items=page.total_items,
     )
     return {"items": [item(each) for each in page.items]} | _encode(fields)
+
+
+def restart_plan(job: Job, again: RunAgain) -> Document:
+    mask = MaskedValues(job_values(job.definition)).mask
+
+    def planned(indexes: Collection[int]) -> tuple[schemas.PlannedTask, ...]:
+        names = ((index + 1, job.definition.tasks[index].name) for index in sorted(indexes))
+        return tuple(
+            schemas.PlannedTask(position=position, name=mask(name or "")) for position, name in names
+        )
+
+    return _encode(schemas.RestartPlan(runs=planned(again.indexes), keeps=planned(again.kept)))
 
 
 def _encode(fields: Fields) -> Document:

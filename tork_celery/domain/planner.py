@@ -24,6 +24,7 @@ from tork_celery.domain.plan_evaluators import PlanEvaluators
 from tork_celery.domain.plan_limits import PlanLimits, batch_size
 from tork_celery.domain.planned_tasks import PlannedTasks
 from tork_celery.domain.planned_waiting import PlannedWaiting
+from tork_celery.domain.run_again import RunAgain
 from tork_celery.domain.states import JobState, TaskState
 from tork_celery.domain.task_graph import TaskGraph, has_needs
 from tork_celery.domain.webhooks import task_webhooks
@@ -79,12 +80,17 @@ class Planner:
         self._subjobs: list[Plan] = []
         self._partly_started: list[str] = []
 
-    def start_tasks(self, indexes: Collection[int], *, removed_results: frozenset[str] = frozenset()) -> None:
+    def restart(self, again: RunAgain) -> None:
+        """Run some of the tasks of an ended job again."""
+        self._removed_results = again.removed_results
+        done = len(again.kept)
+        self._job = replace(self._job, done_tasks=done, progress=self._share(done))
+        self.start_tasks(again.indexes)
+
+    def start_tasks(self, indexes: Collection[int]) -> None:
         """Schedule the job, to run these of its tasks. A need that is not one of them counts as done."""
-        self._removed_results = removed_results
         self._job = self._job.with_state(JobState.SCHEDULED)
-        ended = self._job.task_count - len(indexes)
-        self._job = replace(self._job, done_tasks=ended, ended_tasks=ended)
+        self._job = replace(self._job, ended_tasks=self._job.task_count - len(indexes))
         if not indexes:
             self._complete_job()
             return
@@ -333,7 +339,7 @@ class Planner:
             self._results[task.definition.var] = task.result
         if task.parent_id is None:
             done, ended = self._job.done_tasks + 1, self._job.ended_tasks + 1
-            progress = round(100.0 * done / self._job.task_count, 2)
+            progress = self._share(done)
             self._job = replace(self._job, done_tasks=done, ended_tasks=ended, progress=progress)
             self._pending.append(partial(self._start_dependents, ListedTask(None, task.position - 1)))
             return
@@ -361,7 +367,11 @@ class Planner:
             self._end_job(JobState.FAILED, error=str(error))
             return
         self._end_job(JobState.COMPLETED)
-        self._job = replace(self._job, result=result, progress=100.0)
+        self._job = replace(self._job, result=result)
+
+    def _share(self, done: int) -> float:
+        """Return the progress of the job when this number of its tasks is done."""
+        return round(100.0 * done / self._job.task_count, 2)
 
     def _end_job(self, state: JobState, *, error: str | None = None) -> None:
         auto_delete = self._job.definition.auto_delete

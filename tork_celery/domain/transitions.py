@@ -15,6 +15,7 @@ from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan, RandomSource, TaskReader
 from tork_celery.domain.plan_limits import PlanLimits
 from tork_celery.domain.planner import Planner, start_job
+from tork_celery.domain.run_again import RestartFrom
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.domain.task_graph import has_needs
 
@@ -135,17 +136,23 @@ def cancel(job: Job, task_reader: TaskReader, *, now: float, random: RandomSourc
     return planner.plan()
 
 
-def restart(job: Job, task_reader: TaskReader, *, now: float, random: RandomSource) -> Plan:
-    """Run what is not done in a failed or cancelled job, and all that needs it. Raises WrongState."""
-    if job.state not in (JobState.FAILED, JobState.CANCELLED):
-        raise WrongState(
-            f"the job is {job.state}; only one that has failed or was cancelled can be restarted"
-        )
-    restarted = replace(job, error=None, ended_at=None, started_at=None, delete_at=None)
+def restart(
+    job: Job,
+    task_reader: TaskReader,
+    *,
+    now: float,
+    random: RandomSource,
+    start: RestartFrom | None = None,
+) -> Plan:
+    """Run what is not done in an ended job again, the task of `start`, and all that needs one of these.
+
+    Raises WrongState, InvalidInput.
+    """
+    again = run_again.restart(job, task_reader.current_run(job.id), start)
+    restarted = replace(job, result=None, error=None, ended_at=None, started_at=None, delete_at=None)
     limits = PlanLimits(DispatchMeter(lambda: NOTHING))
     planner = Planner(restarted, task_reader, now=now, random=random, limits=limits)
-    again = run_again.restart(job, task_reader.current_run(job.id))
-    planner.start_tasks(again.indexes, removed_results=again.removed_results)
+    planner.restart(again)
     superseded = tuple(index + 1 for index in sorted(again.indexes))
     return replace(planner.plan(), restarted=True, superseded=superseded)
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 import structlog
 from sqlalchemy import Connection
 
-from tork_celery.domain import transitions
+from tork_celery.domain import run_again, transitions
 from tork_celery.domain.audit import Action, Actor
-from tork_celery.domain.errors import NotFound, WrongState
+from tork_celery.domain.errors import InvalidInput, NotFound, WrongState
 from tork_celery.domain.model import Job
 from tork_celery.domain.plan import Plan
+from tork_celery.domain.run_again import RestartFrom, RunAgain
 from tork_celery.services import plan_runner
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.plan_runner import StoredTaskReader
@@ -93,15 +94,50 @@ def set_task_priority(
     context.publisher().send(sent)
 
 
-def restart(context: ServiceContext, job_id: str, *, actor: Actor | None = None) -> None:
-    """Restart a failed or cancelled job from the top-level task that it ended in. For a subjob, restart its
-    outermost parent job. Raises NotFound, WrongState."""
+def restart(
+    context: ServiceContext,
+    job_id: str,
+    *,
+    from_task: str | None = None,
+    only: bool = False,
+    actor: Actor | None = None,
+) -> None:
+    """Run what is not done in an ended job again, with all that needs it.
+
+    `from_task`, the id of an attempt, a var or a name, runs again too; with `only` nothing else does. A
+    subjob is restarted with its outermost parent job, and takes no `from_task`. Raises NotFound, WrongState,
+    InvalidInput.
+    """
 
     def decide(job: Job, task_reader: StoredTaskReader, now: float) -> Plan:
         _check_not_stopping(task_reader.tx, job.id)
-        return transitions.restart(job, task_reader, now=now, random=context.random)
+        start = _restart_from(task_reader.tx, job_id, from_task, only=only)
+        return transitions.restart(job, task_reader, now=now, random=context.random, start=start)
 
     _run(context, _outermost_job_id(context, job_id), decide, actor, Action.RESTART_JOB)
+
+
+def restart_plan(
+    context: ServiceContext, job_id: str, *, from_task: str | None = None, only: bool = False
+) -> tuple[Job, RunAgain]:
+    """Return what `restart` would run again, and the job. Raises NotFound, WrongState, InvalidInput."""
+    outermost_id = _outermost_job_id(context, job_id)
+    with context.database.reading() as tx:
+        job = jobs.get(tx, outermost_id)
+        if job is None:
+            raise _no_job(job_id)
+        start = _restart_from(tx, job_id, from_task, only=only)
+        return job, run_again.restart(job, tasks.current_run(tx, job.id), start)
+
+
+def _restart_from(tx: Connection, job_id: str, from_task: str | None, *, only: bool) -> RestartFrom | None:
+    if not from_task:
+        if only:
+            raise InvalidInput("only: needs `from`, the task to run again")
+        return None
+    if (parent_id := jobs.parent_job_id(tx, job_id)) is not None:
+        raise InvalidInput(f"from: the job is a subjob; restart its parent job, {parent_id}")
+    return RestartFrom(name=from_task, only=only, attempt=tasks.get(tx, from_task))
 
 
 def delete(context: ServiceContext, job_id: str, *, actor: Actor | None = None) -> None:
