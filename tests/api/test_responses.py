@@ -52,6 +52,7 @@ JOB: dict[str, Any] = {
     "tags": ["t"],
     "inputs": {"a": "b"},
     "output": "{{ 1 }}",
+    "failFast": False,
     "autoDelete": {"after": "1h"},
     "defaults": {"priority": 3, "timeout": "1m"},
     "webhooks": [{"url": "http://localhost/x", "headers": {"A": "b"}, "event": "job.Progress", "if": "true"}],

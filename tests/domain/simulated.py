@@ -9,7 +9,7 @@ from tork_celery.domain import transitions
 from tork_celery.domain.definition import JobDefinition, TaskDefinition
 from tork_celery.domain.dispatched import NOTHING, Dispatched
 from tork_celery.domain.model import Job, Task
-from tork_celery.domain.plan import ItemBatch, ListedTask, Plan
+from tork_celery.domain.plan import ItemBatch, ListedTask, Plan, UnmetNeeds
 from tork_celery.domain.run_again import RestartFrom
 from tork_celery.domain.states import JobState, Outcome, TaskState, check_job_move, check_task_move
 
@@ -28,7 +28,7 @@ class Simulation:
         self.tasks: dict[str, Task] = {}
         self.job_results: dict[str, dict[str, str]] = {}
         self.items: dict[tuple[str, int], ItemBatch] = {}
-        self.waiting: dict[str, dict[ListedTask, int]] = {}
+        self.waiting: dict[str, dict[ListedTask, UnmetNeeds]] = {}
         self.superseded: set[str] = set()
         self.dispatched_by: dict[str, Dispatched] = {}
         self.now = now
@@ -69,17 +69,21 @@ class Simulation:
             if task.job_id == job_id and task.parent_id is None and task.id not in self.superseded
         ]
 
-    def unmet_needs(self, job_id: str, parent_id: str | None, indexes: Sequence[int]) -> dict[int, int]:
+    def unmet_needs(
+        self, job_id: str, parent_id: str | None, indexes: Sequence[int]
+    ) -> dict[int, UnmetNeeds]:
         waiting = self.waiting.get(job_id, {})
         places = [ListedTask(parent_id, index) for index in indexes]
         return {place.index: waiting[place] for place in places if place in waiting}
 
-    def ready(self, job_id: str, parent_id: str | None, limit: int) -> Sequence[int]:
+    def ready(self, job_id: str, parent_id: str | None, limit: int) -> dict[int, UnmetNeeds]:
         waiting = self.waiting.get(job_id, {})
-        ready = [
-            place.index for place, unmet in waiting.items() if place.parent_id == parent_id and not unmet
-        ]
-        return sorted(ready)[:limit]
+        ready = {
+            place.index: needs
+            for place, needs in waiting.items()
+            if place.parent_id == parent_id and not needs.number
+        }
+        return {index: ready[index] for index in sorted(ready)[:limit]}
 
     def created_children(self, parent_id: str, limit: int) -> Sequence[Task]:
         children = [task for task in self.tasks.values() if task.parent_id == parent_id]
@@ -224,7 +228,7 @@ class Simulation:
             assert task.id not in self.tasks
             self.tasks[task.id] = task
         waiting = self.waiting.setdefault(plan.job.id, {})
-        waiting |= {each.place: each.unmet for each in plan.waiting}
+        waiting |= {each.place: each.needs for each in plan.waiting}
         if plan.job.state.ended:
             waiting.clear()
         self.items |= {(batch.task_id, batch.first): batch for batch in plan.added_items}
@@ -232,12 +236,21 @@ class Simulation:
             self._store_new_job(subjob)
 
     def _stop_active(self, plan: Plan) -> list[Task]:
-        if plan.stop is None:
-            return []
-        active = [t for t in self.tasks.values() if t.job_id == plan.job.id and t.state.active]
-        for task in active:
-            self._store_task(task.with_state(plan.stop))
-        return active
+        stopped: list[Task] = []
+        while active := [
+            task
+            for task in self.tasks.values()
+            if task.job_id == plan.job.id
+            and task.state.active
+            and (plan.stop or (plan.stops_children and self._has_ended_parent(task)))
+        ]:
+            for task in active:
+                self._store_task(task.with_state(plan.stop or TaskState.STOPPED))
+            stopped += active
+        return stopped
+
+    def _has_ended_parent(self, task: Task) -> bool:
+        return task.parent_id is not None and not self.tasks[task.parent_id].state.active
 
     def _follow_up(self, plan: Plan) -> None:
         for task in plan.scheduled:

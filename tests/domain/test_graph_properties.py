@@ -20,28 +20,37 @@ class Model:
     needs: list[set[int]]
     skipped: set[int]
     retried: set[int]
+    fail_fast: bool
     state: str = "RUNNING"
     to_run: set[int] = field(default_factory=set)
     done: set[int] = field(default_factory=set)
     active: set[int] = field(default_factory=set)
     failed_once: set[int] = field(default_factory=set)
+    failed: set[int] = field(default_factory=set)
 
     def start(self, to_run: set[int]) -> None:
         self.state, self.to_run = "RUNNING", to_run
         self.done -= to_run
         self.failed_once.clear()
+        self.failed.clear()
         self.begin()
 
     def begin(self) -> None:
         """Begin all tasks whose needs are done. Skipped ones are done at once."""
-        while ready := {i for i in self.to_run - self.done - self.active if self.is_ready(i)}:
-            self.done |= ready & self.skipped
-            self.active |= ready - self.skipped
-        if self.to_run <= self.done:
-            self.state = "COMPLETED"
+        while ready := {i for i in self.to_run - self.ended - self.active if self.is_ready(i)}:
+            not_run = {i for i in ready if self.needs[i] & self.failed}
+            self.failed |= not_run
+            self.done |= ready & self.skipped - not_run
+            self.active |= ready - self.skipped - not_run
+        if self.to_run <= self.ended:
+            self.state = "FAILED" if self.failed else "COMPLETED"
+
+    @property
+    def ended(self) -> set[int]:
+        return self.done | self.failed
 
     def is_ready(self, index: int) -> bool:
-        return not (self.needs[index] & self.to_run) - self.done
+        return not (self.needs[index] & self.to_run) - self.ended
 
     def finish(self, index: int) -> None:
         self.active.remove(index)
@@ -51,6 +60,10 @@ class Model:
     def fail(self, index: int) -> None:
         if index in self.retried and index not in self.failed_once:
             self.failed_once.add(index)
+        elif not self.fail_fast:
+            self.active.remove(index)
+            self.failed.add(index)
+            self.begin()
         else:
             self.end("FAILED")
 
@@ -81,13 +94,15 @@ def graphs(draw: st.DrawFn) -> list[TaskDefinition]:
     return tasks
 
 
-def model_of(tasks: list[TaskDefinition]) -> Model:
+def model_of(tasks: list[TaskDefinition], *, fail_fast: bool) -> Model:
     needs = [
         set(range(index)) if task.needs is None else {int(need[1:]) for need in task.needs}
         for index, task in enumerate(tasks)
     ]
     skipped = {index for index, task in enumerate(tasks) if task.if_}
-    model = Model(needs, skipped, {index for index, task in enumerate(tasks) if task.retry})
+    retried = {index for index, task in enumerate(tasks) if task.retry}
+    has_needs = any(task.needs is not None for task in tasks)
+    model = Model(needs, skipped, retried, fail_fast=fail_fast or not has_needs)
     model.start(set(range(len(tasks))))
     return model
 
@@ -128,9 +143,16 @@ EVENTS = st.sampled_from(["finish"] * 5 + ["fail", "lose", "cancel", "restart", 
 
 
 @settings(max_examples=300, deadline=None)
-@given(tasks=graphs(), events=st.lists(st.tuples(EVENTS, st.integers(0, 20)), max_size=40))
-def test_job_does_what_the_model_does(tasks: list[TaskDefinition], events: list[tuple[str, int]]) -> None:
-    simulation, model = Simulation(job_definition(*tasks)), model_of(tasks)
+@given(
+    tasks=graphs(),
+    fail_fast=st.booleans(),
+    events=st.lists(st.tuples(EVENTS, st.integers(0, 20)), max_size=40),
+)
+def test_job_does_what_the_model_does(
+    tasks: list[TaskDefinition], fail_fast: bool, events: list[tuple[str, int]]
+) -> None:
+    simulation = Simulation(job_definition(*tasks, fail_fast=fail_fast))
+    model = model_of(tasks, fail_fast=fail_fast)
     for event, number in [*events, *[("finish", 0)] * len(tasks)]:
         assert {task.position - 1 for task in active(simulation)} == model.active
         assert len(active(simulation)) == len(model.active), "no task runs twice at a time"

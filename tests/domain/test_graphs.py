@@ -10,7 +10,7 @@ from tork_celery.domain.errors import InvalidInput
 from tork_celery.domain.model import Task
 from tork_celery.domain.plan_limits import MAX_STARTED_CHILDREN
 from tork_celery.domain.run_again import RestartFrom
-from tork_celery.domain.states import JobState
+from tork_celery.domain.states import JobState, Outcome
 from tork_celery.domain.task_graph import TaskGraph
 
 
@@ -282,3 +282,118 @@ def test_task_to_restart_from_may_be_any_attempt_but_no_child() -> None:
     done.run()
     with pytest.raises(InvalidInput, match="composite"):
         restart_from(done, "", attempt=done.named("child")[0])
+
+
+GOES_ON = (
+    leaf("a", needs=()),
+    leaf("b", needs=("a",)),
+    leaf("c", needs=()),
+    leaf("d", needs=("c",)),
+    leaf("e"),
+)
+
+
+@pytest.mark.covers("Job.failFast")
+def test_tasks_that_do_not_need_a_failed_one_go_on() -> None:
+    simulation = Simulation(job_definition(*GOES_ON, fail_fast=False))
+    end(simulation, "a", failed=True)
+    assert (simulation.job.state, simulation.job.error) == (JobState.RUNNING, "e")
+    assert waiting_names(simulation) == {"c"}
+    end(simulation, "c")
+    end(simulation, "d")
+    assert (simulation.job.state, simulation.job.error, simulation.job.position) == (JobState.FAILED, "e", 3)
+    assert simulation.states() == {
+        "a": ["FAILED"],
+        "b": ["SKIPPED"],
+        "c": ["COMPLETED"],
+        "d": ["COMPLETED"],
+        "e": ["SKIPPED"],
+    }
+    assert {task.error for name in "be" for task in simulation.named(name)} == {"not run: a failed"}
+
+
+def test_first_error_is_that_of_the_job() -> None:
+    simulation = Simulation(job_definition(leaf("a", needs=()), leaf("b", needs=()), fail_fast=False))
+    for name, error in (("b", "first"), ("a", "second")):
+        simulation.claim(simulation.named(name)[0])
+        task = simulation.tasks[simulation.named(name)[0].id]
+        simulation.tasks[task.id] = simulation.ended(task, Outcome.FAILED, error=error)
+        simulation.advance(simulation.tasks[task.id])
+    assert (simulation.job.state, simulation.job.error) == (JobState.FAILED, "first")
+
+
+def test_task_with_a_failed_need_is_not_run_before_its_other_needs_have_ended() -> None:
+    tasks = (leaf("a", needs=()), leaf("b", needs=()), leaf("c", needs=("a", "b")))
+    simulation = Simulation(job_definition(*tasks, fail_fast=False))
+    end(simulation, "a", failed=True)
+    assert not simulation.named("c")
+    end(simulation, "b")
+    assert simulation.states()["c"] == ["SKIPPED"]
+
+
+def test_without_needs_the_job_fails_at_once_also_without_fail_fast() -> None:
+    simulation = Simulation(job_definition(leaf("a"), leaf("b"), fail_fast=False))
+    end(simulation, "a", failed=True)
+    assert (simulation.job.state, simulation.states()) == (JobState.FAILED, {"a": ["FAILED"]})
+
+
+def test_failed_child_stops_its_siblings_while_other_branches_go_on() -> None:
+    inner = parallel(leaf("x"), leaf("y"), each("[1, 2]", leaf("z")))
+    simulation = Simulation(job_definition(inner, leaf("c", needs=()), fail_fast=False))
+    simulation.claim(simulation.named("y")[0])
+    end(simulation, "x", failed=True)
+    assert simulation.states() == {
+        "parallel": ["FAILED"],
+        "x": ["FAILED"],
+        "y": ["STOPPED"],
+        "each": ["STOPPED"],
+        "z": ["STOPPED", "STOPPED"],
+        "c": ["SCHEDULED"],
+    }
+    end(simulation, "c")
+    assert simulation.job.state is JobState.FAILED
+
+
+def test_children_of_a_composite_that_fails_as_it_starts_do_not_start() -> None:
+    inner = parallel(each("[1]", leaf("z", if_="nope")), leaf("x", if_="nope"))
+    simulation = Simulation(job_definition(inner, leaf("c", needs=()), fail_fast=False))
+    assert simulation.states() == {
+        "parallel": ["FAILED"],
+        "each": ["STOPPED"],
+        "x": ["FAILED"],
+        "c": ["SCHEDULED"],
+    }
+
+
+def test_child_of_a_failed_composite_is_not_advanced() -> None:
+    simulation = Simulation(
+        job_definition(parallel(leaf("x"), leaf("y")), leaf("c", needs=()), fail_fast=False)
+    )
+    [late] = simulation.named("y")
+    simulation.claim(late)
+    late = simulation.ended(simulation.tasks[late.id])
+    end(simulation, "x", failed=True)
+    assert transitions.advance(simulation.job, late, simulation, now=0.0, random=RANDOM) is None
+
+
+def test_restart_runs_what_was_skipped_after_a_failure() -> None:
+    simulation = Simulation(job_definition(*GOES_ON, fail_fast=False))
+    end(simulation, "a", failed=True)
+    end(simulation, "c")
+    end(simulation, "d")
+    simulation.restart()
+    assert waiting_names(simulation) == {"a"}
+    simulation.run()
+    assert simulation.job.state is JobState.COMPLETED
+    assert {name: len(states) for name, states in simulation.states().items()} == {
+        **dict.fromkeys("abe", 2),
+        **dict.fromkeys("cd", 1),
+    }
+
+
+def test_many_tasks_that_need_a_failed_one_are_skipped_in_several_plans() -> None:
+    rest = [leaf(f"t{n}", needs=("a",)) for n in range(500)]
+    simulation = Simulation(job_definition(leaf("a"), *rest, fail_fast=False))
+    end(simulation, "a", failed=True)
+    assert simulation.job.state is JobState.FAILED
+    assert len(simulation.tasks) == 501

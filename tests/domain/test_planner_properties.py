@@ -1,5 +1,7 @@
 """Any job under any order of events."""
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,10 +36,18 @@ EVENTS = ["claim"] * 4 + ["finish"] * 3 + ["fail", "lose", "lose", "cancel", "re
 @settings(max_examples=150, deadline=None)
 @given(
     tasks=st.lists(TREES, min_size=1, max_size=3),
+    needs=st.sampled_from([None, ()]),
+    fail_fast=st.sampled_from([None, False]),
     events=st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 5)), min_size=5, max_size=40),
 )
-def test_job_makes_allowed_moves_and_ends(tasks: list[TaskDefinition], events: list[tuple[str, int]]) -> None:
-    simulation = Simulation(job_definition(*tasks))
+def test_job_makes_allowed_moves_and_ends(
+    tasks: list[TaskDefinition],
+    needs: tuple[str, ...] | None,
+    fail_fast: bool | None,
+    events: list[tuple[str, int]],
+) -> None:
+    branches = [replace(task, needs=needs) for task in tasks]
+    simulation = Simulation(job_definition(*branches, fail_fast=fail_fast))
     for event, index in events:
         simulation.play(event, index)
     while active := [*simulation.claimable(), *simulation.running()]:

@@ -12,7 +12,7 @@ from tests.domain.samples import job_definition, task_definition
 from tests.services.fakes import FakeDispatcher
 from tests.services.samples import PARALLEL, SUBJOB, each_job
 from tests.store.stores import FlakyDatabase, change, change_job, job_now, results_of, task_now, tasks_of
-from tork_celery.domain.definition import Each, Parallel, Subjob, TaskDefinition
+from tork_celery.domain.definition import Each, JobDefinition, Parallel, Subjob, TaskDefinition
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import Plan
 from tork_celery.domain.plan_limits import MAX_STARTED_CHILDREN
@@ -20,6 +20,7 @@ from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.services import job_control, plan_runner
 from tork_celery.services.advance import start_children
 from tork_celery.services.context import ServiceContext
+from tork_celery.services.early_end import end_tasks
 from tork_celery.services.plan_runner import StoredTaskReader
 from tork_celery.services.recovery_sweep import RecoverySweep
 from tork_celery.services.submit import submit
@@ -301,3 +302,58 @@ def test_restart_runs_what_is_not_done(
     ]
     assert (job_now(database, job.id).done_tasks, job_now(database, job.id).ended_tasks) == (1, 1)
     assert set(results_of(database, job.id)) == {"a"}
+
+
+def branches(*children: TaskDefinition) -> JobDefinition:
+    """Return a job with a `parallel` of these children, and a task that does not need it."""
+    composite = TaskDefinition(name="p", parallel=Parallel(tasks=children))
+    return job_definition(composite, task_definition(name="other", needs=()), fail_fast=False)
+
+
+def test_siblings_of_a_failed_child_stop_while_other_branches_go_on(
+    context: ServiceContext,
+    database: FlakyDatabase,
+    dispatcher: FakeDispatcher,
+    end_task: Callable[[Task, Outcome], None],
+    sent_task: Callable[[str], Task],
+) -> None:
+    job, _ = submit(context, branches(*(task_definition(name=name) for name in "abc")))
+    change(database, sent_task("b"), state=TaskState.RUNNING, node="other@here", step_running=True)
+
+    end_task(sent_task("a"), Outcome.FAILED)
+    assert dispatcher.jobs_to_end == [job.id]
+    end_tasks(context, job.id)
+    end_tasks(context, job.id)
+
+    by_name = {task.definition.name: task.state for task in tasks_of(database, job.id)}
+    assert by_name == {
+        **dict.fromkeys("pa", TaskState.FAILED),
+        **dict.fromkeys("bc", TaskState.STOPPED),
+        "other": TaskState.SCHEDULED,
+    }
+    assert [task.id for task in dispatcher.killed_steps] == [sent_task("b").id]
+    assert job_now(database, job.id).state is JobState.RUNNING
+
+
+def test_sweep_stops_all_levels_of_a_failed_composite(
+    context: ServiceContext,
+    database: FlakyDatabase,
+    end_task: Callable[[Task, Outcome], None],
+    sent_task: Callable[[str], Task],
+) -> None:
+    each = TaskDefinition(name="e", each=Each(list="1..5", task=task_definition(name="leaf"), concurrency=2))
+    job, _ = submit(context, branches(task_definition(name="a"), each))
+
+    end_task(sent_task("a"), Outcome.FAILED)
+    for _ in range(3):
+        RecoverySweep(context).sweep()
+
+    by_name = {task.definition.name: task.state for task in tasks_of(database, job.id)}
+    assert (by_name["e"], by_name["leaf"]) == (TaskState.STOPPED, TaskState.STOPPED)
+    assert Counter(task.state for task in tasks_of(database, job.id)) == {
+        TaskState.FAILED: 2,
+        TaskState.STOPPED: 6,
+        TaskState.SCHEDULED: 1,
+    }
+    with database.reading() as tx:
+        assert jobs.stopping(tx, job.id) is None

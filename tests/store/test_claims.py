@@ -218,3 +218,12 @@ def test_concurrent_claim_and_cancel_do_not_deadlock(database: Database) -> None
             for done in [pool.submit(claim, task), pool.submit(cancel, task)]:
                 done.result()
             assert task_now(database, task.id).state is TaskState.CANCELLED
+
+
+def test_child_of_a_failed_composite_is_not_claimed(database: Database) -> None:
+    parent = store_task(database, state=TaskState.RUNNING)
+    child = store_task(database, parent_id=parent.id)
+    change(database, parent, state=TaskState.FAILED)
+    assert claim(database, child.ref) is None
+    change(database, parent, state=TaskState.RUNNING)
+    assert claim(database, child.ref) is not None

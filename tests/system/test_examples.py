@@ -83,6 +83,18 @@ def test_job_example_has_the_documented_result(
         assert secret not in log + str(job)
 
 
+def test_fail_fast_example_runs_the_branch_that_does_not_need_the_failed_task(
+    installation: Installation,
+) -> None:
+    posted = installation.post("/jobs", yaml.safe_load((EXAMPLES / "fail-fast.yaml").read_text()))
+
+    job = installation.wait_for_job(posted["id"])
+
+    states = {task["name"]: task["state"] for task in job["execution"]}
+    assert states == {"north": "FAILED", "report north": "SKIPPED", "south": "COMPLETED"}
+    assert (job["state"], job["context"]["tasks"]) == ("FAILED", {"south": "the south answers"})
+
+
 @pytest.mark.parametrize(
     ("example", "result"),
     [("files.yaml", "6"), ("steps.yaml", "apple\npear\nplum\n"), ("retry.yaml", None)],

@@ -252,7 +252,8 @@ class JobDefinition:
     """A job.
 
     `hidden` has the values to mask that are neither in `secrets` nor in `inputs`: those of its tasks and
-    webhooks, and on a subjob those of its parents, which its inputs may contain.
+    webhooks, and on a subjob those of its parents, which its inputs may contain. `fail_fast` is None if the
+    key is left out, which means true.
     """
 
     name: str
@@ -269,4 +270,5 @@ class JobDefinition:
     auto_delete: AutoDelete | None = None
     wait: Wait | None = None
     schedule: Schedule | None = None
+    fail_fast: bool | None = None
     hidden: tuple[str, ...] = ()

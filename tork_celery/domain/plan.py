@@ -27,15 +27,24 @@ class ListedTask:
     index: int
 
 
+@dataclass(frozen=True, slots=True)
+class UnmetNeeds:
+    """The number of needs of a task that have not ended; and the name of the task whose failure keeps it from
+    running."""
+
+    number: int
+    failed: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingTask:
-    """A task without a row in `tasks`. It waits for `unmet` needs or, without any, for a plan that starts it.
+    """A task without a row in `tasks`. It waits for needs or, without any, for a plan that starts it.
 
     `is_new` says that it has no row in `waiting_tasks` either.
     """
 
     place: ListedTask
-    unmet: int
+    needs: "UnmetNeeds"
     is_new: bool
 
 
@@ -51,6 +60,7 @@ class Plan:
     redefined: ids of the changed tasks whose definition changed too, because they were started.
     scheduled: the changed and added tasks that are in their queues now.
     stop: if set, all other active tasks of the job end in this state.
+    stops_children: whether a composite has failed that may have active children, which are to be stopped.
     subjobs: plans of jobs that tasks of this job start.
     partly_started: ids of composites with children that another plan has to start; the id of the job, if it
         has such tasks.
@@ -71,6 +81,7 @@ class Plan:
     redefined: frozenset[str] = frozenset()
     scheduled: tuple[Task, ...] = ()
     stop: TaskState | None = None
+    stops_children: bool = False
     subjobs: tuple["Plan", ...] = ()
     partly_started: tuple[str, ...] = ()
     waiting: tuple[WaitingTask, ...] = ()
@@ -104,10 +115,12 @@ class TaskReader(Protocol):
     def item_batch(self, task: Task, first: int) -> ItemBatch:
         """Return the stored items of an `each` that begin with this index. Raises LookupError."""
 
-    def unmet_needs(self, job_id: str, parent_id: str | None, indexes: Sequence[int]) -> Mapping[int, int]:
-        """Return the numbers of unmet needs, by index, of those of the tasks of a list that are waiting."""
+    def unmet_needs(
+        self, job_id: str, parent_id: str | None, indexes: Sequence[int]
+    ) -> Mapping[int, UnmetNeeds]:
+        """Return the unmet needs, by index, of those of the tasks of a list that are waiting."""
 
-    def ready(self, job_id: str, parent_id: str | None, limit: int) -> Sequence[int]:
+    def ready(self, job_id: str, parent_id: str | None, limit: int) -> Mapping[int, UnmetNeeds]:
         """Return the first `limit` waiting tasks of a list without unmet needs, by index."""
 
     def results(self, job_id: str) -> expr.MapSource:
@@ -152,10 +165,12 @@ class NoStoredTasks:
     def item_batch(self, task: Task, first: int) -> ItemBatch:
         raise LookupError(task.id, first)
 
-    def unmet_needs(self, _job_id: str, _parent_id: str | None, _indexes: Sequence[int]) -> Mapping[int, int]:
+    def unmet_needs(
+        self, _job_id: str, _parent_id: str | None, _indexes: Sequence[int]
+    ) -> Mapping[int, UnmetNeeds]:
         return {}
 
-    def ready(self, job_id: str, parent_id: str | None, limit: int) -> Sequence[int]:
+    def ready(self, job_id: str, parent_id: str | None, limit: int) -> Mapping[int, UnmetNeeds]:
         raise LookupError(job_id, parent_id, limit)
 
     def results(self, _job_id: str) -> expr.MapSource:

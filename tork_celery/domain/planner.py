@@ -8,7 +8,7 @@ tasks, up to the limits of `domain.plan_limits`.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -19,13 +19,13 @@ from tork_celery.domain.errors import EvaluationFailed
 from tork_celery.domain.evaluation import Evaluator
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.new_rows import NewRows
-from tork_celery.domain.plan import NO_STORED_TASKS, ListedTask, Plan, RandomSource, TaskReader
+from tork_celery.domain.plan import NO_STORED_TASKS, ListedTask, Plan, RandomSource, TaskReader, UnmetNeeds
 from tork_celery.domain.plan_evaluators import PlanEvaluators
 from tork_celery.domain.plan_limits import PlanLimits, batch_size
 from tork_celery.domain.planned_tasks import PlannedTasks
 from tork_celery.domain.planned_waiting import PlannedWaiting
 from tork_celery.domain.run_again import RunAgain
-from tork_celery.domain.states import JobState, TaskState
+from tork_celery.domain.states import ENDED_EARLY, JobState, TaskState
 from tork_celery.domain.task_graph import TaskGraph, has_needs
 from tork_celery.domain.webhooks import task_webhooks
 
@@ -61,6 +61,7 @@ class Planner:
         self._waiting = PlannedWaiting(job.id, task_reader)
         self._graphs: dict[str | None, TaskGraph] = {}
         self._has_started = False
+        self._stops_children = False
         self._limits = limits or PlanLimits(
             DispatchMeter(lambda: task_reader.dispatched(job.root_id or job.id))
         )
@@ -101,14 +102,14 @@ class Planner:
         unmet = {index: sum(need in indexes for need in graph.needs(index)) for index in indexes}
         for index, number in unmet.items():
             if number and number != len(graph.needs(index)):
-                self._waiting.set(ListedTask(None, index), number)
+                self._waiting.set(ListedTask(None, index), UnmetNeeds(number))
         self._start_ready(None, [index for index, number in unmet.items() if not number])
 
     def start_waiting(self, parent_id: str | None) -> None:
         """Start tasks of a list that an earlier plan left, as far as the limits of a plan allow."""
         limit = self._limits.children_left(weight=self._weight)
         ready = self._waiting.ready(parent_id, limit=limit)
-        self._start_ready(parent_id, ready)
+        self._start_ready(parent_id, ready, ready)
         if len(ready) == limit:
             self._partly_started.append(parent_id or self._job.id)
 
@@ -117,12 +118,25 @@ class Planner:
         self._finish(task, TaskState.COMPLETED)
 
     def fail(self, task: Task) -> None:
-        """Fail a task, the composites that it is part of, and the job."""
+        """Fail a task and the composites that it is part of; and the job, unless its other tasks go on."""
         failed = self._end_task(task, TaskState.FAILED)
         while failed.parent_id is not None:
             parent = replace(self._tasks.get(failed.parent_id), error=task.error)
             failed = self._end_task(parent, TaskState.FAILED)
-        self._end_job(JobState.FAILED, error=task.error)
+        if self._job.definition.fail_fast is False and self._graph(None).has_needs:
+            self._stops_children |= failed.id != task.id
+            self._job = replace(self._job, error=self._job.error or task.error)
+            self._count_not_done(ListedTask(None, failed.position - 1), failed.definition.name or "a task")
+        else:
+            self._end_job(JobState.FAILED, error=task.error)
+
+    def is_stopped(self, task: Task) -> bool:
+        """Return whether a composite that the task is part of has ended: it is stopped then."""
+        while task.parent_id is not None:
+            task = self._tasks.get(task.parent_id)
+            if task.state is not TaskState.RUNNING:
+                return True
+        return False
 
     def retry(self, task: Task, next_attempt: Task) -> None:
         """Fail a task and add its next attempt."""
@@ -135,6 +149,8 @@ class Planner:
         running = parent.started_children - parent.completions
         full = parent.concurrency and running >= parent.concurrency
         if parent.state is not TaskState.RUNNING or parent.started_children == parent.size or full:
+            return
+        if self._stops_children and self.is_stopped(parent):
             return
         if self._limits.reached:
             self._partly_started.append(parent_id)
@@ -166,10 +182,10 @@ class Planner:
         while self._pending and not self._job.state.ended:
             self._pending.popleft()()
         stop = _EARLY_ENDS.get(self._job.state)
-        if stop:
+        if stop or self._stops_children:
             for task in (*self._tasks.changed, *self._tasks.added):
-                if task.state.active:
-                    self._end_task(task, stop)
+                if task.state.active and (stop or self.is_stopped(task)):
+                    self._end_task(task, stop or TaskState.STOPPED)
         changed, added = self._tasks.changed, self._tasks.added
         by_id = {task.id: task for task in (*changed, *added)}
         return Plan(
@@ -181,7 +197,8 @@ class Planner:
             redefined=frozenset(self._redefined & {task.id for task in changed}),
             scheduled=tuple(by_id[id_] for id_ in self._scheduled if by_id[id_].state.active),
             stop=stop,
-            subjobs=tuple(sub for sub in self._subjobs if not (stop and sub.job.parent_id)),
+            stops_children=self._stops_children,
+            subjobs=tuple(sub for sub in self._subjobs if self._is_awaited(sub.job)),
             partly_started=() if self._job.state.ended else tuple(dict.fromkeys(self._partly_started)),
             waiting=() if self._job.state.ended else self._waiting.changed,
             started=self._waiting.started,
@@ -189,6 +206,10 @@ class Planner:
             taken_items=tuple(self._tasks.taken_items),
             dispatched=self._limits.meter.added,
         )
+
+    def _is_awaited(self, subjob: Job) -> bool:
+        """Return whether a subjob is to start: it is detached, or the plan does not stop the task of it."""
+        return subjob.parent_id is None or self._tasks.get(subjob.parent_id).state not in ENDED_EARLY
 
     # ------------------------------------------------------------ lists of tasks
 
@@ -202,17 +223,29 @@ class Planner:
             self._graphs[parent_id] = graph
         return self._graphs[parent_id]
 
-    def _start_ready(self, parent_id: str | None, indexes: Iterable[int]) -> None:
+    def _start_ready(
+        self,
+        parent_id: str | None,
+        indexes: Iterable[int],
+        needs: Mapping[int, UnmetNeeds] | None = None,
+    ) -> None:
+        """Start tasks that wait for no other one. `needs` has, by index, those that have waited."""
         for index in indexes:
-            self._pending.append(partial(self._start_or_leave, ListedTask(parent_id, index)))
+            failed = needs[index].failed if needs else None
+            self._pending.append(partial(self._start_or_leave, ListedTask(parent_id, index), failed))
 
-    def _start_or_leave(self, place: ListedTask) -> None:
-        """Start a task whose needs have ended, or leave it to another plan if this one is too large."""
+    def _start_or_leave(self, place: ListedTask, failed: str | None) -> None:
+        """Start a task whose needs have ended, or leave it to another plan if this one is too large.
+
+        If one of its needs has failed, end it instead. `failed` is the name of the task that has.
+        """
         parent = None if place.parent_id is None else self._tasks.get(place.parent_id)
         if parent and parent.state is not TaskState.RUNNING:
             return
+        if parent and self._stops_children and self.is_stopped(parent):
+            return
         if self._limits.reached and self._has_started:
-            self._waiting.set(place, 0)
+            self._waiting.set(place, UnmetNeeds(0, failed))
             self._partly_started.append(place.parent_id or self._job.id)
             return
         self._waiting.start(place)
@@ -231,15 +264,32 @@ class Planner:
         )
         self._limits.count_added_tasks(1, chars=0, weight=self._weight)
         self._tasks.add(task)
-        self._start(task)
+        if failed is None:
+            self._start(task)
+        else:
+            self._end_task(replace(task, error=f"not run: {failed} failed"), TaskState.SKIPPED)
+            self._count_not_done(place, failed)
 
-    def _start_dependents(self, place: ListedTask) -> None:
+    def _count_not_done(self, place: ListedTask, failed: str) -> None:
+        """Count a task of the job that has ended without being done, since the task `failed` has."""
+        self._job = replace(self._job, ended_tasks=self._job.ended_tasks + 1)
+        self._pending.append(partial(self._start_dependents, place, failed))
+
+    def _start_dependents(self, place: ListedTask, failed: str | None = None) -> None:
         """Start the tasks that have waited for the end of this one only."""
         if place.parent_id is None and self._job.ended_tasks == self._job.task_count:
-            self._complete_job()
+            self._end_run()
             return
         graph = self._graph(place.parent_id)
-        self._start_ready(place.parent_id, self._waiting.need_ended(place.parent_id, graph, place.index))
+        ready = self._waiting.need_ended(place.parent_id, graph, place.index, failed=failed)
+        self._start_ready(place.parent_id, ready, ready)
+
+    def _end_run(self) -> None:
+        """End the job after its last task: as failed if one of them has."""
+        if self._job.error is None:
+            self._complete_job()
+        else:
+            self._end_job(JobState.FAILED, error=self._job.error)
 
     # ------------------------------------------------------------ start a task
 

@@ -59,7 +59,8 @@ def restart(job: Job, current_run: Sequence[Task], start: RestartFrom | None = N
 
 def is_done(task: Task) -> bool:
     """Return whether a task that has ended satisfies those that need it."""
-    return task.state in (TaskState.COMPLETED, TaskState.SKIPPED)
+    was_skipped = task.state is TaskState.SKIPPED and task.error is None
+    return was_skipped or task.state is TaskState.COMPLETED
 
 
 def _check_state(job: Job, start: RestartFrom | None) -> None:

@@ -104,7 +104,7 @@ TASK_STARTS: Mapping[TaskState, str] = {
 TASK_MOVES: Mapping[tuple[TaskState, TaskState], str] = {
     (TaskState.CREATED, TaskState.SCHEDULED): "started: it waits in its queue",
     (TaskState.CREATED, TaskState.RUNNING): "started: it is a composite, which runs on no node",
-    (TaskState.CREATED, TaskState.SKIPPED): "its `if` is false",
+    (TaskState.CREATED, TaskState.SKIPPED): "its `if` is false, or a task that it needs has failed",
     (TaskState.CREATED, TaskState.FAILED): "one of its expressions fails",
     (TaskState.CREATED, TaskState.COMPLETED): (
         "a composite that completes as it starts: an empty list, children that are all skipped, or a subjob "

@@ -53,11 +53,14 @@ def advance(
 ) -> Plan | None:
     """Complete, retry or fail a task whose outcome is recorded, and start what follows.
 
-    Returns None if there is nothing to do: the task has no outcome yet, or the job was advanced before.
+    Returns None if there is nothing to do: the task has no outcome yet, the job was advanced before, or a
+    composite that the task is part of has failed, and the task is to be stopped.
     """
     if task.outcome is None or task.state is not TaskState.RUNNING or job.state.ended:
         return None
     planner = Planner(job, task_reader, now=now, random=random)
+    if planner.is_stopped(task):
+        return None
     if task.outcome is Outcome.COMPLETED:
         planner.complete(replace(task, result=task.result or ""))
     elif (attempt := retry.next_attempt(task, id_=random.new_id(), now=now)) is not None:
@@ -86,6 +89,8 @@ def start_children(
     if job.state.ended or parent.state is not TaskState.RUNNING:
         return None
     planner = Planner(job, task_reader, now=now, random=random)
+    if planner.is_stopped(parent):
+        return None
     if has_needs(parent.definition.children):
         planner.start_waiting(parent.id)
     elif parent.started_children == parent.size:
@@ -106,6 +111,8 @@ def subjob_ended(
     if not waits or job.state.ended or not subjob.state.ended:
         return None
     planner = Planner(job, task_reader, now=now, random=random)
+    if planner.is_stopped(task):
+        return None
     if subjob.state is JobState.CANCELLED:
         planner.cancel()
     elif subjob.state is JobState.FAILED:

@@ -10,6 +10,7 @@ from tork_celery.domain.definition import Defaults, JobDefinition, Permission, S
 from tork_celery.domain.identifiers import LONGEST_NAME
 from tork_celery.jobfile import validators
 from tork_celery.jobfile.fields import (
+    Boolean,
     Duration,
     IntegerOrTemplate,
     Nested,
@@ -124,6 +125,13 @@ class JobSchema(MappingSchema):
     )
     autoDelete = Nested(
         AutoDeleteSchema, metadata=docs("when the job is deleted after its end", "{after: 24h}")
+    )
+    failFast = Boolean(
+        metadata=docs(
+            "`false`: after the failure of a task, tasks that do not need it go on, and those that do are "
+            "skipped. It has an effect where a task of the job has `needs`",
+            "false",
+        )
     )
     wait = Nested(WaitSchema, metadata=docs("`POST /jobs` responds when the job has ended", "{timeout: 30s}"))
 

@@ -1,4 +1,4 @@
-"""End the active tasks of a job that has failed or was cancelled.
+"""End the active tasks of a job that has failed or was cancelled, or of a composite that has failed.
 
 The job ends first, with a batch of its tasks. The other tasks follow in further batches, each in a
 transaction of its own, so that a large job keeps no other one waiting. No task of an ended job is claimed.
@@ -6,7 +6,7 @@ The sweep continues what a crash interrupts.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -27,13 +27,15 @@ MAX_ENDED_TASKS = 250
 class Batch:
     """Tasks of a job to end in `state`, with the webhook calls, by task id, that report it.
 
-    `last` says that no other active tasks are left.
+    `last` says that no other active tasks are left. `of_job` says that the job has ended, and not only
+    composites of it.
     """
 
     tasks: Sequence[Task]
     state: TaskState
     calls: Mapping[str, Sequence[WebhookCall]]
     last: bool
+    of_job: bool = True
 
     @property
     def queues(self) -> set[str]:
@@ -51,8 +53,12 @@ def first_batch(tx: Connection, job: Job, state: TaskState, *, except_for: Colle
 
 def _next_batch(tx: Connection, job: Job, state: TaskState) -> Batch:
     limit = _batch_size(job)
-    active = tasks.active(tx, job.id, limit=limit)
-    return _batch(tx, job, active, state, last=len(active) < limit)
+    if job.state.ended:
+        active = tasks.active(tx, job.id, limit=limit)
+        return _batch(tx, job, active, state, last=len(active) < limit)
+    children = tasks.active_in_ended_composites(tx, job.id, limit=limit)
+    last = len(children) < limit and not any(child.definition.is_composite for child in children)
+    return replace(_batch(tx, job, children, state, last=last), of_job=False)
 
 
 def _batch(tx: Connection, job: Job, chosen: Sequence[Task], state: TaskState, *, last: bool) -> Batch:
@@ -73,7 +79,7 @@ def store(tx: Connection, job_id: str, batch: Batch) -> Sequence[Task]:
     for task in ended:
         webhook_outbox.record(tx, batch.calls.get(task.id, ()))
     jobs.set_stopping(tx, job_id, None if batch.last else batch.state)
-    if batch.last:
+    if batch.last and batch.of_job:
         composite_items.remove_all(tx, job_id)
     return [task for task in ended if task.node or task.subjob_id]
 
@@ -86,7 +92,7 @@ def publish(publisher: Publisher, job_id: str, ended: Sequence[Task], *, last: b
 
 
 def end_tasks(context: ServiceContext, job_id: str) -> None:
-    """End the next batch of tasks of an ended job. Does nothing if none are left."""
+    """End the next batch of tasks of an ended job, or of ended composites. Does nothing if none are left."""
     with context.database.reading() as tx:
         job, state = jobs.get(tx, job_id), jobs.stopping(tx, job_id)
         if job is None or state is None:
@@ -94,7 +100,10 @@ def end_tasks(context: ServiceContext, job_id: str) -> None:
         batch = _next_batch(tx, job, state)
     with context.database.transaction() as tx:
         if not jobs.lock_unchanged(tx, job):
-            return
+            job, state = jobs.get(tx, job_id), jobs.stopping(tx, job_id)
+            if job is None or state is None:
+                return
+            batch = _next_batch(tx, job, state)
         ended = store(tx, job_id, batch)
         sent = publishing_window.mark_next_sent(tx, batch.queues, lease_s=context.lease_s)
     publisher = context.publisher()

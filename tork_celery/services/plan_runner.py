@@ -14,7 +14,7 @@ from tork_celery import webhook_outbox
 from tork_celery.domain import transitions
 from tork_celery.domain.dispatched import Dispatched
 from tork_celery.domain.model import Job, Task
-from tork_celery.domain.plan import ItemBatch, Plan
+from tork_celery.domain.plan import ItemBatch, Plan, UnmetNeeds
 from tork_celery.domain.states import TaskState
 from tork_celery.domain.webhooks import WebhookCall
 from tork_celery.publisher import Publisher
@@ -47,10 +47,12 @@ class StoredTaskReader:
     def current_run(self, job_id: str) -> Sequence[Task]:
         return tasks.current_run(self.tx, job_id)
 
-    def unmet_needs(self, job_id: str, parent_id: str | None, indexes: Sequence[int]) -> Mapping[int, int]:
+    def unmet_needs(
+        self, job_id: str, parent_id: str | None, indexes: Sequence[int]
+    ) -> Mapping[int, UnmetNeeds]:
         return waiting_tasks.unmet_needs(self.tx, job_id, parent_id, indexes)
 
-    def ready(self, job_id: str, parent_id: str | None, limit: int) -> Sequence[int]:
+    def ready(self, job_id: str, parent_id: str | None, limit: int) -> Mapping[int, UnmetNeeds]:
         return waiting_tasks.ready(self.tx, job_id, parent_id, limit=limit)
 
     def created_children(self, parent_id: str, limit: int) -> Sequence[Task]:
@@ -156,6 +158,9 @@ def _store(context: ServiceContext, tx: Connection, decision: Decision) -> Store
     if plan.job.state.ended:
         waiting_tasks.remove_all(tx, plan.job.id)
     ended_early = early_end.store(tx, plan.job.id, ends) if ends else ()
+    stops_children = plan.stops_children and not ends
+    if stops_children:
+        jobs.set_stopping(tx, plan.job.id, TaskState.STOPPED)
     root_id = plan.job.root_id or plan.job.id
     jobs.add_dispatched(tx, root_id, plan.dispatched, restarted=plan.restarted)
     task_queues.add(tx, plan.dispatched.queues)
@@ -163,7 +168,7 @@ def _store(context: ServiceContext, tx: Connection, decision: Decision) -> Store
         plan=plan,
         sent=mark_sent(context, tx, [plan], queues=ends.queues if ends else ()),
         ended_early=ended_early,
-        ends_later=bool(ends and not ends.last),
+        ends_later=stops_children or bool(ends and not ends.last),
     )
 
 

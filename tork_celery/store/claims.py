@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Update, and_, exists, func, or_, select, upda
 from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain.model import StepRef, Task
-from tork_celery.domain.states import ACTIVE_JOBS, FailureCause, Outcome, TaskState
+from tork_celery.domain.states import ACTIVE, ACTIVE_JOBS, FailureCause, Outcome, TaskState
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import jobs, tasks
 from tork_celery.store.task_conditions import claimed
@@ -22,11 +22,14 @@ def claim(tx: Connection, ref: StepRef, *, node: str, lease_s: float) -> Task | 
     """Claim a step for the node. Returns the task, or None if the step cannot be claimed.
 
     Any node may claim the first step of a scheduled task. The next steps belong to the node that ran the
-    first one. No step of an ended job is claimed, although tasks of a large job end some time after it.
+    first one. No step of an ended job or composite is claimed, although tasks of a large one end some time
+    after it.
     """
     now = datastore_now()
     may_start = tasks.c.state == TaskState.SCHEDULED
     may_continue = and_(tasks.c.state == TaskState.RUNNING, tasks.c.node == node)
+    parents = tasks.alias()
+    parent_has_ended = exists().where(parents.c.id == tasks.c.parent_id, parents.c.state.not_in(ACTIVE))
     job_is_active = exists().where(jobs.c.id == tasks.c.job_id, jobs.c.state.in_(ACTIVE_JOBS))
     query = (
         update(tasks)
@@ -36,6 +39,7 @@ def claim(tx: Connection, ref: StepRef, *, node: str, lease_s: float) -> Task | 
             tasks.c.outcome.is_(None),
             or_(may_start, may_continue),
             job_is_active,
+            ~parent_has_ended,
         )
         .values(
             state=TaskState.RUNNING,

@@ -212,6 +212,7 @@ waiting_tasks = Table(  # tasks without rows: one of their needs has ended, or a
     Column("parent_id", String(32), primary_key=True),  # of a top-level task the id of the job
     Column("index", Integer, primary_key=True, autoincrement=False),
     Column("unmet", Integer, nullable=False),  # number of its needs that have not ended
+    Column("failed_need", String(256)),  # name of the task whose failure keeps it from running
 )
 
 task_queues = Table(  # queues that may exist in the broker; those that nobody uses are deleted

@@ -7,13 +7,13 @@ from operator import attrgetter
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, bindparam, func, insert, literal_column, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, exists, func, insert, literal_column, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain import states
 from tork_celery.domain.errors import IllegalTransition, SecretsUnreadable
 from tork_celery.domain.model import Task
-from tork_celery.domain.states import ENDED_EARLY, TASK_MOVES, FailureCause, Outcome, TaskState
+from tork_celery.domain.states import ACTIVE, ENDED_EARLY, TASK_MOVES, FailureCause, Outcome, TaskState
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import ACTIVE_TASKS, RUNNING_TASKS, SCHEDULED_TASKS, tasks
 from tork_celery.store.task_conditions import claimed
@@ -114,6 +114,14 @@ def active(tx: Connection, job_id: str, *, limit: int, running_first: bool = Fal
     running = tx.execute(of_job.where(RUNNING_TASKS).limit(limit)).all()
     waiting = tx.execute(of_job.where(~RUNNING_TASKS).limit(limit - len(running))).all()
     return [task_of(row) for row in (*running, *waiting)]
+
+
+def active_in_ended_composites(tx: Connection, job_id: str, *, limit: int) -> list[Task]:
+    """Return up to `limit` active tasks of a job that are children of composites that have ended."""
+    parents = tasks.alias()
+    has_ended = exists().where(parents.c.id == tasks.c.parent_id, parents.c.state.not_in(ACTIVE))
+    query = select(tasks).where(tasks.c.job_id == job_id, ACTIVE_TASKS, has_ended)
+    return [task_of(row) for row in tx.execute(query.limit(limit))]
 
 
 def end_active(tx: Connection, read: Sequence[Task], *, state: TaskState) -> list[Task]:

@@ -1,0 +1,11 @@
+"""Add the name of the failed task that keeps a waiting task from running."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0022"
+down_revision = "0012"
+
+
+def upgrade() -> None:
+    op.add_column("waiting_tasks", sa.Column("failed_need", sa.String(256)))
