@@ -10,6 +10,7 @@ from marshmallow import fields, validate
 from tork_celery.jobfile import json_schema
 from tork_celery.jobfile.fields import (
     Boolean,
+    BooleanOrNested,
     Duration,
     Expression,
     Integer,
@@ -137,6 +138,11 @@ def _(field: StringMap) -> str:
 @_type.register
 def _(field: Nested) -> str:
     return _link(field)
+
+
+@_type.register
+def _(field: BooleanOrNested) -> str:
+    return f"true or false, or {_link(field)}"
 
 
 @_type.register

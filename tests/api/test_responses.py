@@ -43,6 +43,7 @@ TASK: dict[str, Any] = {
     "var": "x",
     "if": "true",
     "needs": [],
+    "allowFailure": {"exitCodes": [2]},
     "tags": ["slow"],
     "priority": 3,
 }

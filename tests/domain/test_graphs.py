@@ -1,11 +1,13 @@
 """Tasks with `needs`: which tasks begin when, and what one plan writes."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.domain.samples import RANDOM, each, job_definition, leaf, parallel, subjob
 from tests.domain.simulated import Simulation, run_job
 from tork_celery.domain import transitions
-from tork_celery.domain.definition import Retry, TaskDefinition
+from tork_celery.domain.definition import AllowFailure, Retry, TaskDefinition
 from tork_celery.domain.errors import InvalidInput
 from tork_celery.domain.model import Task
 from tork_celery.domain.plan_limits import MAX_STARTED_CHILDREN
@@ -320,6 +322,84 @@ def test_first_error_is_that_of_the_job() -> None:
         simulation.tasks[task.id] = simulation.ended(task, Outcome.FAILED, error=error)
         simulation.advance(simulation.tasks[task.id])
     assert (simulation.job.state, simulation.job.error) == (JobState.FAILED, "first")
+
+
+@pytest.mark.covers("Task.allowFailure", "AllowFailure.exitCodes")
+@pytest.mark.parametrize(
+    ("allowed", "exit_code", "holds"),
+    [
+        (True, 1, True),
+        (True, None, True),
+        (AllowFailure(exit_codes=(2, 3)), 3, True),
+        (AllowFailure(exit_codes=(2, 3)), 1, False),
+        (AllowFailure(exit_codes=(2, 3)), None, False),
+        (False, 1, False),
+    ],
+)
+def test_allowed_failure_counts_as_done(
+    allowed: bool | AllowFailure, exit_code: int | None, holds: bool
+) -> None:
+    simulation = Simulation(job_definition(leaf("a", allow_failure=allowed, var="a"), leaf("b")))
+    [task] = simulation.named("a")
+    simulation.claim(task)
+    ended = simulation.ended(simulation.tasks[task.id], Outcome.FAILED, result=None, error="e")
+    simulation.tasks[task.id] = replace(ended, exit_code=exit_code)
+    simulation.advance(simulation.tasks[task.id])
+    assert waiting_names(simulation) == ({"b"} if holds else set())
+    assert simulation.states()["a"] == ["FAILED"]
+    assert (simulation.job.position, simulation.job.error) == ((2, None) if holds else (1, "e"))
+    assert simulation.stored_results == {}
+
+
+def test_allowed_failure_is_judged_after_the_last_retry() -> None:
+    definition = leaf("a", allow_failure=True, retry=Retry(limit=1))
+    simulation = Simulation(job_definition(definition, leaf("b")))
+    end(simulation, "a", failed=True)
+    assert waiting_names(simulation) == {"a"}
+    end(simulation, "a", failed=True)
+    assert waiting_names(simulation) == {"b"}
+
+
+def test_allowed_failure_of_a_child_stops_no_sibling() -> None:
+    simulation = Simulation(job_definition(parallel(leaf("x", allow_failure=True), leaf("y"))))
+    end(simulation, "x", failed=True)
+    assert waiting_names(simulation) == {"y"}
+    end(simulation, "y")
+    assert simulation.job.state is JobState.COMPLETED
+
+
+def test_allowed_failure_of_a_composite_stops_what_is_in_it() -> None:
+    inner = parallel(leaf("x"), leaf("y"), allow_failure=True)
+    simulation = Simulation(job_definition(inner, leaf("b")))
+    end(simulation, "x", failed=True)
+    assert simulation.states() == {
+        "parallel": ["FAILED"],
+        "x": ["FAILED"],
+        "y": ["STOPPED"],
+        "b": ["SCHEDULED"],
+    }
+    end(simulation, "b")
+    assert (simulation.job.state, simulation.job.progress) == (JobState.COMPLETED, 100.0)
+
+
+def test_allowed_failure_of_a_subjob_and_of_an_expression() -> None:
+    done = Simulation(
+        job_definition(
+            replace(subjob(leaf("in")), allow_failure=True),
+            leaf("x", if_="nope", allow_failure=True),
+            leaf("b"),
+        )
+    )
+    end(done, "in", failed=True)
+    assert waiting_names(done) == {"b"}
+
+
+def test_restart_leaves_an_allowed_failure() -> None:
+    simulation = Simulation(job_definition(leaf("a", allow_failure=True), leaf("b")))
+    end(simulation, "a", failed=True)
+    end(simulation, "b", failed=True)
+    simulation.restart()
+    assert waiting_names(simulation) == {"b"}
 
 
 def test_task_with_a_failed_need_is_not_run_before_its_other_needs_have_ended() -> None:

@@ -14,11 +14,16 @@ LEAVES = st.builds(
     leaf,
     if_=st.sampled_from([None] * 8 + ["false", "nope"]),
     retry=st.sampled_from([None, Retry(limit=1), Retry(limit=2)]),
+    allow_failure=st.sampled_from([None, None, True]),
 )
 TREES = st.recursive(
     LEAVES,
     lambda inner: st.one_of(
-        st.lists(inner, min_size=1, max_size=3).map(lambda tasks: parallel(*tasks)),
+        st.builds(
+            lambda tasks, allowed: parallel(*tasks, allow_failure=allowed),
+            st.lists(inner, min_size=1, max_size=3),
+            st.sampled_from([None, None, True]),
+        ),
         st.builds(
             each,
             st.sampled_from(["[1, 2, 3]", "[1, 2, 3]", "[1, 2]", "[]", "1"]),

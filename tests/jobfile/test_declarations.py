@@ -14,6 +14,7 @@ from tork_celery.jobfile import json_schema
 from tork_celery.jobfile.decode import read
 from tork_celery.jobfile.fields import (
     Boolean,
+    BooleanOrNested,
     Duration,
     Expression,
     Integer,
@@ -63,6 +64,8 @@ def definition_type(field: fields.Field[Any]) -> Any:
         return TYPES[type(field)]
     assert isinstance(field.schema, MappingSchema)
     nested: Any = field.schema.definition
+    if isinstance(field, BooleanOrNested):
+        return bool | nested
     return tuple[nested, ...] if isinstance(field, NestedList) else nested
 
 

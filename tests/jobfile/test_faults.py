@@ -189,7 +189,7 @@ def test_unknown_key_lists_the_allowed_keys() -> None:
     (fault,) = faults_of_job("name: a\ntasks: [{name: b, image: c}]\nschedule: {cron: '@daily'}\n")
     allowed = (
         "unknown key; allowed here: name, description, tags, tasks, inputs, secrets, output, timeout, "
-        "defaults, webhooks, permissions, autoDelete, wait"
+        "defaults, webhooks, permissions, autoDelete, failFast, wait"
     )
     assert fault == Fault("schedule", allowed, 3, 1)
 
@@ -339,6 +339,25 @@ def test_needs_are_checked_in_subjobs_and_parallel_and_refused_in_each() -> None
     assert fault.path == "tasks[0].each.task.needs"
     (fault,) = faults_of_task("name: a\nimage: b\nneeds: [c]")
     assert fault.path == "needs[0]"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("maybe", "expected true, false or a mapping, got the string 'maybe'"),
+        ("{exitCodes: [0]}", "must be from 1 to 255"),
+        ("{exitCode: [2]}", "unknown key; did you mean `exitCodes`?"),
+        ("{}", "required, but missing or empty"),
+    ],
+)
+def test_allowed_failure_is_true_or_has_exit_codes(value: str, message: str) -> None:
+    faults = faults_of_task(f"name: a\nimage: b\nallowFailure: {value}")
+    assert message in [fault.message for fault in faults]
+
+
+def test_allowed_failure_of_a_composite_has_no_exit_codes() -> None:
+    (fault,) = faults_of_task("name: a\nparallel: {tasks: [{image: b}]}\nallowFailure: {exitCodes: [2]}")
+    assert (fault.path, fault.line) == ("allowFailure", 3)
 
 
 def test_10_001_tasks_are_refused() -> None:

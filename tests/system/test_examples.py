@@ -65,6 +65,7 @@ def test_run_prints_the_result_of_hello(installation: Installation) -> None:
         ("each.yaml", None, ["0: Ada", "1: Grace", "2: Edsger"]),
         ("subjob.yaml", "February has 29 days", []),
         ("needs.yaml", "published a.c+b.c", ["checking a.c b.c"]),
+        ("allow-failure.yaml", "built", ["a line is too long"]),
         ("expressions.yaml", "hello Ada and Grace", ["logged in by [REDACTED]"]),
     ],
 )

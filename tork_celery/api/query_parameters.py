@@ -1,9 +1,9 @@
 """The parameters of queries, as the description of the API describes them."""
 
-from tork_celery.domain.identifiers import LONGEST_NAME
 from tork_celery.api.request_parsing import MAX_LIST_SIZE
 from tork_celery.api.response_schemas import TEXT
 from tork_celery.domain.codec import Document
+from tork_celery.domain.identifiers import LONGEST_NAME
 from tork_celery.domain.search import LONGEST_QUERY
 from tork_celery.domain.states import TaskState
 from tork_celery.domain.streams import MAX_TOPICS

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, cast
 
 Document = dict[str, Any]
@@ -75,11 +75,19 @@ def _readers(cls: Hashable) -> tuple[tuple[str, str, Callable[[Any], Any]], ...]
 def _reader(hint: Any) -> Callable[[Any], Any]:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
-        inner = _reader(next(arg for arg in arguments if arg is not type(None)))
-        return lambda value: None if value is None else inner(value)
+        return _union_reader([arg for arg in arguments if arg is not type(None)])
     if origin is tuple:
         item = _reader(arguments[0])
         return lambda value: tuple(item(each) for each in value)
     if dataclasses.is_dataclass(hint):
         return functools.partial(decode, cast(Any, hint))
     return lambda value: value
+
+
+def _union_reader(options: Sequence[Any]) -> Callable[[Any], Any]:
+    """Return a reader of an optional value, which may be a dataclass or a plain value."""
+    nested = next((option for option in options if dataclasses.is_dataclass(option)), options[0])
+    inner = _reader(nested)
+    if len(options) == 1:
+        return lambda value: None if value is None else inner(value)
+    return lambda value: inner(value) if isinstance(value, Mapping) else value

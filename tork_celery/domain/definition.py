@@ -117,6 +117,13 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AllowFailure:
+    """The exit codes with which a task may fail without failing its job."""
+
+    exit_codes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepDefinition:
     """A container to run: a pre or post step, or the main step of a task."""
 
@@ -197,6 +204,7 @@ class TaskDefinition(StepDefinition):
     var: str | None = None
     if_: str | None = None
     needs: tuple[str, ...] | None = None
+    allow_failure: bool | AllowFailure | None = None
     tags: tuple[str, ...] = ()
     priority: int | str | None = None
     parallel: Parallel | None = None

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 
 from tork_celery.domain import durations, evaluation
+from tork_celery.domain.allowed_failures import is_allowed
 from tork_celery.domain.definition import Defaults, Each, Subjob
 from tork_celery.domain.dispatched import NOTHING, DefinitionSizes, DispatchMeter, scope_chars
 from tork_celery.domain.errors import EvaluationFailed
@@ -99,7 +100,7 @@ class Planner:
         if len(indexes) == graph.size:
             self._start_ready(None, graph.roots())
             return
-        unmet = {index: sum(need in indexes for need in graph.needs(index)) for index in indexes}
+        unmet = {index: sum(need in indexes for need in graph.needs(index)) for index in sorted(indexes)}
         for index, number in unmet.items():
             if number and number != len(graph.needs(index)):
                 self._waiting.set(ListedTask(None, index), UnmetNeeds(number))
@@ -118,13 +119,18 @@ class Planner:
         self._finish(task, TaskState.COMPLETED)
 
     def fail(self, task: Task) -> None:
-        """Fail a task and the composites that it is part of; and the job, unless its other tasks go on."""
+        """Fail a task, with the composites that it is part of, and the job, unless its other tasks go on.
+
+        A failure that is allowed, of the task or of one of the composites, counts as done.
+        """
         failed = self._end_task(task, TaskState.FAILED)
-        while failed.parent_id is not None:
+        while failed.parent_id is not None and not is_allowed(failed):
             parent = replace(self._tasks.get(failed.parent_id), error=task.error)
             failed = self._end_task(parent, TaskState.FAILED)
-        if self._job.definition.fail_fast is False and self._graph(None).has_needs:
-            self._stops_children |= failed.id != task.id
+        self._stops_children |= failed.id != task.id
+        if is_allowed(failed):
+            self._count_done(failed)
+        elif self._job.definition.fail_fast is False and self._graph(None).has_needs:
             self._job = replace(self._job, error=self._job.error or task.error)
             self._count_not_done(ListedTask(None, failed.position - 1), failed.definition.name or "a task")
         else:
@@ -387,6 +393,10 @@ class Planner:
         self._end_task(task, state)
         if task.definition.var and task.result is not None:
             self._results[task.definition.var] = task.result
+        self._count_done(task)
+
+    def _count_done(self, task: Task) -> None:
+        """Count a task that is done in its list, and start what follows it."""
         if task.parent_id is None:
             done, ended = self._job.done_tasks + 1, self._job.ended_tasks + 1
             progress = self._share(done)

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from tork_celery.domain.allowed_failures import is_done
 from tork_celery.domain.definition import TaskDefinition
 from tork_celery.domain.errors import InvalidInput, WrongState
 from tork_celery.domain.model import Job, Task
-from tork_celery.domain.states import JobState, TaskState
+from tork_celery.domain.states import JobState
 from tork_celery.domain.task_graph import TaskGraph
 
 
@@ -55,12 +56,6 @@ def restart(job: Job, current_run: Sequence[Task], start: RestartFrom | None = N
     return RunAgain(
         indexes=frozenset(indexes), kept=frozenset(done - indexes), removed_results=frozenset(removed)
     )
-
-
-def is_done(task: Task) -> bool:
-    """Return whether a task that has ended satisfies those that need it."""
-    was_skipped = task.state is TaskState.SKIPPED and task.error is None
-    return was_skipped or task.state is TaskState.COMPLETED
 
 
 def _check_state(job: Job, start: RestartFrom | None) -> None:

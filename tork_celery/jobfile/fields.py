@@ -1,6 +1,6 @@
 """The types of values in a job file. Only a string converts: numbers and booleans are taken as written."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from math import isnan
 from typing import Any, cast
@@ -216,6 +216,18 @@ class Nested(_WithSchema):
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         return self.schema.load(value)
+
+
+class BooleanOrNested(Nested):
+    """The value true or false, or a mapping with a schema of its own."""
+
+    def _deserialize(self, value: Any, *arguments: Any, **options: Any) -> Any:
+        if isinstance(value, Mapping):
+            return super()._deserialize(value, *arguments, **options)
+        plain = plain_value(value)
+        if type(plain) is not bool:
+            raise ValidationError(f"expected true, false or a mapping, got {describe(plain)}")
+        return plain
 
 
 class NestedList(_WithSchema):

@@ -14,6 +14,7 @@ from tork_celery.domain.codec import Document
 from tork_celery.jobfile import validators
 from tork_celery.jobfile.fields import (
     Boolean,
+    BooleanOrNested,
     Integer,
     IntegerList,
     IntegerOrTemplate,
@@ -123,7 +124,7 @@ def _type_only(document: Document) -> Document:
     if "$ref" in document:
         return {"type": "object"}
     if "type" not in document:
-        return {"type": [alternative["type"] for alternative in document["anyOf"]]}
+        return {"type": [alternative.get("type", "object") for alternative in document["anyOf"]]}
     if isinstance(document["type"], list):
         return {"type": "string"}
     parts = {key: _type_only(document[key]) for key in ("items", "additionalProperties") if key in document}
@@ -188,6 +189,11 @@ def _(field: StringMap) -> Document:
 @_of_field.register
 def _(field: Nested) -> Document:
     return {"$ref": _DEFINITIONS + name_of(cast(type[MappingSchema], type(field.schema)))}
+
+
+@_of_field.register
+def _(field: BooleanOrNested) -> Document:
+    return {"anyOf": [{"type": "boolean"}, _of_field.dispatch(Nested)(field)]}
 
 
 @_of_field.register

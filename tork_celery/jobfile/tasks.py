@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import validate
 
 from tork_celery.domain.definition import (
+    AllowFailure,
     AutoDelete,
     Each,
     MemoryRetry,
@@ -19,6 +20,7 @@ from tork_celery.domain.identifiers import LONGEST_NAME, LONGEST_VAR
 from tork_celery.jobfile import needs, validators
 from tork_celery.jobfile.fields import (
     Boolean,
+    BooleanOrNested,
     Duration,
     Expression,
     Integer,
@@ -44,7 +46,7 @@ from tork_celery.jobfile.webhooks import MAX_WEBHOOKS, WebhookSchema
 MAX_TASKS = 10_000
 
 _COMPOSITES = ("parallel", "each", "subjob")
-_COMPOSITE_KEYS = {"name", "description", "var", "if", "needs", "tags"}
+_COMPOSITE_KEYS = {"name", "description", "var", "if", "needs", "allowFailure", "tags"}
 PRIORITY_RANGE = validate.Range(0, 9, error="must be from 0 to 9")
 
 
@@ -94,6 +96,16 @@ class RetrySchema(MappingSchema):
         ),
     )
     timeouts = Boolean(metadata=docs("whether timeouts are retried", "true"))
+
+
+class AllowFailureSchema(MappingSchema):
+    definition = AllowFailure
+
+    exitCodes = IntegerList(
+        Integer(validate=validate.Range(1, 255, error="must be from 1 to 255")),
+        required=True,
+        metadata=docs("exit codes of the failing step with which the failure is allowed", "[2, 3]"),
+    )
 
 
 class TaskSchema(StepSchema):
@@ -172,6 +184,12 @@ class TaskSchema(StepSchema):
             "names or vars of tasks above it in the same list: the task begins when these are done. Without "
             "the key it needs all tasks above it, or none inside `parallel`; `[]` begins at once",
             "[]",
+        ),
+    )
+    allowFailure = BooleanOrNested(
+        AllowFailureSchema,
+        metadata=docs(
+            "a failure after the last retry counts as done: the job gets no error, and goes on", "true"
         ),
     )
     tags = tags(docs("labels for people", "[slow]"))
@@ -331,6 +349,8 @@ def _composite_conflicts(
 ) -> Iterator[tuple[Path, str]]:
     for other in others:
         yield (other,), f"a task takes only one of {', '.join(_COMPOSITES)}; it also has `{composite}`"
+    if isinstance(values.get("allowFailure"), AllowFailure):
+        yield ("allowFailure",), f"a task with `{composite}` has no exit code; write `true`"
     for key in values:
         if key not in _COMPOSITE_KEYS and key not in _COMPOSITES:
             yield (key,), f"not allowed in a task with `{composite}`, which runs no container; remove it"
