@@ -154,7 +154,7 @@ def test_position_of_a_completed_job_is_beyond_its_last_task(
 
 @pytest.mark.covers(
     *fields("JobResponse", "tasks", "execution", "context", "output", "defaults", "webhooks", "autoDelete"),
-    *fields("JobResponse", "deleteAt", "secrets"),
+    *fields("JobResponse", "deleteAt", "failFast", "secrets"),
 )
 def test_whole_job_has_its_summary_and_its_definition(
     client: FlaskClient, database: FlakyDatabase, job_id: str
@@ -214,7 +214,7 @@ def test_permissions_name_users_and_roles(client: FlaskClient, database: FlakyDa
 
 @pytest.mark.covers(
     "ScheduledJobSummary.inputs",
-    *fields("ScheduledJobResponse", "autoDelete", "defaults", "output", "webhooks"),
+    *fields("ScheduledJobResponse", "autoDelete", "defaults", "failFast", "output", "webhooks"),
     *fields("ScheduleOfJobs", "id", "cron"),
 )
 def test_scheduled_job_has_its_definition(client: FlaskClient) -> None:
