@@ -204,4 +204,5 @@ def test_files_of_sqlite_are_private(tmp_path: Path) -> None:
     finally:
         os.umask(umask)
 
-    assert modes == {"tork.db": 0o600, "tork.db-wal": 0o600, "tork.db-shm": 0o600}
+    names = {"tork.db", "tork.db-wal", "tork.db-shm", "tork.db-turn"}
+    assert modes == dict.fromkeys(names, 0o600)

@@ -106,7 +106,7 @@ class Database:
         """
         parsed = _parse_url(url)
         if parsed.drivername == "sqlite":
-            has_reserve = reserve_disk and parsed.database not in (None, "", ":memory:")
+            has_reserve = reserve_disk and sqlite_engine.is_file(parsed.database)
             reserve = DiskReserve(database=Path(str(parsed.database))) if has_reserve else None
             sqlite = sqlite_engine.create(parsed, pool_size=pool_size, full_sync=full_sync, reserve=reserve)
             return cls(_encrypting(sqlite, cipher), disk_reserve=reserve, log_outages=log_outages)

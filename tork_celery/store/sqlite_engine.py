@@ -3,13 +3,15 @@
 import os
 import sqlite3
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool
 
 from tork_celery.store.disk_reserve import DiskReserve
+from tork_celery.store.turnstile import Turnstile
 
 BUSY_TIMEOUT_S = 5.0
 """How long a writer waits for the transactions of others."""
@@ -28,6 +30,7 @@ def clock() -> float:
 def create(url: URL, *, pool_size: int, full_sync: bool, reserve: DiskReserve | None) -> Engine:
     """Return an engine whose transactions take the write lock at once, unless they are `READONLY`."""
     _create_private_file(url.database)
+    turnstile = Turnstile(Path(f"{url.database}-turn")) if is_file(url.database) else None
     engine = create_engine(
         url,
         poolclass=QueuePool,
@@ -54,9 +57,12 @@ def create(url: URL, *, pool_size: int, full_sync: bool, reserve: DiskReserve | 
         readonly = connection.get_execution_options().get(READONLY)
         if reserve is not None and not readonly:
             reserve.update()
-        # SQLAlchemy's way to execute a statement takes four times as long.
-        connection.connection.cursor().execute("BEGIN" if readonly else "BEGIN IMMEDIATE")
+        with nullcontext() if readonly or turnstile is None else turnstile.turn():
+            # SQLAlchemy's way to execute a statement takes four times as long.
+            connection.connection.cursor().execute("BEGIN" if readonly else "BEGIN IMMEDIATE")
 
+    if turnstile is not None:
+        event.listen(engine, "engine_disposed", lambda _engine: turnstile.close())
     return engine
 
 
@@ -65,9 +71,14 @@ def _create_private_file(path: str | None) -> None:
 
     An existing file is not opened: closing it would release the locks of connections of this process.
     """
-    if path and path != ":memory:":
+    if is_file(path):
         with suppress(OSError):  # SQLite reports what is wrong with the path
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            os.close(os.open(str(path), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def is_file(path: str | None) -> bool:
+    """Return whether this is the path of a file, and not the name of a database in memory."""
+    return path not in (None, "", ":memory:")
 
 
 def _contains_folded(contents: str, folded: str) -> bool:
