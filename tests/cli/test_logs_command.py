@@ -60,6 +60,16 @@ def test_option_selects_lines(tork: Command, options: list[str], printed: str) -
     assert tork("logs", JOB_ID, *options) == (0, printed, "")
 
 
+def test_following_goes_on_when_the_api_is_back(stub: StubApi, tork: Command) -> None:
+    path = f"GET /jobs/{JOB_ID}"
+    stub.responses[path] = [*stub.responses[path], (0, None), (0, None), *stub.responses[path]]
+
+    code, printed, errors = tork("logs", JOB_ID, "-f", "--no-prefix")
+
+    assert (code, printed) == (0, "a\nb\ncd\nlast\n")
+    assert errors.count("trying again until the API answers") == 1
+
+
 def test_timestamps_are_those_of_the_lines(tork: Command) -> None:
     code, printed, _ = tork("logs", JOB_ID, "second", "-t")
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from tork_celery.cli.client import Client, Document
 from tork_celery.domain.backoff import Backoff
+from tork_celery.domain.errors import Unavailable
 
 _PAGE_SIZE = 100
 _POLL = Backoff(first_s=0.1, longest_s=1.0)
@@ -54,17 +55,29 @@ class LogReader:
                 return list(self._new(newest))
             number += 1
 
-    def follow(self, has_ended: Callable[[], bool]) -> Iterator[Document]:
-        """Yield the parts that are added until the job or task has ended and all its parts are read."""
+    def follow(
+        self, has_ended: Callable[[], bool], *, on_outage: Callable[[Unavailable], None]
+    ) -> Iterator[Document]:
+        """Yield the parts that are added until the job or task has ended and all its parts are read.
+
+        An API that is away is asked again; `on_outage` is called once for each outage.
+        """
+        away, ended = False, False
         pauses_s = _POLL.delays_s()
-        while True:
-            ended = has_ended()  # before the last read: what is stored until the end is read
-            if parts := self.added():
+        while not ended:
+            try:
+                ended = has_ended()  # before the last read: what is stored until the end is read
+                parts = self.added()
+            except Unavailable as error:
+                if not away:
+                    on_outage(error)
+                away, ended = True, False
+            else:
+                away = False
                 yield from parts
-                pauses_s = _POLL.delays_s()
-            if ended:
-                return
-            time.sleep(next(pauses_s))
+                pauses_s = _POLL.delays_s() if parts else pauses_s
+            if not ended:
+                time.sleep(next(pauses_s))
 
     def _page(self, number: int) -> list[Document]:
         items: list[Document] = self._client.get(*self._path, size=_PAGE_SIZE, page=number)["items"]

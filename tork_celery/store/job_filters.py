@@ -1,6 +1,6 @@
 """Filters of the list of jobs as conditions. Each has an index, or reads a bounded number of rows."""
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, false, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain.job_filter import JobFilter
@@ -18,7 +18,8 @@ def conditions(tx: Connection, wanted: JobFilter) -> list[ColumnElement[bool]]:
     if wanted.id_prefix is not None:
         found.append(begins_with(jobs.c.id, wanted.id_prefix))
     if wanted.parent is not None:
-        found.append(jobs.c.id.in_(_subjobs(tx, wanted.parent)))
+        subjobs = _subjobs(tx, wanted.parent)
+        found.append(jobs.c.seq.in_(subjobs) if subjobs else false())
     if wanted.schedule is not None:
         found += [jobs.c.schedule_id == wanted.schedule, jobs.c.seq > _newest_seq(tx) - NEWEST_OF_SCHEDULE]
     if wanted.since is not None:
@@ -36,10 +37,11 @@ def begins_with(id_: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
     return id_.between(prefix, prefix + _AFTER_HEX)
 
 
-def _subjobs(tx: Connection, parent: str) -> list[str]:
-    """Return the ids of the subjobs that a job or task has started."""
-    of_parent = or_(tasks.c.job_id == parent, tasks.c.id == parent, tasks.c.first_id == parent)
-    return list(tx.scalars(select(tasks.c.subjob_id).where(of_parent, tasks.c.subjob_id.is_not(None))))
+def _subjobs(tx: Connection, parent: str) -> list[int]:
+    """Return the numbers of the subjobs that a job or task has started."""
+    of_parent = or_(tasks.c.job_id == parent, tasks.c.id == parent)
+    query = select(jobs.c.seq).join(tasks, tasks.c.subjob_id == jobs.c.id)
+    return list(tx.scalars(query.where(of_parent, tasks.c.subjob_id.is_not(None))))
 
 
 def _first_seq(tx: Connection, time: float) -> int:

@@ -80,7 +80,10 @@ def _pattern(grep: str | None) -> re.Pattern[str] | None:
 def _read(client: Client, reader: LogReader, selection: LogSelection, amount: _Amount) -> Iterator[Document]:
     yield from reader.whole() if amount.tail is None else reader.end(lines=amount.tail)
     if amount.follow:
-        yield from reader.follow(lambda: _has_ended(client, selection))
+        yield from reader.follow(
+            lambda: _has_ended(client, selection),
+            on_outage=lambda error: session().say(f"trying again until the API answers: {error}"),
+        )
 
 
 def _has_ended(client: Client, selection: LogSelection) -> bool:
