@@ -93,7 +93,13 @@ def test_schedule_is_paused_resumed_and_deleted(client: FlaskClient, submit: Sub
 LIMITS = {"timezone": "Europe/Berlin", "catchUp": "last", "within": "24h", "overlap": "skip"}
 
 
-@pytest.mark.covers("Schedule.timezone")
+@pytest.mark.covers(
+    "Schedule.timezone",
+    "ScheduleOfJobs.timezone",
+    "ScheduleOfJobs.catchUp",
+    "ScheduleOfJobs.within",
+    "ScheduleOfJobs.overlap",
+)
 def test_keys_of_a_schedule_are_shown(client: FlaskClient, submit: Submit) -> None:
     schedule = JOB["schedule"] | LIMITS  # type: ignore[operator]
 
@@ -102,6 +108,24 @@ def test_keys_of_a_schedule_are_shown(client: FlaskClient, submit: Submit) -> No
     assert summary["schedule"] == schedule | {"id": summary["id"]}
     assert summary["nextRunAt"][11:] in ("02:30:00.000Z", "03:30:00.000Z")
     assert document(client.get(f"/scheduled-jobs/{summary['id']}"))["schedule"] == summary["schedule"]
+
+
+@pytest.mark.covers(
+    "JobResponse.timeout",
+    "JobResponse.concurrency",
+    "ScheduledJobResponse.timeout",
+    "ScheduledJobResponse.concurrency",
+)
+def test_limits_of_a_job_are_shown(client: FlaskClient, submit: Submit) -> None:
+    limits = {"timeout": "1h", "concurrency": {"key": "k", "limit": 2, "policy": "reject"}}
+    job = {key: value for key, value in JOB.items() if key != "schedule"}
+
+    shown = [
+        document(client.get(f"/jobs/{submit('/jobs', job | limits)['id']}")),
+        document(client.get(f"/scheduled-jobs/{submit('/scheduled-jobs', JOB | limits)['id']}")),
+    ]
+
+    assert [{key: each[key] for key in limits} for each in shown] == [limits, limits]
 
 
 @pytest.mark.covers("Error.jobs")
@@ -136,6 +160,13 @@ def test_schedule_is_run_now(client: FlaskClient, submit: Submit) -> None:
             {"schedule": {"cron": "@daily", "within": "1h"}},
             "schedule.within: it has no effect without `catchUp`",
         ),
+        (
+            {"schedule": {"cron": "@daily", "overlap": "queue"}, "concurrency": {"key": "k"}},
+            "concurrency: not allowed with this `overlap`",
+        ),
+        ({"concurrency": {"key": "{{ secrets.key }}"}}, "concurrency.key: must not use `secrets`"),
+        ({"concurrency": {"key": "k", "limit": 0}}, "concurrency.limit: must be from 1 to 10000"),
+        ({"concurrency": {"key": "k", "policy": "x"}}, "concurrency.policy: expected one of queue, reject"),
         ({"schedule": {"cron": "@daily", "overlap": "no"}}, "schedule.overlap: expected one of allow, skip"),
         ({"schedule": None}, "schedule: required"),
         ({"schedule": {}}, "schedule.cron: required"),

@@ -189,7 +189,7 @@ def test_unknown_key_lists_the_allowed_keys() -> None:
     (fault,) = faults_of_job("name: a\ntasks: [{name: b, image: c}]\nschedule: {cron: '@daily'}\n")
     allowed = (
         "unknown key; allowed here: name, description, tags, tasks, inputs, secrets, output, timeout, "
-        "defaults, webhooks, permissions, autoDelete, failFast, wait"
+        "concurrency, defaults, webhooks, permissions, autoDelete, failFast, wait"
     )
     assert fault == Fault("schedule", allowed, 3, 1)
 

@@ -13,6 +13,7 @@ from tests.store.query_plans import explain_statements
 from tests.store.stores import store_task
 from tork_celery.store import (
     Database,
+    job_slots,
     leases,
     publishing_window,
     recovery_queries,
@@ -47,6 +48,8 @@ ACTIVE_QUERIES = {
     "any_due": webhook_queue.any_due,
     "active_of_job": lambda tx: tasks.active(tx, "job", limit=5, running_first=True),
     "with_ready_tasks": lambda tx: recovery_queries.with_ready_tasks(tx, limit=5),
+    "slot_holders": lambda tx: job_slots.holders(tx, "k"),
+    "next_waiting": lambda tx: job_slots.next_waiting(tx, "k"),
     "stopping": lambda tx: recovery_queries.stopping(tx, limit=5),
     "mark_next_sent": lambda tx: publishing_window.mark_next_sent(tx, ["default"], lease_s=9.0),
     "queues_with_room": lambda tx: publishing_window.queues_with_room(tx, lease_s=9.0),

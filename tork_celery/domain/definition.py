@@ -95,6 +95,18 @@ class AutoDelete:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Concurrency:
+    """At most `limit` jobs with the same `key` are active; the default is 1. Both may be templates.
+
+    A further job waits if `policy` is "queue", the default, and is rejected if it is "reject".
+    """
+
+    key: str
+    limit: int | str | None = None
+    policy: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
     """A request of the client to wait for the end of the job, for at most `timeout`."""
 
@@ -272,6 +284,7 @@ class JobDefinition:
     secrets: Mapping[str, str] = field(default_factory=dict)
     output: str | None = None
     timeout: str | None = None
+    concurrency: Concurrency | None = None
     defaults: Defaults | None = None
     webhooks: tuple[Webhook, ...] = ()
     permissions: tuple[Permission, ...] = ()

@@ -134,6 +134,7 @@ class Job:
     - `root_id`: on a subjob, also a detached one, the id of the outermost job.
     - `created_by`: name of the user who submitted it.
     - `rerun_of`: the id of the job that runs again as this one.
+    - `slot_key` and `slot_limit`: fewer than `slot_limit` other jobs with this key may be active with it.
     - `priority`: of its tasks without a priority of their own, if a user has changed it.
     - `delete_at`: time at which it is removed.
     - `version`: as it was read; the stored number grows with each change of the job.
@@ -149,6 +150,8 @@ class Job:
     delete_at: float | None = None
     rerun_of: str | None = None
     priority: int | None = None
+    slot_key: str | None = None
+    slot_limit: int | None = None
     done_tasks: int = 0
     ended_tasks: int = 0
     started_at: float | None = None

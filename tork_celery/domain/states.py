@@ -62,6 +62,8 @@ ACTIVE = frozenset({TaskState.CREATED, TaskState.PENDING, TaskState.SCHEDULED, T
 ENDED_EARLY = frozenset({TaskState.CANCELLED, TaskState.STOPPED})
 """A task in one of these states ended before its steps did: a node kills the step that it still runs."""
 ACTIVE_JOBS = frozenset({JobState.PENDING, JobState.SCHEDULED, JobState.RUNNING})
+HOLDING_SLOT = frozenset({JobState.SCHEDULED, JobState.RUNNING})
+"""States in which a job holds a slot of its concurrency key."""
 _ENDED_JOBS = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
 
 JOB_STARTS: Mapping[JobState, str] = {JobState.PENDING: "submitted"}

@@ -7,6 +7,7 @@ task follows which.
 from dataclasses import replace
 
 from tork_celery.domain import durations, retry, run_again
+from tork_celery.domain.concurrency import slot_of
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.dispatched import NOTHING, DispatchMeter
 from tork_celery.domain.errors import WrongState
@@ -41,6 +42,23 @@ def submit_waiting(
 ) -> Plan:
     """Return the plan for a new job that is PENDING and has no tasks until `start` lets it run."""
     return Plan(job=_new_job(definition, now=now, random=random, created_by=created_by))
+
+
+def waiting(job: Job) -> Plan:
+    """Return the plan for a new job that was to start, and waits instead."""
+    return Plan(
+        job=Job(
+            id=job.id,
+            definition=job.definition,
+            state=JobState.PENDING,
+            created_at=job.created_at,
+            created_by=job.created_by,
+            rerun_of=job.rerun_of,
+            priority=job.priority,
+            slot_key=job.slot_key,
+            slot_limit=job.slot_limit,
+        )
+    )
 
 
 def start(job: Job, *, now: float, random: RandomSource) -> Plan | None:
@@ -165,12 +183,23 @@ def restart(
 
 
 def _new_job(definition: JobDefinition, *, now: float, random: RandomSource, created_by: str | None) -> Job:
-    return Job(
+    """Return a new job. Raises InvalidInput if its `concurrency` cannot be evaluated."""
+    job = Job(
         id=random.new_id(),
         definition=conceal(definition),
         state=JobState.PENDING,
         created_at=now,
         created_by=created_by,
+    )
+    slot = slot_of(definition, job_id=job.id, now=now, random=random)
+    if slot is None:
+        return job
+    priority = definition.defaults.priority if definition.defaults else None
+    return replace(
+        job,
+        slot_key=slot.key,
+        slot_limit=slot.limit,
+        priority=priority if isinstance(priority, int) else 0,
     )
 
 

@@ -67,17 +67,25 @@ class String(fields.String):
         return text
 
 
-class QueueName(String):
-    """The name of a queue. All users see the names of queues, so a template must not use secrets."""
+class PublicName(String):
+    """A name that other users may see, for the reason `shown`, so a template must not use secrets."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(template=True, validate=validators.queue, **options)
+    def __init__(self, *, shown: str, **options: Any) -> None:
+        super().__init__(template=True, **options)
+        self._shown = shown
 
     def deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         name = super().deserialize(value)
         if "secrets" in expr.template_names(name):
-            raise ValidationError("must not use `secrets`: all users see the names of queues")
+            raise ValidationError(f"must not use `secrets`: {self._shown}")
         return name
+
+
+class QueueName(PublicName):
+    """The name of a queue."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(shown="all users see the names of queues", validate=validators.queue, **options)
 
 
 class Expression(String):

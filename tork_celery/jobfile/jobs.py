@@ -6,7 +6,16 @@ from typing import Any
 from marshmallow import validate
 
 from tork_celery.domain import cron
-from tork_celery.domain.definition import Defaults, JobDefinition, Permission, Schedule, TaskDefinition, Wait
+from tork_celery.domain.concurrency import LARGEST_LIMIT
+from tork_celery.domain.definition import (
+    Concurrency,
+    Defaults,
+    JobDefinition,
+    Permission,
+    Schedule,
+    TaskDefinition,
+    Wait,
+)
 from tork_celery.domain.identifiers import LONGEST_NAME
 from tork_celery.jobfile import validators
 from tork_celery.jobfile.fields import (
@@ -15,6 +24,7 @@ from tork_celery.jobfile.fields import (
     IntegerOrTemplate,
     Nested,
     NestedList,
+    PublicName,
     QueueName,
     String,
     docs,
@@ -34,6 +44,8 @@ from tork_celery.jobfile.tasks import (
     variables,
 )
 from tork_celery.jobfile.webhooks import MAX_WEBHOOKS, WebhookSchema
+
+LIMIT_RANGE = validate.Range(1, LARGEST_LIMIT, error=f"must be from 1 to {LARGEST_LIMIT}")
 
 
 class DefaultsSchema(MappingSchema):
@@ -78,6 +90,34 @@ class WaitSchema(MappingSchema):
     )
 
 
+def _choice(choices: tuple[str, ...], metadata: dict[str, str]) -> String:
+    error = f"expected one of {', '.join(choices)}"
+    return String(validate=validate.OneOf(choices, error=error), metadata=metadata)
+
+
+class ConcurrencySchema(MappingSchema):
+    definition = Concurrency
+
+    key = PublicName(
+        required=True,
+        shown="other users see which jobs wait for each other",
+        validate=max_length(LONGEST_NAME),
+        metadata=docs(
+            "name that the jobs share; a template may read `inputs` and `job`", '"deploy-{{ inputs.env }}"'
+        ),
+    )
+    limit = IntegerOrTemplate(
+        validate=LIMIT_RANGE, metadata=docs("number of jobs that are active at a time, by default 1", "3")
+    )
+    policy = _choice(
+        ("queue", "reject"),
+        docs(
+            "whether a further job waits (`queue`, the default) or is rejected with 409 (`reject`)",
+            "reject",
+        ),
+    )
+
+
 class JobSchema(MappingSchema):
     definition = JobDefinition
 
@@ -114,6 +154,10 @@ class JobSchema(MappingSchema):
             "1h",
         ),
     )
+    concurrency = Nested(
+        ConcurrencySchema,
+        metadata=docs("limit of the jobs with the same key that are active at a time", "{key: deploy}"),
+    )
     defaults = Nested(DefaultsSchema, metadata=docs("defaults for all tasks of the job", "{timeout: 5m}"))
     webhooks = NestedList(
         WebhookSchema,
@@ -139,11 +183,6 @@ class JobSchema(MappingSchema):
         if (count := _count(values["tasks"])) > MAX_TASKS:
             yield ("tasks",), f"expected at most {MAX_TASKS:,} including nested tasks, got {count:,}"
         yield from needs_faults(values["tasks"])
-
-
-def _choice(choices: tuple[str, ...], metadata: dict[str, str]) -> String:
-    error = f"expected one of {', '.join(choices)}"
-    return String(validate=validate.OneOf(choices, error=error), metadata=metadata)
 
 
 class ScheduleSchema(MappingSchema):
@@ -198,6 +237,8 @@ class ScheduledJobSchema(JobSchema):
 
     def conflicts(self, values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
         yield from super().conflicts(values)
+        if "concurrency" in values and values["schedule"].overlap in ("queue", "replace"):
+            yield ("concurrency",), "not allowed with this `overlap` of the schedule; remove one of them"
         if "wait" in values:
             yield ("wait",), "not allowed in a scheduled job; remove it"
 

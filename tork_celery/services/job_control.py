@@ -11,7 +11,7 @@ from tork_celery.domain.errors import InvalidInput, NotFound, WrongState
 from tork_celery.domain.model import Job
 from tork_celery.domain.plan import Plan
 from tork_celery.domain.run_again import RestartFrom, RunAgain
-from tork_celery.services import plan_runner
+from tork_celery.services import job_slots, plan_runner
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.plan_runner import StoredTaskReader
 from tork_celery.store import audit, jobs, publishing_window, retention, task_priorities, tasks
@@ -106,7 +106,7 @@ def restart(
 
     `from_task`, the id of an attempt, a var or a name, runs again too; with `only` nothing else does. A
     subjob is restarted with its outermost parent job, and takes no `from_task`. Raises NotFound, WrongState,
-    InvalidInput.
+    InvalidInput, and Conflict if the concurrency key of the job has no free slot.
     """
 
     def decide(job: Job, task_reader: StoredTaskReader, now: float) -> Plan:
@@ -114,7 +114,14 @@ def restart(
         start = _restart_from(task_reader.tx, job_id, from_task, only=only)
         return transitions.restart(job, task_reader, now=now, random=context.random, start=start)
 
-    _run(context, _outermost_job_id(context, job_id), decide, actor, Action.RESTART_JOB)
+    _run(
+        context,
+        _outermost_job_id(context, job_id),
+        decide,
+        actor,
+        Action.RESTART_JOB,
+        check=job_slots.require_slot,
+    )
 
 
 def restart_plan(
@@ -164,8 +171,11 @@ def _run(
     decide: plan_runner.Decide,
     actor: Actor | None,
     action: Action,
+    *,
+    check: plan_runner.Record = lambda _tx, _job: None,
 ) -> None:
     def record(tx: Connection, job: Job) -> None:
+        check(tx, job)
         audit.record(tx, actor, action, job.id)
 
     if plan_runner.run(context, lambda tx: jobs.get(tx, job_id), decide, record) is None:

@@ -5,8 +5,10 @@ and made again under the lock only if the job has changed in the meantime.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -15,7 +17,7 @@ from tork_celery.domain import transitions
 from tork_celery.domain.dispatched import Dispatched
 from tork_celery.domain.model import Job, Task
 from tork_celery.domain.plan import ItemBatch, Plan, UnmetNeeds
-from tork_celery.domain.states import TaskState
+from tork_celery.domain.states import HOLDING_SLOT, TaskState
 from tork_celery.domain.webhooks import WebhookCall
 from tork_celery.publisher import Publisher
 from tork_celery.services import early_end
@@ -23,6 +25,7 @@ from tork_celery.services.context import ServiceContext
 from tork_celery.store import (
     composite_items,
     job_results,
+    job_slots,
     jobs,
     publishing_window,
     task_queues,
@@ -224,6 +227,41 @@ def follow_up(context: ServiceContext, stored: StoredPlan, publisher: Publisher 
         if plan.job.state.ended and plan.job.parent_id:
             parent = _store_resumed_parent(context, plan.job.parent_id)
             pending.extend([parent] if parent else [])
+        if plan.job.slot_key and plan.job.state not in HOLDING_SLOT:
+            pending.extend(_store_starts(context, plan.job.slot_key))
+
+
+def start_waiting(context: ServiceContext, key: str) -> None:
+    """Start the jobs that wait for slots of a concurrency key, as far as its limit allows."""
+    for stored in _store_starts(context, key):
+        follow_up(context, stored)
+
+
+def _store_starts(context: ServiceContext, key: str) -> Iterator[StoredPlan]:
+    """Start waiting jobs one after the other, and yield their plans."""
+
+    def decide(job: Job, _: StoredTaskReader, now: float) -> Plan | None:
+        return transitions.start(job, now=now, random=context.random)
+
+    def take_slot(tx: Connection, job: Job) -> None:
+        job_slots.lock(tx, key)
+        if job_slots.next_waiting(tx, key) != job.id:
+            raise _SlotTaken
+
+    while True:
+        with context.database.reading() as tx:
+            job_id = job_slots.next_waiting(tx, key)
+        if job_id is None:
+            return
+        read = partial(jobs.get, job_id=job_id)
+        with suppress(_SlotTaken):
+            stored = _decide_and_store(context, read, decide, take_slot)
+            if stored is not None:
+                yield stored
+
+
+class _SlotTaken(Exception):
+    """Another job has taken the slot."""
 
 
 def resume_parent(context: ServiceContext, task_id: str) -> None:

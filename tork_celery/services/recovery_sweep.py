@@ -18,9 +18,9 @@ from tork_celery.services.advance import advance, start_children
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.early_end import end_tasks
 from tork_celery.services.job_control import cancel_subjob, time_out
-from tork_celery.services.plan_runner import resume_parent
+from tork_celery.services.plan_runner import resume_parent, start_waiting
 from tork_celery.services.queues import WaitingTasks
-from tork_celery.store import nodes, publishing_window, recovery_queries, tasks
+from tork_celery.store import job_slots, nodes, publishing_window, recovery_queries, tasks
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +68,7 @@ class RecoverySweep:
                 nodes.remove_stale(tx, after_s=_NODE_RETENTION_S)
         self._advance_ended()
         self._advance_composites()
+        self._start_waiting_jobs()
         housekeeping.run(self._context)
         self._fill_windows()
         self._republish_missing()  # the last parts, because they fail without a broker
@@ -118,6 +119,13 @@ class RecoverySweep:
             self._survive(time_out, job_id)
         for job_id in stopping:
             self._survive(end_tasks, job_id)
+
+    def _start_waiting_jobs(self) -> None:
+        """Start jobs that wait for slots which a crash, a deletion or a changed priority left free."""
+        with self._context.database.reading() as tx:
+            keys = job_slots.waiting_keys(tx, limit=_BATCH)
+        for key in keys:
+            self._survive(start_waiting, key)
 
     def _survive(self, action: Callable[..., None], id_: str, *arguments: object) -> None:
         """Run an action on one task or job; a bug in it is logged and does not end the sweep."""

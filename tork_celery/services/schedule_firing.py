@@ -15,7 +15,7 @@ from tork_celery.domain.plan import Plan
 from tork_celery.domain.scheduled_job import Downtime, DueFiring, ScheduledJob
 from tork_celery.domain.webhooks import WebhookCall
 from tork_celery.publisher import Publisher
-from tork_celery.services import plan_runner, schedule_overlap
+from tork_celery.services import job_slots, plan_runner, schedule_overlap
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.schedules import require
 from tork_celery.store import audit, jobs, schedule_checks, scheduled_jobs
@@ -73,6 +73,7 @@ def fire_now(context: ServiceContext, id_: str, *, actor: Actor | None = None) -
         require(scheduled_jobs.lock(tx, id_), id_)
         if blocking := schedule_overlap.blocking_jobs(tx, scheduled):
             return _waiting_job(tx, scheduled, blocking)
+        plan = job_slots.admitted(tx, plan)
         plan_runner.store_new_jobs(tx, [plan], calls)
         audit.record(tx, actor, Action.RUN_SCHEDULE, id_)
         sent = plan_runner.mark_sent(context, tx, [plan])
@@ -172,9 +173,13 @@ def _store(context: ServiceContext, tx: Connection, firing: _Firing) -> _Firing 
             if blocking := schedule_overlap.blocking_jobs(tx, firing.scheduled):
                 log.info("schedule.skipped", schedule_id=firing.schedule_id, jobs=blocking)
                 return replace(firing, plan=None)
-            plan_runner.store_new_jobs(tx, [firing.plan], firing.calls)
+            firing = replace(firing, plan=job_slots.admitted(tx, firing.plan))
+            plan_runner.store_new_jobs(tx, [firing.plan] if firing.plan else [], firing.calls)
     except Unavailable:
         raise
+    except Conflict as conflict:
+        log.info("schedule.skipped", schedule_id=firing.schedule_id, jobs=conflict.jobs)
+        return replace(firing, plan=None)
     except Exception:
         log.exception("schedule.broken", schedule_id=firing.schedule_id)
         return None

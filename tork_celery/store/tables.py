@@ -73,6 +73,8 @@ jobs = Table(
     Column("dispatched_chars", BigInteger, nullable=False, server_default="0"),
     Column("queues", JSON, nullable=False, server_default="[]"),  # names of the queues of its tasks
     Column("schedule_id", String(32)),  # scheduled job that created it
+    Column("slot_key", String(256)),  # of the `concurrency` of a job
+    Column("slot_limit", Integer),
     Column("rerun_of", String(32)),  # job that runs again as this one; it may have been deleted
     Column("timeout_s", Double),  # counted from started_at
     Column("priority", Integer),  # of its tasks without one of their own, if a user changed it
@@ -245,6 +247,8 @@ SENDING_ORDER = (
 ACTIVE_SUBJOBS = and_(
     jobs.c.parent_id.is_not(None), jobs.c.state.not_in(_literals("COMPLETED", "FAILED", "CANCELLED"))
 )
+HOLDING_SLOT = and_(jobs.c.slot_key.is_not(None), jobs.c.state.in_(_literals("SCHEDULED", "RUNNING")))
+WAITING_FOR_SLOT = and_(jobs.c.slot_key.is_not(None), jobs.c.state == literal_column("'PENDING'"))
 TIMED_JOBS = and_(jobs.c.timeout_s.is_not(None), jobs.c.state == literal_column("'RUNNING'"))
 ACTIVE_JOB_STATES = _literals("PENDING", "SCHEDULED", "RUNNING")
 ACTIVE_SCHEDULED_JOBS = and_(jobs.c.schedule_id.is_not(None), jobs.c.state.in_(ACTIVE_JOB_STATES))
@@ -294,6 +298,22 @@ Index(
     postgresql_where=ACTIVE_SUBJOBS,
 )
 
+Index(
+    "ix_jobs_holding_slot",
+    jobs.c.slot_key,
+    jobs.c.seq,
+    sqlite_where=HOLDING_SLOT,
+    postgresql_where=HOLDING_SLOT,
+)
+Index(
+    "ix_jobs_waiting_for_slot",  # in the order in which they start
+    jobs.c.slot_key,
+    jobs.c.priority.desc(),
+    jobs.c.seq,
+    jobs.c.slot_limit,
+    sqlite_where=WAITING_FOR_SLOT,
+    postgresql_where=WAITING_FOR_SLOT,
+)
 Index(
     "ix_jobs_timed",
     jobs.c.started_at,
