@@ -75,7 +75,7 @@ def test_turn_excludes_others_and_is_given_back(path: Path) -> None:
         assert entered.is_set()
 
 
-def test_frozen_process_keeps_its_turn_for_a_second_at_most(path: Path) -> None:
+def test_frozen_process_keeps_the_lock_for_a_second_at_most(path: Path) -> None:
     frozen, other = Turnstile(path), Turnstile(path)
     with closing(frozen), closing(other), frozen.turn(), other.turn():
         pass  # without the turn
