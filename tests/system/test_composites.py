@@ -68,7 +68,7 @@ def test_secret_is_visible_in_the_container_only(installation: Installation) -> 
     ended = installation.wait_for_job(job["id"])
 
     assert [task["state"] for task in ended["execution"]] == ["COMPLETED", "COMPLETED", "FAILED"]
-    assert installation.read_log(f"/jobs/{job['id']}") == "correct-\n[REDACTED]\n[REDACTED]\n"
+    assert installation.read_log(f"/jobs/{job['id']}") == "correct-\n[REDACTED]\n[REDACTED]\nexit code 1\n"
     responses = [requests.get(f"{installation.url}{route}", timeout=10).text for route in ("/jobs", "/nodes")]
     for text in (str(ended), *responses, installation.process_log()):
         assert SECRET not in text
