@@ -4,7 +4,7 @@ import pytest
 
 from tests.domain.samples import RANDOM, each, job_definition, leaf, parallel
 from tests.domain.simulated import Simulation, run_job
-from tork_celery.domain import plan_limits, transitions
+from tork_celery.domain import plan_limits, planner, transitions
 from tork_celery.domain.definition import AutoDelete, Retry
 from tork_celery.domain.plan_limits import MAX_STARTED_CHILDREN
 from tork_celery.domain.states import JobState
@@ -116,6 +116,18 @@ def test_concurrency_limits_the_children_that_run() -> None:
         simulation.finish(simulation.tasks[claimable[-1].id])
     assert sorted(order) == [0, 1, 2, 3, 4]
     assert simulation.job.state is JobState.COMPLETED
+
+
+def test_ends_of_children_start_others_beyond_those_that_are_active(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planner, "MAX_ACTIVE_CHILDREN", 3)
+    simulation = Simulation(job_definition(each("sequence(0, 10)", leaf())))
+    started = 0
+    while claimable := simulation.claimable():
+        assert len(claimable) <= 3
+        simulation.claim(claimable[0])
+        simulation.finish(simulation.tasks[claimable[0].id])
+        started += 1
+    assert (started, simulation.job.state) == (10, JobState.COMPLETED)
 
 
 def test_long_list_starts_in_several_plans() -> None:

@@ -59,7 +59,7 @@ def test_writer_is_next_though_another_process_never_pauses(database: Database) 
             busy.kill()
 
 
-def test_turn_excludes_others_and_is_given_back(path: Path) -> None:
+def test_turn_excludes_others_until_it_is_given_back(path: Path) -> None:
     with closing(Turnstile(path)) as first, closing(Turnstile(path)) as second:
         entered = threading.Event()
 

@@ -5,6 +5,8 @@ from tork_celery.domain.dispatched import DispatchMeter
 
 MAX_STEPS = 750_000
 """Evaluation steps of all expressions of one plan; that many take less than a second."""
+MAX_ACTIVE_CHILDREN = 10_000
+"""Children of a composite that are active at a time. The end of one starts another."""
 MAX_STARTED_CHILDREN = 100
 """Children that one plan starts at most."""
 MAX_ADDED_TASKS = 500

@@ -22,7 +22,7 @@ from tork_celery.domain.model import Job, Task
 from tork_celery.domain.new_rows import NewRows
 from tork_celery.domain.plan import NO_STORED_TASKS, ListedTask, Plan, RandomSource, TaskReader, UnmetNeeds
 from tork_celery.domain.plan_evaluators import PlanEvaluators
-from tork_celery.domain.plan_limits import PlanLimits, batch_size
+from tork_celery.domain.plan_limits import MAX_ACTIVE_CHILDREN, PlanLimits, batch_size
 from tork_celery.domain.planned_tasks import PlannedTasks
 from tork_celery.domain.planned_waiting import PlannedWaiting
 from tork_celery.domain.run_again import RunAgain
@@ -152,9 +152,8 @@ class Planner:
     def start_children(self, parent_id: str) -> None:
         """Start children of a composite, as far as its concurrency and the limits of a plan allow."""
         parent = self._tasks.get(parent_id)
-        running = parent.started_children - parent.completions
-        full = parent.concurrency and running >= parent.concurrency
-        if parent.state is not TaskState.RUNNING or parent.started_children == parent.size or full:
+        free = (parent.concurrency or MAX_ACTIVE_CHILDREN) - (parent.started_children - parent.completions)
+        if parent.state is not TaskState.RUNNING or parent.started_children == parent.size or free <= 0:
             return
         if self._stops_children and self.is_stopped(parent):
             return
@@ -164,7 +163,6 @@ class Planner:
         if parent.started_children == parent.created_children:
             parent = self._add_children(parent)
         left = self._limits.children_left(weight=self._weight)
-        free = parent.concurrency - running if parent.concurrency else left
         child = self._tasks.next_child(parent_id, read_ahead=min(left, free))
         definition = parent.definition.child(child.index)
         if child.definition.priority is not None:  # a user has changed it while the child waited
