@@ -260,7 +260,7 @@ class EachSchema(MappingSchema):
     concurrency = Integer(
         validate=validate.Range(0, 99_999, error="must be from 0 to 99999"),
         metadata=docs(
-            "maximum number of items that run at the same time; 0, the default, is 10,000, waiting ones included",
+            "maximum number of items that run at the same time; 0, the default, is 10,000 with waiting ones",
             "5",
         ),
     )
