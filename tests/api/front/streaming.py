@@ -83,6 +83,27 @@ class StreamClient:
         self.connection.close()
 
 
+def open_stream(
+    port: int,
+    *topics: str,
+    last_id: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    **query: Any,
+) -> StreamClient:
+    """Open a stream, or resume one after `last_id`."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
+    sent = dict(headers or {}) | ({} if last_id is None else {"Last-Event-ID": last_id})
+    path = "/events?" + urlencode([("topic", topic) for topic in topics] + list(query.items()))
+    try:
+        connection.request("GET", path, headers=sent)
+        response = connection.getresponse()
+        assert response.status == 200, response.read()
+    except BaseException:
+        connection.close()
+        raise
+    return StreamClient(response, connection)
+
+
 @dataclass
 class RunningApi:
     """The API on a port."""
@@ -105,15 +126,9 @@ class RunningApi:
     def stream(
         self, *topics: str, last_id: str | None = None, headers: Mapping[str, str] | None = None, **query: Any
     ) -> StreamClient:
-        """Open a stream."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_TIMEOUT_S)
-        sent = dict(headers or {}) | ({} if last_id is None else {"Last-Event-ID": last_id})
-        path = "/events?" + urlencode([("topic", topic) for topic in topics] + list(query.items()))
-        connection.request("GET", path, headers=sent)
-        response = connection.getresponse()
-        stream = StreamClient(response, connection)
+        """Open a stream, which is closed with the API."""
+        stream = open_stream(self.port, *topics, last_id=last_id, headers=headers, **query)
         self.streams.append(stream)
-        assert response.status == 200, response.read()
         return stream
 
 
