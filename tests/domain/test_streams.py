@@ -2,6 +2,7 @@
 
 import pytest
 
+from tork_celery.domain.logs import LineRun, LogPart, LogPosition
 from tork_celery.domain.streams import (
     ENDED,
     LogCursor,
@@ -45,3 +46,20 @@ def test_position_of_another_kind_of_topic_is_unknown() -> None:
     key = encode_positions({LOG: ENDED}).removesuffix("e")
 
     assert decode_positions(f"{key}s12", (LOG,)) == {}
+
+
+def test_part_from_a_line_keeps_numbers_times_and_ranges() -> None:
+    part = LogPart(
+        task_id="t",
+        step=0,
+        contents="nd of a line\nb\nerror\nd",
+        position=LogPosition(),
+        line=7,
+        stderr=[(0, 4), (15, 20)],
+        line_times=[LineRun(2, 5), LineRun(1, 9)],
+    )
+
+    rest = part.from_line(15)
+
+    assert (rest.contents, rest.line, rest.stderr) == ("error\nd", 9, [(0, 5)])
+    assert rest.times_ms == [5, 9]

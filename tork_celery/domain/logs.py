@@ -1,7 +1,7 @@
 """The log of a task."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -70,3 +70,16 @@ class LogPart:
         if self.line_times is None:
             return None
         return [run.after_ms for run in self.line_times for _ in range(run.lines)]
+
+    def from_line(self, skip: int) -> "LogPart":
+        """Return the part without its first `skip` characters, after which a line begins."""
+        contents = self.contents[skip:]
+        begin = contents.count("\n") + (not contents.endswith("\n"))  # lines that begin in the rest
+        times = None if self.times_ms is None else self.times_ms[-begin:]
+        return replace(
+            self,
+            contents=contents,
+            line=self.line + self.contents.count("\n", 0, skip),
+            stderr=[(max(0, start - skip), end - skip) for start, end in self.stderr if end > skip],
+            line_times=None if times is None else [LineRun(1, after_ms) for after_ms in times],
+        )

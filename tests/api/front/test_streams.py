@@ -86,6 +86,29 @@ def test_log_has_each_part_once_and_in_order(api: RunningApi, database: Database
     assert texts(stream) == [*stored, "live\n", "too\n"]
 
 
+@pytest.mark.parametrize(
+    ("tail", "shown"),
+    [
+        (1, ["e"]),
+        (2, ["d\n", "e"]),
+        (3, ["c\n", "d\n", "e"]),
+        (4, ["b\nc\n", "d\n", "e"]),
+        (9, ["a\nb\nc\n", "d\n", "e"]),
+    ],
+)
+def test_tail_begins_with_the_last_lines(
+    api: RunningApi, database: Database, tail: int, shown: list[str]
+) -> None:
+    _, task = store_job(database)
+    append(database, task, "a\nb\nc\n", "d\n", "e")
+    change(database, task, state=TaskState.COMPLETED)
+
+    stream = api.stream(f"log:{task.id}", tail=tail)
+    stream.rest()
+
+    assert texts(stream) == shown
+
+
 def test_ended_stream_is_not_opened_again(api: RunningApi, database: Database) -> None:
     _, task = store_job(database)
     change(database, task, state=TaskState.COMPLETED)

@@ -167,6 +167,7 @@ class LogTopic:
         self._resumes = resumes
         self._tail = tail
         self._cursor: LogCursor | None = None
+        self._skip = 0
         self._buffer: LogBuffer | None = None
         self._revoked = False
 
@@ -177,7 +178,8 @@ class LogTopic:
         if self._revoked:
             return self._placed([], end=True)
         if self._cursor is None:
-            self._cursor, known = await self._begin(), self.position
+            known = self.position
+            self._cursor, self._skip = await self._begin()
             if self._resumes and self._cursor != known:
                 self.position = self._cursor
                 return [(reset_event(self.subscription), self._cursor)]
@@ -191,7 +193,7 @@ class LogTopic:
             self._hub.unfollow_log(self._buffer)
             self._buffer = None
 
-    async def _begin(self) -> LogCursor:
+    async def _begin(self) -> tuple[LogCursor, int]:
         logs, first_id = self._hub.logs, self.subscription.first_id
         known = self.position if isinstance(self.position, LogCursor) else None
         return await self._hub.read(partial(logs.begin, first_id, known, tail=self._tail))
@@ -201,8 +203,9 @@ class LogTopic:
         while True:
             if self._buffer is not None and (parts := self._buffer.after(cursor)) is not None:
                 return self._placed(parts, end=not parts and self._buffer.end)
-            read = partial(read_events, self._hub.logs, self.subscription.first_id, cursor)
+            read = partial(read_events, self._hub.logs, self.subscription.first_id, cursor, self._skip)
             chunk, stored = await self._hub.read(read)
+            self._skip = 0
             cursor = self._cursor = chunk.cursor
             if stored or chunk.end:
                 return self._placed(stored, end=chunk.end)

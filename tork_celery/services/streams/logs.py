@@ -47,16 +47,17 @@ class LogReader:
         """Return the event of a part."""
         return event("log", self._log_part(part))
 
-    def begin(self, first_id: str, known: LogCursor | None, *, tail: int | None) -> LogCursor:
-        """Return the `known` position if its part is stored, or where to begin: before the last `tail` lines.
+    def begin(self, first_id: str, known: LogCursor | None, *, tail: int | None) -> tuple[LogCursor, int]:
+        """Return where to begin: a position, and the number of characters to skip in the part after it.
 
-        Raises DatastoreUnavailable.
+        It is the `known` position if its part is stored, or before the last `tail` lines. Raises
+        DatastoreUnavailable.
         """
         with self._database.reading() as tx:
             attempts = followed_logs.attempts(tx, first_id)
             if known and any(_has(tx, each, known) for each in attempts):
-                return known
-            return _before_last_lines(tx, attempts, tail) if tail is not None else LogCursor()
+                return known, 0
+            return (LogCursor(), 0) if tail is None else _before_last_lines(tx, attempts, tail)
 
     def read(self, first_id: str, cursor: LogCursor) -> LogChunk:
         """Return the parts after a position, in order. Raises DatastoreUnavailable.
@@ -91,11 +92,17 @@ class LogReader:
 
 
 def read_events(
-    reader: LogReader, first_id: str, cursor: LogCursor
+    reader: LogReader, first_id: str, cursor: LogCursor, skip: int = 0
 ) -> tuple[LogChunk, list[tuple[LogCursor, Event]]]:
-    """Return the parts after a position, and their events. Raises DatastoreUnavailable."""
+    """Return the parts after a position, and their events, the first without `skip` characters.
+
+    Raises DatastoreUnavailable.
+    """
     chunk = reader.read(first_id, cursor)
-    return chunk, [(place, reader.event(part)) for place, part in chunk.parts]
+    parts = list(chunk.parts)
+    if skip and parts:
+        parts[0] = parts[0][0], parts[0][1].from_line(skip)
+    return chunk, [(place, reader.event(part)) for place, part in parts]
 
 
 def _has(tx: Connection, attempt: Attempt, cursor: LogCursor) -> bool:
@@ -105,11 +112,23 @@ def _has(tx: Connection, attempt: Attempt, cursor: LogCursor) -> bool:
     return cursor.number == 0 or followed_logs.has_part(tx, attempt.id, cursor.number)
 
 
-def _before_last_lines(tx: Connection, attempts: Sequence[Attempt], lines: int) -> LogCursor:
-    """Return the position before the part in which the last lines begin."""
+def _before_last_lines(tx: Connection, attempts: Sequence[Attempt], lines: int) -> tuple[LogCursor, int]:
+    """Return the position before the part in which the last lines begin, and what to skip in it."""
+    is_last = True  # a newline at the end of the log begins no line
     for attempt in reversed(attempts):
         for number, contents in followed_logs.newest_contents(tx, attempt.id):
-            lines -= contents.count("\n")
-            if lines < 0 or (lines == 0 and contents.endswith("\n")):
-                return LogCursor(attempt.number, number - 1)
-    return LogCursor()
+            text = contents.removesuffix("\n") if is_last else contents
+            is_last = False
+            newlines = text.count("\n")
+            if newlines >= lines:
+                before = text.rsplit("\n", lines)[0]
+                return _after(attempt, number, len(before) + 1, len(contents))
+            lines -= newlines
+    return LogCursor(), 0
+
+
+def _after(attempt: Attempt, number: int, skip: int, length: int) -> tuple[LogCursor, int]:
+    """Return the place after `skip` characters of a part: in it or, if these are all, after it."""
+    if skip == length:
+        return LogCursor(attempt.number, number), 0
+    return LogCursor(attempt.number, number - 1), skip
