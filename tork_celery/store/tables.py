@@ -473,6 +473,7 @@ schedule_checks = Table(
 )
 
 # Changes of jobs, tasks and logs, for streams of events. Triggers write them; migration 0013 creates these.
+# The newest row is never deleted, so on SQLite numbers grow without the cost of AUTOINCREMENT.
 changes = Table(
     "changes",
     metadata,
@@ -481,7 +482,6 @@ changes = Table(
     Column("job_id", String(32), nullable=False),
     Column("task_id", String(32)),
     Column("changed_at", Double, nullable=False),
-    sqlite_autoincrement=True,
 )
 change_listeners = Table(  # PostgreSQL only, one row: until when changes are notified
     "change_listeners",

@@ -28,6 +28,12 @@ _NOW = {
     "postgresql": "extract(epoch from clock_timestamp())",
 }
 
+# Only while somebody listens, since commits that notify wait for each other
+_NOTIFY = f"""
+    IF EXISTS (SELECT FROM change_listeners WHERE until > {_NOW["postgresql"]}) THEN
+        PERFORM pg_notify('tork_changes', '');
+    END IF;"""
+
 
 def upgrade() -> None:
     big = sa.BigInteger().with_variant(sa.Integer, "sqlite")
@@ -39,7 +45,6 @@ def upgrade() -> None:
         sa.Column("task_id", sa.String(length=32)),
         sa.Column("changed_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_changes")),
-        sqlite_autoincrement=True,
     )
     op.create_table(
         "change_listeners",
@@ -50,8 +55,6 @@ def upgrade() -> None:
     dialect = op.get_bind().dialect.name
     for name, event, columns, values in _CHANGES:
         _create_trigger(dialect, name, event, columns, values)
-    if dialect == "postgresql":
-        _notify_listeners()
 
 
 def _create_trigger(dialect: str, name: str, event: str, columns: tuple[str, ...], values: str) -> None:
@@ -66,23 +69,8 @@ def _create_trigger(dialect: str, name: str, event: str, columns: tuple[str, ...
     condition = f"WHEN (({old}) IS DISTINCT FROM ({new}))" if columns else ""
     op.execute(
         f"CREATE FUNCTION record_{name}() RETURNS trigger LANGUAGE plpgsql "
-        f"AS $$ BEGIN {record} RETURN NULL; END $$"
+        f"AS $$ BEGIN {record} {_NOTIFY} RETURN NULL; END $$"
     )
     op.execute(
         f"CREATE TRIGGER record_{name} {when} FOR EACH ROW {condition} EXECUTE FUNCTION record_{name}()"
-    )
-
-
-def _notify_listeners() -> None:
-    """Notify only while somebody listens: commits that notify wait for each other."""
-    op.execute(
-        f"""CREATE FUNCTION notify_listeners() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        IF EXISTS (SELECT FROM change_listeners WHERE until > {_NOW["postgresql"]}) THEN
-            PERFORM pg_notify('tork_changes', '');
-        END IF;
-        RETURN NULL; END $$"""
-    )
-    op.execute(
-        "CREATE TRIGGER notify_listeners AFTER INSERT ON changes "
-        "FOR EACH STATEMENT EXECUTE FUNCTION notify_listeners()"
     )
