@@ -20,6 +20,7 @@ from tests.api.documents import document
 from tests.store.stores import FlakyDatabase, change, job_now, store_job, tasks_of
 from tork_celery.api import create_app, openapi
 from tork_celery.api.context import ApiContext
+from tork_celery.api.front.body_streams import BODY_KEY
 from tork_celery.api.front.waits import WAIT_KEY
 from tork_celery.domain.states import JobState, TaskState
 from tork_celery.services.context import ServiceContext
@@ -73,7 +74,7 @@ def described_api(context: ServiceContext, database: FlakyDatabase) -> schemathe
     app = create_app(ApiContext(services=context, body_limit_bytes=100_000))
 
     def without_waiting(environment: dict[str, Any], start_response: Any) -> Any:
-        return app(environment | {WAIT_KEY: []}, start_response)
+        return app(environment | {WAIT_KEY: [], BODY_KEY: []}, start_response)
 
     return schemathesis.openapi.from_wsgi("/openapi.json", without_waiting)
 

@@ -67,7 +67,7 @@ def test_fields_of_a_part_round_trip(database: Database) -> None:
 
     [stored] = log_of(database, task.id)
 
-    assert replace(stored, number=0, created_at=0.0) == part
+    assert replace(stored, number=0, seq=0, created_at=0.0) == part
     assert stored.times_ms == [0, 250, 250, 250]
 
 

@@ -1,6 +1,6 @@
 """Routes of jobs and their logs."""
 
-from flask import Blueprint, request
+from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
 from tork_celery import jobfile
@@ -19,12 +19,13 @@ from tork_celery.api.request_parsing import (
     parse_search_text,
     prefers_async,
 )
+from tork_celery.api.text_log_responses import prefers_text, text_log
 from tork_celery.domain import durations, search
 from tork_celery.domain.codec import Document
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.idempotency import AnswerTo
 from tork_celery.domain.model import Job, Task
-from tork_celery.services import job_control, queries, submit
+from tork_celery.services import job_control, queries, submit, text_logs
 
 
 def routes(api: ApiContext) -> Blueprint:
@@ -75,11 +76,8 @@ def routes(api: ApiContext) -> Blueprint:
         return responses.OK
 
     @blueprint.get("/jobs/<job_id>/log")
-    def get_job_log(job_id: str) -> Document:
-        number, size = parse_log_page(request)
-        text = parse_search_text(request)
-        log_page = queries.job_log(api.services, job_id, number=number, size=size, text=text)
-        return responses.page(log_page, responses.log_part)
+    def get_job_log(job_id: str) -> Document | Response:
+        return _log(api, job_id)
 
     return blueprint
 
@@ -113,3 +111,12 @@ def _submit(api: ApiContext, definition: JobDefinition) -> tuple[Document, bool]
         )
 
     return once(api, act, lambda made: responses.job_summary(made[0]))
+
+
+def _log(api: ApiContext, job_id: str) -> Document | Response:
+    if prefers_text(request):
+        return text_log(job_id, lambda options: text_logs.of_job(api.services, job_id, options))
+    number, size = parse_log_page(request)
+    text = parse_search_text(request)
+    log_page = queries.job_log(api.services, job_id, number=number, size=size, text=text)
+    return responses.page(log_page, responses.log_part)

@@ -16,7 +16,8 @@ from tork_celery.domain.idempotency import LONGEST_KEY
 from tork_celery.jobfile import json_schema
 
 _JSON = "application/json"
-_LOG_PAGE = ("page", "log_size", "q")
+_LOG_PAGE = ("page", "log_size", "q", "format", "step", "log_tail", "timestamps", "download")
+_LOG_TYPES = (_JSON, "text/plain")
 _RESTART = ("from", "only")
 
 
@@ -89,7 +90,7 @@ ROUTES = (
         for path in _both("/tasks/{task_id}/priority")
     ),
     *(
-        _get(path, "Get the log of a task", ref("LogPage"), query=_LOG_PAGE)
+        _get(path, "Get the log of a task", ref("LogPage"), query=_LOG_PAGE, media_types=_LOG_TYPES)
         for path in _both("/tasks/{task_id}/log")
     ),
     _post(
@@ -113,7 +114,13 @@ ROUTES = (
         ref("TaskPage"),
         query=("page", "list_size", "parent", "state"),
     ),
-    _get("/jobs/{job_id}/log", "Get the log of all tasks of a job", ref("LogPage"), query=_LOG_PAGE),
+    _get(
+        "/jobs/{job_id}/log",
+        "Get the log of all tasks of a job",
+        ref("LogPage"),
+        query=_LOG_PAGE,
+        media_types=_LOG_TYPES,
+    ),
     _put("/jobs/{job_id}/cancel", "Cancel a job"),
     _put("/jobs/{job_id}/restart", "Run an ended job again, wholly or in part", query=_RESTART),
     _get("/jobs/{job_id}/restart", "Get what a restart would run", ref("RestartPlan"), query=_RESTART),

@@ -2,6 +2,7 @@
 
 from tork_celery.api.request_parsing import MAX_LIST_SIZE
 from tork_celery.api.response_schemas import TEXT
+from tork_celery.api.text_log_responses import MOST_TAIL_LINES
 from tork_celery.domain.codec import Document
 from tork_celery.domain.identifiers import LONGEST_NAME
 from tork_celery.domain.search import LONGEST_QUERY
@@ -30,6 +31,11 @@ PARAMETERS: dict[str, Document] = {
     "from": {"name": "from", "schema": {"type": "string", "maxLength": LONGEST_NAME}},
     "only": {"name": "only", "schema": {"enum": ["true", "false"], "default": "false"}},
     "log_size": {"name": "size", "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 25}},
+    "format": {"name": "format", "schema": {"enum": ["json", "text"]}},
+    "step": {"name": "step", "schema": TEXT},
+    "log_tail": {"name": "tail", "schema": {"type": "integer", "minimum": 0, "maximum": MOST_TAIL_LINES}},
+    "timestamps": {"name": "timestamps", "schema": {"enum": ["true", "false"], "default": "false"}},
+    "download": {"name": "download", "schema": {"enum": ["true", "false"], "default": "false"}},
     "q": {"name": "q", "schema": {"type": "string", "maxLength": LONGEST_QUERY}},
     "id": {"name": "id", "schema": {"type": "string", "pattern": "^[0-9a-f]{4,32}$"}},
     "since": {"name": "since", "schema": {"type": "string", "format": "date-time"}},

@@ -25,6 +25,7 @@ _MAX_PAGE_NUMBER = 10**9
 _MAX_TAIL = 10**9
 _INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
 _MAX_DIGITS = 18  # int() rejects more than 4,300
+_DIGITS = re.compile(rf"[0-9]{{1,{_MAX_DIGITS}}}", re.ASCII)
 
 
 def reject_nul_paths(app: Flask) -> None:
@@ -119,6 +120,25 @@ def parse_page(
 def parse_log_page(request: Request) -> tuple[int, int]:
     """Return the number and the size of the requested page of a log. Raises InvalidInput."""
     return parse_page(request, default_size=_LOG_PAGE_SIZE, max_size=_MAX_LOG_PAGE_SIZE)
+
+
+def parse_flag(request: Request, name: str) -> bool:
+    """Return a parameter that is true or false; false without it. Raises InvalidInput."""
+    text = request.args.get(name, "")
+    if text not in ("", "true", "false"):
+        raise InvalidInput(Fault(path=name, message=f"{text[:40]!r} is neither true nor false"))
+    return text == "true"
+
+
+def parse_count(request: Request, name: str, *, maximum: int) -> int | None:
+    """Return a parameter from 0 to a maximum, or None without it. Raises InvalidInput."""
+    text = request.args.get(name, "")
+    if not text:
+        return None
+    if not _DIGITS.fullmatch(text) or int(text) > maximum:
+        message = f"{text[:40]!r} is not a whole number from 0 to {maximum}"
+        raise InvalidInput(Fault(path=name, message=message))
+    return int(text)
 
 
 def _parse_number(request: Request, name: str, *, default: int, maximum: int) -> int:

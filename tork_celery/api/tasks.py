@@ -1,6 +1,6 @@
 """Routes of tasks and their logs."""
 
-from flask import Blueprint, request
+from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
 from tork_celery import jobfile
@@ -9,11 +9,12 @@ from tork_celery.api.authentication import current_actor, current_username
 from tork_celery.api.context import ApiContext
 from tork_celery.api.idempotency import once, respond
 from tork_celery.api.request_parsing import parse_body, parse_log_page, parse_search_text
+from tork_celery.api.text_log_responses import prefers_text, text_log
 from tork_celery.domain.codec import Document
 from tork_celery.domain.idempotency import AnswerTo
 from tork_celery.domain.masking import job_values
 from tork_celery.domain.model import Job, Task
-from tork_celery.services import job_control, queries, submit
+from tork_celery.services import job_control, queries, submit, text_logs
 
 
 def routes(api: ApiContext) -> Blueprint:
@@ -48,7 +49,9 @@ def routes(api: ApiContext) -> Blueprint:
 
     @blueprint.get("/task/<task_id>/log")
     @blueprint.get("/tasks/<task_id>/log")
-    def get_task_log(task_id: str) -> Document:
+    def get_task_log(task_id: str) -> Document | Response:
+        if prefers_text(request):
+            return text_log(task_id, lambda options: text_logs.of_task(api.services, task_id, options))
         number, size = parse_log_page(request)
         text = parse_search_text(request)
         log_page = queries.task_log(api.services, task_id, number=number, size=size, text=text)

@@ -47,8 +47,8 @@ class LogPart:
     has the half-open ranges of `contents` that were printed to stderr. `line_times` has the lines that begin
     in the part; it is None if their times are unknown. `position` is the one after this part.
 
-    The store sets `number`, which counts from 1 within the task, and `created_at`: `age_s` seconds before the
-    part is stored.
+    The store sets `number`, which counts from 1 within the task, `seq`, which grows over all tasks, and
+    `created_at`: `age_s` seconds before the part is stored.
     """
 
     task_id: str
@@ -62,6 +62,7 @@ class LogPart:
     line_times: Sequence[LineRun] | None = None
     age_s: float = 0.0
     number: int = 0
+    seq: int = 0
     created_at: float = 0.0
 
     @property

@@ -26,6 +26,7 @@ PARTS: Select[Any] = select(
     log_parts.c.number,
     log_parts.c.created_at,
 )
+"""Selects the columns that `log_part` needs."""
 
 
 def add(tx: Connection, *, job_id: str, ref: StepRef, parts: Sequence[LogPart]) -> None:
@@ -146,6 +147,7 @@ def log_part(row: Row[Any]) -> LogPart:
         line_times=None if row.line_times is None else [LineRun(*run) for run in row.line_times],
         position=position,
         number=row.number,
+        seq=row.seq,
         created_at=row.created_at,
     )
 

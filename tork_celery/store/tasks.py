@@ -47,12 +47,10 @@ _ALLOWED_MOVES: list[ColumnElement[str]] = [
 ]
 _INSERT = insert(tasks)
 _GET = select(tasks).where(tasks.c.id == bindparam("task_id"))
-_LATEST_ATTEMPT = (
-    select(tasks)
-    .where(or_(tasks.c.id == bindparam("task_id"), tasks.c.first_id == bindparam("task_id")))
-    .order_by(tasks.c.attempts.desc())
-    .limit(1)
+_ATTEMPTS = select(tasks).where(
+    or_(tasks.c.id == bindparam("task_id"), tasks.c.first_id == bindparam("task_id"))
 )
+_LATEST_ATTEMPT = _ATTEMPTS.order_by(tasks.c.attempts.desc()).limit(1)
 _OF_JOB = (
     select(tasks)
     .where(tasks.c.job_id == bindparam("job_id"))
@@ -101,6 +99,12 @@ def latest_attempt(tx: Connection, task_id: str) -> Task | None:
 def latest_attempt_id(tx: Connection, task_id: str) -> str | None:
     """Return the id of the task or, for the first of several attempts, of the latest attempt."""
     return tx.scalar(_LATEST_ATTEMPT.with_only_columns(tasks.c.id), {"task_id": task_id})
+
+
+def attempt_ids(tx: Connection, task_id: str) -> list[str]:
+    """Return the ids of the task and, for the first of several attempts, of the later ones, in order."""
+    query = _ATTEMPTS.with_only_columns(tasks.c.id).order_by(tasks.c.attempts)
+    return list(tx.scalars(query, {"task_id": task_id}))
 
 
 def active(tx: Connection, job_id: str, *, limit: int, running_first: bool = False) -> list[Task]:

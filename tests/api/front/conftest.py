@@ -11,6 +11,7 @@ import pytest
 
 from tests.eventually import eventually
 from tork_celery.api.front import Front
+from tork_celery.api.front.body_streams import BODY_KEY
 from tork_celery.api.front.server import make_server
 from tork_celery.api.front.waits import WAIT_KEY, JobWait
 
@@ -20,13 +21,17 @@ THREADS = 2
 
 @dataclass
 class ControlledApp:
-    """A WSGI application. `/slow` waits for `proceed`; `/wait` asks the front to wait for the job `j`, and
+    """A WSGI application. `/slow` waits for `proceed`; `/stream` sends `chunks`, or `endless_chunk` without
+    end if there is one; `/wait` asks the front to wait for the job `j`, and
     `/wait-again` does so for a repeated request."""
 
     proceed: threading.Event = field(default_factory=threading.Event)
     requests: list[dict[str, Any]] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
     wait_timeout_s: float = 30.0
+    chunks: Iterator[bytes | Exception | None] = field(default_factory=lambda: iter([None]))
+    endless_chunk: bytes | None = None
+    reads: int = 0
 
     def __call__(self, environment: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
         self.requests.append(environment)
@@ -37,9 +42,18 @@ class ControlledApp:
             replayed = path == "/wait-again"
             wait = JobWait("j", self.wait_timeout_s, lambda: self.released.append("j"), replayed=replayed)
             environment[WAIT_KEY].append(wait)
+        if path == "/stream":
+            environment[BODY_KEY].append(self._read_chunk)
         body = f"{environment['REQUEST_METHOD']} {path} {len(environment['wsgi.input'].read())}".encode()
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [body]
+
+    def _read_chunk(self) -> bytes | None:
+        self.reads += 1
+        chunk = next(self.chunks) if self.endless_chunk is None else self.endless_chunk
+        if isinstance(chunk, Exception):
+            raise chunk
+        return chunk
 
 
 @dataclass

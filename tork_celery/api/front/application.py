@@ -13,6 +13,7 @@ import structlog
 
 from tork_celery.api.front import wsgi
 from tork_celery.api.front.bodies import BodyReader, BodyRejected, ClientDisconnected
+from tork_celery.api.front.body_streams import BODY_KEY, ReadChunk, send_chunks
 from tork_celery.api.front.hub import StreamHub
 from tork_celery.api.front.recent_responses import RecentResponses
 from tork_celery.api.front.streams import CLOSE_KEY, STREAM_KEY, EventStream, StreamRequest
@@ -24,6 +25,7 @@ log = structlog.get_logger(__name__)
 MAX_QUEUED = 512
 """Complete requests of a process that wait for a thread. Beyond them: 503."""
 _HEALTH = b"/health"
+_CHUNK_THREADS = 2  # they read the chunks of long bodies
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -53,6 +55,7 @@ class Front:
         self._bodies = BodyReader(limit_bytes=body_limit_bytes)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="request")
         self._health_thread = ThreadPoolExecutor(1, thread_name_prefix="health")
+        self._chunk_threads = ThreadPoolExecutor(_CHUNK_THREADS, thread_name_prefix="chunks")
         self._health = RecentResponses(self._check_health)
         self._queued = 0
         self._poller = JobPoller(ended_jobs)
@@ -78,6 +81,7 @@ class Front:
         await asyncio.to_thread(self._on_shutdown)
         self._threads.shutdown(wait=False)
         self._health_thread.shutdown(wait=False)
+        self._chunk_threads.shutdown(wait=False)
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,8 +107,12 @@ class Front:
         environment = wsgi.environ(scope, body)
         waits: list[JobWait] = []
         streams: list[StreamRequest] = []
-        environment |= {WAIT_KEY: waits, STREAM_KEY: streams}
+        bodies: list[ReadChunk] = []
+        environment |= {WAIT_KEY: waits, STREAM_KEY: streams, BODY_KEY: bodies}
         response = await self._call(environment)
+        if bodies:
+            await self._send_chunks(response, bodies[0], receive, send)
+            return None
         if waits:
             return await self._wait(waits[0], scope, receive)
         if streams and self._streams is not None:
@@ -113,6 +121,13 @@ class Front:
             await stream.run(response, _disconnected(receive))
             return None
         return response
+
+    async def _send_chunks(self, response: Response, read: ReadChunk, receive: Receive, send: Send) -> None:
+        gone = asyncio.create_task(_disconnected(receive))
+        try:
+            await send_chunks(response, read, threads=self._chunk_threads, send=send, gone=gone)
+        finally:
+            gone.cancel()
 
     async def _wait(self, wait: JobWait, scope: Scope, receive: Receive) -> Response | None:
         """Wait until a job has ended, then answer as `GET /jobs/{id}` does."""
