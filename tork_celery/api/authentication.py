@@ -8,11 +8,26 @@ from tork_celery.api.context import ApiContext
 from tork_celery.domain.audit import Actor
 from tork_celery.domain.errors import Forbidden, Unauthenticated
 from tork_celery.domain.user import User
-from tork_celery.services import permissions
+from tork_celery.services import permissions, sessions
 from tork_celery.services.authentication import BASIC, KEY, Authenticator
 
-PUBLIC_ROUTES = frozenset({"/health", "/docs", "/openapi.json", "/schema/job.json"})
+PUBLIC_ROUTES = frozenset(
+    {
+        "/",
+        "/health",
+        "/docs",
+        "/openapi.json",
+        "/schema/job.json",
+        "/ui/sign-in",
+        "/ui/static/<path:filename>",
+    }
+)
 """Routes without authentication. They show no stored data."""
+
+PAGES = "ui"
+"""Name of the blueprint of the web pages, which accept a session."""
+_READ_BY_PAGES = frozenset({"/events", "/tasks/<task_id>/log", "/jobs/<job_id>/log"})
+"""Routes of the API whose GET accepts a session as well."""
 
 _CHALLENGES = {BASIC: 'Basic realm="tork", charset="UTF-8"', KEY: 'Bearer realm="tork"'}
 
@@ -39,7 +54,8 @@ def authenticate(app: Flask, api: ApiContext) -> None:
 
     @app.after_request
     def challenge(response: Response) -> Response:
-        if response.status_code == HTTPStatus.UNAUTHORIZED:
+        # A browser with a session would ask for a password in a dialog of its own.
+        if response.status_code == HTTPStatus.UNAUTHORIZED and not _accepts_session():
             for scheme in authenticator.schemes:
                 response.headers.add("WWW-Authenticate", _CHALLENGES[scheme])
         return response
@@ -84,8 +100,20 @@ def _is_public() -> bool:
     return request.url_rule is not None and request.url_rule.rule in PUBLIC_ROUTES
 
 
+def _accepts_session() -> bool:
+    """Return whether the request has a session, on a route that accepts one."""
+    if sessions.COOKIE not in request.cookies:
+        return False
+    if request.blueprint == PAGES:
+        return True
+    rule = request.url_rule.rule if request.url_rule else ""
+    return request.method == "GET" and rule in _READ_BY_PAGES
+
+
 def _authenticated_user(authenticator: Authenticator) -> User:
     credentials = request.authorization
+    if credentials is None and _accepts_session():
+        return authenticator.by_session(request.cookies[sessions.COOKIE])
     if credentials is None:
         raise Unauthenticated("the header Authorization is missing or malformed; send a password or a key")
     if credentials.type == "basic":

@@ -48,12 +48,17 @@ def handle_errors(app: Flask) -> None:
     app.register_error_handler(Exception, _internal_error)
 
 
+def status_of(error: TorkError) -> HTTPStatus | None:
+    """Return the status of the response to an error; None for a bug."""
+    return next((status for known, status in _STATUS.items() if isinstance(error, known)), None)
+
+
 def _tork_error(error: TorkError) -> ResponseReturnValue:
-    for known, status in _STATUS.items():
-        if isinstance(error, known):
-            jobs = error.jobs if isinstance(error, Conflict) else ()
-            return responses.error(str(error), jobs=jobs), status, _headers(error)
-    return _internal_error(error)
+    status = status_of(error)
+    if status is None:
+        return _internal_error(error)
+    jobs = error.jobs if isinstance(error, Conflict) else ()
+    return responses.error(str(error), jobs=jobs), status, _headers(error)
 
 
 def _headers(error: TorkError) -> dict[str, str]:

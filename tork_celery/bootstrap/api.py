@@ -28,6 +28,7 @@ from tork_celery.services.streams.tail import Tail
 from tork_celery.settings import Settings
 from tork_celery.store import Database
 from tork_celery.store.change_wakeups import change_wakeups
+from tork_celery.web import add_pages
 
 _KILL_S = 5.0
 """Time after the grace of a cancel within which a worker kills a step and stores its last output."""
@@ -52,21 +53,21 @@ def build_api(settings: Settings, *, port: int, processes: int, threads: int) ->
         traces=build_job_traces(database),
     )
     streams = _build_streams(settings, database)
-    app = create_app(
-        ApiContext(
-            services=services,
-            version=VERSION,
-            wait_max_s=settings.wait_max_s,
-            body_limit_bytes=settings.body_limit_bytes,
-            image_required=settings.runtime != "shell",
-            authenticator=Authenticator(database, schemes=settings.auth) if settings.auth else None,
-            cors_origins=settings.cors_origins,
-            hosts=settings.hosts,
-            rate_limit=settings.rate_limit,
-            stream_seats=StreamSeats(settings.streams),
-            settings=settings_report.report(settings, os.environ),
-        )
+    api = ApiContext(
+        services=services,
+        version=VERSION,
+        wait_max_s=settings.wait_max_s,
+        body_limit_bytes=settings.body_limit_bytes,
+        image_required=settings.runtime != "shell",
+        authenticator=Authenticator(database, schemes=settings.auth) if settings.auth else None,
+        cors_origins=settings.cors_origins,
+        hosts=settings.hosts,
+        rate_limit=settings.rate_limit,
+        stream_seats=StreamSeats(settings.streams),
+        settings=settings_report.report(settings, os.environ),
     )
+    app = create_app(api)
+    add_pages(app, api)
     return Front(
         app,
         threads=threads,

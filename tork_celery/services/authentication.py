@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from tork_celery.domain.errors import Unauthenticated
 from tork_celery.domain.user import User, is_name
+from tork_celery.services import sessions
 from tork_celery.services.login_guard import LoginGuard
 from tork_celery.services.passwords import Passwords
 from tork_celery.services.users import key_hash
@@ -51,6 +52,10 @@ class Authenticator:
         if user is None:
             raise Unauthenticated("the key is wrong")
         return _enabled(user)
+
+    def by_session(self, session: str) -> User:
+        """Return the user of a session of the web pages. Raises Unauthenticated, DatastoreUnavailable."""
+        return sessions.user_of(self._database, session)
 
     def _user(self, username: str) -> User | None:
         if not is_name(username):

@@ -134,6 +134,17 @@ def task_log(
     return Page(items=items, number=number, size=size, total_items=total)
 
 
+def attempt_log(
+    context: ServiceContext, task_id: str, *, number: int, size: int, text: str = ""
+) -> Page[LogPart]:
+    """Return a page of the log parts of exactly this attempt, as `task_log` does. Raises NotFound."""
+    with context.database.reading() as tx:
+        if tasks.get(tx, task_id) is None:
+            raise NotFound(f"no task with the id {task_id!r}")
+        items, total = logs.page_of_task(tx, task_id, number=number, size=size, text=text)
+    return Page(items=items, number=number, size=size, total_items=total)
+
+
 def job_log(context: ServiceContext, job_id: str, *, number: int, size: int, text: str = "") -> Page[LogPart]:
     """Return a page of the log parts of all tasks of a job that contain `text`, newest first. Raises
     NotFound."""
