@@ -159,7 +159,9 @@ def test_progress_is_recorded_when_it_changes(database: FlakyDatabase, running: 
         with database.transaction() as tx:
             webhook_outbox.record_progress(tx, {task.id: progress} if node else {}, node=node)
             if node == NODE:
-                leases.renew(tx, node=NODE, running=[task.id], lease_s=10.0, progress={task.id: progress})
+                leases.renew(
+                    tx, node=NODE, running=[task.id], lease_s=10.0, progress={task.id: progress}, reports={}
+                )
         assert take_recorded(database) == [f"task.Progress {progress}"] * calls
 
 

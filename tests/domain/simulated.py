@@ -127,7 +127,7 @@ class Simulation:
 
     def redeliver(self, task: Task) -> None:
         if task.outcome is None:
-            self._store_task(transitions.redeliver(task, now=self.now))
+            self._store_task(transitions.redeliver(task, now=self.now, lease_s=10.0))
 
     def advance(self, task: Task) -> None:
         plan = self._advance(task)

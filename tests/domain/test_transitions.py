@@ -98,15 +98,20 @@ def test_release_resets_a_task_for_its_next_delivery() -> None:
         progress=50.0,
     )
 
-    assert transitions.release(task) == replace(
-        make_task(), id=task.id, job_id=task.job_id, delivery=4, losses=1
+    assert transitions.release(task, now=5.0, reason="n gave it back") == replace(
+        make_task(),
+        id=task.id,
+        job_id=task.job_id,
+        delivery=4,
+        losses=1,
+        marks='["waiting", 5.0, "n gave it back"],',
     )
 
 
 def test_task_that_loses_its_node_too_often_fails() -> None:
     task = make_task(state=TaskState.RUNNING, node="n", losses=MAX_LOSSES, step_running=True)
 
-    failed = transitions.redeliver(task, now=9.0)
+    failed = transitions.redeliver(task, now=9.0, lease_s=3.0)
 
     assert (failed.outcome, failed.state, failed.step_running) == (Outcome.FAILED, TaskState.RUNNING, False)
     assert failed.error == "it lost its worker 6 times; the last one was n"

@@ -52,7 +52,7 @@ def test_renewed_leases_and_messages_are_no_changes(database: FlakyDatabase, rea
     read(database, reader)
 
     with database.transaction() as tx:
-        leases.renew(tx, node="n", running=[task.id], lease_s=10.0, progress={})
+        leases.renew(tx, node="n", running=[task.id], lease_s=10.0, progress={}, reports={})
         tasks.mark_sent(tx, [task.id])
 
     assert read(database, reader) == []
@@ -64,7 +64,7 @@ def test_progress_is_a_change(database: FlakyDatabase, reader: ChangeReader) -> 
     read(database, reader)
 
     with database.transaction() as tx:
-        leases.renew(tx, node="n", running=[task.id], lease_s=10.0, progress={task.id: 50.0})
+        leases.renew(tx, node="n", running=[task.id], lease_s=10.0, progress={task.id: 50.0}, reports={})
 
     assert [each.task_id for each in read(database, reader)] == [task.id]
 

@@ -118,7 +118,7 @@ def test_completed_step_makes_the_next_step_due(database: Database) -> None:
 
     now = task_now(database, task.id)
     assert now.sent_at is not None
-    assert now == replace(task, step=2, step_running=False, sent_at=now.sent_at)
+    assert now == replace(task, step=2, step_running=False, sent_at=now.sent_at, marks=now.marks)
 
 
 def test_last_step_sets_the_outcome_but_not_the_state(database: Database) -> None:

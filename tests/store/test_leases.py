@@ -24,7 +24,9 @@ def renew(
     database: Database, *running: str, progress: dict[str, float] | None = None, lease_s: float = 30.0
 ) -> dict[str, int]:
     with database.transaction() as tx:
-        return leases.renew(tx, node=NODE, running=running, lease_s=lease_s, progress=progress or {})
+        return leases.renew(
+            tx, node=NODE, running=running, lease_s=lease_s, progress=progress or {}, reports={}
+        )
 
 
 def lost(database: Database) -> list[str]:

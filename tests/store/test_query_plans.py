@@ -29,7 +29,9 @@ RUNNING_QUERIES = {
     "unadvanced": lambda tx: recovery_queries.unadvanced(tx, after_s=2.0, limit=5),
     "partly_started": lambda tx: recovery_queries.partly_started(tx, limit=5),
     "with_ended_subjob": lambda tx: recovery_queries.with_ended_subjob(tx, limit=5),
-    "renew": lambda tx: leases.renew(tx, node=NODE, running=["1"], lease_s=9.0, progress={"1": 5.0}),
+    "renew": lambda tx: leases.renew(
+        tx, node=NODE, running=["1"], lease_s=9.0, progress={"1": 5.0}, reports={}
+    ),
     "of_node": lambda tx: leases.of_node(tx, NODE),
     "extend": lambda tx: leases.extend(tx, node=NODE, lease_s=9.0),
     "count_by_node": tasks.count_by_node,

@@ -84,6 +84,10 @@ ROUTES = (
         query=("page", "list_size", "id", "state", "queue", "job"),
     ),
     *(_get(path, "Get a task", ref("TaskResponse")) for path in _both("/tasks/{task_id}")),
+    *(
+        _get(path, "Explain what a task waits for, and what it waited for", ref("Explanation"))
+        for path in _both("/tasks/{task_id}/explain")
+    ),
     *(_put(path, "Cancel a task and its job") for path in _both("/tasks/{task_id}/cancel")),
     *(
         _put(path, "Change the priority of a waiting task", "Priority")

@@ -4,7 +4,7 @@ Responses about jobs, tasks and scheduled jobs have fields of `domain.response_f
 """
 
 from collections.abc import Collection, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -23,7 +23,9 @@ from tork_celery.domain.response_fields import (
     TaskRun,
     Time,
 )
+from tork_celery.domain.segments import SegmentKind
 from tork_celery.domain.serializers import JOB_HIDDEN_KEYS, JOB_SUMMARY_KEYS
+from tork_celery.domain.states import TaskState
 from tork_celery.jobfile import json_schema
 from tork_celery.jobfile.jobs import ScheduledJobSchema
 from tork_celery.jobfile.mapping_schema import MappingSchema
@@ -71,6 +73,25 @@ class PageFields(Fields, frozen=True, kw_only=True):
     size: Count
     total_pages: Count
     total_items: Count
+
+
+class Segment(Fields, frozen=True, kw_only=True):
+    """A part of a task's time. The last one of an active task lasts until now."""
+
+    kind: SegmentKind
+    start: Time = msgspec.field(name="from")
+    end: Time = msgspec.field(name="to")
+    reason: str
+
+
+class Explanation(Fields, frozen=True, kw_only=True):
+    """What a task waits for, or does. `details` depend on their `cause`."""
+
+    state: TaskState
+    reason: str
+    since: Time
+    details: dict[str, Any]
+    segments: tuple[Segment, ...]
 
 
 class Node(Fields, frozen=True, kw_only=True):
@@ -191,6 +212,7 @@ def _structs() -> dict[str, Document]:
         Error,
         Ok,
         LogPart,
+        Explanation,
         PageFields,
         Node,
         Queue,

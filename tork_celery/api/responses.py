@@ -1,6 +1,7 @@
 """Response bodies. `domain.serializers` has those of jobs and tasks, since webhooks send them too."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from enum import StrEnum
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -11,8 +12,9 @@ from tork_celery.api import response_schemas as schemas
 from tork_celery.domain.audit import AuditEntry
 from tork_celery.domain.codec import Document
 from tork_celery.domain.errors import Fault
+from tork_celery.domain.explanation import Facts, cause_of, since
 from tork_celery.domain.logs import LogPart
-from tork_celery.domain.masking import MaskedValues, job_values
+from tork_celery.domain.masking import Mask, MaskedValues, job_values, task_values
 from tork_celery.domain.model import Job
 from tork_celery.domain.response_fields import Creator, Fields
 from tork_celery.domain.run_again import RunAgain
@@ -34,6 +36,7 @@ __all__ = [
     "JsonProvider",
     "audit_entry",
     "error",
+    "explanation",
     "faults",
     "health",
     "job",
@@ -77,6 +80,43 @@ def log_part(part: LogPart) -> Document:
             times=UNSET if (times := part.times_ms) is None else times,
         )
     )
+
+
+def explanation(facts: Facts, job_values: Collection[str]) -> Document:
+    """Return why a task waits. `job_values` has the values of its job to mask."""
+    values = MaskedValues(job_values).with_values(task_values(facts.task.definition))
+    mask = values.masker().mask
+    cause = cause_of(facts)
+    return _encode(
+        schemas.Explanation(
+            state=facts.task.state,
+            reason=mask(cause.reason),
+            since=time(since(facts)),
+            details={"cause": cause.name, **_details(cause.details, mask)},
+            segments=tuple(
+                schemas.Segment(
+                    kind=segment.kind,
+                    start=time(segment.start),
+                    end=time(segment.end),
+                    reason=mask(segment.reason),
+                )
+                for segment in facts.segments
+            ),
+        )
+    )
+
+
+def _details(details: Mapping[str, Any], mask: Mask) -> Document:
+    """Return the details of a cause as `domain.explanation` describes them, with texts masked."""
+
+    def shown(key: str, value: Any) -> Any:
+        if isinstance(value, list):
+            return [shown("", item) for item in value]
+        if isinstance(value, float) and key.endswith("At"):
+            return time(value)
+        return mask(value) if isinstance(value, str) and not isinstance(value, StrEnum) else value
+
+    return {key: shown(key, value) for key, value in details.items() if value is not None}
 
 
 def node(view: NodeView) -> Document:

@@ -14,7 +14,7 @@ from tork_celery.domain.codec import Document
 from tork_celery.domain.idempotency import AnswerTo
 from tork_celery.domain.masking import job_values
 from tork_celery.domain.model import Job, Task
-from tork_celery.services import job_control, queries, submit, text_logs
+from tork_celery.services import explain, job_control, queries, submit, text_logs
 
 
 def routes(api: ApiContext) -> Blueprint:
@@ -40,6 +40,11 @@ def routes(api: ApiContext) -> Blueprint:
     @blueprint.get("/tasks/<task_id>")
     def get_task(task_id: str) -> Document:
         return responses.task(*queries.task(api.services, task_id))
+
+    @blueprint.get("/task/<task_id>/explain")
+    @blueprint.get("/tasks/<task_id>/explain")
+    def explain_task(task_id: str) -> Document:
+        return responses.explanation(*explain.facts(api.services, task_id))
 
     @blueprint.put("/task/<task_id>/cancel")
     @blueprint.put("/tasks/<task_id>/cancel")

@@ -45,6 +45,8 @@ class Task:
     - `sent_at`: time at which the last message for the next step was published; None while the task waits for
       room in the publishing window of its queue.
     - `job_created_at`: of its job. Tasks of the same priority start in this order.
+    - `marks`: what it did with its time, from its first claim on, in the form of `domain.segments`.
+    - `note`: what its worker said last on what it does or waits for.
 
     - `superseded`: it does not belong to the current run of its job: a restart has run it again. Set on
       top-level tasks only.
@@ -102,6 +104,8 @@ class Task:
     error: str | None = None
     progress: float = 0.0
     superseded: bool = False
+    marks: str = ""
+    note: str = ""
 
     @property
     def queue(self) -> str:

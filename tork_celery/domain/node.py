@@ -33,6 +33,9 @@ class Node:
     heartbeat_at: float = 0.0
     stopped_at: float | None = None
 
+    def is_live(self, now: float, lease_s: float) -> bool:
+        return self.status(now=now, lease_s=lease_s) is NodeStatus.UP
+
     def status(self, *, now: float, lease_s: float) -> NodeStatus:
         if self.stopped_at is not None:
             return NodeStatus.OFFLINE

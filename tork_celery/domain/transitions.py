@@ -17,6 +17,7 @@ from tork_celery.domain.plan import Plan, RandomSource, TaskReader
 from tork_celery.domain.plan_limits import PlanLimits
 from tork_celery.domain.planner import Planner, start_job
 from tork_celery.domain.run_again import RestartFrom
+from tork_celery.domain.segments import Mark, SegmentKind, with_mark
 from tork_celery.domain.states import JobState, Outcome, TaskState
 from tork_celery.domain.task_graph import has_needs
 
@@ -203,8 +204,15 @@ def _new_job(definition: JobDefinition, *, now: float, random: RandomSource, cre
     )
 
 
-def redeliver(task: Task, *, now: float) -> Task:
-    """Return a running task whose node is lost, as its next delivery or, after too many losses, as failed."""
+def redeliver(task: Task, *, now: float, lease_s: float) -> Task:
+    """Return a running task whose node is lost, as its next delivery or, after too many losses, as failed.
+
+    The node has renewed the lease, which lasts `lease_s` seconds, until it was lost.
+    """
+    reason = f"{task.node} was lost"
+    lost_at = now if task.lease_until is None else task.lease_until - lease_s
+    mark = Mark(kind=SegmentKind.REPLACING, at=lost_at, reason=reason)
+    task = replace(task, marks=with_mark(task.marks, mark))
     if task.losses >= MAX_LOSSES:
         return replace(
             task,
@@ -214,7 +222,7 @@ def redeliver(task: Task, *, now: float) -> Task:
             losses=task.losses + 1,
             error=f"it lost its worker {task.losses + 1} times; the last one was {task.node}",
         )
-    return replace(release(task), losses=task.losses + 1)
+    return replace(release(task, now=now, reason=reason), losses=task.losses + 1)
 
 
 def retry_due(task: Task, *, now: float) -> Task:
@@ -222,8 +230,9 @@ def retry_due(task: Task, *, now: float) -> Task:
     return replace(task.with_state(TaskState.SCHEDULED), scheduled_at=now)
 
 
-def release(task: Task) -> Task:
+def release(task: Task, *, now: float, reason: str) -> Task:
     """Return a running task as its next delivery: it is in its queue again, to start from its first step."""
+    mark = Mark(kind=SegmentKind.WAITING, at=now, reason=reason)
     return replace(
         task.with_state(TaskState.SCHEDULED),
         delivery=task.delivery + 1,
@@ -236,4 +245,6 @@ def release(task: Task) -> Task:
         started_at=None,
         result=None,
         progress=0.0,
+        marks=with_mark(task.marks, mark),
+        note="",
     )

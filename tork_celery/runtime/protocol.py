@@ -20,6 +20,8 @@ class StepRun:
     All steps of a delivery share its mounts of type volume; the first step that names one creates it.
     `networks` are names of existing networks. `workdir` is an absolute path; without it a step that has
     files starts in its exchange directory. `mask` masks secrets in what the runtime cuts from a text.
+    `pulling` is called with the progress of the pull of an image, which the first text names, and with None
+    at its end.
     """
 
     ref: StepRef
@@ -32,6 +34,7 @@ class StepRun:
     limits: Limits | None = None
     gpus: str | None = None
     mask: Callable[[str], str] = str
+    pulling: Callable[[str | None], None] = lambda _progress: None
     sidecars: tuple["SidecarRun", ...] = ()
 
 

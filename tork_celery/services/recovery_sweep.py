@@ -85,7 +85,9 @@ class RecoverySweep:
         with self._context.database.transaction() as tx:
             now = self._context.database.now(tx)
             lost = recovery_queries.lost(tx, limit=_BATCH)
-            redelivered = [transitions.redeliver(task, now=now) for task in lost]
+            redelivered = [
+                transitions.redeliver(task, now=now, lease_s=self._context.lease_s) for task in lost
+            ]
             webhook_outbox.record_tasks(tx, redelivered)
             tasks.save(tx, redelivered)
             sent = self._mark_next_sent(tx, {task.queue for task in redelivered if task.outcome is None})

@@ -4,15 +4,18 @@ Each statement is a compare-and-set: it names the delivery and the step, and cha
 moved past them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Update, and_, exists, func, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain.model import StepRef, Task
+from tork_celery.domain.segments import SegmentKind
 from tork_celery.domain.states import ACTIVE, ACTIVE_JOBS, FailureCause, Outcome, TaskState
+from tork_celery.domain.step_report import RecentMark
 from tork_celery.store.database import datastore_now
+from tork_celery.store.step_reports import with_marks
 from tork_celery.store.tables import jobs, tasks
 from tork_celery.store.task_conditions import claimed
 from tork_celery.store.tasks import task_of
@@ -47,6 +50,7 @@ def claim(tx: Connection, ref: StepRef, *, node: str, lease_s: float) -> Task | 
             step_running=True,
             lease_until=now + lease_s,
             started_at=func.coalesce(tasks.c.started_at, now),
+            marks=with_marks([RecentMark(kind=SegmentKind.STARTING, ago_s=0.0, reason=f"on {node}")]),
         )
     )
     return _updated(tx, query)
@@ -61,19 +65,28 @@ def resume(tx: Connection, ref: StepRef, *, node: str, lease_s: float) -> Task |
     return _updated(tx, query)
 
 
-def complete_step(tx: Connection, ref: StepRef, *, node: str, result: str | None, last: bool) -> bool:
+def complete_step(
+    tx: Connection,
+    ref: StepRef,
+    *,
+    node: str,
+    result: str | None,
+    last: bool,
+    marks: Sequence[RecentMark] = (),
+) -> bool:
     """Record the success of a step. The next step is due then; after the last one, the outcome is set.
 
     Returns False, and changes nothing, if the node does not hold the step.
     """
-    values: dict[str, Any] = {"step_running": False, "step": tasks.c.step + 1}
+    values: dict[str, Any] = {"step": tasks.c.step + 1}
     if result is not None:
         values["result"] = result
     if last:
         values |= {"outcome": Outcome.COMPLETED, "ended_at": datastore_now()}
     else:
         values["sent_at"] = datastore_now()
-    return _update_held(tx, ref, node, values)
+        marks = (*marks, RecentMark(kind=SegmentKind.BETWEEN_STEPS, ago_s=0.0))
+    return _end_step(tx, ref, node, values, marks)
 
 
 def fail_step(
@@ -84,17 +97,17 @@ def fail_step(
     error: str,
     exit_code: int | None = None,
     cause: FailureCause | None = None,
+    marks: Sequence[RecentMark] = (),
 ) -> bool:
     """Record the failure of a step as the outcome of its task. Returns False as `complete_step` does."""
     values = {
-        "step_running": False,
         "outcome": Outcome.FAILED,
         "error": error,
         "exit_code": exit_code,
         "failure_cause": cause,
         "ended_at": datastore_now(),
     }
-    return _update_held(tx, ref, node, values)
+    return _end_step(tx, ref, node, values, marks)
 
 
 def lock_held(tx: Connection, ref: StepRef, *, node: str) -> Task | None:
@@ -147,5 +160,9 @@ def _updated(tx: Connection, query: Update) -> Task | None:
     return None if row is None else task_of(row)
 
 
-def _update_held(tx: Connection, ref: StepRef, node: str, values: dict[str, Any]) -> bool:
-    return tx.execute(update(tasks).where(*_is_held(ref, node)).values(**values)).rowcount == 1
+def _end_step(
+    tx: Connection, ref: StepRef, node: str, values: dict[str, Any], marks: Sequence[RecentMark]
+) -> bool:
+    query = update(tasks).where(*_is_held(ref, node))
+    query = query.values(step_running=False, note="", marks=with_marks(marks), **values)
+    return tx.execute(query).rowcount == 1

@@ -5,6 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import Connection, case, or_, select, update
 
 from tork_celery.domain.model import Task
+from tork_celery.domain.step_report import StepReport
+from tork_celery.store import step_reports
 from tork_celery.store.database import datastore_now
 from tork_celery.store.tables import RUNNING_TASKS, tasks
 from tork_celery.store.task_conditions import claimed
@@ -12,12 +14,19 @@ from tork_celery.store.tasks import task_of
 
 
 def renew(
-    tx: Connection, *, node: str, running: Sequence[str], lease_s: float, progress: Mapping[str, float]
+    tx: Connection,
+    *,
+    node: str,
+    running: Sequence[str],
+    lease_s: float,
+    progress: Mapping[str, float],
+    reports: Mapping[str, StepReport],
 ) -> dict[str, int]:
     """Renew the leases of the node's tasks: those in `running` and those between two steps.
 
-    Stores the `progress` of tasks, by id. Returns the deliveries of the renewed tasks, by id. A task in
-    `running` that is missing from the result, or has another delivery, no longer belongs to the node.
+    Stores the `progress` of tasks and the `reports` of their steps, by id. Returns the deliveries of the
+    renewed tasks, by id. A task in `running` that is missing from the result, or has another delivery, no
+    longer belongs to the node.
     """
     query = (
         update(tasks)
@@ -27,7 +36,7 @@ def renew(
             tasks.c.outcome.is_(None),
             or_(tasks.c.step_running.is_(False), tasks.c.id.in_(running)),
         )
-        .values(lease_until=datastore_now() + lease_s)
+        .values(lease_until=datastore_now() + lease_s, **step_reports.values(reports))
         .returning(tasks.c.id, tasks.c.delivery)
     )
     if progress:

@@ -192,6 +192,8 @@ tasks = Table(
     Column("error", Text),
     Column("progress", Double, nullable=False),
     Column("superseded", Boolean, nullable=False, server_default=false()),  # a restart has run it again
+    Column("marks", Text, nullable=False, server_default=""),  # `domain.segments` has their form
+    Column("note", Text, nullable=False, server_default=""),
     Index(None, "job_id", "position"),
     Index(None, "first_id"),
     Index(None, "parent_id", "state", "index"),

@@ -7,15 +7,29 @@ from operator import attrgetter
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, bindparam, exists, func, insert, literal_column, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
 from tork_celery.domain import states
 from tork_celery.domain.errors import IllegalTransition, SecretsUnreadable
+from tork_celery.domain.explanation import TasksBefore
 from tork_celery.domain.model import Task
 from tork_celery.domain.states import ACTIVE, ENDED_EARLY, TASK_MOVES, FailureCause, Outcome, TaskState
 from tork_celery.store.database import datastore_now
-from tork_celery.store.tables import ACTIVE_TASKS, RUNNING_TASKS, SCHEDULED_TASKS, tasks
+from tork_celery.store.tables import ACTIVE_TASKS, RUNNING_TASKS, SCHEDULED_TASKS, SENDING_ORDER, tasks
 from tork_celery.store.task_conditions import claimed
 
 log = structlog.get_logger(__name__)
@@ -94,6 +108,28 @@ def latest_attempt(tx: Connection, task_id: str) -> Task | None:
     """Return the task or, for the first of several attempts, the latest attempt."""
     row = tx.execute(_LATEST_ATTEMPT, {"task_id": task_id}).one_or_none()
     return None if row is None else task_of(row)
+
+
+def attempts(tx: Connection, task: Task) -> list[Task]:
+    """Return the attempts of a task that are not after this one, in order."""
+    first_id = task.first_id or task.id
+    query = select(tasks).where(
+        or_(tasks.c.id == first_id, tasks.c.first_id == first_id), tasks.c.attempts <= task.attempts
+    )
+    return [task_of(row) for row in tx.execute(query.order_by(tasks.c.attempts))]
+
+
+def count_before(tx: Connection, task: Task) -> TasksBefore:
+    """Count the scheduled tasks of the same queue that workers take before this one."""
+    order = tuple_(*(column for column in SENDING_ORDER[1:]))
+    own_place = (task.job_created_at, task.position, task.index)
+    higher = tasks.c.priority > task.priority
+    older = and_(tasks.c.priority == task.priority, order < own_place)
+    query = select(func.count().filter(higher), func.count().filter(older)).where(
+        ACTIVE_TASKS, SCHEDULED_TASKS, tasks.c.queue == task.queue
+    )
+    higher_priority, older_tasks = tx.execute(query).one()
+    return TasksBefore(higher_priority=higher_priority, older=older_tasks)
 
 
 def latest_attempt_id(tx: Connection, task_id: str) -> str | None:

@@ -13,6 +13,7 @@ from tork_celery.domain.errors import EngineUnavailable
 from tork_celery.domain.model import StepRef
 from tork_celery.domain.states import TaskState
 from tork_celery.worker.step_output import StepOutput
+from tork_celery.worker.step_timeline import StepTimeline
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,7 @@ class ActiveStep:
     stop_reason: StopReason | None = None
     timeout: str | None = None
     error: str | None = None
+    timeline: StepTimeline = field(default_factory=StepTimeline)
     timers: list[threading.Timer] = field(default_factory=list)
     interrupted: threading.Event = field(default_factory=threading.Event)
     """Set when a wait of the step is to end: the step was killed, or the worker stops."""

@@ -78,6 +78,7 @@ class EngineWaits:
         if self._away_since_s is not None:
             self._away_since_s = None
             self._delays_s = delays_s()
+            self._step.timeline.engine_answers()
             self._note("the container engine answers again")
 
     def after_failure(self, error: EngineFailed) -> None:
@@ -101,12 +102,12 @@ class EngineWaits:
             self._away_since_s = now_s
             log.warning("step.engine_away", step=str(self._step.ref), reason=str(error))
         if now_s - self._away_since_s < self._longest.seconds:
-            self._note(f"{error}; trying again, for {self._longest.text} at most")
+            self._note_away(f"{error}; trying again, for {self._longest.text} at most")
         elif self._has_other_worker():
             self._note(f"{error}, for more than {self._longest.text}; another worker takes the task")
             raise ReleaseNeeded(engine_away=True)
         else:
-            self._note(
+            self._note_away(
                 f"{error}, for more than {self._longest.text}; no other worker serves the queue of the "
                 "task, so it waits on"
             )
@@ -119,6 +120,10 @@ class EngineWaits:
         log.warning("step.tried_again", step=str(self._step.ref), call=call)
         self._note(f"{reason}; trying again")
         self._pause(delay_s)
+
+    def _note_away(self, text: str) -> None:
+        self._step.timeline.engine_away(text)
+        self._note(text)
 
     def _note(self, text: str) -> None:
         """Write a line to the task's log, unless it was the last one."""

@@ -30,17 +30,25 @@ class LeaseKeeper:
             leases.extend(tx, node=self._context.node, lease_s=self._lease_s)
 
     def renew(self) -> None:
-        """Renew all leases in one statement, with the progress of the steps. Never waits for the engine."""
+        """Renew all leases in one statement, with the reports of the steps. Never waits for the engine."""
         active, adoptable = self._context.steps.all(), self._adoptable.all()
         running = [step.ref.task_id for step in active] + [task.id for task in adoptable]
         progress = self._progress(active)
+        reports = [(step, report) for step in active if (report := step.timeline.report()) is not None]
         with self._context.database.transaction() as tx:
             webhook_outbox.record_progress(tx, progress, node=self._context.node)
             deliveries = leases.renew(
-                tx, node=self._context.node, running=running, lease_s=self._lease_s, progress=progress
+                tx,
+                node=self._context.node,
+                running=running,
+                lease_s=self._lease_s,
+                progress=progress,
+                reports={step.ref.task_id: report for step, report in reports},
             )
             lost = [step for step in active if deliveries.get(step.ref.task_id) != step.ref.delivery]
             ended_early = tasks.ended_early(tx, [step.ref.task_id for step in lost])
+        for step, report in reports:
+            step.timeline.stored(report)
         for step in lost:
             self._context.steps.kill(step, StopReason.of_lost_task(ended_early.get(step.ref.task_id)))
         for task in adoptable:

@@ -114,7 +114,8 @@ class Recovery:
 
     def _release(self, tx: Connection, held: list[Task]) -> list[Task]:
         """Release tasks. Return those to send then, which are others if those have a higher priority."""
-        released = [transitions.release(task) for task in held]
+        now = self._context.database.now(tx)
+        released = [transitions.release(task, now=now, reason=f"{task.node} started again") for task in held]
         webhook_outbox.record_tasks(tx, released)
         tasks.save(tx, released)
         queues = {task.queue for task in released}

@@ -11,6 +11,7 @@ from tork_celery.domain import transitions
 from tork_celery.domain.errors import DatastoreUnavailable
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.domain.states import Outcome
+from tork_celery.domain.step_report import RecentMark
 from tork_celery.store import claims, jobs, logs, publishing_window, tasks
 from tork_celery.worker.active_steps import ActiveStep
 from tork_celery.worker.context import WorkerContext
@@ -64,9 +65,11 @@ class StepClaims:
         """
         if outcome.error is not None:  # it may quote what only this task masks
             outcome = replace(outcome, error=step.output.masker.mask(outcome.error))
+        report = step.timeline.report()
+        marks = report.marks if report else ()
         with step.output.storing(final=True) as batch:
             with self._context.database.transaction() as tx:
-                recorded = self._record_outcome(tx, task, step.ref, outcome)
+                recorded = self._record_outcome(tx, task, step.ref, outcome, marks)
                 if recorded:
                     logs.add(tx, job_id=task.job_id, ref=step.ref, parts=batch.parts)
                 elif repeated:
@@ -85,7 +88,8 @@ class StepClaims:
                 task = claims.lock_held(tx, ref, node=self._context.node)
                 if task is None:
                     return
-                released = transitions.release(task)
+                now = self._context.database.now(tx)
+                released = transitions.release(task, now=now, reason=f"{task.node} gave it back")
                 webhook_outbox.record_tasks(tx, [released])
                 tasks.save(tx, [released])
                 sent = self._mark_next_sent(tx, released.queue)
@@ -96,18 +100,22 @@ class StepClaims:
     def _mark_next_sent(self, tx: Connection, queue: str) -> Sequence[Task]:
         return publishing_window.mark_next_sent(tx, [queue], lease_s=self._context.lease_s)
 
-    def _record_outcome(self, tx: Connection, task: Task, ref: StepRef, outcome: StepOutcome) -> bool:
+    def _record_outcome(
+        self, tx: Connection, task: Task, ref: StepRef, outcome: StepOutcome, marks: Sequence[RecentMark]
+    ) -> bool:
+        node = self._context.node
         if outcome.error is not None:
             return claims.fail_step(
                 tx,
                 ref,
-                node=self._context.node,
+                node=node,
                 error=outcome.error,
                 exit_code=outcome.exit_code,
                 cause=outcome.cause,
+                marks=marks,
             )
         last = ref.step + 1 == len(task.definition.steps)
-        return claims.complete_step(tx, ref, node=self._context.node, result=outcome.result, last=last)
+        return claims.complete_step(tx, ref, node=node, result=outcome.result, last=last, marks=marks)
 
     def _was_recorded(self, tx: Connection, ref: StepRef, outcome: StepOutcome) -> bool:
         task = tasks.get(tx, ref.task_id)

@@ -21,6 +21,7 @@ from tork_celery.worker.log_shipper import LogShipper
 from tork_celery.worker.masking_thread import MaskingThread
 from tork_celery.worker.step_output import StepOutput
 from tork_celery.worker.step_runs import containers_of, step_run
+from tork_celery.worker.step_timeline import StepTimeline
 from tork_celery.worker.step_timeouts import StepTimeouts
 
 log = structlog.get_logger(__name__)
@@ -54,16 +55,18 @@ class StepExecution:
             secrets = jobs.secrets(tx, task.job_id)
             stored = logs.position(tx, ref) if adopted else LogPosition()
         values = MaskedValues(secrets).with_values(self.host_env.secrets)
+        masker = values.with_values(task_values(task.definition)).masker()
         output = StepOutput(
             task_id=task.id,
             step=ref.step,
             step_name=task.definition.steps[ref.step].name,
             stored=stored,
             limit_bytes=self.log_limit_bytes,
-            masker=values.with_values(task_values(task.definition)).masker(),
+            masker=masker,
             mask_result=self.host_env.mask,
         )
-        return ActiveStep(ref=ref, job_id=task.job_id, output=output)
+        timeline = StepTimeline(masker.mask, node=self.context.node)
+        return ActiveStep(ref=ref, job_id=task.job_id, output=output, timeline=timeline)
 
     def run(self, task: Task, step: ActiveStep) -> StepExit:
         """Run the step to its end, or follow it if an earlier process started it.
@@ -109,15 +112,17 @@ class StepExecution:
     ) -> StepExit:
         def started() -> None:
             waits.container_started()
+            step.timeline.started()
             timeouts.step_started()
 
         limits = limits_of(task.definition.limits, self.defaults.limits)
-        run = step_run(task, step.ref, limits, step.output.masker.mask, self.host_env)
+        run = step_run(task, step, limits, self.host_env)
         with MaskingThread(step, ship=self.shipper.ship, stopping=self.stopping) as sink:
             try:
                 return self.context.runtime.run(run, sink, started=started)
             except AlreadyStarted:
                 waits.engine_answered()
+                step.timeline.adopted()
                 timeouts.step_started()
                 exit_ = self.context.runtime.follow(step.ref, sink)
                 return exit_ if exit_ is not None else self.context.runtime.run(run, sink, started=started)

@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from tork_celery.domain.definition import Limits, StepDefinition
-from tork_celery.domain.masking import Mask
 from tork_celery.domain.model import StepRef, Task
 from tork_celery.runtime.protocol import SidecarRun, StepRun
+from tork_celery.worker.active_steps import ActiveStep
 from tork_celery.worker.host_environment import HostEnvironment
 
 
@@ -22,12 +22,11 @@ def containers_of(task: Task, ref: StepRef) -> list[StepRef]:
     return [*(replace(ref, step=number) for number in sidecars), ref]
 
 
-def step_run(
-    task: Task, ref: StepRef, limits: Limits | None, mask: Mask, host_env: HostEnvironment
-) -> StepRun:
-    """Return the run of a step, the main step with its sidecars. `mask` masks the secrets of the task."""
-    definition = task.definition
-    shared = _shared_fields(task, limits) | {"mask": mask}
+def step_run(task: Task, step: ActiveStep, limits: Limits | None, host_env: HostEnvironment) -> StepRun:
+    """Return the run of a step, the main step with its sidecars."""
+    definition, ref = task.definition, step.ref
+    shared = _shared_fields(task, limits)
+    shared |= {"mask": step.output.masker.mask, "pulling": step.timeline.pulling}
     run = StepRun(**shared, ref=ref, **_own_fields(task, definition.steps[ref.step], host_env))
     if ref.step != definition.main:
         return run

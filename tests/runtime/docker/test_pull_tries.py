@@ -1,6 +1,7 @@
 """The tries of a pull, with an engine that answers what a test wants."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -8,9 +9,12 @@ import pytest
 from tests.eventually import eventually
 from tests.runtime.steps import TIMEOUT_S, RecordingSink, in_thread
 from tork_celery.domain.backoff import Backoff
+from tork_celery.domain.definition import StepDefinition
 from tork_celery.domain.errors import EngineFailed, StepFailed
+from tork_celery.domain.model import StepRef
 from tork_celery.runtime.docker.engine_images import EngineImages, PullFailed
 from tork_celery.runtime.docker.image_pulls import ImagePulls
+from tork_celery.runtime.protocol import StepRun
 from tork_celery.runtime.running_steps import RunningStep
 
 
@@ -38,6 +42,11 @@ class FakeImages:
     def close(self) -> None: ...
 
 
+RUN = StepRun(
+    ref=StepRef(task_id="t", delivery=1, step=0), job_id="j", definition=StepDefinition(image="some:image")
+)
+
+
 @pytest.fixture
 def no_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Backoff, "delay_s", lambda *_: 0.0)
@@ -48,7 +57,7 @@ def pull(images: FakeImages, *, timeout_s: float = TIMEOUT_S) -> list[str]:
     sink = RecordingSink()
     pulls = ImagePulls(cast("EngineImages", images), timeout_s=timeout_s)
     try:
-        pulls.pull("some:image", None, RunningStep(), sink)
+        pulls.pull(RUN, RunningStep(), sink)
     finally:
         eventually(lambda: not pulls._pulls)
     return sink.notes.splitlines()
@@ -122,10 +131,10 @@ def test_pull_that_succeeds_at_last_notes_each_reason_once() -> None:
 def test_step_that_joins_a_failing_pull_is_told_why_it_waits() -> None:
     pulls = ImagePulls(cast("EngineImages", FakeImages(PullFailed("EOF", status=500))), timeout_s=TIMEOUT_S)
     first, second, steps = RecordingSink(), RecordingSink(), (RunningStep(), RunningStep())
-    futures = [in_thread(lambda: pulls.pull("some:image", None, steps[0], first))]
+    futures = [in_thread(lambda: pulls.pull(RUN, steps[0], first))]
     eventually(lambda: "EOF; trying again" in first.notes)
 
-    futures.append(in_thread(lambda: pulls.pull("some:image", None, steps[1], second)))
+    futures.append(in_thread(lambda: pulls.pull(RUN, steps[1], second)))
 
     eventually(lambda: "EOF; trying again" in second.notes)
     for step in steps:
@@ -148,7 +157,7 @@ def test_pull_is_not_tried_again_for_steps_that_were_killed() -> None:
     images = KillingImages(PullFailed("EOF", status=500))
     pulls = ImagePulls(cast("EngineImages", images), timeout_s=TIMEOUT_S)
 
-    pulls.pull("some:image", None, step, RecordingSink())
+    pulls.pull(RUN, step, RecordingSink())
 
     eventually(lambda: not pulls._pulls)
 
@@ -163,3 +172,23 @@ def test_progress_that_cannot_be_read_fails_the_pull(line: bytes) -> None:
 def test_bug_does_not_leave_steps_waiting() -> None:
     with pytest.raises(EngineFailed, match="a bug"):
         pull(FakeImages(RecursionError("a bug")))
+
+
+def test_progress_counts_the_layers_that_are_ready() -> None:
+    told: list[str | None] = []
+    chunks = [
+        b'{"status":"Pulling from some","id":"image"}\n{"status":"Pulling fs layer","id":"aa"}\n',
+        b'{"status":"Already exists","id":"bb"}\n{"status":"Pull complete","id":"aa"}\n',
+    ]
+    pulls = ImagePulls(cast("EngineImages", FakeImages(chunks)), timeout_s=TIMEOUT_S)
+
+    pulls.pull(replace(RUN, pulling=told.append), RunningStep(), RecordingSink())
+
+    assert list(dict.fromkeys(told)) == [
+        "image some:image",
+        "image some:image: 0 of 1 layers are ready",
+        "image some:image: 1 of 2 layers are ready",
+        "image some:image: 2 of 2 layers are ready",
+        None,
+    ]
+    eventually(lambda: not pulls._pulls)

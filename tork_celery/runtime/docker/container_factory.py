@@ -155,7 +155,7 @@ class ContainerFactory:
         if not self.pull_always and self._try_create(name, config):
             self.image_gc.record_use(image)
             return True
-        self.pulls.pull(image, run.definition.registry, step, sink)
+        self.pulls.pull(run, step, sink)
         if not step.may_continue():
             return False
         if not self._try_create(name, config):  # another program may have removed it

@@ -15,8 +15,8 @@ from tork_celery.domain.errors import EngineFailed, StepFailed, TorkError
 from tork_celery.runtime.docker.engine_images import EngineImages, PullFailed
 from tork_celery.runtime.docker.engine_stream import EngineStream
 from tork_celery.runtime.docker.pull_errors import retry_limit
-from tork_celery.runtime.docker.pull_progress import progress_notes
-from tork_celery.runtime.protocol import Sink, Stream
+from tork_celery.runtime.docker.pull_progress import PullProgress, progress_notes
+from tork_celery.runtime.protocol import Sink, StepRun, Stream
 from tork_celery.runtime.running_steps import RunningStep
 
 log = structlog.get_logger(__name__)
@@ -51,25 +51,33 @@ class ImagePulls:
         self._lock = threading.Lock()
         self._pulls: dict[_PullKey, _Pull] = {}
 
-    def pull(self, image: str, credentials: Registry | None, step: RunningStep, sink: Sink) -> None:
-        """Pull an image. Return when it is there or the step was killed. Write the progress to `sink`.
+    def pull(self, run: StepRun, step: RunningStep, sink: Sink) -> None:
+        """Pull the image of a step. Return when it is there or the step was killed.
+
+        Write the notes of the engine to `sink`, and the progress to `run.pulling`.
 
         Raises StepFailed, EngineUnavailable, Detached.
         """
+        image = run.definition.image or ""
+        progress = PullProgress(image)
+        run.pulling(str(progress))
         inbox: _Inbox = SimpleQueue()
         with step.interruptible(lambda: inbox.put(None)):
-            pull = self._join((image, credentials), inbox)
+            pull = self._join((image, run.definition.registry), inbox)
             try:
                 while step.may_continue():
                     message = inbox.get()
                     if isinstance(message, str):
                         sink(Stream.NOTE, message.encode())
+                        progress.add(message)
+                        run.pulling(str(progress))
                     elif message is not None:
                         if message.error is not None:
                             raise message.error
                         return
             finally:
                 self._leave(pull, inbox)
+                run.pulling(None)
 
     def close(self) -> None:
         """Abort the pulls in progress."""

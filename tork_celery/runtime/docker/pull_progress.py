@@ -7,6 +7,39 @@ from typing import Any
 from tork_celery.runtime.docker.engine_images import PullFailed
 from tork_celery.runtime.docker.error_mapping import one_line
 
+_LAYER_STATES = frozenset(
+    {
+        "Pulling fs layer",
+        "Waiting",
+        "Downloading",
+        "Verifying Checksum",
+        "Download complete",
+        "Extracting",
+        "Pull complete",
+        "Already exists",
+    }
+)
+_READY = frozenset({"Pull complete", "Already exists"})
+
+
+class PullProgress:
+    """The number of layers of an image that are ready, from the notes of `progress_notes`."""
+
+    def __init__(self, image: str) -> None:
+        self._image = image
+        self._layers: dict[str, str] = {}
+
+    def add(self, note: str) -> None:
+        layer, _colon, state = note.strip().partition(": ")
+        if state in _LAYER_STATES:
+            self._layers[layer] = state
+
+    def __str__(self) -> str:
+        if not self._layers:
+            return f"image {self._image}"
+        ready = sum(state in _READY for state in self._layers.values())
+        return f"image {self._image}: {ready} of {len(self._layers)} layers are ready"
+
 
 def progress_notes(chunks: Iterator[bytes]) -> Iterator[str]:
     """Yield a line for each change of a layer's state. Raises PullFailed for an error within the stream."""
