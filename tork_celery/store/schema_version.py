@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, text
 from tork_celery.domain.errors import ConfigurationError
 from tork_celery.store.database import Database
 
-NEEDED = "0011"
+NEEDED = "0020"
 """Id of the newest revision."""
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0013"
-down_revision = "0016"
+down_revision = "0012"
 
 _JOB_COLUMNS = ("state", "delete_at", "position", "started_at", "ended_at", "result", "error", "progress")
 _TASK_COLUMNS = (

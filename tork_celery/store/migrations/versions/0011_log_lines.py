@@ -6,8 +6,8 @@ Earlier parts keep NULL: their times are unknown, and readers derive their line 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0010"
-down_revision = "0014"
+revision = "0011"
+down_revision = "0010"
 
 
 def upgrade() -> None:

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0023"
-down_revision = "0022"
+revision = "0019"
+down_revision = "0018"
 
 _HOLDING = sa.text("slot_key IS NOT NULL AND state IN ('SCHEDULED', 'RUNNING')")
 _WAITING = sa.text("slot_key IS NOT NULL AND state = 'PENDING'")

@@ -6,8 +6,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0012"
-down_revision = "0019"
+revision = "0017"
+down_revision = "0016"
 
 _READY = sa.text("unmet = 0")
 
