@@ -20,6 +20,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "show": ("show:show", "Show a job and its tasks as a tree."),
         "tasks": ("tasks:tasks", "List tasks, those of the newest jobs first."),
         "logs": ("logs:logs", "Print the log of a job or a task."),
+        "explain": ("explain:explain", "Say what a task waits for, and what it did."),
         "reproduce": ("reproduce:reproduce", "Print the docker run that repeats a step here."),
     },
     "Look after the system": {
