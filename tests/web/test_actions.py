@@ -1,12 +1,13 @@
 """Actions are forms with a CSRF token. They lead back to a page that says how they went."""
 
+import html
 import re
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
-from tests.domain.samples import job_definition, leaf
+from tests.domain.samples import job_definition, leaf, task_definition
 from tests.services.fakes import FakeDispatcher
 from tests.store.stores import FlakyDatabase, job_now
 from tests.web import sample_jobs
@@ -132,7 +133,30 @@ def test_queue_is_purged(client: FlaskClient) -> None:
     assert "messages of default were removed" in client.get("/ui/queues").text
 
 
-def test_edit_and_run_again_opens_the_editor_with_the_file(client: FlaskClient) -> None:
-    response = client.post("/ui/edit", data={"csrf": token_of(client), "file": FILE})
+def test_edited_job_runs_again_with_the_stored_secrets(client: FlaskClient, database: FlakyDatabase) -> None:
+    definition = job_definition(
+        task_definition(env={"KEY": "{{ secrets.key }}"}), tags=("nightly",), secrets={"key": "s3cr3t-value"}
+    )
+    job = sample_jobs.store_job(database, definition, JobState.COMPLETED)
 
-    assert "run: echo hello" in response.text
+    page = client.get(f"/ui/jobs/{job.id}/edit").text
+    text = html.unescape(page.partition("autofocus>")[2].partition("</textarea>")[0])
+    form = {"csrf": token_of(client), "file": text.replace("a job", "the same job")}
+    response = client.post(f"/ui/jobs/{job.id}/rerun", data=form)
+
+    assert "key: '[REDACTED]'" in text
+    again = job_now(database, response.location.rpartition("/")[2])
+    assert (again.definition.name, again.definition.tags) == ("the same job", ("nightly",))
+    assert (again.definition.secrets, again.rerun_of) == ({"key": "s3cr3t-value"}, job.id)
+
+
+def test_faulty_file_of_an_edited_job_stays_in_the_editor(
+    client: FlaskClient, database: FlakyDatabase
+) -> None:
+    job = sample_jobs.store_job(database, job_definition(task_definition()), JobState.FAILED)
+
+    response = client.post(f"/ui/jobs/{job.id}/rerun", data={"csrf": token_of(client), "file": "nam: x"})
+
+    assert response.status_code == 400
+    assert "Edit and run again" in response.text
+    assert f"/ui/jobs/{job.id}/rerun" in response.text

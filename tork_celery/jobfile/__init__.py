@@ -18,12 +18,14 @@ from tork_celery.jobfile.parse import (
     parse_scheduled_job,
     parse_task,
 )
+from tork_celery.jobfile.stored import file_of
 
 __all__ = [
     "BODY_LIMIT_BYTES",
     "MEDIA_TYPES",
     "JobFile",
     "check_media_type",
+    "file_of",
     "job_of",
     "media_type_of",
     "parse_any",

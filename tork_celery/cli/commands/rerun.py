@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 import yaml
 
+from tork_celery import jobfile
 from tork_celery.cli import ids
 from tork_celery.cli.client import Document
-from tork_celery.cli.job_files import job_file_of
 from tork_celery.cli.job_values import add_value_options, read_values
 from tork_celery.cli.options import add_global_options, session
 
@@ -37,7 +37,7 @@ def rerun(
 
 def _edited(job: Document) -> str:
     """Return the job file as the user leaves it. Raises click.Abort if it was not saved."""
-    text = yaml.safe_dump(job_file_of(job), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(jobfile.file_of(job), sort_keys=False, allow_unicode=True)
     edited = click.edit(text, extension=".yaml")
     if edited is None:
         session().say("the file was not saved; no job was made")

@@ -9,9 +9,9 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from tork_celery import jobfile
 from tork_celery.cli import ids
 from tork_celery.cli.client import Document
-from tork_celery.cli.job_files import job_file_of
 from tork_celery.cli.job_tree import tree_of
 from tork_celery.cli.options import add_global_options, session
 from tork_celery.cli.output import STATE_STYLES, print_lines
@@ -37,7 +37,7 @@ def show(job_id: str, *, watched: bool, definition: bool) -> None:
     job_id = ids.job_id(session().client, job_id)
     job = session().client.job(job_id)
     if definition:
-        click.echo(json.dumps(job_file_of(job), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(jobfile.file_of(job), indent=2, ensure_ascii=False))
     elif session().format != "table":
         session().output.document(_watched(job_id) if watched else job)
     elif watched and session().output.console.is_terminal:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import yaml
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
@@ -14,6 +13,7 @@ from tork_celery.domain.states import TaskState
 from tork_celery.services import job_tree, queries
 from tork_celery.services.job_tree import JobTree, TreeRow
 from tork_celery.web import timeline
+from tork_celery.web.pages.new_job import job_file
 
 _SELECTED_FIRST = (TaskState.FAILED, TaskState.RUNNING)
 
@@ -57,11 +57,8 @@ def add_routes(pages: Blueprint, api: ApiContext) -> None:
     def show_definition(job_id: str) -> ResponseReturnValue:
         job, results, _ = queries.job(api.services, job_id)
         document = serializers.job(job, results, ())
-        keys = ("tasks", "inputs", "secrets", "output", "defaults", "webhooks", "permissions", "autoDelete")
-        shown = {"name": document["name"]} | {key: document[key] for key in keys if document.get(key)}
-        text = yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=100)
         return render_template(
-            "definition.html", job=document, definition=text, context=document["context"]["tasks"]
+            "definition.html", job=document, definition=job_file(job), context=document["context"]["tasks"]
         )
 
 

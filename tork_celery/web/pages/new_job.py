@@ -5,16 +5,20 @@ from http import HTTPStatus
 from importlib.resources import files
 from typing import Any
 
+import yaml
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from tork_celery import jobfile
-from tork_celery.api.authentication import current_actor, current_username
+from tork_celery.api.authentication import current_actor, current_user, current_username
 from tork_celery.api.context import ApiContext
+from tork_celery.domain import serializers
 from tork_celery.domain.codec import Document
 from tork_celery.domain.definition import JobDefinition
 from tork_celery.domain.errors import BodyTooLarge, Fault, InvalidInput
-from tork_celery.services import schedules, submit
+from tork_celery.domain.model import Job
+from tork_celery.domain.rerun import Rerun
+from tork_celery.services import queries, rerun, schedules, submit
 
 _YAML = "text/yaml"
 
@@ -28,7 +32,7 @@ def add_routes(pages: Blueprint, api: ApiContext) -> None:
 
     @pages.post("/new")
     def submit_job() -> ResponseReturnValue:
-        text = request.form.get("file", "").replace("\r\n", "\n")
+        text = _submitted_text()
         scheduled = "schedule" in request.form
         try:
             definition = _parse(api, text, scheduled=scheduled)
@@ -44,9 +48,25 @@ def add_routes(pages: Blueprint, api: ApiContext) -> None:
             return _editor(text, faults=_faults(error)), HTTPStatus.BAD_REQUEST
         return redirect(url_for("ui.show_job", job_id=job.id), HTTPStatus.SEE_OTHER)
 
-    @pages.post("/edit")
-    def edit_job() -> ResponseReturnValue:
-        return _editor(request.form.get("file", ""))
+    @pages.get("/jobs/<job_id>/edit")
+    def edit_job(job_id: str) -> ResponseReturnValue:
+        return _editor(job_file(queries.job(api.services, job_id)[0]), rerun_of=job_id)
+
+    @pages.post("/jobs/<job_id>/rerun")
+    def rerun_job(job_id: str) -> ResponseReturnValue:
+        text = _submitted_text()
+        try:
+            job, _ = rerun.rerun_job(
+                api.services,
+                job_id,
+                Rerun(file=text),
+                image_required=api.image_required,
+                user=current_user(),
+                actor=current_actor(),
+            )
+        except (InvalidInput, BodyTooLarge) as error:
+            return _editor(text, rerun_of=job_id, faults=_faults(error)), HTTPStatus.BAD_REQUEST
+        return redirect(url_for("ui.show_job", job_id=job.id), HTTPStatus.SEE_OTHER)
 
     @pages.post("/validate")
     def validate() -> Document:
@@ -67,6 +87,16 @@ def _parse(api: ApiContext, text: str, *, scheduled: bool) -> JobDefinition:
             body, _YAML, limit_bytes=limit_bytes, image_required=image_required
         )
     return jobfile.parse_file(body, _YAML, limit_bytes=limit_bytes, image_required=image_required).job
+
+
+def job_file(job: Job) -> str:
+    """Return the file of a stored job in YAML. Secrets are masked, and comments are not kept."""
+    document = jobfile.file_of(serializers.job(job, {}, ()))
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _submitted_text() -> str:
+    return request.form.get("file", "").replace("\r\n", "\n")
 
 
 def _editor(text: str, **values: Any) -> str:
