@@ -74,12 +74,13 @@ def test_markup_and_escapes_of_users_are_text(
         assert "[31m" not in text.partition("<pre>")[2]
 
 
-def test_raw_log_is_plain_text(client: FlaskClient, hostile: tuple[Job, Task]) -> None:
-    response = client.get(f"/ui/tasks/{hostile[1].id}/log.txt?download=true")
+def test_log_can_be_read_and_downloaded_as_text(client: FlaskClient, hostile: tuple[Job, Task]) -> None:
+    address = f"/tasks/{hostile[1].id}/log?format=text"
 
-    assert response.mimetype == "text/plain"
-    assert response.text == HOSTILE + "\n"
-    assert "attachment" in response.headers["Content-Disposition"]
+    page = client.get(f"/ui/tasks/{hostile[1].id}/log").text
+
+    assert f'href="{address}"' in page
+    assert f'href="{address}&amp;download=true"' in page
 
 
 def test_unknown_page_and_unknown_job_are_404_pages(client: FlaskClient) -> None:

@@ -1,9 +1,7 @@
 """The page of a task, the page of its log, and the parts of the log for the log view."""
 
-from operator import attrgetter
-
 import yaml
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from tork_celery.api import responses
@@ -12,7 +10,6 @@ from tork_celery.api.context import ApiContext
 from tork_celery.api.request_parsing import parse_log_page, parse_search_text
 from tork_celery.domain import serializers
 from tork_celery.domain.codec import Document
-from tork_celery.domain.logs import LogPart
 from tork_celery.services import job_control, job_tree, queries
 from tork_celery.web import notices
 
@@ -23,7 +20,6 @@ _STATE_KEYS = frozenset(
     }
 )  # fmt: skip
 _TAIL_PARTS = 3
-_RAW_PAGE = 100
 
 
 def add_routes(pages: Blueprint, api: ApiContext) -> None:
@@ -43,22 +39,6 @@ def add_routes(pages: Blueprint, api: ApiContext) -> None:
         text = parse_search_text(request)
         log_page = queries.attempt_log(api.services, task_id, number=number, size=size, text=text)
         return responses.page(log_page, responses.log_part)
-
-    @pages.get("/tasks/<task_id>/log.txt")
-    def raw_log(task_id: str) -> Response:
-        """Return the log as it was printed. The log limit of workers bounds it."""
-        number, parts = 1, list[LogPart]()
-        while True:
-            found = queries.attempt_log(api.services, task_id, number=number, size=_RAW_PAGE)
-            parts += found.items
-            if number >= found.total_pages:
-                break
-            number += 1
-        ordered = sorted({part.number: part for part in parts}.values(), key=attrgetter("number"))
-        response = Response("".join(part.contents for part in ordered), mimetype="text/plain")
-        if "download" in request.args:
-            response.headers["Content-Disposition"] = f'attachment; filename="{task_id[:32]}.log"'
-        return response
 
     @pages.post("/tasks/<task_id>/cancel")
     def cancel_task(task_id: str) -> ResponseReturnValue:
