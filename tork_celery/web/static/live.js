@@ -1,32 +1,81 @@
-// Keeps a page up to date by polling. A hidden tab does not poll.
+// Keeps a page up to date. An event of GET /events says that something changed; what it is now, the page itself says.
+// A page without topics, and one without a free stream, polls. A hidden tab does neither.
 
 const POLL_MS = 2000;
-let timer = null;
+const PAGE_MS = 400; // events of this time cause one refresh
+const LOG_MS = 100;
+const LOST_MS = 3000; // a stream that the browser has opened again by then was never missed
 const listeners = new Map();
+let stream = null;
+let timer = null;
+let lost = null;
+let pageTimer = null;
+let logTimer = null;
+let refreshing = null;
+let again = false;
 
 /** Calls `listener` when the log of a task may have grown. */
 export function onLog(taskId, listener) { listeners.set(taskId, listener); }
 
 export function startLive() {
   if (!document.querySelector("[data-live]")) return;
-  document.addEventListener("visibilitychange", () => (document.hidden ? stop() : poll()));
-  if (!document.hidden) later();
+  document.addEventListener("visibilitychange", () => { if (document.hidden) stop(); else { refresh(); listen(); } });
+  window.addEventListener("pagehide", stop);
+  if (!document.hidden) listen();
+}
+
+function topics() {
+  const live = [...document.querySelectorAll("[data-live]")].map((region) => region.dataset.live);
+  const logs = [...document.querySelectorAll("[data-log]")].map((log) => `log:${log.dataset.log}`);
+  return [...new Set([...live, ...logs])].filter(Boolean);
 }
 
 function stop() {
+  stream?.close();
+  stream = null;
   clearTimeout(timer);
   timer = null;
 }
 
-function later() { timer = setTimeout(poll, POLL_MS); }
-
-async function poll() {
+function listen() {
+  const open = new Set(topics());
+  if (!open.size) { poll(); return; }
+  const query = [...open].map((topic) => `topic=${encodeURIComponent(topic)}`).join("&");
   stop();
-  await refresh();
-  if (!document.hidden && timer === null) later();
+  stream = new EventSource(`/events?${query}&tail=1`);
+  stream.addEventListener("open", () => { clearTimeout(lost); connected(true); });
+  for (const kind of ["job", "task", "reset"]) stream.addEventListener(kind, refreshSoon);
+  for (const kind of ["log", "reset"]) stream.addEventListener(kind, readLogsSoon);
+  stream.addEventListener("end", (event) => {
+    open.delete(JSON.parse(event.data).topic);
+    if (!open.size) stop(); // nothing will change any more
+    refreshSoon();
+  });
+  stream.addEventListener("error", () => {
+    if (stream?.readyState === EventSource.CLOSED) poll();
+    else { clearTimeout(lost); lost = setTimeout(() => connected(stream?.readyState === EventSource.OPEN), LOST_MS); }
+  });
 }
 
+function refreshSoon() { pageTimer ??= setTimeout(() => { pageTimer = null; refresh(); }, PAGE_MS); }
+
+function readLogsSoon() { logTimer ??= setTimeout(() => { logTimer = null; readLogs(); }, LOG_MS); }
+
+function readLogs() { for (const listener of listeners.values()) listener(); }
+
+function poll() {
+  stop();
+  timer = setTimeout(async () => { await refresh(); if (!document.hidden) poll(); }, POLL_MS);
+}
+
+/** Shows what changed. Calls that come meanwhile share one more refresh. */
 async function refresh() {
+  again = true;
+  refreshing ??= (async () => { while (again) { again = false; await readPage(); } refreshing = null; })();
+  await refreshing;
+}
+
+async function readPage() {
   try {
     const response = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "manual" });
     if (response.type === "opaqueredirect") { location.reload(); return; } // the session has ended
@@ -34,7 +83,7 @@ async function refresh() {
     show(new DOMParser().parseFromString(await response.text(), "text/html"));
     connected(true);
   } catch { connected(false); }
-  for (const listener of listeners.values()) listener();
+  readLogs();
 }
 
 function connected(yes) { document.getElementById("connection").hidden = yes; }

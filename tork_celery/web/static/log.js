@@ -56,10 +56,13 @@ class LogView {
       if (!response.ok) return;
       const { items, totalPages } = await response.json();
       const fresh = items.filter((part) => part.number > this.last && !wanted.some((other) => other.number === part.number));
-      wanted.push(...fresh);
-      for (const part of fresh) lines += part.contents.split("\n").length;
-      if (fresh.length < items.length || page >= totalPages || !items.length) break;
+      for (const part of fresh) { // the newest one first
+        if (lines > MAX_LINES) break;
+        wanted.push(part);
+        lines += part.contents.split("\n").length;
+      }
       if (lines > MAX_LINES) { this.note("Earlier lines are in the raw log and the download."); break; }
+      if (fresh.length < items.length || page >= totalPages || !items.length) break;
     }
     wanted.sort((one, other) => one.number - other.number);
     await this.append(wanted);
@@ -72,7 +75,7 @@ class LogView {
       if (part.number <= this.last) continue;
       this.last = part.number;
       drawn += this.appendPart(part);
-      if (drawn > FRAME_LINES) { drawn = 0; await new Promise(requestAnimationFrame); }
+      if (drawn > FRAME_LINES) { drawn = 0; await new Promise((done) => setTimeout(done)); } // hidden tabs draw no frames
     }
     if (this.count === before) { this.showEmpty(); return; }
     this.trim();
