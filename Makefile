@@ -9,10 +9,10 @@ PYTEST := $(BIN)/python -m pytest --dist worksteal
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo unit test check coverage lint bench bench-api bench-scale chaos hostile long servers docs format lock images engine clean
+.PHONY: help setup demo unit test check coverage lint bench bench-api bench-scale chaos hostile long servers docs screenshots format lock images engine clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## make .venv with the pinned requirements and this package
 
@@ -66,6 +66,9 @@ bench-api: setup ## measure rates and latency of the API against a server that d
 
 bench-scale: setup ## measure the services with 1,000,000 stored jobs against 10,000; ARGS goes to the bench
 	$(BIN)/python -m bench.scale $(ARGS)
+
+screenshots: setup ## make the pictures of the web pages in docs/images
+	$(BIN)/python -m scripts.screenshots
 
 format: setup ## format the code and fix what ruff can fix
 	$(BIN)/ruff format .
