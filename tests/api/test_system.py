@@ -38,6 +38,22 @@ def test_health_names_the_parts_that_are_down(
     assert document(response)["down"] == {name: f"the {name} is away" for name in down}
 
 
+@pytest.mark.parametrize(
+    ("down", "ready"), [(set(), 200), ({"broker"}, 200), ({"datastore"}, 503), ({"broker", "datastore"}, 503)]
+)
+def test_api_is_ready_when_it_accepts_jobs_and_always_live(
+    client: FlaskClient, database: FlakyDatabase, dispatcher: FakeDispatcher, down: set[str], ready: int
+) -> None:
+    dispatcher.away = "broker" in down
+    database.down = "datastore" in down
+
+    assert client.get("/health/ready").status_code == ready
+    assert (client.get("/health/live").status_code, document(client.get("/health/live"))) == (
+        200,
+        {"status": "UP"},
+    )
+
+
 def test_datastore_that_cannot_be_written_to_is_down(context: ServiceContext) -> None:
     context = replace(context, write_error=lambda: "attempt to write a readonly database")
 

@@ -5,6 +5,7 @@ from flask import Flask
 from tork_celery.api import (
     audit,
     events,
+    health,
     job_actions,
     jobs,
     meta,
@@ -40,6 +41,7 @@ def create_app(api: ApiContext) -> Flask:
     app.register_blueprint(jobs.routes(api))
     app.register_blueprint(job_actions.routes(api))
     app.register_blueprint(system.routes(api))
+    app.register_blueprint(health.routes(api))
     app.register_blueprint(scheduled_jobs.routes(api))
     app.register_blueprint(users.routes(api))
     app.register_blueprint(audit.routes(api))

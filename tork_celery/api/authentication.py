@@ -15,6 +15,8 @@ PUBLIC_ROUTES = frozenset(
     {
         "/",
         "/health",
+        "/health/live",
+        "/health/ready",
         "/docs",
         "/openapi.json",
         "/schema/job.json",

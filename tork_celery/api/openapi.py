@@ -175,6 +175,8 @@ ROUTES = (
         media_types=(_JSON, "text/plain", "application/openmetrics-text"),
     ),
     _get("/health", "Get the health of the system", ref("Health"), other_responses=_DOWN),
+    _get("/health/live", "Get whether the process answers", ref("Health")),
+    _get("/health/ready", "Get whether the API accepts jobs", ref("Health"), other_responses=_DOWN),
     _post("/users", "Add a user", "User", ref("UserResponse"), other_responses=_FORBIDDEN),
     _get("/users", "List users", list_of(ref("UserResponse")), other_responses=_FORBIDDEN),
     Route(

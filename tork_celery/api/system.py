@@ -1,6 +1,4 @@
-"""Routes of nodes, queues, metrics and health."""
-
-from http import HTTPStatus
+"""Routes of nodes, queues, metrics and settings."""
 
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
@@ -44,10 +42,5 @@ def routes(api: ApiContext) -> Blueprint:
     def get_config() -> list[Document]:
         require_admin()
         return [responses.setting(each) for each in api.settings]
-
-    @blueprint.get("/health")
-    def get_health() -> ResponseReturnValue:
-        down = queries.unavailable_parts(api.services)
-        return responses.health(down), HTTPStatus.SERVICE_UNAVAILABLE if down else HTTPStatus.OK
 
     return blueprint

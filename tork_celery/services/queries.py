@@ -191,21 +191,25 @@ def metrics(context: ServiceContext) -> Metrics:
 
 
 def unavailable_parts(context: ServiceContext) -> dict[str, str]:
-    """Return the errors of the parts that do not answer, by the name of the part: datastore, broker.
-
-    A datastore that answers but cannot be written to, or whose disk is full, is unavailable.
-    """
-    errors = {}
-    if (write_error := context.write_error()) is not None:
-        errors["datastore"] = write_error
-    try:
-        context.database.require_room()
-        with context.database.reading() as tx:
-            context.database.now(tx)
-    except Unavailable as error:
-        errors["datastore"] = str(error)
+    """Return the errors of the parts that do not answer, by the name of the part: datastore, broker."""
+    errors = unavailable_datastore(context)
     try:
         context.dispatcher.ping()
     except Unavailable as error:
         errors["broker"] = str(error)
     return errors
+
+
+def unavailable_datastore(context: ServiceContext) -> dict[str, str]:
+    """Return the error of the datastore, by its name, if it does not answer. Without it, no job is accepted.
+
+    A datastore that answers but cannot be written to, or whose disk is full, is unavailable.
+    """
+    try:
+        context.database.require_room()
+        with context.database.reading() as tx:
+            context.database.now(tx)
+    except Unavailable as error:
+        return {"datastore": str(error)}
+    write_error = context.write_error()
+    return {} if write_error is None else {"datastore": write_error}
