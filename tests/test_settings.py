@@ -44,6 +44,7 @@ EXAMPLES: dict[str, tuple[str, Any]] = {
     "TORK_PULL_TIMEOUT": ("1h", 3600.0),
     "TORK_ENGINE_WAIT": ("30m", 1800.0),
     "TORK_KEEP_JOBS": ("720h", 2_592_000.0),
+    "TORK_KEEP_LOGS": ("24h", 86_400.0),
     "TORK_IMAGE_TTL": ("168h", 604800.0),
     "TORK_LOG_LIMIT": ("64k", 2**16),
     "TORK_STEP_DISK": ("off", None),

@@ -92,6 +92,7 @@ class Settings:
     rate_limit: float | None = None
     streams: int = 256
     keep_jobs_s: float | None = None
+    keep_logs_s: float | None = None
     broker_visibility_timeout_s: float = 3600.0
     log_level: str = "INFO"
     log_format: str = "auto"
@@ -378,6 +379,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "rate_limit": _rate,
     "streams": _count,
     "keep_jobs_s": durations.positive_seconds,
+    "keep_logs_s": durations.positive_seconds,
     "broker_visibility_timeout_s": durations.positive_seconds,
     "log_level": _log_level,
     "log_format": _one_of("a log format", "auto", "human", "logfmt", "json"),

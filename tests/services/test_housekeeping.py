@@ -8,16 +8,17 @@ from sqlalchemy import func, select, update
 
 from tests.services.samples import each_job
 from tests.store.job_lists import count_rows, stored_counts
-from tests.store.stores import FlakyDatabase, seconds_now, store_job, store_task, tasks_of
+from tests.store.stores import FlakyDatabase, seconds_now, store_job, store_task, tasks_of, text_of
 from tork_celery.domain.errors import NotFound
-from tork_celery.domain.model import Job
+from tork_celery.domain.logs import LogPart, LogPosition
+from tork_celery.domain.model import Job, Task
 from tork_celery.domain.search import EVERYTHING
 from tork_celery.domain.states import JobState, TaskState
 from tork_celery.services import housekeeping, job_control, queries
 from tork_celery.services.context import ServiceContext
 from tork_celery.services.recovery_sweep import RecoverySweep
 from tork_celery.services.submit import submit
-from tork_celery.store import jobs, retention
+from tork_celery.store import jobs, logs, retention
 from tork_celery.store.tables import jobs as table
 from tork_celery.store.tables import tasks as task_table
 
@@ -157,3 +158,35 @@ def test_large_job_that_is_due_cannot_be_restarted_once_its_deletion_has_begun(
     assert 0 < rows_of(database, large_job) < LARGE
     with pytest.raises(NotFound):
         job_control.restart(context, large_job.id)
+
+
+@pytest.mark.parametrize(("keep_s", "kept"), [(None, "old\nnew\n"), (50.0, "new\n"), (150.0, "old\nnew\n")])
+def test_logs_are_removed_before_their_job(
+    context: ServiceContext, database: FlakyDatabase, keep_s: float | None, kept: str
+) -> None:
+    task = store_task(database)
+    add_output(database, task, "old\n", age_s=AGO_S)
+    add_output(database, task, "new\n")
+
+    housekeeping.run(replace(context, keep_logs_s=keep_s))
+
+    assert text_of(database, task.id) == kept
+
+
+def test_long_logs_are_removed_in_several_transactions(
+    context: ServiceContext, database: FlakyDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "MAX_ROWS", 2)
+    task = store_task(database)
+    for _ in range(5):
+        add_output(database, task, "old\n", age_s=AGO_S)
+
+    housekeeping.run(replace(context, keep_logs_s=50.0))
+
+    assert text_of(database, task.id) == ""
+
+
+def add_output(database: FlakyDatabase, task: Task, text: str, *, age_s: float = 0.0) -> None:
+    part = LogPart(task_id=task.id, step=0, contents=text, position=LogPosition(), age_s=age_s)
+    with database.transaction() as tx:
+        logs.add(tx, job_id=task.job_id, ref=task.ref, parts=[part])

@@ -23,6 +23,7 @@ def build_service_context(settings: Settings, app: Celery, database: Database) -
         dispatcher=Dispatcher(app),
         lease_s=settings.lease_s,
         keep_jobs_s=settings.keep_jobs_s,
+        keep_logs_s=settings.keep_logs_s,
         webhook_targets=settings.webhook_targets if settings.auth else None,
     )
 

@@ -29,17 +29,18 @@ SYSTEM_RANDOM = RandomSource(new_id=new_id, randbelow=secrets.randbelow)
 class ServiceContext:
     """What services work with.
 
-    A node without a heartbeat for `lease_s` is taken for lost. Ended jobs are kept for `keep_jobs_s`; None
-    keeps them forever. `write_error` returns why this process could not write to the datastore lately, if so.
-    Webhooks may call public addresses and `webhook_targets`; None allows any address. With
-    `background_publisher`, no service waits for the broker when it publishes messages. `traces` exports the
-    traces of the jobs that end here. `retry_stored` is set when this process has stored a retry.
+    A node without a heartbeat for `lease_s` is taken for lost. Ended jobs are kept for `keep_jobs_s`, and
+    logs for `keep_logs_s`; None keeps them forever. `write_error` returns why this process could not write to
+    the datastore lately, if so. Webhooks may call public addresses and `webhook_targets`; None allows any
+    address. With `background_publisher`, no service waits for the broker when it publishes messages. `traces`
+    exports the traces of the jobs that end here. `retry_stored` is set when this process has stored a retry.
     """
 
     database: Database
     dispatcher: Dispatcher
     lease_s: float
     keep_jobs_s: float | None = None
+    keep_logs_s: float | None = None
     webhook_targets: WebhookTargets | None = None
     background_publisher: BackgroundPublisher | None = None
     traces: "JobTraces | None" = None

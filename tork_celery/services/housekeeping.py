@@ -1,4 +1,4 @@
-"""Housekeeping of the datastore: removal of old jobs and recorded changes, and the counts of jobs."""
+"""Housekeeping of the datastore: removal of old jobs, logs and recorded changes, and the counts of jobs."""
 
 import structlog
 
@@ -13,7 +13,7 @@ _KEEP_CHANGES_S = changes.KEEP_S + 60.0  # so that most runs find none to remove
 
 
 def run(context: ServiceContext) -> None:
-    """Remove jobs that are due for deletion, old changes and answers, and fold the counts of jobs.
+    """Remove jobs that are due for deletion, old logs, changes and answers, and fold the counts of jobs.
 
     A run removes each in at most 20 small transactions; the next run continues. Raises DatastoreUnavailable.
     """
@@ -24,10 +24,23 @@ def run(context: ServiceContext) -> None:
             log.info("jobs.removed", number=removal.jobs)
         if not removal.more:
             break
+    _remove_old_logs(context)
     _remove_old_changes(context)
     with context.database.transaction() as tx:
         idempotency_keys.remove_expired(tx, limit=_BATCH * _BATCHES_PER_RUN)
         job_counts.fold(tx)
+
+
+def _remove_old_logs(context: ServiceContext) -> None:
+    if context.keep_logs_s is None:
+        return
+    with context.database.reading() as tx:
+        more = retention.has_old_logs(tx, keep_s=context.keep_logs_s)
+    for _ in range(_BATCHES_PER_RUN):
+        if not more:
+            break
+        with context.database.transaction() as tx:
+            more = retention.remove_old_logs(tx, keep_s=context.keep_logs_s)
 
 
 def _remove_old_changes(context: ServiceContext) -> None:

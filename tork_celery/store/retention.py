@@ -54,6 +54,23 @@ def remove(tx: Connection, job_ids: Sequence[str]) -> bool:
     return False
 
 
+def has_old_logs(tx: Connection, *, keep_s: float) -> bool:
+    """Return whether the oldest log part was printed more than `keep_s` seconds ago."""
+    printed_at = select(log_parts.c.created_at).order_by(log_parts.c.seq).limit(1).scalar_subquery()
+    return bool(tx.scalar(select(printed_at < datastore_now_once() - keep_s)))
+
+
+def remove_old_logs(tx: Connection, *, keep_s: float) -> bool:
+    """Delete the oldest log parts, if printed more than `keep_s` seconds ago. Return whether more may be old.
+
+    Parts are stored in about the order of their times, so this looks at the first MAX_ROWS only. A worker
+    that adopts a step whose parts are all gone stores its output again.
+    """
+    oldest = select(log_parts.c.seq).order_by(log_parts.c.seq).limit(MAX_ROWS)
+    is_old = log_parts.c.created_at < datastore_now_once() - keep_s
+    return tx.execute(delete(log_parts).where(log_parts.c.seq.in_(oldest), is_old)).rowcount == MAX_ROWS
+
+
 def _due(tx: Connection, condition: ColumnElement[bool], *, limit: int) -> list[str]:
     """Return the ids of ended jobs, with their rows locked."""
     query = (
