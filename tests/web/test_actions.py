@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from tests.api.documents import document
 from tests.domain.samples import job_definition, leaf, task_definition
 from tests.services.fakes import FakeDispatcher
 from tests.store.stores import FlakyDatabase, job_now
@@ -125,6 +126,18 @@ def test_schedule_is_paused_resumed_and_deleted(client: FlaskClient, database: F
     for action, shown in (("pause", "Paused"), ("resume", "Active"), ("delete", "No schedules")):
         client.post(f"/ui/schedules/{schedule.id}/{action}", data=form)
         assert shown in client.get("/ui/schedules").text
+
+
+def test_schedule_is_run_now(client: FlaskClient, database: FlakyDatabase) -> None:
+    sample_jobs.store_list(database)
+    context = ServiceContext(database=database, dispatcher=FakeDispatcher(), lease_s=10.0)
+    schedule = schedules.page(context, number=1, size=1).items[0]
+    before = document(client.get("/jobs"))["totalItems"]
+
+    client.post(f"/ui/schedules/{schedule.id}/run", data={"csrf": token_of(client), "next": "/ui/schedules"})
+
+    assert document(client.get("/jobs"))["totalItems"] == before + 1
+    assert "A job of the schedule was submitted." in client.get("/ui/schedules").text
 
 
 def test_queue_is_purged(client: FlaskClient) -> None:

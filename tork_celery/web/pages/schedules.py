@@ -10,11 +10,12 @@ from tork_celery.api.context import ApiContext
 from tork_celery.api.request_parsing import parse_page
 from tork_celery.domain.errors import InvalidInput
 from tork_celery.domain.serializers import scheduled_job_summary
-from tork_celery.services import schedules
+from tork_celery.services import schedule_firing, schedules
 from tork_celery.web import notices
 
 _PAGE_SIZE = 50
-_ACTIONS: dict[str, tuple[str, Callable[..., None]]] = {
+_ACTIONS: dict[str, tuple[str, Callable[..., object]]] = {
+    "run": ("A job of the schedule was submitted.", schedule_firing.fire_now),
     "pause": ("The schedule is paused.", schedules.pause),
     "resume": ("The schedule is active again.", schedules.resume),
     "delete": ("The schedule was deleted. Its jobs stay.", schedules.delete),
