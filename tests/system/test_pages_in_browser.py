@@ -68,12 +68,18 @@ def log_lines(page: Page) -> Any:
     return page.locator(".log-lines .l")
 
 
+def submit_in_editor(page: Page, text: str) -> None:
+    """Submit a file by the keyboard, as soon as the editor has checked it."""
+    page.locator("textarea").fill(text)
+    expect(page.locator("#faults")).to_contain_text("No faults")
+    page.locator("textarea").press("Control+Enter")
+
+
 def test_job_is_submitted_in_the_editor_and_watched_live(page: Page) -> None:
     page.goto("/ui")
     page.get_by_role("link", name="New job").first.click()
     script = "for i in 1 2 3; do echo line $i; sleep 0.3; done"
-    page.locator("textarea").fill(f"name: from the editor\ntasks:\n  - name: t\n    run: {script}\n")
-    page.locator("textarea").press("Control+Enter")
+    submit_in_editor(page, f"name: from the editor\ntasks:\n  - name: t\n    run: {script}\n")
 
     page.wait_for_url("**/ui/jobs/*")
     state(page, "Completed")
@@ -117,8 +123,7 @@ def test_job_runs_again_with_an_edited_file(page: Page, installation: Installati
 
     page.goto(f"/ui/jobs/{job_id}/edit")
     text = page.locator("textarea").input_value()
-    page.locator("textarea").fill(text.replace("echo first", "echo second"))
-    page.locator("textarea").press("Control+Enter")
+    submit_in_editor(page, text.replace("echo first", "echo second"))
 
     page.wait_for_url(lambda url: "/ui/jobs/" in url and job_id not in url)
     expect(log_lines(page).filter(has_text="second")).to_have_count(1)

@@ -89,6 +89,8 @@ async function readPage() {
 function connected(yes) { document.getElementById("connection").hidden = yes; }
 
 function show(fresh) {
+  const dialog = document.querySelector("dialog[open]");
+  if (dialog) { dialog.addEventListener("close", refresh, { once: true }); return; } // its button must stay in the page
   document.title = fresh.title;
   const icon = fresh.querySelector("link[rel=icon]").href;
   const shown = document.querySelector("link[rel=icon]");
