@@ -152,7 +152,8 @@ def test_text_of_a_log_is_never_html(page: Page, installation: Installation) -> 
 def test_long_log_is_searched_by_the_browser_and_linked_by_line(
     page: Page, profile: BrowserContext, installation: Installation
 ) -> None:
-    job_id = installation.post("/jobs", job_of(task_of(f"seq 1 {LONG_LOG_LINES}")))["id"]
+    script = f"seq 1 {LONG_LOG_LINES}; echo -n done > $TORK_OUTPUT"
+    job_id = installation.post("/jobs", job_of(task_of(script)))["id"]
     [task] = installation.wait_for_job(job_id)["execution"]
 
     page.goto(f"/ui/tasks/{task['id']}/log")
